@@ -1,0 +1,125 @@
+"""Places for labels that do not overlap each other or the marks, whatever the width of the screen."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+GLYPH_EM = 0.56
+"""Mean width of a letter of Inter, in font sizes (measured over the labels used here, rounded up)."""
+
+LINE_EM = 1.3
+"""Height of a line of text, in font sizes."""
+
+PLOT_WIDTHS_PX = (265.0, 420.0)
+"""Plot widths that labels must suit: a phone 390 wide, and half of a page 1,440 wide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in pixels, y downwards."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def overlap(self, other: "Box") -> float:
+        """The area that two rectangles share, in square pixels."""
+        width = min(self.right, other.right) - max(self.left, other.left)
+        height = min(self.bottom, other.bottom) - max(self.top, other.top)
+        return max(width, 0.0) * max(height, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A mark to label: its place as shares of the plot (x rightwards, y downwards), its text and its radius in px."""
+
+    x: float
+    y: float
+    text: str
+    radius_px: float = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a label stands beside its mark: Plotly's anchors, and the shift in pixels (y upwards, as Plotly's)."""
+
+    xanchor: str
+    yanchor: str
+    xshift: float
+    yshift: float
+
+
+def _places(radius: float) -> tuple[Place, ...]:
+    """Places to try, in order: above, right, below, left, the corners, then further out."""
+    near: list[Place] = []
+    for gap in (radius + 2, radius + 15):
+        near += [
+            Place("center", "bottom", 0, gap),
+            Place("left", "middle", gap, 0),
+            Place("center", "top", 0, -gap),
+            Place("right", "middle", -gap, 0),
+            Place("left", "bottom", gap * 0.7, gap * 0.7),
+            Place("right", "bottom", -gap * 0.7, gap * 0.7),
+            Place("left", "top", gap * 0.7, -gap * 0.7),
+            Place("right", "top", -gap * 0.7, -gap * 0.7),
+        ]
+    return tuple(near)
+
+
+def text_box(anchor: Anchor, place: Place, width: float, height: float, font_px: float) -> Box:
+    """The rectangle of a label on a plot of `width` x `height` pixels."""
+    wide = GLYPH_EM * font_px * len(anchor.text)
+    tall = LINE_EM * font_px
+    x, y = anchor.x * width + place.xshift, anchor.y * height - place.yshift
+    left = x - {"left": 0.0, "center": 0.5, "right": 1.0}[place.xanchor] * wide
+    top = y - {"top": 0.0, "middle": 0.5, "bottom": 1.0}[place.yanchor] * tall
+    return Box(left, top, left + wide, top + tall)
+
+
+def place_labels(
+    anchors: Sequence[Anchor], marks: Sequence[Anchor], height: float, font_px: float
+) -> tuple[Place, ...]:
+    """A place for each anchor, in order of importance: the first that touches nothing, else the one that touches least.
+
+    `marks` are to be kept clear too (their texts are ignored); leaving the plot counts as touching.
+    """
+    taken: dict[float, list[Box]] = {
+        width: [_mark_box(mark, width, height) for mark in (*marks, *anchors)] for width in PLOT_WIDTHS_PX
+    }
+    chosen: list[Place] = []
+    for anchor in anchors:
+        costs = []
+        for place in _places(anchor.radius_px):
+            cost = 0.0
+            for width in PLOT_WIDTHS_PX:
+                box = text_box(anchor, place, width, height, font_px)
+                inside = box.overlap(Box(0, 0, width, height))
+                cost += 3 * ((box.right - box.left) * (box.bottom - box.top) - inside)
+                cost += sum(box.overlap(other) for other in taken[width])
+            costs.append(cost)
+        place = _places(anchor.radius_px)[min(range(len(costs)), key=lambda index: costs[index])]
+        chosen.append(place)
+        for width in PLOT_WIDTHS_PX:
+            taken[width].append(text_box(anchor, place, width, height, font_px))
+    return tuple(chosen)
+
+
+def _mark_box(mark: Anchor, width: float, height: float) -> Box:
+    x, y, r = mark.x * width, mark.y * height, mark.radius_px
+    return Box(x - r, y - r, x + r, y + r)
+
+
+def spread(wanted: Sequence[float], gap: float, avoid: Sequence[float] = ()) -> tuple[float, ...]:
+    """Ascending positions no lower than wanted (ascending), `gap` apart and from those to avoid."""
+    placed: list[float] = []
+    for position in wanted:
+        if placed:
+            position = max(position, placed[-1] + gap)
+        moved = True
+        while moved:
+            moved = False
+            for other in avoid:
+                if abs(position - other) < gap - 1e-9:
+                    position, moved = other + gap, True
+        placed.append(position)
+    return tuple(placed)

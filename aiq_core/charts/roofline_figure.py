@@ -1,0 +1,300 @@
+"""The roofline chart's figure: zones, ceilings, ridge, layers and their labels."""
+
+from math import ceil, floor, log10, sqrt
+from typing import Any
+
+from aiq_core.charts import labels, style, wording
+from aiq_core.charts.roofline import Ceiling, RooflineData, Spot
+from aiq_core.charts.style import Look
+from aiq_core.records import FP32_BITS
+
+LABELLED = 6
+HEIGHT_PX = 292
+MARGIN_PX = {"l": 50, "r": 8, "t": 22, "b": 38}
+LARGEST_MARK_PX = 22
+SMALLEST_MARK_PX = 6
+CROWDED_LEFT = 0.38
+"""Share of the plot's width left of which a label does not fit left of its mark."""
+
+
+def roofline_figure(data: RooflineData, look: Look) -> dict[str, Any]:
+    """A Plotly figure, as a dict."""
+    (x_low, x_high), (y_low, y_high) = data.x_range, data.y_range
+    decades = [10.0**power for power in range(ceil(log10(y_low)), floor(log10(y_high)) + 1)]
+    return {
+        "data": [*_roof_traces(data, look), *_dot_traces(data, look)],
+        "layout": style.layout(
+            look,
+            HEIGHT_PX,
+            MARGIN_PX,
+            shapes=_zones(data, look),
+            annotations=[
+                *_zone_notes(data, look),
+                *_ceiling_notes(data, look),
+                *_arrows(data, look),
+                *_layer_notes(data, look),
+                _legend(data, look),
+            ],
+            xaxis=style.axis(look, "FLOPs per byte", type="log", range=[log10(x_low), log10(x_high)], dtick=1),
+            yaxis=style.axis(
+                look,
+                "attainable FLOP/s",
+                type="log",
+                range=[log10(y_low), log10(y_high)],
+                tickvals=decades,
+                ticktext=[wording.short_rate(rate) for rate in decades],
+            ),
+        ),
+    }
+
+
+def _zones(data: RooflineData, look: Look) -> list[dict[str, Any]]:
+    """Both zones, shaded, and the ridge between them."""
+    edge, palette = data.roof.ridge, look.palette
+    whole = {"xref": "x", "yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
+    zones = [(data.x_range[0], edge, palette.memory), (edge, data.x_range[1], palette.compute)]
+    shapes: list[dict[str, Any]] = [
+        {
+            **whole,
+            "type": "rect",
+            "x0": low,
+            "x1": high,
+            "line": {"width": 0},
+            "fillcolor": style.faded(colour, 0.1),
+        }
+        for low, high, colour in zones
+    ]
+    dotted = {"color": palette.muted, "width": look.scale, "dash": "dot"}
+    return [*shapes, {**whole, "type": "line", "x0": edge, "x1": edge, "line": dotted}]
+
+
+def _zone_notes(data: RooflineData, look: Look) -> list[dict[str, Any]]:
+    palette, size = look.palette, look.font_px
+    corner = {"xref": "paper", "yref": "paper"}
+    memory = {"xanchor": "left", "yanchor": "top", "xshift": 6, "yshift": -5}
+    compute = {"xanchor": "right", "yanchor": "bottom", "xshift": -6, "yshift": 4}
+    return [
+        style.note(look, "memory-bound", 0, 1, **corner, **memory, font={"size": size, "color": palette.memory}),
+        style.note(look, "compute-bound", 1, 0, **corner, **compute, font={"size": size, "color": palette.compute}),
+        style.note(
+            look,
+            f"ridge {wording.significant(data.roof.ridge)}",
+            log10(data.roof.ridge),
+            0,
+            yref="paper",
+            xanchor="right",
+            yanchor="bottom",
+            xshift=-5,
+            yshift=4 + 1.6 * size,  # a line above "compute-bound", which may reach across the ridge on a phone
+        ),
+    ]
+
+
+def _roof_traces(data: RooflineData, look: Look) -> list[dict[str, Any]]:
+    """The bandwidth line up to the roof, the roof, and the ceilings not in use, dashed."""
+    (low, high), palette = data.x_range, look.palette
+    bandwidth, roof = data.bandwidth, data.roof
+    line = {"type": "scatter", "mode": "lines", "hoverinfo": "skip"}
+    traces = [
+        {
+            **line,
+            "x": [low, roof.ridge, high],
+            "y": [low * bandwidth, roof.rate, roof.rate],
+            "line": {"color": palette.text, "width": 1.6 * look.scale},
+        }
+    ]
+    top = max(data.ceilings, key=lambda ceiling: ceiling.rate)
+    dashed = {"color": style.faded(palette.muted, 0.8), "width": look.scale, "dash": "4px,3px"}
+    if top.rate > roof.rate:
+        traces.append({**line, "x": [roof.ridge, top.ridge], "y": [roof.rate, top.rate], "line": dashed})
+    for ceiling in data.ceilings:
+        if ceiling is not roof and ceiling.ridge < high:
+            traces.append({**line, "x": [ceiling.ridge, high], "y": [ceiling.rate] * 2, "line": dashed})
+    return traces
+
+
+def _up_px(data: RooflineData, rate: float, look: Look) -> float:
+    """Height of a rate above the x axis in pixels."""
+    low, high = data.y_range
+    height = (HEIGHT_PX - MARGIN_PX["t"] - MARGIN_PX["b"]) * look.scale
+    return height * log10(rate / low) / log10(high / low)
+
+
+def _across(data: RooflineData, intensity: float) -> float:
+    """How far right an AI lies, as a share of the plot's width."""
+    low, high = data.x_range
+    return log10(intensity / low) / log10(high / low)
+
+
+def _line_px(look: Look) -> float:
+    return labels.LINE_EM * look.font_px
+
+
+def _ceiling_groups(data: RooflineData, look: Look) -> list[list[Ceiling]]:
+    """Ceilings from the lowest up, those whose labels would collide together."""
+    groups: list[list[Ceiling]] = []
+    for ceiling in sorted(data.ceilings, key=lambda ceiling: ceiling.rate):
+        height = _up_px(data, ceiling.rate, look)
+        if groups and height - _up_px(data, groups[-1][-1].rate, look) < _line_px(look):
+            groups[-1].append(ceiling)
+        else:
+            groups.append([ceiling])
+    return groups
+
+
+def _ceiling_notes(data: RooflineData, look: Look) -> list[dict[str, Any]]:
+    """A label at each ceiling's right end: above its line, or below the roof, clear of the marks on it."""
+    notes = []
+    for group in _ceiling_groups(data, look):
+        roof = any(ceiling is data.roof for ceiling in group)
+        text = ", ".join(f"{c.number_type} {wording.rate(c.rate, c.number_type)}" for c in group)
+        below = {"yanchor": "top", "yshift": -LARGEST_MARK_PX * look.scale / 2}
+        notes.append(
+            style.note(
+                look,
+                f"<b>{text}</b>" if roof else text,
+                1,
+                log10(group[0 if roof else -1].rate),
+                xref="paper",
+                xanchor="right",
+                xshift=-4,
+                **(below if roof else {"yanchor": "bottom", "yshift": 0}),
+                font={"size": look.font_px * 0.9, "color": look.palette.text if roof else look.palette.muted},
+            )
+        )
+    return notes
+
+
+def _arrows(data: RooflineData, look: Look) -> list[dict[str, Any]]:
+    arrows = []
+    for spot in data.spots:
+        if spot.before.bits == spot.after.bits or spot.after.intensity / spot.before.intensity < 1.08:
+            continue  # an arrow shorter than its marks says nothing
+        arrows.append(
+            {
+                "x": log10(spot.after.intensity),
+                "y": log10(spot.after.rate),
+                "ax": log10(spot.before.intensity),
+                "ay": log10(spot.before.rate),
+                "axref": "x",
+                "ayref": "y",
+                "text": "",
+                "showarrow": True,
+                "arrowhead": 2,
+                "arrowsize": 0.8,
+                "arrowwidth": 1.8 * look.scale,
+                "arrowcolor": look.palette.bits[spot.after.bits],
+                "standoff": _diameter(spot.after.share, look) / 2,
+            }
+        )
+    return arrows
+
+
+def _diameter(share: float, look: Look) -> float:
+    """Marker diameter in pixels: its area is the share of predicted time, within what can be seen and told apart."""
+    return min(max(44 * sqrt(share), SMALLEST_MARK_PX), LARGEST_MARK_PX) * look.scale
+
+
+def _dot_traces(data: RooflineData, look: Look) -> list[dict[str, Any]]:
+    """One trace before, one after; the largest first, so that small ones stay on top. A mark stands for one layer."""
+    spots, palette = data.spots, look.palette
+    moved = [spot for spot in spots if spot.before.bits != spot.after.bits]
+    base = {"type": "scatter", "mode": "markers", "hovertemplate": "%{customdata}<extra></extra>"}
+    fp32 = [spot.after.bits == FP32_BITS for spot in spots]
+    before = {
+        **base,
+        "name": data.before_name,
+        "x": [spot.before.intensity for spot in moved],
+        "y": [spot.before.rate for spot in moved],
+        "customdata": [_hover(spot, data.before_name) for spot in moved],
+        "marker": {
+            "symbol": [style.open_symbol(spot.before.bits) for spot in moved],
+            "size": [_diameter(spot.before.share, look) for spot in moved],
+            "color": [palette.bits[spot.before.bits] for spot in moved],
+            "line": {"width": 1.5 * look.scale},
+            "opacity": 0.8,
+        },
+    }
+    after = {
+        **base,
+        "name": "shown",
+        "x": [spot.after.intensity for spot in spots],
+        "y": [spot.after.rate for spot in spots],
+        "customdata": [_hover(spot, data.before_name) for spot in spots],
+        "marker": {
+            "symbol": [style.SYMBOLS[spot.after.bits] for spot in spots],
+            "size": [_diameter(spot.after.share, look) for spot in spots],
+            "color": [palette.bits[spot.after.bits] for spot in spots],
+            "line": {
+                "width": [2 * look.scale if is_open else look.scale for is_open in fp32],
+                "color": [palette.bits[FP32_BITS] if is_open else palette.background for is_open in fp32],
+            },
+            "opacity": 1,
+        },
+    }
+    return [before, after]
+
+
+def _hover(spot: Spot, before_name: str) -> str:
+    names = list(spot.names)
+    listed = "<br>".join(", ".join(names[i : i + 3]) for i in range(0, len(names), 3))
+    bound = "memory-bound" if spot.after.memory_bound else "compute-bound"
+    change = f"{wording.bits_name(spot.before.bits)} → {wording.bits_name(spot.after.bits)}"
+    if spot.before.bits == spot.after.bits:
+        change = f"{wording.bits_name(spot.after.bits)}, as in {before_name}"
+    each = " each" if len(names) > 1 else ""
+    return (
+        f"<b>{listed}</b><br>{change}<br>AI {wording.significant(spot.before.intensity)} → "
+        f"{wording.significant(spot.after.intensity)} FLOPs/byte, {bound}<br>"
+        f"{wording.seconds(spot.after.seconds)}{each} predicted, {100 * spot.share:.0f} % of the model's time"
+    )
+
+
+def _layer_notes(data: RooflineData, look: Look) -> list[dict[str, Any]]:
+    """Labels of the largest spots: up and left of the roof, which is empty there; in the left third, down and right.
+
+    Stacked in the order of their marks, so that the lines to them do not cross.
+    """
+    largest = sorted(data.spots[:LABELLED], key=lambda spot: spot.after.intensity)
+    gap = _line_px(look)
+    above = [spot for spot in largest if _across(data, spot.after.intensity) >= CROWDED_LEFT]
+    below = [spot for spot in largest if spot not in above][::-1]
+    taken = [_up_px(data, group[-1].rate, look) + gap / 2 for group in _ceiling_groups(data, look)]
+    roof = _up_px(data, data.roof.rate, look)
+    heights = labels.spread(
+        [_up_px(data, spot.after.rate, look) + 0.9 * gap for spot in above], gap, [h for h in taken if h > roof + gap]
+    )
+    depths = labels.spread([0.9 * gap - _up_px(data, spot.after.rate, look) for spot in below], gap)
+    return [
+        *(_pointer(data, spot, height, "right", look) for spot, height in zip(above, heights, strict=True)),
+        *(_pointer(data, spot, -depth, "left", look) for spot, depth in zip(below, depths, strict=True)),
+    ]
+
+
+def _pointer(data: RooflineData, spot: Spot, height: float, anchor: str, look: Look) -> dict[str, Any]:
+    """A label at `height` pixels above the axis, with a thin line to its spot."""
+    away = 12 * look.scale
+    short = wording.without_shared_head([dot.layer for dot in data.dots])
+    return {
+        "text": wording.together([short[name] for name in spot.names]),
+        "x": log10(spot.after.intensity),
+        "y": log10(spot.after.rate),
+        "ax": -away if anchor == "right" else away,
+        "ay": _up_px(data, spot.after.rate, look) - height,
+        "xanchor": anchor,
+        "yanchor": "middle",
+        "showarrow": True,
+        "arrowhead": 0,
+        "arrowwidth": look.scale,
+        "arrowcolor": style.faded(look.palette.muted, 0.6),
+        "standoff": _diameter(spot.after.share, look) / 2,
+        "borderpad": 1,
+        "font": {"size": look.font_px * 0.9, "color": look.palette.text},
+    }
+
+
+def _legend(data: RooflineData, look: Look) -> dict[str, Any]:
+    """What the marks mean, in one line above the plot."""
+    widths = {bits for dot in data.dots for bits in (dot.before.bits, dot.after.bits)}
+    text = f"{style.key_to_bits(widths, look)}   outline: {data.before_name}"
+    return style.note(look, text, 0, 1, xref="paper", yref="paper", xanchor="left", yanchor="bottom", yshift=4)

@@ -1,0 +1,180 @@
+"""Colours, symbols and sizes that mean the same in every chart, in light and dark and on a projector."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+PROJECTOR_SCALE = 1.5
+"""How much larger type and marks stand on a projector."""
+
+FONT = "Inter, sans-serif"
+FONT_PX = 11.5
+
+SYMBOLS: Mapping[int, str] = {
+    32: "circle-open",
+    8: "square",
+    7: "pentagon",
+    6: "hexagon",
+    5: "triangle-up",
+    4: "diamond",
+    3: "triangle-down",
+    2: "x",
+}
+"""Weight bits -> marker: a second cue beside colour."""
+
+GLYPHS: Mapping[int, str] = {32: "○", 8: "■", 7: "⬟", 6: "⬢", 5: "▲", 4: "◆", 3: "▼", 2: "✕"}
+"""The same markers as text."""
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours of one theme. `bits` are safe for colour-blind eyes: blue and orange, after Okabe and Ito (2008)."""
+
+    text: str
+    muted: str
+    grid: str
+    background: str
+    accent: str
+    memory: str
+    compute: str
+    paper: str
+    bits: Mapping[int, str]
+
+
+LIGHT = Palette(
+    text="#1b2330",
+    muted="#5b6675",
+    grid="#e3e7ec",
+    background="#ffffff",
+    accent="#7a3cc4",
+    memory="#1b8a7a",
+    compute="#b0305c",
+    paper="#7c5a12",
+    bits={
+        32: "#8792a2",
+        8: "#1f77b4",
+        7: "#2c8f96",
+        6: "#4f9a5f",
+        5: "#9a8a1e",
+        4: "#d9660b",
+        3: "#c23b22",
+        2: "#8e1f3f",
+    },
+)
+
+DARK = Palette(
+    text="#e8ecf1",
+    muted="#a9b3c1",
+    grid="#2c3542",
+    background="#12161c",
+    accent="#b58bf2",
+    memory="#3fb8a5",
+    compute="#e5739a",
+    paper="#d9b65a",
+    bits={
+        32: "#9aa5b4",
+        8: "#4fa3e0",
+        7: "#53bcc3",
+        6: "#7cc98b",
+        5: "#cdbd4f",
+        4: "#f29b4b",
+        3: "#f0735c",
+        2: "#e5739a",
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How charts are drawn: theme and size."""
+
+    dark: bool = False
+    projector: bool = False
+
+    @property
+    def palette(self) -> Palette:
+        """The theme's colours."""
+        return DARK if self.dark else LIGHT
+
+    @property
+    def scale(self) -> float:
+        """Factor on type and marks."""
+        return PROJECTOR_SCALE if self.projector else 1.0
+
+    @property
+    def font_px(self) -> float:
+        """Type size."""
+        return FONT_PX * self.scale
+
+
+def open_symbol(bits: int) -> str:
+    """The outline of a width's marker."""
+    symbol = SYMBOLS[bits]
+    return symbol if symbol.endswith("-open") else f"{symbol}-open"
+
+
+def key_to_bits(widths: Iterable[int], look: Look) -> str:
+    """A legend of widths in one line of Plotly's HTML, widest first."""
+    return "   ".join(
+        f"<span style='color:{look.palette.bits[bits]}'>{GLYPHS[bits]}</span> {'FP32' if bits == 32 else f'{bits} bits'}"
+        for bits in sorted(widths, reverse=True)
+    )
+
+
+def faded(colour: str, opacity: float) -> str:
+    """A #rrggbb colour with an opacity, as rgba()."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+def layout(look: Look, height: float, margin: Mapping[str, float], **more: Any) -> dict[str, Any]:
+    """What every chart's layout shares. Height and margins in pixels at scale 1."""
+    palette = look.palette
+    return {
+        "height": round(height * look.scale),
+        "margin": {side: round(pixels * look.scale) for side, pixels in margin.items()} | {"pad": 0},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": FONT, "size": look.font_px, "color": palette.text},
+        "hoverlabel": {
+            "bgcolor": palette.background,
+            "bordercolor": palette.muted,
+            "font": {"family": FONT, "size": look.font_px, "color": palette.text},
+            "align": "left",
+        },
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": palette.muted, "activecolor": palette.accent},
+        "showlegend": False,
+        "hovermode": "closest",
+        "dragmode": False,
+        **more,
+    }
+
+
+def axis(look: Look, title: str, **more: Any) -> dict[str, Any]:
+    """What every axis shares; a fixed range is for the caller to give."""
+    palette = look.palette
+    return {
+        "title": {"text": title, "font": {"size": look.font_px, "color": palette.muted}, "standoff": 6 * look.scale},
+        "gridcolor": palette.grid,
+        "zeroline": False,
+        "tickfont": {"size": look.font_px * 0.95, "color": palette.muted},
+        "linecolor": palette.grid,
+        **more,
+    }
+
+
+def note(look: Look, text: str, x: float, y: float, **more: Any) -> dict[str, Any]:
+    """A text annotation without an arrow."""
+    more.setdefault("font", {"size": look.font_px * 0.95, "color": look.palette.muted})
+    return {"text": text, "x": x, "y": y, "showarrow": False, "borderpad": 0, **more}
+
+
+def config(file_name: str) -> dict[str, Any]:
+    """Plotly's configuration: no logo, zoom by button only, and an SVG of the chart under `file_name`."""
+    return {
+        "displaylogo": False,
+        "scrollZoom": False,
+        "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoom2d", "pan2d"],
+        "toImageButtonOptions": {"format": "svg", "filename": file_name},
+        "doubleClick": False,
+    }

@@ -1,0 +1,120 @@
+"""Numbers and names as people read them: rates, sizes, percentages, intervals, layers, policies."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from aiq_core.hardware import NumberType
+from aiq_core.records import FP32_BITS, Policy
+from aiq_core.statistics import Interval
+
+MINUS = "\N{MINUS SIGN}"
+_INTEGER = (NumberType.INT8, NumberType.INT4)
+
+
+def number(value: float, digits: int) -> str:
+    """Fixed digits with thousands separators, a real minus sign and no negative zero."""
+    text = f"{value:,.{digits}f}"
+    if float(text.replace(",", "")) == 0:
+        text = text.lstrip("-")
+    return text.replace("-", MINUS)
+
+
+def signed(value: float, digits: int) -> str:
+    """As `number`, with a plus sign where above zero."""
+    text = number(value, digits)
+    return text if text.startswith(MINUS) or not any(digit in text for digit in "123456789") else f"+{text}"
+
+
+def span(interval: Interval, digits: int = 2) -> str:
+    """An interval's ends as `a to b`, never as plus-minus."""
+    return f"{number(interval.low, digits)} to {number(interval.high, digits)}"
+
+
+def significant(value: float) -> str:
+    """Three significant digits below 1,000, whole above: 0.44, 29.8, 156, 1,248."""
+    if value >= 999.5:
+        return f"{value:,.0f}"
+    digits = 0 if value >= 99.95 else 1 if value >= 9.995 else 2
+    text = f"{value:.{digits}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def rate(value: float, number_type: NumberType) -> str:
+    """A rate such as `156 TFLOP/s`, or `624 TOP/s` for integers."""
+    unit = "OP/s" if number_type in _INTEGER else "FLOP/s"
+    for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M")):
+        if value >= factor:
+            return f"{significant(value / factor)} {prefix}{unit}"
+    return f"{significant(value)} {unit}"
+
+
+def short_rate(value: float) -> str:
+    """A round rate for an axis: 10G, 1T, 1P."""
+    for factor, prefix in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= factor * 0.999:
+            return f"{value / factor:.0f}{prefix}"
+    return f"{value:.0f}"
+
+
+def size(count: float) -> str:
+    """Bytes in decimal units: 1.81 MB, 157 kB, 512 B."""
+    for factor, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= factor:
+            return f"{significant(count / factor)} {unit}"
+    return f"{significant(count)} B"
+
+
+def seconds(value: float) -> str:
+    """A time in its natural unit: 1.2 µs, 34 ms."""
+    for factor, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if value >= factor:
+            return f"{significant(value / factor)} {unit}"
+    return f"{significant(value / 1e-9)} ns"
+
+
+def bits_name(bits: int) -> str:
+    """`FP32`, or `8 bits`."""
+    return "FP32" if bits == FP32_BITS else f"{bits} bits"
+
+
+def bit_counts(policy: Policy) -> str:
+    """How many layers stand at each width, narrowest first: `12 layers at 4 bits, 6 at 8, 2 at FP32`."""
+    counts = sorted(Counter(policy.weight_bits).items())
+    if len(counts) == 1:
+        return f"all {counts[0][1]} layers at {bits_name(counts[0][0])}"
+    first_bits, first_count = counts[0]
+    parts = [f"{first_count} layer{'s' if first_count > 1 else ''} at {bits_name(first_bits)}"]
+    parts += [f"{count} at {'FP32' if bits == FP32_BITS else bits}" for bits, count in counts[1:]]
+    return ", ".join(parts)
+
+
+def together(names: Sequence[str]) -> str:
+    """One label for layers that coincide: their name, or what they share and how many they are."""
+    if len(names) == 1:
+        return names[0]
+    shared = _shared_parts(names)
+    return f"{shared} \N{MULTIPLICATION SIGN} {len(names)}" if shared else f"{names[0]} + {len(names) - 1}"
+
+
+def without_shared_head(names: Sequence[str]) -> dict[str, str]:
+    """Name -> name without a first part that nearly every name has, as `features.` in MobileNetV2."""
+    heads = Counter(name.partition(".")[0] for name in names if "." in name)
+    head, count = heads.most_common(1)[0] if heads else ("", 0)
+    if count < 0.9 * len(names):
+        return {name: name for name in names}
+    return {name: name.removeprefix(f"{head}.") for name in names}
+
+
+def join(parts: Iterable[str]) -> str:
+    """Parts with a middle dot between them."""
+    return " · ".join(part for part in parts if part)
+
+
+def _shared_parts(names: Sequence[str]) -> str:
+    split = [name.split(".") for name in names]
+    shared: list[str] = []
+    for parts in zip(*split, strict=False):
+        if len(set(parts)) > 1:
+            break
+        shared.append(parts[0])
+    return ".".join(shared)

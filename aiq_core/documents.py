@@ -1,0 +1,174 @@
+"""What is said of a run outside: one JSON document with every figure a reader needs."""
+
+from dataclasses import asdict
+from typing import Any
+
+from aiq_core import assets, statistics
+from aiq_core.hardware import MACHINES
+from aiq_core.intensity import TRAFFIC_MODEL, intensity, moved_bytes, weight_bytes
+from aiq_core.library import Library
+from aiq_core.objective import exchange_rate
+from aiq_core.records import SEARCHES, Candidate, Policy, Run, SplitName, Step
+from aiq_core.roofline import speed_up
+
+
+def run_summary(run: Run) -> dict[str, Any]:
+    """What a list of runs says of each."""
+    request = run.request
+    return {
+        "id": run.id,
+        "model": request.model,
+        "algorithm": str(request.algorithm),
+        "alpha": request.alpha,
+        "status": str(run.status),
+        "label": request.label,
+        "search_images": request.images,
+        "evaluations": run.evaluations,
+        "evaluations_new": run.evaluations_new,
+        "seconds": round(run.seconds, 3),
+        "created_at": run.created_at,
+        "finished_at": run.finished_at,
+        "source": None if run.origin is None else run.origin.source,
+        "archived": run.archived,
+        "message": run.message,
+    }
+
+
+def run_document(library: Library, run: Run) -> dict[str, Any]:
+    """Everything of a run: settings, the policy with its figures, intervals and steps; null where not measured."""
+    return {**run_summary(run), **_settings(run), **_policy(library, run), "steps": [_step(step) for step in run.steps]}
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    request, normaliser = run.request, run.intensity_normaliser
+    searches = request.algorithm in SEARCHES and request.alpha is not None and request.alpha < 1
+    rate = (
+        exchange_rate(request.alpha or 0.0, normaliser, request.accuracy_normaliser)
+        if searches and normaliser
+        else None
+    )
+    return {
+        "widths": list(request.widths),
+        "excluded": list(request.excluded),
+        "fixed": dict(request.fixed),
+        "intensity_normaliser": normaliser,
+        "accuracy_normaliser": request.accuracy_normaliser,
+        "points_per_intensity": rate,
+        "floor_correct": run.floor_correct,
+        "baseline_correct": run.baseline_correct,
+        "quantizer": asdict(request.quantizer),
+        "traffic_model": TRAFFIC_MODEL,
+        "model_hash": run.model_hash,
+        "search_hash": run.search_hash,
+        "report_hash": run.report_hash,
+        "origin": None if run.origin is None else asdict(run.origin),
+    }
+
+
+def _policy(library: Library, run: Run) -> dict[str, Any]:
+    profile, policy = assets.profile(run.request.model), run.policy
+    baseline = profile.uniform(32)
+    document: dict[str, Any] = {"policy": None, "baseline_intensity": intensity(profile, baseline)}
+    if policy is None:
+        return document
+    value = intensity(profile, policy)
+    return document | {
+        "policy": profile.named_bits(policy),
+        "policy_key": policy.key,
+        "intensity": value,
+        "intensity_gain_percent": 100 * (value / document["baseline_intensity"] - 1),
+        "weight_bytes": weight_bytes(profile, policy),
+        "moved_bytes": moved_bytes(profile, policy),
+        "predicted_speedup": {
+            machine.key: speed_up(machine, profile, baseline, policy) if machine.runs_fp32 else None
+            for machine in MACHINES.values()
+        },
+        **_accuracy(library, run, policy, SplitName.SEARCH, run.request.images),
+        **_accuracy(library, run, policy, SplitName.REPORT, _judged(library, run, policy)),
+    }
+
+
+def _judged(library: Library, run: Run, policy: Policy) -> int:
+    """How many report images the run's policy was judged on: all of them, or those of the excerpt."""
+    dataset = assets.card(run.request.model).dataset
+    whole = assets.split_size(dataset, SplitName.REPORT)
+    found = library.evaluation(run.request.model, SplitName.REPORT, policy, run.request.quantizer)
+    return whole if found is not None and found.is_complete(whole) else assets.excerpt_size(dataset)
+
+
+def _accuracy(library: Library, run: Run, policy: Policy, split: SplitName, images: int) -> dict[str, Any]:
+    request = run.request
+    baseline = assets.profile(request.model).uniform(32)
+    cells = library.paired(request.model, split, images, baseline, policy, request.quantizer)
+    names = ("top1_percent", "top1_interval", "baseline_top1_percent", "drop_points", "drop_interval", "mcnemar_p")
+    if cells is None:
+        return {f"{split}_{name}": None for name in (*names, "images")}
+    top1, before = (
+        statistics.wilson(cells.both + cells.gained, images),
+        statistics.wilson(cells.both + cells.lost, images),
+    )
+    drop = statistics.drop(cells)
+    values = (
+        top1.value,
+        [top1.low, top1.high],
+        before.value,
+        drop.value,
+        [drop.low, drop.high],
+        statistics.mcnemar(cells),
+    )
+    return {**{f"{split}_{name}": value for name, value in zip(names, values, strict=True)}, f"{split}_images": images}
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {
+        "index": step.index,
+        "sweep": step.sweep,
+        "layer": step.layer,
+        "bits": step.bits,
+        "policy": step.policy.key,
+        "intensity": step.intensity,
+        "correct": step.correct,
+        "loss": step.loss,
+        "reason": step.reason,
+        "candidates": [_candidate(candidate) for candidate in step.candidates],
+    }
+
+
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    return {**asdict(candidate), "outcome": str(candidate.outcome)}
+
+
+def policy_figures(library: Library, run: Run) -> tuple[str, str]:
+    """AI and search top-1 of a run's policy as text, empty where there is none."""
+    if run.policy is None:
+        return "", ""
+    profile = assets.profile(run.request.model)
+    found = library.evaluation(run.request.model, SplitName.SEARCH, run.policy, run.request.quantizer)
+    images = run.request.images
+    if found is None or not found.is_complete(images):
+        return f"{intensity(profile, run.policy):.3f}", ""
+    labels = assets.labels(assets.card(run.request.model).dataset, SplitName.SEARCH)
+    return f"{intensity(profile, run.policy):.3f}", f"{100 * found.correct(labels, images) / images:.2f}"
+
+
+def sentences(document: dict[str, Any]) -> list[str]:
+    """What a run's document says, in a few lines."""
+    lines = [
+        f"{document['evaluations']} evaluations asked for, {document['evaluations_new']} computed, {document['seconds']:.1f} s"
+    ]
+    if document["message"]:
+        lines.append(document["message"])
+    if document["policy"] is None:
+        return lines
+    lines.append(
+        f"AI {document['intensity']:.4f} FLOPs/byte ({document['intensity_gain_percent']:+.1f} % on FP32's "
+        f"{document['baseline_intensity']:.4f}; {TRAFFIC_MODEL}, batch 1)"
+    )
+    for split in SplitName:
+        if document[f"{split}_top1_percent"] is not None:
+            low, high = document[f"{split}_drop_interval"]
+            lines.append(
+                f"top-1 {document[f'{split}_top1_percent']:.2f} % on {document[f'{split}_images']:,} {split} images, drop "
+                f"{document[f'{split}_drop_points']:.2f} points (95 %: {low:.2f} to {high:.2f})"
+            )
+    return lines

@@ -1,0 +1,230 @@
+"""Running a request to its end: the strategy, the memo, the report figures, and every state on the way kept."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from aiq_core import assets, objective
+from aiq_core.errors import AiqError, Cancelled, InfeasibleError
+from aiq_core.library import Library
+from aiq_core.objective import Objective
+from aiq_core.records import (
+    SEARCHES,
+    Algorithm,
+    ImageSet,
+    Policy,
+    Quantizer,
+    Request,
+    Run,
+    RunStatus,
+    SplitName,
+    Step,
+)
+from aiq_core.search.baselines import listed
+from aiq_core.search.coordinate import coordinate
+from aiq_core.search.greedy import greedy
+from aiq_core.search.memo import Evaluator, Memo
+from aiq_core.search.problem import Ask, Problem
+
+STRATEGIES: dict[Algorithm, Callable[[Problem, Ask], Iterator[Step]]] = {
+    Algorithm.GREEDY: greedy,
+    Algorithm.COORDINATE: coordinate,
+}
+"""The searches there are, by name; the other algorithms list policies."""
+
+MakeEvaluator = Callable[[str, ImageSet, Quantizer], Evaluator]
+
+CANCEL_CHECK_S = 0.2
+"""How often a search looks whether it should stop."""
+
+
+class _BudgetSpentError(AiqError):
+    """The search has used what it was given; it ends properly at its best so far."""
+
+
+def new_run(request: Request) -> Run:
+    """A queued run of a checked request. Raises SettingError or InfeasibleError where the request cannot be run."""
+    card, profile = assets.card(request.model), assets.profile(request.model)
+    objective.check(request, profile)
+    ImageSet(SplitName.SEARCH, request.images)
+    assets.require_images(card.dataset, ImageSet(SplitName.SEARCH, request.images))
+    return Run(
+        id=request.digest,
+        request=request,
+        model_hash=card.model_hash,
+        search_hash=assets.split_hash(card.dataset, SplitName.SEARCH),
+        report_hash=assets.split_hash(card.dataset, SplitName.REPORT),
+        status=RunStatus.QUEUED,
+        created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+    )
+
+
+def report_images(dataset: str) -> int:
+    """How many report images can judge here: all where they were fetched, else the excerpt's."""
+    if assets.has_all_images(dataset):
+        return assets.split_size(dataset, SplitName.REPORT)
+    return assets.excerpt_size(dataset)
+
+
+class Execution:
+    """One run on its way; `execute` drives it and the store always holds where it stands."""
+
+    def __init__(self, library: Library, run: Run, make_evaluator: MakeEvaluator) -> None:
+        self.library, self.run, self._make_evaluator = library, run, make_evaluator
+        self._started = self._checked = time.monotonic()
+        self.profile = assets.profile(run.request.model)
+        self.memo = self._memo(SplitName.SEARCH, run.request.images, self._checkpoint)
+
+    def _memo(self, split: SplitName, images: int, checkpoint: Callable[[], None]) -> Memo:
+        request = self.run.request
+        library = self.library if request.use_bundled else Library(self.library.user, None)
+        return Memo(
+            key_of=lambda policy: library.key(request.model, split, policy, request.quantizer),
+            labels=assets.labels(assets.card(request.model).dataset, split),
+            images=images,
+            store=library,
+            make_evaluator=lambda: self._make_evaluator(request.model, ImageSet(split, images), request.quantizer),
+            checkpoint=checkpoint,
+        )
+
+    def _checkpoint(self) -> None:
+        """Raises where somebody cancelled, or minutes are spent."""
+        now = time.monotonic()
+        if now - self._checked >= CANCEL_CHECK_S:
+            self._checked = now
+            if self.library.store.is_cancel_requested(self.run.id):
+                raise Cancelled("cancelled; everything evaluated so far is kept, resume goes on from there")
+        minutes = self.run.request.max_minutes
+        if minutes is not None and now - self._started > 60 * minutes:
+            raise _BudgetSpentError(f"stopped at its budget of {minutes:g} minutes with the best so far")
+
+    def execute(self) -> Run:
+        """Runs to the end and returns the run as stored: done, or cancelled or failed with the reason in `message`."""
+        self._save(status=RunStatus.RUNNING, message="")
+        try:
+            message = self._search()
+            self._report()
+            self._save(status=RunStatus.DONE, message=message, finished_at=_now())
+        except Cancelled as error:
+            self._save(status=RunStatus.CANCELLED, message=str(error), finished_at=_now())
+        except AiqError as error:
+            self._save(status=RunStatus.FAILED, message=str(error), finished_at=_now())
+        return self.library.store.run(self.run.id)
+
+    def _search(self) -> str:
+        """The strategy's steps, each stored as it comes; text where something is worth saying of the result."""
+        problem = self._problem()
+        asked_before, computed_before = self.memo.asked, self.memo.computed
+
+        def ask(policy: Policy, min_correct: int | None, base: Policy) -> int | None:
+            most = self.run.request.max_evaluations
+            if most is not None and self.memo.asked - asked_before >= most:
+                raise _BudgetSpentError(f"stopped at its budget of {most} evaluations with the best so far")
+            answer = self.memo.ask(policy, min_correct, base)
+            self._save(evaluations=self.memo.asked - asked_before, evaluations_new=self.memo.computed - computed_before)
+            return answer
+
+        request = self.run.request
+        message = ""
+        try:
+            if request.algorithm in SEARCHES:
+                for step in STRATEGIES[request.algorithm](problem, ask):
+                    self._save([step], policy=step.policy)
+            else:
+                for step in listed(problem, request.policies, ask):
+                    self._save([step], policy=step.policy if len(request.policies) == 1 else None)
+        except _BudgetSpentError as error:
+            message = str(error)
+        if self.memo.disagreements:
+            message = f"{message} {self.memo.disagreements} predictions differ from stored ones, which stand".strip()
+        return message
+
+    def _problem(self) -> Problem:
+        """The request with everything it left open resolved; evaluates FP32 and the start."""
+        request, profile = self.run.request, self.profile
+        fp32, start = profile.uniform(32), objective.start_policy(request, profile)
+        baseline = self.memo.ask(fp32, None, fp32) or 0
+        floor = objective.floor_correct(request.floor_percent, baseline, request.images)
+        start_correct = baseline if start == fp32 else self.memo.ask(start, None, fp32) or 0
+        searches = request.algorithm in SEARCHES
+        if searches and start_correct < floor:
+            raise InfeasibleError(
+                f"the fixed layers alone reach {start_correct:,} of {request.images:,} search images, below the floor of "
+                f"{floor:,}; lower the floor to {100 * start_correct / request.images:.2f} % or fix fewer layers"
+            )
+        normaliser = request.intensity_normaliser or objective.default_normaliser(profile, request.widths)
+        self._save(
+            intensity_normaliser=normaliser,
+            floor_correct=floor,
+            baseline_correct=baseline,
+            policy=start if searches else None,
+        )
+        names = profile.quantizable_names
+        held = {*request.excluded, *request.fixed}
+        return Problem(
+            profile=profile,
+            objective=Objective(
+                # Lists of policies have no alpha of their own; their steps carry the loss at 0, the accuracy's share.
+                alpha=request.alpha or 0.0,
+                intensity_normaliser=normaliser,
+                accuracy_normaliser=request.accuracy_normaliser,
+                images=request.images,
+                baseline_correct=baseline,
+                floor_correct=floor,
+            ),
+            widths=tuple(sorted(request.widths, reverse=True)),
+            movable=tuple(index for index, name in enumerate(names) if name not in held),
+            start=start,
+            start_correct=start_correct,
+        )
+
+    def _report(self) -> None:
+        """FP32 and what was chosen on the report images, once."""
+        request = self.run.request
+        chosen = request.policies or ((self.run.policy,) if self.run.policy else ())
+        memo = self._memo(SplitName.REPORT, report_images(assets.card(request.model).dataset), self._checkpoint_cancel)
+        fp32 = self.profile.uniform(32)
+        for policy in (fp32, *chosen):
+            memo.ask(policy, None, fp32)
+
+    def _checkpoint_cancel(self) -> None:
+        if self.library.store.is_cancel_requested(self.run.id):
+            raise Cancelled("cancelled before its report figures; resume measures them")
+
+    def _save(self, steps: list[Step] | None = None, **changes: object) -> None:
+        self.run = replace(self.run, seconds=time.monotonic() - self._started, **changes)  # type: ignore[arg-type]
+        self.library.store.save_run(self.run, steps or ())
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+class Evaluators:
+    """Makes evaluators and keeps those of the model in use, so that runs in a row share their activations."""
+
+    def __init__(self, threads: int | None = None) -> None:
+        self._threads = threads
+        self._held: dict[tuple[str, ImageSet, Quantizer], Evaluator] = {}
+
+    def __call__(self, model: str, images: ImageSet, quantizer: Quantizer) -> Evaluator:
+        """The evaluator of a model, image set and quantizer."""
+        from aiq_core.runtime.evaluate import TorchEvaluator
+
+        self._held = {key: value for key, value in self._held.items() if key[0] == model}
+        key = (model, images, quantizer)
+        if key not in self._held:
+            self._held[key] = TorchEvaluator(model, images, quantizer, self._threads)
+        return self._held[key]
+
+
+def execute(library: Library, run: Run, evaluators: Evaluators) -> Run:
+    """Runs one stored run in this process, from the start: what is known comes back from the memo at once."""
+    from aiq_core.runtime.evaluate import current_origin
+
+    library.store.clear_steps(run.id)
+    fresh = replace(
+        run, steps=(), policy=None, evaluations=0, evaluations_new=0, finished_at=None, origin=current_origin()
+    )
+    return Execution(library, fresh, evaluators).execute()

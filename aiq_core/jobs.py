@@ -1,0 +1,161 @@
+"""Searches in processes of their own: submit, cancel, resume; what died is found and marked."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from aiq_core import assets, execute
+from aiq_core.errors import SettingError
+from aiq_core.library import Library
+from aiq_core.records import Algorithm, Request, Run, RunStatus
+
+ROOT = Path(__file__).parent.parent
+
+UNFINISHED = (RunStatus.QUEUED, RunStatus.RUNNING)
+RESUMABLE = (RunStatus.CANCELLED, RunStatus.INTERRUPTED, RunStatus.FAILED)
+
+_started: list["subprocess.Popen[bytes]"] = []
+"""Workers that this process started, polled so that none stays a zombie."""
+
+
+def _limit(name: str, default: str) -> float:
+    text = os.environ.get(name, default)
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not value > 0:
+        raise SettingError(f"{name}={text!r} is not a number above 0; unset it for {default}")
+    return value
+
+
+def most_workers() -> int:
+    """How many searches run at once on this machine: AIQ_WORKERS, one by default."""
+    return int(_limit("AIQ_WORKERS", "1"))
+
+
+def submit(library: Library, request: Request) -> Run:
+    """Queues a request and makes sure that a worker is there. Raises SettingError where it cannot be run.
+
+    A server may refuse a queue longer than AIQ_MAX_QUEUE, or a search without a budget of at most
+    AIQ_MAX_MINUTES: such a request is given that budget.
+    """
+    waiting = len(library.store.with_status(*UNFINISHED))
+    most = _limit("AIQ_MAX_QUEUE", "1000")
+    if waiting >= most:
+        raise SettingError(f"{waiting} searches are queued, this server takes at most {most:.0f}; wait for one to end")
+    if "AIQ_MAX_MINUTES" in os.environ:
+        minutes = _limit("AIQ_MAX_MINUTES", "60")
+        request = replace(request, max_minutes=min(request.max_minutes or minutes, minutes))
+    run = library.store.add_run(execute.new_run(request))
+    ensure_worker(library)
+    return run
+
+
+def resume(library: Library, run_id: str) -> None:
+    """Queues a cancelled, interrupted or failed run again; nothing is evaluated twice."""
+    if not library.store.set_status(run_id, RunStatus.QUEUED, only_from=RESUMABLE):
+        status = library.store.run(run_id).status
+        raise SettingError(f"run {run_id} is {status}, so it cannot be resumed; start a new one instead")
+    ensure_worker(library)
+
+
+def cancel(library: Library, run_id: str) -> None:
+    """Stops a run within one chunk of images; everything it evaluated is kept."""
+    library.store.request_cancel(run_id)
+
+
+def reap(library: Library) -> list[str]:
+    """Marks runs whose worker died as interrupted; returns their ids."""
+    dead = []
+    for run_id in library.store.with_status(RunStatus.RUNNING):
+        lock = run_lock(library, run_id)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            continue
+        try:
+            if library.store.set_status(run_id, RunStatus.INTERRUPTED, only_from=[RunStatus.RUNNING]):
+                dead.append(run_id)
+        finally:
+            lock.release()
+    return dead
+
+
+def ensure_worker(library: Library) -> None:
+    """Starts a worker where runs are queued and a slot is free."""
+    _started[:] = [process for process in _started if process.poll() is None]
+    reap(library)
+    if not library.store.with_status(RunStatus.QUEUED):
+        return
+    for slot in range(most_workers()):
+        lock = slot_lock(library, slot)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            continue
+        lock.release()
+        _spawn(library)
+        return
+
+
+def _spawn(library: Library) -> None:
+    folder = library.store.path.parent
+    environment = {**os.environ, "AIQ_DATA_DIR": str(folder)}
+    with (folder / "worker.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "aiq_core.worker"],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    _started.append(process)
+
+
+def slot_lock(library: Library, slot: int) -> FileLock:
+    """Held by the worker in that slot while it lives: the system lets go of it when the process dies."""
+    return _lock(library, f"worker-{slot}")
+
+
+def run_lock(library: Library, run_id: str) -> FileLock:
+    """Held by the worker of a run while it lives."""
+    return _lock(library, f"run-{run_id}")
+
+
+def _lock(library: Library, name: str) -> FileLock:
+    folder = library.store.path.parent / "locks"
+    folder.mkdir(exist_ok=True)
+    return FileLock(folder / f"{name}.lock", thread_local=False)
+
+
+def expected_steps(run: Run) -> int | None:
+    """How many steps a run will take at most, None where nobody can say (coordinate descent sweeps until it rests)."""
+    if run.request.policies:
+        return len(run.request.policies)
+    layers = len(assets.profile(run.request.model).quantizable)
+    return (
+        layers - len({*run.request.excluded, *run.request.fixed}) if run.request.algorithm is Algorithm.GREEDY else None
+    )
+
+
+def eta_s(run: Run) -> float | None:
+    """Seconds left, from this run's own pace; None before its first step or where its length is unknown.
+
+    Greedy's steps shrink, as each has fewer layers left to try: step k of L tries L - k + 1 of them.
+    """
+    total = expected_steps(run)
+    done = len(run.steps)
+    if total is None or done == 0 or not total > done:
+        return None
+    if run.request.policies:
+        return run.seconds * (total - done) / done
+    tried = sum(total - index for index in range(done))
+    left = sum(total - index for index in range(done, total))
+    return run.seconds * left / tried

@@ -1,0 +1,246 @@
+"""Everything known, from the bundled results and the user's store together; torch-free.
+
+>>> from aiq_core.library import open_library
+>>> library = open_library()
+>>> run = library.run(library.runs("resnet20")[0].id)
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+from aiq_core import assets, statistics
+from aiq_core.envelope import PolicyTable
+from aiq_core.errors import DataError, UnknownNameError
+from aiq_core.intensity import traffic
+from aiq_core.records import (
+    Evaluation,
+    EvaluationKey,
+    ModelProfile,
+    Outcome,
+    Policy,
+    Quantizer,
+    Run,
+    RunStatus,
+    SplitName,
+)
+from aiq_core.store import Store
+from aiq_core.store.store import BUNDLED, IMPORTED, MEASURED
+
+BUNDLED_RESULTS = assets.ASSETS / "runs" / "results.sqlite"
+
+
+def data_dir() -> Path:
+    """Where the user's store lies: the platform's data folder, or AIQ_DATA_DIR."""
+    return Path(os.environ.get("AIQ_DATA_DIR") or platformdirs.user_data_dir("aiq-explorer"))
+
+
+def read_only() -> bool:
+    """Whether this server shows cached runs only (AIQ_READ_ONLY=1): no worker, no writes."""
+    return os.environ.get("AIQ_READ_ONLY", "").lower() in ("1", "true", "yes")
+
+
+def open_library(bundled: bool = True) -> "Library":
+    """The user's store (created if need be) and, unless told otherwise, the bundled results."""
+    user = None if read_only() else Store(data_dir() / "store.sqlite")
+    return Library(user, Store(BUNDLED_RESULTS, immutable=True) if bundled and BUNDLED_RESULTS.exists() else None)
+
+
+class Library:
+    """Reads both stores as one; writes go to the user's. Either may be None."""
+
+    def __init__(self, user: Store | None, bundled: Store | None) -> None:
+        self.user, self.bundled = user, bundled
+
+    @property
+    def store(self) -> Store:
+        """The store to write to. Raises DataError on a read-only server."""
+        if self.user is None:
+            raise DataError("this server is read-only (AIQ_READ_ONLY is set), so nothing can be run or saved here")
+        return self.user
+
+    def version(self) -> str:
+        """Text that changes whenever the stores do: a cache key."""
+        return "-" if self.user is None else self.user.version()
+
+    # Evaluations
+
+    def key(self, model: str, split: SplitName, policy: Policy, quantizer: Quantizer = Quantizer()) -> EvaluationKey:
+        """What identifies the evaluation of a policy on a split."""
+        card = assets.card(model)
+        return EvaluationKey(card.model_hash, assets.split_hash(card.dataset, split), quantizer.key(policy), policy.key)
+
+    def find(self, key: EvaluationKey) -> Evaluation | None:
+        """The evaluation that may answer: the more complete of measured and bundled; imported ones never answer."""
+        found = [self.user.evaluation(key, (MEASURED,))] if self.user else []
+        if self.bundled:
+            bundled = self.bundled.evaluation(key, (MEASURED,))
+            found.append(None if bundled is None else _as(bundled, BUNDLED))
+        known = [evaluation for evaluation in found if evaluation is not None]
+        return max(known, key=lambda evaluation: evaluation.done(len(evaluation.predicted)), default=None)
+
+    def save_evaluation(self, evaluation: Evaluation) -> int:
+        """Keeps an evaluation in the user's store, as its `save_evaluation` does."""
+        return self.store.save_evaluation(evaluation)
+
+    def evaluation(
+        self, model: str, split: SplitName, policy: Policy, quantizer: Quantizer = Quantizer()
+    ) -> Evaluation | None:
+        """The evaluation of a policy on a split, as `find` finds it."""
+        return self.find(self.key(model, split, policy, quantizer))
+
+    def _all(self, model: str, split: SplitName) -> dict[tuple[str, str], list[Evaluation]]:
+        """Every evaluation by (quantizer, policy) key: measured, then bundled, then imported."""
+        card = assets.card(model)
+        split_hash = assets.split_hash(card.dataset, split)
+        rows = list(self.user.evaluations(card.model_hash, split_hash)) if self.user else []
+        bundled = self.bundled.evaluations(card.model_hash, split_hash) if self.bundled else []
+        rows.extend(_as(evaluation, BUNDLED) for evaluation in bundled)
+        rank = {MEASURED: 0, BUNDLED: 1, IMPORTED: 2}
+        found: dict[tuple[str, str], list[Evaluation]] = {}
+        for evaluation in sorted(rows, key=lambda evaluation: rank[evaluation.origin.source]):
+            found.setdefault((evaluation.key.quantizer, evaluation.key.policy), []).append(evaluation)
+        return found
+
+    def table(
+        self, model: str, images: int, quantizer: Quantizer = Quantizer(), report_images: int | None = None
+    ) -> PolicyTable:
+        """Every policy complete on the first `images` search images, with its report figures where they are known.
+
+        Report figures count the first `report_images`: all by default, and the excerpt where a page works at it.
+        Raises DataError where not even FP32 is known.
+        """
+        card, profile = assets.card(model), assets.profile(model)
+        everything = assets.split_size(card.dataset, SplitName.SEARCH)
+        if report_images is None:
+            whole = assets.split_size(card.dataset, SplitName.REPORT)
+            report_images = whole if images == everything else min(images, whole)
+        search = _complete(self._all(model, SplitName.SEARCH), images, profile, quantizer)
+        report = _complete(self._all(model, SplitName.REPORT), report_images, profile, quantizer)
+        fp32 = profile.uniform(32)
+        if fp32 not in search:
+            raise DataError(f"nothing is known of {model} on {images:,} search images yet; run a search first")
+        policies = tuple(sorted(search, key=lambda policy: policy.weight_bits, reverse=True))
+        rows = _count(search, policies, fp32, assets.labels(card.dataset, SplitName.SEARCH), images)
+        reported = _count(report, policies, fp32, assets.labels(card.dataset, SplitName.REPORT), report_images)
+        return PolicyTable(
+            profile=profile,
+            images=images,
+            policies=policies,
+            intensity=traffic(profile, policies).intensity,
+            correct=rows[0],
+            search_lost=rows[1],
+            search_gained=rows[2],
+            report_images=report_images,
+            report_correct=reported[0],
+            report_lost=reported[1],
+            report_gained=reported[2],
+            baseline=policies.index(fp32),
+            sources=tuple(search[policy].origin.source for policy in policies),
+        )
+
+    def paired(
+        self,
+        model: str,
+        split: SplitName,
+        images: int,
+        before: Policy,
+        after: Policy,
+        quantizer: Quantizer = Quantizer(),
+    ) -> statistics.Paired | None:
+        """Two policies on the same images; None where either is not complete there."""
+        labels = assets.labels(assets.card(model).dataset, split)[:images]
+        found = [self.evaluation(model, split, policy, quantizer) for policy in (before, after)]
+        right = [e.predicted[:images] == labels for e in found if e is not None and e.is_complete(images)]
+        return statistics.paired(right[0], right[1]) if len(right) == 2 else None
+
+    # Runs
+
+    def runs(self, model: str | None = None, archived: bool = False) -> tuple[Run, ...]:
+        """Runs without their steps, bundled ones first, then the user's, oldest first."""
+        bundled = [_bundled(run) for run in self.bundled.runs(model)] if self.bundled else []
+        taken = {run.id for run in bundled}
+        own = [run for run in (self.user.runs(model) if self.user else []) if run.id not in taken]
+        return tuple(run for run in (*bundled, *own) if archived or not run.archived)
+
+    def run(self, run_id: str) -> Run:
+        """One run with its steps. Raises UnknownNameError."""
+        if self.bundled and self.bundled.has_run(run_id):
+            return _bundled(self.bundled.run(run_id))
+        if self.user and self.user.has_run(run_id):
+            return self.user.run(run_id)
+        raise UnknownNameError("run", run_id, [run.id for run in self.runs()][-10:] or ["(no runs yet)"])
+
+    def reasons(self, model: str, policy: Policy) -> Run | None:
+        """The earliest finished run that asked for a policy, with its steps; None where none did."""
+        for run in self.runs(model):
+            if run.status is RunStatus.DONE and run.policy is not None:
+                full = self.run(run.id)
+                if asked_step(full, policy, assets.profile(model)) is not None:
+                    return full
+        return None
+
+
+def asked_step(run: Run, policy: Policy, profile: ModelProfile) -> int | None:
+    """The position in `run.steps` at which it asked for a policy, by taking it or by measuring it; None if it never did."""
+    names = profile.quantizable_names
+    previous = profile.policy(run.request.fixed)
+    for position, step in enumerate(run.steps):
+        if step.policy == policy:
+            return position
+        differing = [i for i, (a, b) in enumerate(zip(previous.weight_bits, policy.weight_bits, strict=True)) if a != b]
+        if len(differing) == 1:
+            layer, bits = names[differing[0]], policy.weight_bits[differing[0]]
+            asked = (c for c in step.candidates if c.outcome is not Outcome.PRUNED)
+            if any(c.layer == layer and c.bits == bits for c in asked):
+                return position
+        previous = step.policy
+    return None
+
+
+def _as(evaluation: Evaluation, source: str) -> Evaluation:
+    return replace(evaluation, origin=replace(evaluation.origin, source=source))
+
+
+def _bundled(run: Run) -> Run:
+    return run if run.origin is None else replace(run, origin=replace(run.origin, source=BUNDLED))
+
+
+def _complete(
+    found: dict[tuple[str, str], list[Evaluation]], images: int, profile: ModelProfile, quantizer: Quantizer
+) -> dict[Policy, Evaluation]:
+    """The first complete evaluation of each policy under a quantizer."""
+    complete: dict[Policy, Evaluation] = {}
+    layers, groups = len(profile.quantizable), len(profile.activation_groups)
+    for (quantizer_key, policy_key), evaluations in found.items():
+        policy = Policy.from_key(policy_key)
+        fits = len(policy.weight_bits) == layers and len(policy.activation_bits) == groups
+        if fits and quantizer_key == quantizer.key(policy):
+            whole = [evaluation for evaluation in evaluations if evaluation.is_complete(images)]
+            if whole:
+                complete[policy] = whole[0]
+    return complete
+
+
+def _count(
+    found: dict[Policy, Evaluation],
+    policies: Sequence[Policy],
+    fp32: Policy,
+    labels: NDArray[np.uint8],
+    images: int,
+) -> NDArray[np.int64]:
+    """(right, lost, gained against FP32) of each policy, int64[3, p]; -1 where it is not in `found`."""
+    counts = np.full((3, len(policies)), -1, dtype=np.int64)
+    if fp32 not in found:
+        return counts
+    right_before = found[fp32].predicted[:images] == labels[:images]
+    for column, policy in enumerate(policies):
+        if policy in found:
+            right = found[policy].predicted[:images] == labels[:images]
+            counts[:, column] = right.sum(), (right_before & ~right).sum(), (right & ~right_before).sum()
+    return counts

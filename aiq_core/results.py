@@ -1,0 +1,114 @@
+"""The bundled results: which runs the app ships with, made by one resumable command and published into assets/."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from aiq_core import assets
+from aiq_core.envelope import envelope
+from aiq_core.execute import Evaluators, execute, new_run, report_images
+from aiq_core.library import BUNDLED_RESULTS, Library
+from aiq_core.objective import default_normaliser, floor_correct
+from aiq_core.records import Algorithm, ImageSet, Quantizer, Request, Run, RunStatus, SplitName
+from aiq_core.search.baselines import random_like, single_layer, uniform
+from aiq_core.search.memo import Memo
+from aiq_core.store import Store
+from aiq_core.store.bundle import publish
+
+WORKSHOP = Path(__file__).parent.parent / ".results" / "store.sqlite"
+"""Where `make results` works; it goes on there after an interruption."""
+
+PAPER_SETTINGS = {"intensity_normaliser": 60.0, "floor_percent": 89.5}
+"""The authors' normaliser and floor (arXiv 2512.14090, their code)."""
+
+RANDOM_SEEDS = (0, 1, 2, 3, 4)
+TENTHS = tuple(tenth / 10 for tenth in range(11))
+
+
+def wanted(library: Library) -> Iterator[Request]:
+    """Every run that the app ships with, the most telling first; the random baselines copy a run made before."""
+    for model, images in (("resnet20", 5000), ("mobilenet_v2", 5000), ("digits_cnn", 500)):
+        yield _search(model, images, Algorithm.GREEDY, 0.9)
+        for bits in (8, 4):
+            yield _listed(model, images, Algorithm.UNIFORM, uniform(assets.profile(model), bits), f"all at {bits} bits")
+    for model, images in (("resnet20", 5000), ("mobilenet_v2", 5000), ("digits_cnn", 500)):
+        for alpha in (0.5, 0.3, 0.2, 0.1):
+            yield _search(model, images, Algorithm.GREEDY, alpha)
+    yield _search("resnet20", 5000, Algorithm.COORDINATE, 0.9)
+    yield _search("resnet20", 5000, Algorithm.GREEDY, 0.9, label="the paper's normaliser and floor", **PAPER_SETTINGS)
+    for model, images in (("resnet20", 5000), ("mobilenet_v2", 5000), ("digits_cnn", 500)):
+        yield from _baselines(library, model, images)
+    for alpha in (0.5, 0.1):
+        yield _search("resnet20", 5000, Algorithm.COORDINATE, alpha)
+    yield _search(
+        "resnet20", 5000, Algorithm.COORDINATE, 0.9, label="the paper's normaliser and floor", **PAPER_SETTINGS
+    )
+    for algorithm in (Algorithm.GREEDY, Algorithm.COORDINATE):
+        for model, images in (("digits_cnn", 500), ("resnet20", 5000), ("mobilenet_v2", 5000)):
+            for alpha in TENTHS:
+                yield _search(model, images, algorithm, alpha)
+
+
+def _search(model: str, images: int, algorithm: Algorithm, alpha: float, **settings: object) -> Request:
+    return replace(Request(model, algorithm, alpha, images=images), **settings)  # type: ignore[arg-type]
+
+
+def _listed(model: str, images: int, algorithm: Algorithm, policies: tuple[object, ...], label: str) -> Request:
+    return replace(Request(model, algorithm, images=images), policies=policies, label=label)  # type: ignore[arg-type]
+
+
+def _baselines(library: Library, model: str, images: int) -> Iterator[Request]:
+    profile = assets.profile(model)
+    greedy = library.run(_search(model, images, Algorithm.GREEDY, 0.9).digest).policy
+    assert greedy is not None  # it is done before this is asked for
+    for seed in RANDOM_SEEDS:
+        label = f"layers of greedy at alpha 0.9 drawn at random, seed {seed}"
+        yield _listed(model, images, Algorithm.RANDOM, random_like(greedy, seed), label)
+    for bits in (8, 4):
+        yield _listed(
+            model, images, Algorithm.SINGLE_LAYER, single_layer(profile, bits), f"each layer alone at {bits} bits"
+        )
+
+
+def make(report: Callable[[str], None], threads: int | None = None, models: tuple[str, ...] = ()) -> None:
+    """Makes every wanted run that is not done yet and publishes after each; only some models where they are named."""
+    library = Library(Store(WORKSHOP), None)
+    evaluators = Evaluators(threads)
+    for request in wanted(library):
+        if models and request.model not in models:
+            continue
+        run = _stored(library, request)
+        if run.status is not RunStatus.DONE:
+            report(
+                f"{request.model} {request.algorithm} {request.alpha if request.alpha is not None else request.label}"
+            )
+            run = execute(library, run, evaluators)
+            if run.status is not RunStatus.DONE:
+                raise RuntimeError(f"run {run.id} ended {run.status}: {run.message}")
+            report(f"  {run.evaluations} evaluations ({run.evaluations_new} new) in {run.seconds:.0f} s")
+            report_envelope(library, request.model, request.images, evaluators)
+            publish(library.store, BUNDLED_RESULTS)
+    publish(library.store, BUNDLED_RESULTS)
+
+
+def _stored(library: Library, request: Request) -> Run:
+    if library.store.has_run(request.digest):
+        return library.store.run(request.digest)
+    return library.store.add_run(new_run(request))
+
+
+def report_envelope(library: Library, model: str, images: int, evaluators: Evaluators) -> None:
+    """Measures every policy of the envelope on the report images: the app shows it at any alpha."""
+    card, profile = assets.card(model), assets.profile(model)
+    table = library.table(model, images)
+    floor = floor_correct(None, table.baseline_correct, images)
+    judges = report_images(card.dataset)
+    memo = Memo(
+        key_of=lambda policy: library.key(model, SplitName.REPORT, policy),
+        labels=assets.labels(card.dataset, SplitName.REPORT),
+        images=judges,
+        store=library,
+        make_evaluator=lambda: evaluators(model, ImageSet(SplitName.REPORT, judges), Quantizer()),
+    )
+    for segment in envelope(table, default_normaliser(profile, (32, 8, 4)), 10.0, floor):
+        memo.ask(table.policies[segment.row], None, profile.uniform(32))

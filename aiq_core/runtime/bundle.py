@@ -1,0 +1,82 @@
+"""Makes everything in assets/ that comes from elsewhere: data, weights, cards and profiles (`make assets`)."""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from aiq_core import assets
+from aiq_core.errors import WeightsError
+from aiq_core.runtime.bundle_data import bundle_cifar10, bundle_digits
+from aiq_core.runtime.models import MODELS, spec
+from aiq_core.runtime.profile import profile
+from aiq_core.runtime.train import train, write_card
+
+
+def bundle(report: Callable[[str], None], weights: Path | None = None) -> None:
+    """Make what is missing in assets/: data sets, then every model.
+
+    `weights` is a folder of NAME.safetensors and NAME.json (keys `kept` and `torch`); a model that is not in it
+    is trained. What is there already stays: delete a folder to make it anew.
+    """
+    data = assets.ASSETS / "data"
+    if not (data / "digits" / "split.json").is_file():
+        bundle_digits(data / "digits")
+    if not (data / "cifar10" / "split.json").is_file():
+        bundle_cifar10(data / "cifar10", report)
+    forget()
+    for name in MODELS:
+        folder = assets.ASSETS / "models" / name
+        if (folder / "card.json").is_file():
+            continue
+        report(f"making {name}")
+        if weights is not None and (weights / f"{name}.safetensors").is_file():
+            adopt(name, weights, folder)
+        else:
+            with tempfile.TemporaryDirectory() as work:
+                train(name, folder, work=Path(work))
+        write_profile(name, folder)
+    forget()
+
+
+def adopt(name: str, source: Path, folder: Path) -> None:
+    """Copy `source`/NAME.safetensors into `folder`, check its figures and write its card.
+
+    Raises WeightsError where its top-1 is not what NAME.json says.
+    """
+    said = json.loads((source / f"{name}.json").read_text())
+    file = source / f"{name}.safetensors"
+    found = hashlib.sha256(file.read_bytes()).hexdigest()
+    if found != said["sha256"]:
+        raise WeightsError(f"{file} has sha256 {found}, {name}.json says {said['sha256']}; fetch it again")
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, folder / "weights.safetensors")
+    model = spec(name)
+    card = write_card(model, folder, asdict(model.recipe) | {"kept": said["kept"], "torch": said["torch"]})
+    for split, figure in (("search", card.search_top1_percent), ("report", card.report_top1_percent)):
+        # Another CPU may round a doubtful image the other way; more than that is another model.
+        if abs(figure - said[f"{split}_top1_percent"]) > 0.1:
+            (folder / "card.json").unlink()
+            raise WeightsError(
+                f"{name} reaches {figure:.2f} % on {split}, {name}.json says {said[f'{split}_top1_percent']} %; "
+                "use weights that fit the model and the data"
+            )
+
+
+def write_profile(name: str, folder: Path) -> None:
+    """Write profile.json of a model."""
+    model = spec(name)
+    counted = profile(model.build(), name, model.input_shape, model.excluded)
+    (folder / "profile.json").write_text(json.dumps(counted.to_json(), indent=1) + "\n")
+
+
+def forget() -> None:
+    """Drop what `assets` remembers of files that were just made."""
+    for function in (
+        assets.model_names, assets.card, assets.profile, assets.weights, assets.dataset_names, assets.splits,
+        assets.labels, assets.excerpt,
+    ):  # fmt: skip
+        function.cache_clear()

@@ -1,0 +1,158 @@
+"""The reference evaluator: folded, rounded, chunk by chunk, the doubtful images first, shared prefixes run once."""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import numpy as np
+import psutil
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from aiq_core import assets, quantizer
+from aiq_core.records import FP32_BITS, NOT_DONE, ImageSet, Origin, Policy, Quantizer
+from aiq_core.runtime.cpu import cpu_kind
+from aiq_core.runtime.data import to_input
+from aiq_core.runtime.fold import fold_batch_norm
+from aiq_core.runtime.models import spec
+from aiq_core.runtime.prefixes import PrefixCache
+from aiq_core.runtime.weights import network_with
+
+CHUNK = 250
+"""Images a forward; predictions do not depend on it from 125 up (tested), so it is set for speed and cancelling."""
+
+
+def current_origin(threads: int | None = None, chunk: int = CHUNK) -> Origin:
+    """This machine, these versions, now."""
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    return Origin(cpu_kind(), torch.__version__.split("+")[0], threads or os.cpu_count() or 1, chunk, created)
+
+
+class TorchEvaluator:
+    """Predicts classes of one model on one image set under any policy; what `search.memo.Evaluator` asks for."""
+
+    def __init__(
+        self,
+        model: str,
+        images: ImageSet,
+        rounding: Quantizer = Quantizer(),
+        threads: int | None = None,
+        cache_bytes: int | None = None,
+        chunk: int = CHUNK,
+    ) -> None:
+        self.threads = threads or os.cpu_count() or 1
+        torch.set_num_threads(self.threads)
+        self.model, self.image_set, self.chunk, self.rounding = spec(model), images, chunk, rounding
+        network = network_with(self.model, assets.weights(model), f"assets/models/{model}")
+        self._segments = self.model.segments(fold_batch_norm(network))
+        for segment in self._segments:
+            segment.to(memory_format=torch.channels_last)
+        self._rounded: dict[tuple[int, int], Tensor] = {}
+        self._layers = _quantizable_modules(network, assets.profile(model).quantizable_names)
+        self._weights = [layer.weight.detach().clone(memory_format=torch.preserve_format) for layer in self._layers]
+        self._held = [FP32_BITS] * len(self._layers)
+        members = [set(segment.modules()) for segment in self._segments]
+        self._segment_layers = [[i for i, layer in enumerate(self._layers) if layer in group] for group in members]
+        self._cache = PrefixCache(_default_cache_bytes() if cache_bytes is None else cache_bytes)
+        self.layer_images = 0
+        """Segments run x images, a measure of the work done."""
+        pixels = assets.images(self.model.dataset, images)
+        self._arrange(pixels, np.arange(len(pixels)))
+        self._arrange(pixels, self._doubtful_first(len(pixels)))
+
+    @property
+    def origin(self) -> Origin:
+        """This machine, these versions, now."""
+        return current_origin(self.threads, self.chunk)
+
+    def chunks(self, policy: Policy, base: Policy | None, predicted: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+        """Fills `predicted` (uint8[split]) in place, a chunk at a time, where it says NOT_DONE; yields it after each.
+
+        Images come by ascending FP32 margin. Work that `policy` shares with `base` is run once and kept.
+        """
+        with torch.inference_mode():
+            for index in range(len(self._inputs)):
+                images = self._chunk_images(index)
+                if (predicted[images] == NOT_DONE).any():
+                    predicted[images] = self._forward(index, policy, base or policy).argmax(1).to(torch.uint8).numpy()
+                    yield predicted
+
+    def _arrange(self, pixels: NDArray[np.uint8], order: NDArray[np.int64]) -> None:
+        """Lays the images out in chunks, in the given order."""
+        self._order = order
+        count = -(-len(order) // self.chunk)
+        self._inputs = [self._normalise(pixels[self._chunk_images(index)]) for index in range(count)]
+
+    def _chunk_images(self, index: int) -> NDArray[np.int64]:
+        """Positions of a chunk's images, always `chunk` of them: the last one is filled up from the front."""
+        start = index * self.chunk
+        return np.take(self._order, np.arange(start, start + self.chunk), mode="wrap")
+
+    def _forward(self, index: int, policy: Policy, base: Policy) -> Tensor:
+        """Logits of one chunk: the prefix that policy shares with base from the cache, the rest run."""
+        first = self._first_difference(policy, base)
+        x, start = self._inputs[index], 0
+        for boundary in range(first, 0, -1):
+            cached = self._cache.get((index, boundary, self._prefix(base, boundary)))
+            if cached is not None:
+                x, start = cached, boundary
+                break
+        for position in range(start, first):
+            x = self._run(position, base, x)
+            self._cache.put((index, position + 1, self._prefix(base, position + 1)), x)
+        for position in range(first, len(self._segments)):
+            x = self._run(position, policy, x)
+        return x
+
+    def _first_difference(self, policy: Policy, base: Policy) -> int:
+        """The first segment whose bits differ; 0 where none do, so that nothing is cached for a single forward."""
+        for position, layers in enumerate(self._segment_layers):
+            if any(policy.weight_bits[i] != base.weight_bits[i] for i in layers):
+                return position
+        return 0
+
+    def _prefix(self, policy: Policy, boundary: int) -> tuple[int, ...]:
+        return tuple(policy.weight_bits[i] for layers in self._segment_layers[:boundary] for i in layers)
+
+    def _run(self, position: int, policy: Policy, x: Tensor) -> Tensor:
+        for i in self._segment_layers[position]:
+            bits = policy.weight_bits[i]
+            if self._held[i] != bits:
+                self._layers[i].weight.data = self._weight(i, bits)
+                self._held[i] = bits
+        self.layer_images += len(x)
+        return self._segments[position](x)  # type: ignore[no-any-return]
+
+    def _weight(self, index: int, bits: int) -> Tensor:
+        """A layer's folded weights at a width, rounded once."""
+        if bits == FP32_BITS:
+            return self._weights[index]
+        if (index, bits) not in self._rounded:
+            weight = self._weights[index]
+            rounded = quantizer.round_weight(weight.contiguous().numpy(), bits, self.rounding.granularity)
+            tensor = torch.from_numpy(rounded)
+            layout = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
+            self._rounded[index, bits] = tensor.contiguous(memory_format=layout)
+        return self._rounded[index, bits]
+
+    def _normalise(self, pixels: NDArray[np.uint8]) -> Tensor:
+        return to_input(pixels, self.model.mean, self.model.std).contiguous(memory_format=torch.channels_last)
+
+    def _doubtful_first(self, images: int) -> NDArray[np.int64]:
+        """Positions by ascending FP32 margin (best logit minus the next), ties in split order."""
+        fp32 = Policy((FP32_BITS,) * len(self._layers), ())
+        with torch.inference_mode():
+            logits = torch.cat([self._forward(index, fp32, fp32) for index in range(len(self._inputs))])[:images]
+        best = logits.topk(2, dim=1).values
+        return np.argsort((best[:, 0] - best[:, 1]).numpy(), kind="stable")
+
+
+def _quantizable_modules(network: nn.Module, names: tuple[str, ...]) -> list[nn.Conv2d | nn.Linear]:
+    modules = [network.get_submodule(name) for name in names]
+    return [module for module in modules if isinstance(module, nn.Conv2d | nn.Linear)]
+
+
+def _default_cache_bytes() -> int:
+    """At most 3 GiB, and never more than a quarter of the memory that is free."""
+    return min(3 * 2**30, int(psutil.virtual_memory().available) // 4)

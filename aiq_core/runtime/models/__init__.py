@@ -1,0 +1,22 @@
+"""The models there are, by name."""
+
+from aiq_core.errors import UnknownNameError
+from aiq_core.runtime.models.digits_cnn import DIGITS_CNN
+from aiq_core.runtime.models.mobilenet_v2 import MOBILENET_V2
+from aiq_core.runtime.models.resnet20 import RESNET20
+from aiq_core.runtime.models.spec import ModelSpec, Recipe
+
+__all__ = ["MODELS", "ModelSpec", "Recipe", "spec"]
+
+MODELS: dict[str, ModelSpec] = {
+    RESNET20.name: RESNET20,
+    MOBILENET_V2.name: MOBILENET_V2,
+    DIGITS_CNN.name: DIGITS_CNN,
+}
+
+
+def spec(name: str) -> ModelSpec:
+    """The model of that name. Raises UnknownNameError."""
+    if name not in MODELS:
+        raise UnknownNameError("model", name, MODELS)
+    return MODELS[name]

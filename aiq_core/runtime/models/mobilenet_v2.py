@@ -1,0 +1,35 @@
+"""torchvision's MobileNetV2, unchanged, on 32 x 32 images (Sandler et al., arXiv 1801.04381)."""
+
+from typing import Any, cast
+
+from torch import nn
+
+from aiq_core.runtime.models.spec import CIFAR10_MEAN, CIFAR10_STD, ModelSpec, Recipe
+
+
+def build() -> nn.Module:
+    """The network with ten classes and random weights."""
+    import torchvision  # here, as it takes seconds that the other models need not wait
+
+    return cast(nn.Module, torchvision.models.mobilenet_v2(num_classes=10))
+
+
+def segments(model: nn.Module) -> list[nn.Module]:
+    """Each of `features`, head."""
+    net = cast(Any, model)
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), net.classifier)
+    return [*net.features, head]
+
+
+MOBILENET_V2 = ModelSpec(
+    name="mobilenet_v2",
+    title="MobileNetV2",
+    dataset="cifar10",
+    input_shape=(3, 32, 32),
+    classes=10,
+    mean=CIFAR10_MEAN,
+    std=CIFAR10_STD,
+    build=build,
+    segments=segments,
+    recipe=Recipe(epochs=100, peak_learning_rate=0.1, label_smoothing=0.1),
+)

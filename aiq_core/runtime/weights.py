@@ -1,0 +1,44 @@
+"""Tensors into a network and out of it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import save
+from torch import nn
+
+from aiq_core.errors import WeightsError
+from aiq_core.runtime.files import write_whole
+from aiq_core.runtime.models import ModelSpec
+
+TRACKED = "num_batches_tracked"
+"""A counter of batch normalisation that inference does not use; weights files leave it out."""
+
+
+def network_with(model: ModelSpec, tensors: Mapping[str, NDArray[Any]], source: str) -> nn.Module:
+    """The model with these tensors, in evaluation mode. Raises WeightsError, naming `source`, where they do not fit."""
+    network = model.build()
+    state = {key: torch.from_numpy(np.array(value)) for key, value in tensors.items()}
+    try:
+        missing, unexpected = network.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        raise WeightsError(f"{source} does not fit {model.name} ({error}); use weights trained for it") from None
+    wrong = [f"no {key}" for key in missing if not key.endswith(TRACKED)] + [f"unknown {key}" for key in unexpected]
+    if wrong:
+        raise WeightsError(f"{source} does not fit {model.name} ({', '.join(wrong)}); use weights trained for it")
+    return network.eval()
+
+
+def save_weights(network: nn.Module, path: Path) -> None:
+    """Write a network's tensors as safetensors, all but the counters of batch normalisation."""
+    state = network.state_dict().items()
+    write_whole(path, save({key: _contiguous(value) for key, value in state if not key.endswith(TRACKED)}))
+
+
+def _contiguous(value: torch.Tensor) -> NDArray[Any]:
+    """A copy in row-major order, whatever memory format the network ran in."""
+    array: NDArray[Any] = np.ascontiguousarray(value.detach().numpy())
+    return array

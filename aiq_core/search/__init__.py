@@ -1,0 +1,1 @@
+"""Strategies that choose policies; each asks for accuracies and yields the steps it takes."""

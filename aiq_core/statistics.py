@@ -1,0 +1,92 @@
+"""Intervals and tests for counted images: Wilson, Newcombe's paired interval, exact McNemar."""
+
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest, norm
+
+Z_95 = float(norm.ppf(0.975))
+"""Normal quantile of a two-sided 95 % interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value with its 95 % interval, all in one unit."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def contains_zero(self) -> bool:
+        """Whether 0 is plausible: the value is within noise."""
+        return self.low <= 0 <= self.high
+
+
+def wilson(correct: int, images: int) -> Interval:
+    """Top-1 in percent with Wilson's score interval, no continuity correction (Wilson, JASA 1927)."""
+    low, high = _wilson(correct / images, images)
+    return Interval(100 * correct / images, 100 * low, 100 * high)
+
+
+def _wilson(share: float, images: int) -> tuple[float, float]:
+    centre = share + Z_95**2 / (2 * images)
+    half = Z_95 * sqrt(share * (1 - share) / images + Z_95**2 / (4 * images**2))
+    scale = 1 + Z_95**2 / images
+    return (centre - half) / scale, (centre + half) / scale
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """How two classifiers fare on the same images: both right, only the first, only the second, neither."""
+
+    both: int
+    lost: int
+    gained: int
+    neither: int
+
+    @property
+    def images(self) -> int:
+        """How many images were counted."""
+        return self.both + self.lost + self.gained + self.neither
+
+
+def paired(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> Paired:
+    """Counts the four cells of two bool[images] of right answers; `lost` were right before only."""
+    return Paired(
+        both=int(np.count_nonzero(before & after)),
+        lost=int(np.count_nonzero(before & ~after)),
+        gained=int(np.count_nonzero(~before & after)),
+        neither=int(np.count_nonzero(~before & ~after)),
+    )
+
+
+def drop(cells: Paired) -> Interval:
+    """Points lost, before minus after, with Newcombe's 95 % interval for paired proportions.
+
+    Method 10, no continuity correction (Newcombe, Statistics in Medicine 17, 1998, 2635-2650).
+    """
+    n, e, f, g, h = cells.images, cells.both, cells.lost, cells.gained, cells.neither
+    before, after = (e + f) / n, (e + g) / n
+    low_before, high_before = _wilson(before, n)
+    low_after, high_after = _wilson(after, n)
+    product = (e + f) * (g + h) * (e + g) * (f + h)
+    numerator = float(e * h - f * g)
+    # Newcombe shrinks a positive correlation by n/2, not below 0; a negative one is kept as it is.
+    if numerator > 0:
+        numerator = max(numerator - n / 2, 0)
+    phi = numerator / sqrt(product) if product else 0.0
+    difference = before - after
+    down_before, up_before = before - low_before, high_before - before
+    down_after, up_after = after - low_after, high_after - after
+    low = difference - sqrt(max(down_before**2 - 2 * phi * down_before * up_after + up_after**2, 0.0))
+    high = difference + sqrt(max(down_after**2 - 2 * phi * down_after * up_before + up_before**2, 0.0))
+    return Interval(100 * difference, 100 * low, 100 * high)
+
+
+def mcnemar(cells: Paired) -> float:
+    """Exact two-sided McNemar p: are as many images lost as gained? 1 where none changed."""
+    changed = cells.lost + cells.gained
+    return float(binomtest(cells.lost, changed, 0.5).pvalue) if changed else 1.0

@@ -1,0 +1,51 @@
+"""The process that runs queued searches, one after another, until none is left: `python -m aiq_core.worker`."""
+
+import contextlib
+import os
+
+from filelock import Timeout
+
+from aiq_core import jobs
+from aiq_core.execute import Evaluators, execute
+from aiq_core.library import Library, open_library
+from aiq_core.records import RunStatus
+
+NICENESS = 5
+"""A search gives way to the browser that watches it."""
+
+
+def main() -> None:
+    """Takes a free slot and works until the queue is empty; returns at once where every slot is taken."""
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+    library = open_library()
+    evaluators = Evaluators()
+    # Looked at again after the slot is free: a run queued in between found it taken and started no worker.
+    while library.store.with_status(RunStatus.QUEUED):
+        if not _work_in_a_slot(library, evaluators):
+            return
+
+
+def _work_in_a_slot(library: Library, evaluators: Evaluators) -> bool:
+    for slot in range(jobs.most_workers()):
+        with contextlib.suppress(Timeout), jobs.slot_lock(library, slot).acquire(blocking=False):
+            jobs.reap(library)
+            while _work_once(library, evaluators):
+                pass
+            return True
+    return False
+
+
+def _work_once(library: Library, evaluators: Evaluators) -> bool:
+    """Runs the oldest queued run that no other worker has; whether there was one."""
+    for run_id in library.store.with_status(RunStatus.QUEUED):
+        # The lock comes before the status, so that a running run always has a live holder or is to be reaped.
+        with contextlib.suppress(Timeout), jobs.run_lock(library, run_id).acquire(blocking=False):
+            if library.store.set_status(run_id, RunStatus.RUNNING, only_from=[RunStatus.QUEUED]):
+                execute(library, library.store.run(run_id), evaluators)
+                return True
+    return False
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""Fixtures that every test may use: a store of the session's own, servers in their own processes, Chromium."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
+
+ROOT = Path(__file__).resolve().parent.parent
+START_S = 60
+CHROMIUM_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+# Streamlit itself asks for these below a sub-page's address on a deep link and gets a 404.
+STREAMLIT_404 = ("/_stcore/health", "/_stcore/host-config")
+DATA_DIR = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
+NO_BROWSER = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Sets the environment before anything of aiq_core or torch is imported; AIQ_CACHE_DIR stays as it is."""
+    config.stash[DATA_DIR] = tempfile.TemporaryDirectory(prefix="aiq-tests-", ignore_cleanup_errors=True)
+    os.environ["AIQ_DATA_DIR"] = config.stash[DATA_DIR].name
+    os.environ["OMP_NUM_THREADS"] = "2"
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[DATA_DIR].cleanup()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if reason := config.stash.get(NO_BROWSER, None):
+        terminalreporter.section("BROWSER TESTS SKIPPED", red=True, bold=True)
+        terminalreporter.line(reason)
+
+
+@dataclass
+class Server:
+    """The app in a process of its own; `log` is what it printed so far."""
+
+    url: str
+    data_dir: Path
+    log: Path
+    process: subprocess.Popen[bytes]
+
+    def stop(self) -> None:
+        """Ends this one process and waits for it; a second call does nothing."""
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def _free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("localhost", 0))
+        return int(probe.getsockname()[1])
+
+
+def _start(data_dir: Path, log: Path, environment: dict[str, str] | None = None) -> Server:
+    port = _free_port()
+    command = [sys.executable, "-m", "streamlit", "run", "app.py"]
+    command += ["--server.port", str(port), "--server.headless", "true", "--server.fileWatcherType", "none"]
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "AIQ_DATA_DIR": str(data_dir), **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    server = Server(f"http://localhost:{port}", data_dir, log, process)
+    end = time.monotonic() + START_S
+    while process.poll() is None and time.monotonic() < end:
+        try:
+            with urllib.request.urlopen(f"{server.url}/_stcore/health", timeout=2):
+                return server
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.05)
+    server.stop()
+    raise RuntimeError(f"app.py did not start within {START_S} s:\n{log.read_text(errors='replace')[-4000:]}")
+
+
+@pytest.fixture(scope="session")
+def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of one server that the session's tests share, with a user's store of its own."""
+    folder = tmp_path_factory.mktemp("server")
+    server = _start(folder / "data", folder / "log")
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Starts servers that end with the test: start_server(data_dir=..., environment={...}).
+
+    The same `data_dir` again, after `stop`, is a restart.
+    """
+    servers: list[Server] = []
+
+    def start(data_dir: Path | None = None, environment: dict[str, str] | None = None) -> Server:
+        name = f"server-{len(servers)}"
+        servers.append(_start(data_dir or tmp_path / name, tmp_path / f"{name}.log", environment))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+def _launch(playwright: Playwright) -> Browser:
+    """The system's Chromium, else the one that `playwright install chromium` fetched."""
+    names = ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    found = next(filter(None, map(shutil.which, names)), None)
+    return playwright.chromium.launch(executable_path=found, args=CHROMIUM_FLAGS)
+
+
+@pytest.fixture(scope="session")
+def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
+    """Chromium. Without one the test is skipped and the summary says so; under CI it fails."""
+    with sync_playwright() as playwright:
+        try:
+            chromium = _launch(playwright)
+        except PlaywrightError as error:
+            first = str(error).splitlines()[0]
+            reason = f"no Chromium ({first}): apt install chromium, or .venv/bin/playwright install chromium"
+            request.config.stash[NO_BROWSER] = reason
+            if os.environ.get("CI"):
+                pytest.fail(reason)
+            pytest.skip(reason)
+        yield chromium
+        chromium.close()
+
+
+def settle(page: Page, timeout_s: float = 60) -> None:
+    """Waits until the script has run and every chart on the page is drawn."""
+    page.locator('[data-testid="stMain"]').locator("h1, h2, h3, h4, p").first.wait_for(timeout=timeout_s * 1000)
+    page.wait_for_function(
+        """() => !document.querySelector('[data-testid="stStatusWidget"], [data-testid="stSkeleton"]') &&
+            [...document.querySelectorAll('[data-testid="stPlotlyChart"]')].every(c => c.querySelector('.main-svg'))""",
+        timeout=timeout_s * 1000,
+    )
+
+
+@pytest.fixture(name="settle")
+def settle_fixture() -> Callable[..., None]:
+    """`settle(page)`, for after a click or a key."""
+    return settle
+
+
+def _is_ours(message: ConsoleMessage) -> bool:
+    streamlits = "404" in message.text and message.location["url"].endswith(STREAMLIT_404)
+    return message.type == "error" and not streamlits
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens a URL as a new visitor and settles: visit(url, scheme="dark", width=390, height=844).
+
+    When the test ends, an error in any of its consoles, or an error box on a page still open, fails it.
+    """
+    pages: list[Page] = []
+    errors: list[str] = []
+
+    def open_page(url: str, scheme: Literal["light", "dark"] = "light", width: int = 1440, height: int = 900) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        page = context.new_page()
+        pages.append(page)
+        page.on("pageerror", lambda error: errors.append(f"{url}: {error}"))
+        page.on("console", lambda m: errors.append(f"{m.location['url']}: {m.text}") if _is_ours(m) else None)
+        page.goto(url)
+        settle(page)
+        return page
+
+    yield open_page
+    for page in pages:
+        if not page.is_closed():
+            errors += page.locator('[data-testid="stException"]').all_inner_texts()
+        page.context.close()
+    assert not errors

@@ -1,0 +1,114 @@
+"""The registry, the bundled weights and the cuts."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from aiq_core import assets
+from aiq_core.errors import UnknownNameError, WeightsError
+from aiq_core.records import SplitName
+from aiq_core.runtime.bundle import adopt
+from aiq_core.runtime.models import MODELS, ModelSpec, spec
+from aiq_core.runtime.models.resnet20 import ResNet20, projections
+from aiq_core.runtime.profile import profile
+from aiq_core.runtime.train import top1_percent
+from aiq_core.runtime.weights import network_with
+
+
+def with_weights(model: ModelSpec) -> nn.Module:
+    return network_with(model, assets.weights(model.name), "assets")
+
+
+def test_unknown_model_lists_what_there_is() -> None:
+    with pytest.raises(UnknownNameError, match="'resnet21'; choose from resnet20, mobilenet_v2, digits_cnn"):
+        spec("resnet21")
+
+
+@pytest.mark.parametrize(("name", "parameters"), [("resnet20", 272_474), ("mobilenet_v2", 2_236_682)])
+def test_parameters_are_the_papers(name: str, parameters: int) -> None:
+    assert sum(p.numel() for p in spec(name).build().parameters()) == parameters
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_segments_compose_to_the_forward(model: ModelSpec) -> None:
+    network = with_weights(model)
+    inputs = torch.randn(4, *model.input_shape, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        expected = network(inputs)
+        outputs = inputs.clone()
+        for segment in model.segments(network):
+            # A segment that wrote into its input would spoil the prefix that other candidates share.
+            given = outputs.clone()
+            produced = segment(outputs)
+            assert torch.equal(given, outputs)
+            outputs = produced
+    assert torch.equal(outputs, expected)
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_segments_cover_every_layer_once(model: ModelSpec) -> None:
+    network = model.build()
+    found = [id(p) for segment in model.segments(network) for p in segment.parameters()]
+    assert sorted(found) == sorted(id(p) for p in network.parameters())
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_spec_and_card_agree(model: ModelSpec) -> None:
+    card = assets.card(model.name)
+    assert (card.title, card.dataset, card.input_shape) == (model.title, model.dataset, model.input_shape)
+    assert (card.mean, card.std) == (model.mean, model.std)
+    assert len(card.class_names) == model.classes
+    assert set(model.excluded) <= dict(model.build().named_modules()).keys()
+
+
+def test_widths_are_parameters() -> None:
+    # Channels 64, 32, 16, 16: stage 1 changes channels, stages 2 and 3 change size, so each has a projection.
+    counted = profile(ResNet20(64, (32, 16, 16)), "heavy", (3, 32, 32), projections(64, (32, 16, 16)))
+    assert projections(64, (32, 16, 16)) == ("layer1.0.shortcut.0", "layer2.0.shortcut.0", "layer3.0.shortcut.0")
+    assert counted.flops == 2 * 75_088_032
+
+
+def test_only_the_counters_of_batch_norm_may_be_missing() -> None:
+    tensors = dict(assets.weights("digits_cnn"))
+    assert not any("num_batches_tracked" in key for key in tensors)
+    del tensors["block2.bn.running_var"]
+    with pytest.raises(WeightsError, match=r"odd\.safetensors does not fit digits_cnn \(no block2\.bn\.running_var\)"):
+        network_with(spec("digits_cnn"), tensors, "odd.safetensors")
+    with pytest.raises(WeightsError, match="does not fit resnet20"):
+        network_with(spec("resnet20"), assets.weights("digits_cnn"), "odd.safetensors")
+
+
+def test_adopting_weights_checks_what_is_said_of_them(tmp_path: Path) -> None:
+    card = assets.card("digits_cnn")
+    (tmp_path / "digits_cnn.safetensors").write_bytes(
+        (assets.ASSETS / "models" / "digits_cnn" / "weights.safetensors").read_bytes()
+    )
+    said = {
+        "sha256": card.weights_sha256,
+        "kept": "averaged",
+        "torch": "2.14.1",
+        "search_top1_percent": card.search_top1_percent,
+        "report_top1_percent": 99.0,
+    }
+    (tmp_path / "digits_cnn.json").write_text(json.dumps(said | {"sha256": "0" * 64}))
+    with pytest.raises(WeightsError, match="says 0000"):
+        adopt("digits_cnn", tmp_path, tmp_path / "out")
+    (tmp_path / "digits_cnn.json").write_text(json.dumps(said))
+    with pytest.raises(WeightsError, match=r"on report, digits_cnn\.json says 99\.0 %"):
+        adopt("digits_cnn", tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out" / "card.json").exists()
+    (tmp_path / "digits_cnn.json").write_text(json.dumps(said | {"report_top1_percent": card.report_top1_percent}))
+    adopt("digits_cnn", tmp_path, tmp_path / "out")
+    adopted = assets.Card.from_json(json.loads((tmp_path / "out" / "card.json").read_text()))
+    assert adopted.model_hash == card.model_hash
+
+
+def test_digits_cnn_reaches_its_card() -> None:
+    card, model = assets.card("digits_cnn"), spec("digits_cnn")
+    network = with_weights(model)
+    # Another CPU may round a doubtful image the other way: 1 of 500.
+    assert top1_percent(model, network, SplitName.SEARCH) == pytest.approx(card.search_top1_percent, abs=0.2)
+    assert top1_percent(model, network, SplitName.REPORT) == pytest.approx(card.report_top1_percent, abs=0.2)

@@ -1,0 +1,164 @@
+"""Profiles against hand-derived counts, torch's own counter and the committed files."""
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from aiq_core import assets
+from aiq_core.errors import UncountableOperatorError
+from aiq_core.records import Layer, LayerKind, ModelProfile
+from aiq_core.runtime.models import MODELS
+from aiq_core.runtime.profile import profile
+
+SHAPE = (3, 32, 32)
+
+
+def profiled(name: str) -> ModelProfile:
+    model = MODELS[name]
+    return profile(model.build(), name, model.input_shape, model.excluded)
+
+
+def layer(counted: ModelProfile, name: str) -> Layer:
+    return next(entry for entry in counted.layers if entry.name == name)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_committed_profile_is_the_regenerated_one(name: str) -> None:
+    assert assets.profile(name) == profiled(name)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_flops_equal_torchs_counter(name: str) -> None:
+    model = MODELS[name]
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        model.build().eval()(torch.zeros(1, *model.input_shape))
+    assert counter.get_total_flops() == profiled(name).flops
+
+
+def test_flops_equal_torchs_counter_on_a_model_of_others() -> None:
+    with torch.device("meta"):
+        network = torchvision.models.resnet18().eval()
+        with FlopCounterMode(display=False) as counter:
+            network(torch.zeros(1, 3, 224, 224))
+    assert counter.get_total_flops() == profile(network, "resnet18", (3, 224, 224), ()).flops
+
+
+def test_resnet20_is_the_papers() -> None:
+    counted = profiled("resnet20")
+    assert counted.flops == 81_626_368
+    assert len(counted.layers) == 22
+    assert len(counted.quantizable) == 20
+    assert {entry.name for entry in counted.layers if not entry.quantizable} == {
+        "layer2.0.shortcut.0",
+        "layer3.0.shortcut.0",
+    }
+
+
+def test_layers_by_hand() -> None:
+    counted = profiled("resnet20")
+    assert layer(counted, "layer2.0.conv1") == Layer(
+        name="layer2.0.conv1",
+        kind=LayerKind.CONV2D,
+        macs=16 * 16 * 32 * 16 * 3 * 3,  # H·W·Cout·Cin·k·k after stride 2
+        weights=32 * 16 * 3 * 3,
+        biases=0,
+        input_elements=16 * 32 * 32,
+        output_elements=32 * 16 * 16,
+        groups=1,
+        quantizable=True,
+        input_group="conv1",
+        output_group="layer2.0.conv1",
+    )
+    linear = layer(counted, "linear")
+    assert (linear.kind, linear.macs, linear.weights, linear.biases) == (LayerKind.LINEAR, 64 * 10, 64 * 10, 10)
+    assert (linear.input_group, linear.output_group) == ("pooled", None)
+    depthwise = layer(profiled("mobilenet_v2"), "features.1.conv.0.0")
+    assert depthwise.groups == 32
+    assert depthwise.macs == 16 * 16 * 32 * 1 * 3 * 3  # one input channel a group
+    assert depthwise.weights == 32 * 1 * 3 * 3
+
+
+def test_activation_groups_follow_adds_and_producers() -> None:
+    counted = profiled("resnet20")
+    # Image; a residual stream a stage (named after its first producer); the inside of each block; pooled.
+    streams = {"conv1", "layer2.0.conv2", "layer3.0.conv2"}
+    insides = {f"layer{stage}.{block}.conv1" for stage in (1, 2, 3) for block in (0, 1, 2)}
+    assert set(counted.activation_groups) == {"image", "pooled"} | streams | insides
+    assert counted.activation_groups[0] == "image"
+    assert counted.activation_groups[-1] == "pooled"
+    assert layer(counted, "layer2.0.shortcut.0").output_group == layer(counted, "layer2.2.conv2").output_group
+    narrow = profiled("mobilenet_v2")
+    assert layer(narrow, "features.3.conv.2").output_group == layer(narrow, "features.2.conv.2").output_group
+    assert layer(narrow, "features.18.0").output_group == "features.18.0"
+
+
+def test_every_layer_reads_and_writes_a_known_group() -> None:
+    for name in MODELS:
+        counted = profiled(name)
+        read = {entry.input_group for entry in counted.layers}
+        written = {entry.output_group for entry in counted.layers} - {None}
+        assert read | written == set(counted.activation_groups)
+
+
+def test_attention_is_an_error_that_names_it() -> None:
+    with torch.device("meta"):
+        network = torchvision.models.vit_b_16()
+    with pytest.raises(UncountableOperatorError, match="MultiheadAttention .*encoder_layer_0.* in vit_b_16"):
+        profile(network, "vit_b_16", (3, 224, 224), ())
+
+
+class Gated(nn.Module):
+    """Multiplies two tensors, which no table knows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(x) * x
+
+
+class Functional(nn.Module):
+    """A convolution outside a module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(4, 3, 1, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.conv2d(x, self.weight)
+
+
+class Shared(nn.Module):
+    """One layer, two calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(self.conv(x))
+
+
+@pytest.mark.parametrize(
+    ("network", "named"),
+    [
+        (Gated(), "mul in odd"),
+        (Functional(), "conv2d in odd"),
+        (Shared(), r"Conv2d \(conv\) in odd runs twice"),
+        (nn.Sequential(nn.ConvTranspose2d(3, 3, 2)), r"ConvTranspose2d \(0\) in odd"),
+    ],
+)
+def test_what_cannot_be_counted_is_named(network: nn.Module, named: str) -> None:
+    with pytest.raises(UncountableOperatorError, match=named):
+        profile(network, "odd", SHAPE, ())
+
+
+def test_profiling_leaves_the_model_alone() -> None:
+    network = MODELS["digits_cnn"].build().train()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    profile(network, "digits_cnn", (1, 8, 8), ())
+    assert network.training
+    assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())

@@ -1,0 +1,81 @@
+"""Imports point one way, torch stays in runtime, streamlit in app.py and pages."""
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SCREENS = sorted([*ROOT.glob("app.py"), *ROOT.glob("pages/**/*.py")])
+CORE = sorted((ROOT / "aiq_core").rglob("*.py"))
+RUNTIME = ROOT / "aiq_core" / "runtime"
+
+IMPORT_ALL = """
+import importlib, json, sys
+for name in json.loads(sys.argv[1]):
+    importlib.import_module(name)
+print(json.dumps(sorted(set(json.loads(sys.argv[2])) & sys.modules.keys())))
+"""
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, at any depth; `from a import b` gives a and a.b."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imported_from(path: Path, banned: tuple[str, ...]) -> list[str]:
+    return sorted(name for name in imports(path) if any(f"{name}.".startswith(f"{ban}.") for ban in banned))
+
+
+def test_core_imports_without_torch_or_streamlit() -> None:
+    """A fresh process that imports all of aiq_core but runtime holds neither."""
+    names = [module_name(path) for path in CORE if not path.is_relative_to(RUNTIME)]
+    banned = ["torch", "torchvision", "streamlit", "aiq_core.runtime"]
+    command = [sys.executable, "-c", IMPORT_ALL, json.dumps(names), json.dumps(banned)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout) == []
+
+
+def test_import_contracts() -> None:
+    """The arrows of pyproject.toml."""
+    program = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
+    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("path", CORE, ids=relative)
+def test_core_never_imports_streamlit(path: Path) -> None:
+    assert imported_from(path, ("streamlit", "app", "pages")) == []
+
+
+@pytest.mark.parametrize("path", SCREENS, ids=relative)
+def test_screens_hold_no_sql_and_no_torch(path: Path) -> None:
+    banned = ("torch", "torchvision", "sqlite3", "aiq_core.runtime", "aiq_core.worker", "aiq_core.__main__")
+    assert imported_from(path, banned) == []
+
+
+def test_pages_are_folders() -> None:
+    """A .py directly in pages/ turns on Streamlit's old mode, where a deep link skips app.py."""
+    assert list((ROOT / "pages").glob("*.py")) == []
+    folders = [folder for folder in (ROOT / "pages").iterdir() if folder.is_dir() and folder.name != "__pycache__"]
+    assert folders
+    assert [folder.name for folder in folders if not (folder / "page.py").is_file()] == []
