@@ -32,6 +32,8 @@ CHROMIUM_FLAGS = (
 )
 # Streamlit itself asks for these below a sub-page's address on a deep link and gets a 404.
 STREAMLIT_404 = ("/_stcore/health", "/_stcore/host-config")
+# What a page says while its server is away: the test stopped it, or fails anyway.
+SERVER_AWAY = ("ERR_CONNECTION_", "reaching server endpoint", "Is Streamlit still running", "WebSocket connection")
 DATA_DIR = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 NO_BROWSER = pytest.StashKey[str]()
 
@@ -57,10 +59,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 class Server:
     """The app in a process of its own; `log` is what it printed so far."""
 
-    url: str
+    port: int
     data_dir: Path
     log: Path
     process: subprocess.Popen[bytes]
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}"
 
     def stop(self) -> None:
         """Ends this one process and waits for it; a second call does nothing."""
@@ -78,8 +84,8 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _start(data_dir: Path, log: Path, environment: dict[str, str] | None = None) -> Server:
-    port = _free_port()
+def _start(data_dir: Path, log: Path, environment: dict[str, str] | None = None, port: int | None = None) -> Server:
+    port = port or _free_port()
     command = [sys.executable, "-m", "streamlit", "run", "app.py"]
     command += ["--server.port", str(port), "--server.headless", "true", "--server.fileWatcherType", "none"]
     with log.open("ab") as output:
@@ -91,7 +97,7 @@ def _start(data_dir: Path, log: Path, environment: dict[str, str] | None = None)
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    server = Server(f"http://localhost:{port}", data_dir, log, process)
+    server = Server(port, data_dir, log, process)
     end = time.monotonic() + START_S
     while process.poll() is None and time.monotonic() < end:
         try:
@@ -114,15 +120,17 @@ def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Starts servers that end with the test: start_server(data_dir=..., environment={...}).
+    """Starts servers that end with the test, each with a user's store of its own: start_server(environment={...}).
 
-    The same `data_dir` again, after `stop`, is a restart.
+    start_server(again=server) is a restart of a stopped one: same address, same store.
     """
     servers: list[Server] = []
 
-    def start(data_dir: Path | None = None, environment: dict[str, str] | None = None) -> Server:
-        name = f"server-{len(servers)}"
-        servers.append(_start(data_dir or tmp_path / name, tmp_path / f"{name}.log", environment))
+    def start(environment: dict[str, str] | None = None, again: Server | None = None) -> Server:
+        folder = tmp_path / f"server-{len(servers)}"
+        folder.mkdir()
+        data_dir, port = (again.data_dir, again.port) if again else (folder / "data", None)
+        servers.append(_start(data_dir, folder / "log", environment, port))
         return servers[-1]
 
     yield start
@@ -171,8 +179,9 @@ def settle_fixture() -> Callable[..., None]:
 
 
 def _is_ours(message: ConsoleMessage) -> bool:
-    streamlits = "404" in message.text and message.location["url"].endswith(STREAMLIT_404)
-    return message.type == "error" and not streamlits
+    deep_link = "404" in message.text and message.location["url"].endswith(STREAMLIT_404)
+    away = any(part in message.text for part in SERVER_AWAY)
+    return message.type == "error" and not deep_link and not away
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SCREENS = sorted([*ROOT.glob("app.py"), *ROOT.glob("pages/**/*.py")])
+PAGES = ROOT / "pages"
+SCREENS = sorted([*ROOT.glob("app.py"), *PAGES.rglob("*.py")])
 CORE = sorted((ROOT / "aiq_core").rglob("*.py"))
 RUNTIME = ROOT / "aiq_core" / "runtime"
 
@@ -75,7 +76,7 @@ def test_screens_hold_no_sql_and_no_torch(path: Path) -> None:
 
 def test_pages_are_folders() -> None:
     """A .py directly in pages/ turns on Streamlit's old mode, where a deep link skips app.py."""
-    assert list((ROOT / "pages").glob("*.py")) == []
-    folders = [folder for folder in (ROOT / "pages").iterdir() if folder.is_dir() and folder.name != "__pycache__"]
+    assert list(PAGES.glob("*.py")) == []
+    folders = [folder for folder in PAGES.iterdir() if folder.is_dir() and folder.name != "__pycache__"]
     assert folders
     assert [folder.name for folder in folders if not (folder / "page.py").is_file()] == []

@@ -109,17 +109,9 @@ def _mark_box(mark: Anchor, width: float, height: float) -> Box:
     return Box(x - r, y - r, x + r, y + r)
 
 
-def spread(wanted: Sequence[float], gap: float, avoid: Sequence[float] = ()) -> tuple[float, ...]:
-    """Ascending positions no lower than wanted (ascending), `gap` apart and from those to avoid."""
+def spread(wanted: Sequence[float], gap: float) -> tuple[float, ...]:
+    """Ascending positions no lower than wanted (ascending) and at least `gap` apart."""
     placed: list[float] = []
     for position in wanted:
-        if placed:
-            position = max(position, placed[-1] + gap)
-        moved = True
-        while moved:
-            moved = False
-            for other in avoid:
-                if abs(position - other) < gap - 1e-9:
-                    position, moved = other + gap, True
-        placed.append(position)
+        placed.append(max(position, placed[-1] + gap) if placed else position)
     return tuple(placed)

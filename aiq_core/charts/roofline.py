@@ -14,7 +14,7 @@ from aiq_core.roofline import Prediction, predict, ridge
 DECADES_RIGHT_OF_RIDGE = 0.75
 """Room for the compute-bound zone, whatever the model."""
 
-ROOF_HEIGHT = 0.62
+ROOF_HEIGHT = 0.6
 """The share of the plot's height that the roof takes at most: labels stand above it."""
 
 
@@ -151,7 +151,7 @@ def _ranges(
     lowest = float(traffic(profile, [profile.uniform(max(widths))], min(batches)).layer_intensity.min())
     highest = float(traffic(profile, [profile.uniform(min(widths))], max(batches)).layer_intensity.max())
     in_use = [ceiling.ridge for ceiling in ceilings if ceiling.in_use]
-    low = min(lowest / 1.6, min(in_use) / 4)
+    low = min(lowest / 1.6, min(in_use) / 10)
     high = max(highest * 1.6, max(in_use) * 10**DECADES_RIGHT_OF_RIDGE)
     bottom, roof = low * machine.bandwidth.value, max(ceiling.rate for ceiling in ceilings if ceiling.in_use)
     top = max(2.0 * max(ceiling.rate for ceiling in ceilings), bottom * (roof / bottom) ** (1 / ROOF_HEIGHT))

@@ -4,13 +4,13 @@ from math import ceil, floor, log10, sqrt
 from typing import Any
 
 from aiq_core.charts import labels, style, wording
-from aiq_core.charts.roofline import Ceiling, RooflineData, Spot
+from aiq_core.charts.roofline import RooflineData, Spot
 from aiq_core.charts.style import Look
 from aiq_core.records import FP32_BITS
 
 LABELLED = 6
 HEIGHT_PX = 292
-MARGIN_PX = {"l": 50, "r": 8, "t": 22, "b": 38}
+MARGIN_PX = {"l": 50, "r": 66, "t": 22, "b": 38}
 LARGEST_MARK_PX = 22
 SMALLEST_MARK_PX = 6
 CROWDED_LEFT = 0.38
@@ -65,7 +65,7 @@ def _zones(data: RooflineData, look: Look) -> list[dict[str, Any]]:
         for low, high, colour in zones
     ]
     dotted = {"color": palette.muted, "width": look.scale, "dash": "dot"}
-    return [*shapes, {**whole, "type": "line", "x0": edge, "x1": edge, "line": dotted}]
+    return [*shapes, {**whole, "type": "line", "x0": edge, "x1": edge, "line": dotted, "layer": "between"}]
 
 
 def _zone_notes(data: RooflineData, look: Look) -> list[dict[str, Any]]:
@@ -74,13 +74,13 @@ def _zone_notes(data: RooflineData, look: Look) -> list[dict[str, Any]]:
     memory = {"xanchor": "left", "yanchor": "top", "xshift": 6, "yshift": -5}
     compute = {"xanchor": "right", "yanchor": "bottom", "xshift": -6, "yshift": 4}
     return [
-        style.note(look, "memory-bound", 0, 1, **corner, **memory, font={"size": size, "color": palette.memory}),
-        style.note(look, "compute-bound", 1, 0, **corner, **compute, font={"size": size, "color": palette.compute}),
+        style.note(look, "memory-bound", x=0, y=1, **corner, **memory, font={"size": size, "color": palette.memory}),
+        style.note(look, "compute-bound", x=1, y=0, **corner, **compute, font={"size": size, "color": palette.compute}),
         style.note(
             look,
             f"ridge {wording.significant(data.roof.ridge)}",
-            log10(data.roof.ridge),
-            0,
+            x=log10(data.roof.ridge),
+            y=0,
             yref="paper",
             xanchor="right",
             yanchor="bottom",
@@ -127,38 +127,28 @@ def _across(data: RooflineData, intensity: float) -> float:
 
 
 def _line_px(look: Look) -> float:
-    return labels.LINE_EM * look.font_px
-
-
-def _ceiling_groups(data: RooflineData, look: Look) -> list[list[Ceiling]]:
-    """Ceilings from the lowest up, those whose labels would collide together."""
-    groups: list[list[Ceiling]] = []
-    for ceiling in sorted(data.ceilings, key=lambda ceiling: ceiling.rate):
-        height = _up_px(data, ceiling.rate, look)
-        if groups and height - _up_px(data, groups[-1][-1].rate, look) < _line_px(look):
-            groups[-1].append(ceiling)
-        else:
-            groups.append([ceiling])
-    return groups
+    return labels.LINE_EM * 0.9 * look.font_px
 
 
 def _ceiling_notes(data: RooflineData, look: Look) -> list[dict[str, Any]]:
-    """A label at each ceiling's right end: above its line, or below the roof, clear of the marks on it."""
+    """A label right of each ceiling, in the margin, so that marks and labels inside stay clear."""
+    ceilings = sorted(data.ceilings, key=lambda ceiling: ceiling.rate)
+    wanted = [_up_px(data, ceiling.rate, look) for ceiling in ceilings]
     notes = []
-    for group in _ceiling_groups(data, look):
-        roof = any(ceiling is data.roof for ceiling in group)
-        text = ", ".join(f"{c.number_type} {wording.rate(c.rate, c.number_type)}" for c in group)
-        below = {"yanchor": "top", "yshift": -LARGEST_MARK_PX * look.scale / 2}
+    for ceiling, height, at in zip(ceilings, labels.spread(wanted, _line_px(look)), wanted, strict=True):
+        text = f"{ceiling.number_type} {wording.prefixed_rate(ceiling.rate)}"
+        roof = ceiling is data.roof
         notes.append(
             style.note(
                 look,
                 f"<b>{text}</b>" if roof else text,
-                1,
-                log10(group[0 if roof else -1].rate),
+                x=1,
+                y=log10(ceiling.rate),
                 xref="paper",
-                xanchor="right",
-                xshift=-4,
-                **(below if roof else {"yanchor": "bottom", "yshift": 0}),
+                xanchor="left",
+                yanchor="middle",
+                xshift=4 * look.scale,
+                yshift=height - at,
                 font={"size": look.font_px * 0.9, "color": look.palette.text if roof else look.palette.muted},
             )
         )
@@ -259,11 +249,7 @@ def _layer_notes(data: RooflineData, look: Look) -> list[dict[str, Any]]:
     gap = _line_px(look)
     above = [spot for spot in largest if _across(data, spot.after.intensity) >= CROWDED_LEFT]
     below = [spot for spot in largest if spot not in above][::-1]
-    taken = [_up_px(data, group[-1].rate, look) + gap / 2 for group in _ceiling_groups(data, look)]
-    roof = _up_px(data, data.roof.rate, look)
-    heights = labels.spread(
-        [_up_px(data, spot.after.rate, look) + 0.9 * gap for spot in above], gap, [h for h in taken if h > roof + gap]
-    )
+    heights = labels.spread([_up_px(data, spot.after.rate, look) + 0.9 * gap for spot in above], gap)
     depths = labels.spread([0.9 * gap - _up_px(data, spot.after.rate, look) for spot in below], gap)
     return [
         *(_pointer(data, spot, height, "right", look) for spot, height in zip(above, heights, strict=True)),
@@ -297,4 +283,4 @@ def _legend(data: RooflineData, look: Look) -> dict[str, Any]:
     """What the marks mean, in one line above the plot."""
     widths = {bits for dot in data.dots for bits in (dot.before.bits, dot.after.bits)}
     text = f"{style.key_to_bits(widths, look)}   outline: {data.before_name}"
-    return style.note(look, text, 0, 1, xref="paper", yref="paper", xanchor="left", yanchor="bottom", yshift=4)
+    return style.note(look, text, x=0, y=1, xref="paper", yref="paper", xanchor="left", yanchor="bottom", yshift=4)

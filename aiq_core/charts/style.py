@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aiq_core.records import FP32_BITS
+
 PROJECTOR_SCALE = 1.5
 """How much larger type and marks stand on a projector."""
 
@@ -115,10 +117,11 @@ def open_symbol(bits: int) -> str:
 
 def key_to_bits(widths: Iterable[int], look: Look) -> str:
     """A legend of widths in one line of Plotly's HTML, widest first."""
-    return "   ".join(
-        f"<span style='color:{look.palette.bits[bits]}'>{GLYPHS[bits]}</span> {'FP32' if bits == 32 else f'{bits} bits'}"
-        for bits in sorted(widths, reverse=True)
-    )
+    parts = []
+    for bits in sorted(widths, reverse=True):
+        name = "FP32" if bits == FP32_BITS else f"{bits} bits"
+        parts.append(f"<span style='color:{look.palette.bits[bits]}'>{GLYPHS[bits]}</span> {name}")
+    return "   ".join(parts)
 
 
 def faded(colour: str, opacity: float) -> str:

@@ -41,11 +41,15 @@ def significant(value: float) -> str:
 
 def rate(value: float, number_type: NumberType) -> str:
     """A rate such as `156 TFLOP/s`, or `624 TOP/s` for integers."""
-    unit = "OP/s" if number_type in _INTEGER else "FLOP/s"
+    return f"{prefixed_rate(value, ' ')}{'OP/s' if number_type in _INTEGER else 'FLOP/s'}"
+
+
+def prefixed_rate(value: float, between: str = "") -> str:
+    """A rate without its unit: 156T, 19.5T, 960M."""
     for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M")):
         if value >= factor:
-            return f"{significant(value / factor)} {prefix}{unit}"
-    return f"{significant(value)} {unit}"
+            return f"{significant(value / factor)}{between}{prefix}"
+    return f"{significant(value)}{between}"
 
 
 def short_rate(value: float) -> str:

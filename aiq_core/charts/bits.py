@@ -1,0 +1,270 @@
+"""The bits chart: a bar a layer in network order, with what it weighs, what it costs alone and why it stands there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log2
+from typing import Any
+
+import pandas as pd
+
+from aiq_core.charts import style, wording
+from aiq_core.charts.reasons import Reason
+from aiq_core.charts.style import Look
+from aiq_core.envelope import PolicyTable
+from aiq_core.records import FP32_BITS, ModelProfile, Policy
+from aiq_core.statistics import Interval, Paired, drop
+
+HEIGHT_PX = 172
+MARGIN_PX = {"l": 36, "r": 8, "t": 18, "b": 18}
+FEW_LAYERS = 26
+"""Up to here every bar has its own name; beyond, blocks of layers are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A layer at its width. `alone` maps bits to points of search top-1 lost with only this layer at them."""
+
+    layer: str
+    bits: int
+    weights: int
+    weight_bytes: float
+    alone: tuple[tuple[int, Interval], ...]
+    reason: Reason
+    pinned_bits: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Consecutive layers of one part of the network: bars `first` to `last`."""
+
+    name: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class BitsData:
+    """Everything drawn."""
+
+    model: str
+    bars: tuple[Bar, ...]
+    images: int
+    origin: str
+
+    @property
+    def changed(self) -> tuple[Bar, ...]:
+        """The layers that differ from the pinned policy."""
+        return tuple(bar for bar in self.bars if bar.pinned_bits not in (None, bar.bits))
+
+
+def bits_data(
+    profile: ModelProfile,
+    policy: Policy,
+    reasons: Sequence[Reason],
+    table: PolicyTable,
+    pinned: Policy | None = None,
+    origin: str = "",
+) -> BitsData:
+    """A bar a quantizable layer; sensitivities are read from the table where single layers were measured."""
+    bars = tuple(
+        Bar(
+            layer=layer.name,
+            bits=bits,
+            weights=layer.weights,
+            weight_bytes=layer.weights * bits / 8,
+            alone=_alone(profile, index, table),
+            reason=reason,
+            pinned_bits=None if pinned is None else pinned.weight_bits[index],
+        )
+        for index, (layer, bits, reason) in enumerate(
+            zip(profile.quantizable, policy.weight_bits, reasons, strict=True)
+        )
+    )
+    return BitsData(profile.model, bars, table.images, origin)
+
+
+def _alone(profile: ModelProfile, index: int, table: PolicyTable) -> tuple[tuple[int, Interval], ...]:
+    found = []
+    for bits in (8, 4):
+        row = table.row(profile.uniform(FP32_BITS).with_weight_bits(index, bits))
+        if row is not None:
+            found.append((bits, search_drop(table, row)))
+    return tuple(found)
+
+
+def search_drop(table: PolicyTable, row: int) -> Interval:
+    """Points of search top-1 lost against FP32, with their interval."""
+    lost, gained = int(table.search_lost[row]), int(table.search_gained[row])
+    both = table.baseline_correct - lost
+    return drop(Paired(both, lost, gained, table.images - both - lost - gained))
+
+
+def blocks(names: Sequence[str]) -> tuple[tuple[Block, ...], tuple[str, ...] | None]:
+    """Parts of the network and, where there is room, a short name for each bar.
+
+    Few layers: parts by first name (`layer1`), bars by the rest (`0.conv1`). Many: parts by the second (`17`).
+    """
+    short = wording.without_shared_head(names)
+    few = len(names) <= FEW_LAYERS
+    heads = [short[name].partition(".")[0] for name in names]
+    if few and len(set(heads)) == len(names):
+        return (), tuple(short[name] for name in names)
+    found: list[Block] = []
+    for index, head in enumerate(heads):
+        if found and found[-1].name == head:
+            found[-1] = Block(head, found[-1].first, index)
+        else:
+            found.append(Block(head, index, index))
+    if not few:
+        return tuple(found), None
+    rests = [short[name].partition(".")[2] or short[name] for name in names]
+    return tuple(block for block in found if block.last > block.first), tuple(rests)
+
+
+def bits_frame(data: BitsData) -> pd.DataFrame:
+    """The chart's data, a row a layer."""
+    rows = []
+    for bar in data.bars:
+        row: dict[str, Any] = {
+            "model": data.model,
+            "layer": bar.layer,
+            "weight_bits": bar.bits,
+            "weights": bar.weights,
+            "weight_bytes": bar.weight_bytes,
+        }
+        for bits, lost in bar.alone:
+            row |= {
+                f"alone_at_{bits}_bits_points_lost": lost.value,
+                f"alone_at_{bits}_bits_low": lost.low,
+                f"alone_at_{bits}_bits_high": lost.high,
+            }
+        rows.append(row | {"search_images": data.images, "why": bar.reason.why, "why_not_next": bar.reason.why_not})
+        if bar.pinned_bits is not None:
+            rows[-1]["pinned_weight_bits"] = bar.pinned_bits
+    return pd.DataFrame(rows)
+
+
+def bar_height(bits: int) -> float:
+    """Height of a bar: by log2, so that 8 and 4 bits are told apart; half a unit keeps 2 bits visible."""
+    return log2(bits) - 0.5
+
+
+def bits_figure(data: BitsData, look: Look) -> dict[str, Any]:
+    """A Plotly figure, as a dict."""
+    parts, ticks = blocks([bar.layer for bar in data.bars])
+    places = list(range(len(data.bars)))
+    offered = sorted({FP32_BITS, 8, 4, *(bar.bits for bar in data.bars)})
+    x_axis: dict[str, Any] = {"showticklabels": False, "ticks": ""}
+    if ticks is not None:
+        # On a phone the names turn upright and the margin grows.
+        x_axis = {"tickvals": places, "ticktext": list(ticks), "ticks": "", "automargin": "height"}
+    return {
+        "data": [_bar_trace(data, places, look)],
+        "layout": style.layout(
+            look,
+            HEIGHT_PX,
+            MARGIN_PX,
+            bargap=0.22,
+            uniformtext={"mode": "hide", "minsize": look.font_px * 0.75},
+            annotations=_block_notes(parts, ticks is None, look),
+            shapes=[*_block_edges(parts, look), *_pinned_edges(data, look)],
+            xaxis=style.axis(look, "", showgrid=False, range=[-0.6, len(places) - 0.4], **x_axis),
+            yaxis=style.axis(
+                look,
+                "bits",
+                range=[0, bar_height(FP32_BITS) * 1.18],
+                tickvals=[bar_height(bits) for bits in offered],
+                ticktext=[str(bits) for bits in offered],
+            ),
+        ),
+    }
+
+
+def _bar_trace(data: BitsData, places: list[int], look: Look) -> dict[str, Any]:
+    palette = look.palette
+    changed = set(data.changed)
+    return {
+        "type": "bar",
+        "x": places,
+        "y": [bar_height(bar.bits) for bar in data.bars],
+        "text": [str(bar.bits) for bar in data.bars],
+        "textposition": "outside",
+        "textfont": {"size": look.font_px * (0.95 if len(places) <= FEW_LAYERS else 0.8), "color": palette.text},
+        "textangle": 0,
+        "cliponaxis": False,
+        "constraintext": "outside",
+        "marker": {
+            "color": [palette.bits[bar.bits] for bar in data.bars],
+            "line": {
+                "color": [palette.accent if bar in changed else palette.bits[bar.bits] for bar in data.bars],
+                "width": [2 * look.scale if bar in changed else 0 for bar in data.bars],
+            },
+        },
+        "customdata": [_hover(bar, data) for bar in data.bars],
+        "hovertemplate": "%{customdata}<extra></extra>",
+    }
+
+
+def _pinned_edges(data: BitsData, look: Look) -> list[dict[str, Any]]:
+    """Where the pinned policy stood, as a bar's former edge."""
+    changed = set(data.changed)
+    return [
+        {
+            "type": "line",
+            "x0": place - 0.45,
+            "x1": place + 0.45,
+            "y0": bar_height(bar.pinned_bits or FP32_BITS),
+            "y1": bar_height(bar.pinned_bits or FP32_BITS),
+            "line": {"color": look.palette.accent, "width": 3 * look.scale},
+        }
+        for place, bar in enumerate(data.bars)
+        if bar in changed
+    ]
+
+
+def _block_notes(parts: Sequence[Block], many: bool, look: Look) -> list[dict[str, Any]]:
+    """Names of the parts: above the plot where bars are named below, else in their place, single bars left out."""
+    y, yanchor, yshift = (0, "top", -3) if many else (1, "bottom", 2)
+    return [
+        style.note(look, part.name, (part.first + part.last) / 2, y, yref="paper", yanchor=yanchor, yshift=yshift)
+        for part in parts
+        if part.last > part.first
+    ]
+
+
+def _block_edges(parts: Sequence[Block], look: Look) -> list[dict[str, Any]]:
+    """A thin line at both ends of each part."""
+    edges = {part.first - 0.5 for part in parts} | {part.last + 0.5 for part in parts}
+    return [
+        {
+            "type": "line",
+            "yref": "paper",
+            "x0": edge,
+            "x1": edge,
+            "y0": 0,
+            "y1": 1,
+            "line": {"color": look.palette.grid, "width": look.scale},
+            "layer": "below",
+        }
+        for edge in sorted(edges)
+    ]
+
+
+def _hover(bar: Bar, data: BitsData) -> str:
+    lines = [
+        f"<b>{bar.layer}</b> {wording.bits_name(bar.bits)}",
+        f"{bar.weights:,} weights, {wording.size(bar.weight_bytes)}",
+    ]
+    for bits, lost in bar.alone:
+        noise = ", within noise" if lost.contains_zero else ""
+        lines.append(f"alone at {bits} bits: {wording.number(lost.value, 2)} points lost ({wording.span(lost)}{noise})")
+    if not bar.alone:
+        lines.append("cost alone: not measured")
+    else:
+        lines.append(f"<i>on {data.images:,} search images</i>")
+    if bar.pinned_bits is not None and bar.pinned_bits != bar.bits:
+        lines.append(f"A has {wording.bits_name(bar.pinned_bits)} here")
+    lines += [f"Why {wording.bits_name(bar.bits)}: {bar.reason.why}"]
+    if bar.reason.why_not:
+        lines.append(f"Why not the next: {bar.reason.why_not}")
+    return "<br>".join(lines)

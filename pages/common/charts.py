@@ -1,0 +1,55 @@
+"""A chart in its card: title, CSV of its data, and the chart with its alt text."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from aiq_core.charts.style import config
+
+
+@contextmanager
+def card(
+    title: str,
+    subtitle: str,
+    frame: pd.DataFrame | None = None,
+    name: str = "",
+    extra: Callable[[], None] | None = None,
+) -> Iterator[None]:
+    """A bordered box with a title line; `frame` is offered as CSV, `extra` draws more options."""
+    with st.container(border=True, gap=None):
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+            st.markdown(f"**{title}** :gray[{subtitle}]", width="stretch")
+            if extra is not None:
+                extra()
+            if frame is not None:
+                st.download_button(
+                    "CSV",
+                    lambda: frame.to_csv(index=False).encode(),
+                    f"{name}.csv",
+                    "text/csv",
+                    key=f"csv-{name}",
+                    type="tertiary",
+                    icon=":material/download:",
+                    help="The chart's data. The chart itself saves as SVG from the camera in its corner.",
+                    on_click="ignore",
+                )
+        yield
+
+
+def chart(
+    figure: dict[str, Any], key: str, file_name: str, alt: str, on_select: Callable[[], None] | None = None
+) -> None:
+    """A Plotly figure drawn as it is, without Streamlit's theme; `alt` is read by screen readers."""
+    st.plotly_chart(
+        figure,
+        key=key,
+        theme=None,
+        width="stretch",
+        config=config(file_name),
+        on_select=on_select or "ignore",
+        selection_mode="points",
+        alt=alt,
+    )

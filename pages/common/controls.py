@@ -1,0 +1,185 @@
+"""The sidebar's controls, bound to the address: the same on every page, so that a link restores the view."""
+
+from dataclasses import dataclass
+from math import isfinite
+
+import streamlit as st
+
+from aiq_core import assets
+from aiq_core.charts.style import Look
+from aiq_core.hardware import DEFAULT_MACHINE, MACHINES, Machine
+from aiq_core.records import Algorithm
+from pages.common import known
+
+DEFAULT_MODEL = "resnet20"
+DEFAULT_ALPHA = 0.9
+BEST = "best"
+SOURCES = {
+    BEST: "Best found",
+    Algorithm.GREEDY.value: "Greedy search",
+    Algorithm.COORDINATE.value: "Coordinate descent",
+}
+OFF = "off"
+BUDGETS = (OFF, *(f"{tenth / 10:.1f}" for tenth in range(31)))
+BATCHES = tuple(2**power for power in range(11))
+SLOTS = "_slots"
+
+
+@dataclass(frozen=True)
+class View:
+    """What the controls say. `policy` is the key of a clicked or linked policy, which then decides."""
+
+    model: str
+    source: str
+    alpha: float
+    budget: float | None
+    policy: str | None
+    pinned: str | None
+    machine: Machine
+    batch: int
+    images: int
+    look: Look
+
+
+def complaints() -> list[str]:
+    """What the address asks for that is not on offer; Streamlit would reset it in silence."""
+    asked, said = st.query_params, []
+    model = asked.get("model", DEFAULT_MODEL)
+    if model not in assets.model_names():
+        said.append(f"unknown model {model!r}; choose from {', '.join(assets.model_names())}")
+    alpha = asked.get("alpha", str(DEFAULT_ALPHA))
+    try:
+        valid = isfinite(float(alpha)) and 0 <= float(alpha) <= 1
+    except ValueError:
+        valid = False
+    if not valid:
+        said.append(f"alpha={alpha!r} is not offered; choose a number from 0 (accuracy) to 1 (AI)")
+    for name, offered in (
+        ("budget", BUDGETS),
+        ("machine", tuple(MACHINES)),
+        ("batch", tuple(map(str, BATCHES))),
+        ("from", tuple(SOURCES)),
+    ):
+        value = asked.get(name)
+        if value is not None and value not in offered:
+            said.append(f"{name}={value!r} is not offered; choose from {', '.join(offered[:16])}")
+    return said
+
+
+def _touched_alpha() -> None:
+    st.session_state["budget"] = OFF
+    forget_policy()
+
+
+def forget_policy() -> None:
+    """A control was touched: it decides now, not the policy clicked before."""
+    st.session_state.pop("clicked", None)
+    st.query_params.pop("policy", None)
+
+
+def draw() -> None:
+    """Draws the controls; `view` reads them."""
+    # Read on the first run only: a widget's own value is always on offer.
+    for complaint in complaints():
+        st.warning(f"{complaint}. Showing the default instead.", icon=":material/link_off:")
+    with st.sidebar:
+        st.selectbox(
+            "Model",
+            assets.model_names(),
+            index=assets.model_names().index(DEFAULT_MODEL),
+            format_func=lambda name: f"{assets.card(name).title} · {_dataset(name)}",
+            key="model",
+            bind="query-params",
+            on_change=forget_policy,
+        )
+        st.selectbox(
+            "Policy from",
+            list(SOURCES),
+            format_func=SOURCES.__getitem__,
+            key="from",
+            bind="query-params",
+            on_change=forget_policy,
+            help="Best found: the lowest loss at this alpha among every policy measured so far, by whatever search.",
+        )
+        st.slider(
+            "Alpha: accuracy ↔ intensity",
+            0.0,
+            1.0,
+            DEFAULT_ALPHA,
+            0.01,
+            key="alpha",
+            bind="query-params",
+            on_change=_touched_alpha,
+            help="The weight of arithmetic intensity in the loss: 0 asks for accuracy only, 1 for intensity only.",
+        )
+        st.session_state[SLOTS] = {"alpha": st.empty(), "search": st.container()}
+        st.select_slider(
+            "Accuracy I can give up (points)",
+            BUDGETS,
+            OFF,
+            key="budget",
+            bind="query-params",
+            on_change=forget_policy,
+            help="When set, shows the highest intensity whose measured drop on search images is within it; "
+            "alpha is ignored.",
+        )
+        st.selectbox(
+            "Hardware",
+            list(MACHINES),
+            index=list(MACHINES).index(DEFAULT_MACHINE),
+            format_func=_machine_name,
+            key="machine",
+            bind="query-params",
+        )
+        st.select_slider(
+            "Images at once (batch)",
+            BATCHES,
+            1,
+            key="batch",
+            bind="query-params",
+            help="Moves the roofline and the predicted time only: weights are read once a batch, so fewer bits per "
+            "weight matter less as it grows.",
+        )
+        with st.expander("More", icon=":material/tune:"):
+            counts = known.image_counts(st.session_state["model"])
+            st.selectbox(
+                "Search images",
+                list(counts),
+                format_func=lambda name: f"{counts[name]:,}" + (" (all)" if name == "all" else " (excerpt)"),
+                key="images",
+                bind="query-params",
+                on_change=forget_policy,
+            )
+            st.toggle("Projector: larger type and marks", key="projector", bind="query-params")
+
+
+def _dataset(model: str) -> str:
+    return {"cifar10": "CIFAR-10", "digits": "digits"}.get(assets.card(model).dataset, assets.card(model).dataset)
+
+
+def _machine_name(key: str) -> str:
+    machine = MACHINES[key]
+    return machine.name if machine.runs_fp32 else f"{machine.name} (can't run FP32 activations)"
+
+
+def view() -> View:
+    """What the controls say now."""
+    state = st.session_state
+    counts = known.image_counts(state["model"])
+    return View(
+        model=state["model"],
+        source=state["from"],
+        alpha=round(float(state["alpha"]), 2),
+        budget=None if state["budget"] == OFF else float(state["budget"]),
+        policy=st.query_params.get("policy"),
+        pinned=st.query_params.get("pin"),
+        machine=MACHINES[state["machine"]],
+        batch=int(state["batch"]),
+        images=counts.get(state["images"], counts["all"]),
+        look=Look(dark=st.context.theme.type == "dark", projector=bool(state["projector"])),
+    )
+
+
+def slot(name: str):  # type: ignore[no-untyped-def]
+    """A place in the sidebar that a page may fill."""
+    return st.session_state[SLOTS][name]

@@ -1,0 +1,197 @@
+"""Explore: one policy of one model, its message, and four linked views."""
+
+import streamlit as st
+
+from aiq_core import assets
+from aiq_core.charts.bits import bits_data, bits_figure, bits_frame
+from aiq_core.charts.pareto import pareto_data, pareto_figure, pareto_frame
+from aiq_core.charts.reasons import reasons
+from aiq_core.charts.roofline import roofline_data, roofline_frame
+from aiq_core.charts.roofline_figure import roofline_figure
+from aiq_core.charts.wording import bit_counts, join, number
+from aiq_core.envelope import PolicyTable
+from aiq_core.errors import SettingError
+from aiq_core.library import asked_step
+from aiq_core.objective import exchange_rate
+from aiq_core.records import Algorithm, Policy, Run
+from pages.common import controls, known
+from pages.common.charts import card, chart
+from pages.common.controls import View
+from pages.explore import numbers, panels, runs
+from pages.explore.figures import Figures, figures
+from pages.explore.selection import Decider, Selection, Wish, comparable, select
+from pages.explore.sentence import Facts, sentence
+
+
+def main() -> None:
+    view = controls.view()
+    runs.watch(view)
+    table = known.table(view.model, view.images)
+    finished = known.runs(view.model)
+    algorithm = None if view.source == controls.BEST else Algorithm(view.source)
+    clicked = st.session_state.get("clicked")
+    wish = Wish(view.alpha, view.budget, clicked or view.policy, algorithm)
+    chosen = select(table, wish, finished, known.normaliser(view.model), known.floor(table))
+    pinned = _pinned(table, view)
+    found = figures(table, chosen.policy, view.machine, view.batch)
+
+    text = sentence(_facts(view, found), mark=":violet[")
+    _heading(view, table, chosen, found, text, pinned)
+    for note in (chosen.note, runs.announcement(view)):
+        if note:
+            st.caption(f":material/info: {note}")
+    numbers.draw(found, view)
+    left, right = st.columns(2, gap="small")
+    with left:
+        _roofline(view, chosen.policy, pinned)
+    with right:
+        _trade_off(view, table, chosen, pinned, finished)
+    _bits(view, table, chosen, pinned)
+    _sidebar(view, table, finished, algorithm)
+
+
+def _facts(view: View, found: Figures) -> Facts:
+    return Facts(
+        title=assets.card(view.model).title,
+        gain_percent=found.gain_percent,
+        drop=found.report_drop,
+        machine=view.machine.name,
+        speed_up=found.speed_up,
+        memory_bound=found.memory_bound_before,
+        layers=found.layers,
+        batch=view.batch,
+        batch_gain_percent=found.batch_gain_percent,
+    )
+
+
+def _pinned(table: PolicyTable, view: View) -> Policy | None:
+    if view.pinned is None:
+        return None
+    try:
+        policy = Policy.from_key(view.pinned)
+    except SettingError as error:
+        st.warning(f"The link's pinned policy was not used: {error}.")
+        return None
+    return policy if table.row(policy) is not None else None
+
+
+def _heading(
+    view: View, table: PolicyTable, chosen: Selection, found: Figures, text: str, pinned: Policy | None
+) -> None:
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+        # `:violet[` is closed here: the sentence marks the gain on both sides with one text.
+        opened, _, rest = text.partition(":violet[")
+        inside, _, after = rest.partition(":violet[")
+        st.markdown(f"#### {opened}:violet[{inside}]{after}" if rest else f"#### {text}", width="stretch")
+        panels.buttons(view, table, chosen, found, text.replace(":violet[", ""), pinned)
+    judged = (
+        f"top-1 measured on {table.report_images:,} report images, 95 % intervals"
+        if found.report_top1
+        else f"top-1 on {table.images:,} search images, not reported yet"
+    )
+    speed = "" if found.speed_up is None else "speed-up predicted by the roofline, not measured"
+    why = {
+        Decider.ALPHA: f"best found at alpha {view.alpha:.2f}",
+        Decider.BUDGET: f"highest AI within {view.budget or 0:.1f} points on search images",
+        Decider.POLICY: "the policy you picked",
+        Decider.RUN: ""
+        if chosen.run is None
+        else f"{chosen.run.request.algorithm} at alpha {chosen.run.request.alpha:g}",
+    }[chosen.decider]
+    st.caption(join([bit_counts(chosen.policy), why, judged, speed]))
+
+
+def _roofline(view: View, policy: Policy, pinned: Policy | None) -> None:
+    if not view.machine.runs_fp32:
+        with card("Roofline", f"{view.machine.name} can't run FP32 activations"):
+            st.info(
+                f"{view.machine.name} only computes in integers, and activations are FP32 here, so there is no "
+                "prediction for it. Choose another machine.",
+                icon=":material/block:",
+            )
+        return
+    profile = assets.profile(view.model)
+    before, name = (profile.uniform(32), "FP32") if pinned is None else (pinned, "A")
+    data = roofline_data(view.machine, profile, before, policy, view.batch, known.WIDTHS, controls.BATCHES, name)
+    title = f"each layer, {name} → this policy; size is its share of predicted time"
+    with card("Roofline", title, roofline_frame(data), f"{view.model}-roofline"):
+        chart(roofline_figure(data, view.look), "roofline", f"{view.model}-roofline", _roofline_alt(view, data))
+
+
+def _roofline_alt(view: View, data) -> str:  # type: ignore[no-untyped-def]
+    return (
+        f"Roofline of {view.machine.name} with {len(data.dots)} layers of {view.model} at batch {view.batch}; "
+        f"{data.memory_bound} are memory-bound with this policy."
+    )
+
+
+def _trade_off(
+    view: View, table: PolicyTable, chosen: Selection, pinned: Policy | None, finished: tuple[Run, ...]
+) -> None:
+    random = [run.policy for run in finished if run.request.algorithm is Algorithm.RANDOM and run.policy is not None]
+    rows = [segment.row for segment in known.path(view.model, view.images)]
+    clicked = st.session_state.get("clicked")
+    # A click leaves the figure as it is, and Plotly marks the point itself: a new figure would lose the reader's zoom.
+    ring = st.session_state.get("ring", chosen.policy) if clicked else chosen.policy
+    st.session_state["ring"] = ring
+    data = pareto_data(
+        table,
+        rows,
+        random,
+        ring,
+        pinned,
+        view.budget,
+        dominated=st.session_state.get("dominated", True),
+        paper=st.session_state.get("paper", False),
+    )
+    with card(
+        "Trade-off",
+        "click a point to see its policy everywhere",
+        pareto_frame(data),
+        f"{view.model}-trade-off",
+        extra=lambda: panels.trade_off_options(view, table, rows, random),
+    ):
+        chart(
+            pareto_figure(data, view.look),
+            "pareto",
+            f"{view.model}-trade-off",
+            f"Top-1 against FLOPs per byte for {len(table.policies)} measured policies; the table beside it has them all.",
+            on_select=panels.point_clicked,
+        )
+
+
+def _bits(view: View, table: PolicyTable, chosen: Selection, pinned: Policy | None) -> None:
+    profile = assets.profile(view.model)
+    run = known.reasons(view.model, chosen.policy.key)
+    position = None if run is None else asked_step(run, chosen.policy, profile)
+    why = reasons(profile, chosen.policy, run, position)
+    data = bits_data(profile, chosen.policy, why, table, pinned, origin="" if run is None else run.id)
+    changed = data.changed
+    title = "network order; hover for why each layer has its width"
+    if pinned is not None:
+        names = ", ".join(bar.layer for bar in changed[:4]) + (
+            f" and {len(changed) - 4} more" if len(changed) > 4 else ""
+        )
+        title = f"B differs from A in {len(changed)} layers: {names}" if changed else "B is A"
+    with card("Bits per layer", title, bits_frame(data), f"{view.model}-bits"):
+        alt = ", ".join(f"{bar.layer} {bar.bits}" for bar in data.bars)
+        chart(bits_figure(data, view.look), "bits", f"{view.model}-bits", f"Bits per layer: {alt}")
+
+
+def _sidebar(view: View, table: PolicyTable, finished: tuple[Run, ...], algorithm: Algorithm | None) -> None:
+    with controls.slot("alpha"):
+        if view.alpha < 1:
+            rate = exchange_rate(view.alpha, known.normaliser(view.model), known.ACCURACY_NORMALISER)
+            st.caption(f"1 FLOP/byte is worth {number(rate, 2 if rate < 1 else 1)} points here")
+        else:
+            st.caption("only intensity counts, down to the accuracy floor")
+    with controls.slot("search"):
+        searched = {} if algorithm is None else comparable(finished, algorithm, table.images)
+        if searched:
+            st.caption("searched at alpha " + ", ".join(f"{alpha:g}" for alpha in searched))
+        runs.offer(
+            view, algorithm or Algorithm.GREEDY, comparable(finished, algorithm or Algorithm.GREEDY, table.images)
+        )
+
+
+main()

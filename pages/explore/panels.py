@@ -1,0 +1,142 @@
+"""What stands beside the views: pin, share, provenance, options and the table of the trade-off."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from aiq_core import __version__, assets
+from aiq_core.charts.pareto import describe
+from aiq_core.charts.wording import number, span
+from aiq_core.envelope import PolicyTable, pareto
+from aiq_core.intensity import TRAFFIC_MODEL
+from aiq_core.records import EVALUATOR_VERSION, Policy, SplitName
+from aiq_core.statistics import wilson
+from pages.common import controls, known
+from pages.common.controls import View
+from pages.explore.figures import Figures
+from pages.explore.selection import Selection
+
+
+def buttons(
+    view: View, table: PolicyTable, chosen: Selection, found: Figures, text: str, pinned: Policy | None
+) -> None:
+    """Pin, share and provenance, in the heading's line."""
+    if pinned is None:
+        st.button("Pin as A", icon=":material/push_pin:", on_click=_pin, args=(chosen.policy.key,), type="tertiary",
+                  help="Keep this policy as A and go on moving: the views compare both.")  # fmt: skip
+    else:
+        st.button("Unpin A", icon=":material/close:", on_click=_unpin, type="tertiary")
+    with st.popover("Share", icon=":material/share:", type="tertiary"):
+        st.caption("The sentence")
+        st.code(text, language=None, wrap_lines=True)
+        st.caption("A link to this view")
+        st.code(link(chosen), language=None, wrap_lines=True)
+    with st.popover("Provenance", icon=":material/fact_check:", type="tertiary"):
+        _provenance(view, table, chosen)
+
+
+def link(chosen: Selection) -> str:
+    """The address of this view; a clicked policy is named in it."""
+    from urllib.parse import urlencode
+
+    asked = {**st.query_params.to_dict()}
+    if st.session_state.get("clicked"):
+        asked["policy"] = chosen.policy.key
+    base = (st.context.url or "").partition("?")[0]
+    return f"{base}?{urlencode(asked)}" if asked else base
+
+
+def _pin(key: str) -> None:
+    st.query_params["pin"] = key
+
+
+def _unpin() -> None:
+    st.query_params.pop("pin", None)
+
+
+def _pick(key: str) -> None:
+    st.session_state["clicked"] = key
+    st.query_params["policy"] = key
+    st.session_state["budget"] = controls.OFF
+
+
+def point_clicked() -> None:
+    """A click on a mark picks its policy. The second click on one sends nothing selected, and changes nothing."""
+    points = st.session_state["pareto"]["selection"]["points"]
+    keys = [point.get("customdata") for point in points]
+    keys = [key[0] if isinstance(key, list) else key for key in keys]
+    keys = [key for key in keys if isinstance(key, str) and key.startswith("w")]
+    if keys:
+        _pick(keys[0])
+
+
+def trade_off_options(view: View, table: PolicyTable, path: Sequence[int], random: Sequence[Policy]) -> None:
+    """Overlays, and the same points as a table for keyboard and screen reader."""
+    with st.popover("Table", icon=":material/table_rows:", type="tertiary"):
+        with st.container(horizontal=True):
+            st.toggle("Dominated points", True, key="dominated")
+            st.toggle("The paper's points", False, key="paper")
+        _table(table, path, random)
+
+
+def _table(table: PolicyTable, path: Sequence[int], random: Sequence[Policy]) -> None:
+    front = pareto(table)
+    named = dict.fromkeys(path, "best at some alpha")
+    for policy in random:
+        if (row := table.row(policy)) is not None:
+            named[row] = "random layers"
+    for bits in (32, 8, 4):
+        if (row := table.row(table.profile.uniform(bits))) is not None:
+            named[row] = "FP32" if bits == 32 else f"all {bits} bits"
+    rows = [row for row in range(len(table.policies)) if row in named or front[row]]
+    rows.sort(key=lambda row: -table.intensity[row])
+    keys = [table.policies[row].key for row in rows]
+    frame = pd.DataFrame(
+        {
+            "AI": [round(float(table.intensity[row]), 3) for row in rows],
+            f"top-1 % ({table.images:,} search)": [100 * int(table.correct[row]) / table.images for row in rows],
+            "95 %": [span(wilson(int(table.correct[row]), table.images)) for row in rows],
+            f"report % ({table.report_images:,})": [
+                100 * int(table.report_correct[row]) / table.report_images if table.report_correct[row] >= 0 else None
+                for row in rows
+            ],
+            "kind": [named.get(row, "Pareto") for row in rows],
+            "layers": [describe(table.policies[row]) for row in rows],
+        }
+    )
+
+    def picked() -> None:
+        selected = st.session_state["trade-off-table"]["selection"]["rows"]
+        if selected:
+            _pick(keys[selected[0]])
+
+    st.dataframe(
+        frame, key="trade-off-table", hide_index=True, height=320, on_select=picked, selection_mode="single-row"
+    )
+    st.caption("Select a row to show its policy everywhere.")
+
+
+def _provenance(view: View, table: PolicyTable, chosen: Selection) -> None:
+    card = assets.card(view.model)
+    library = known.library()
+    lines = {"policy": chosen.policy.key, "model": f"{view.model}, weights {card.model_hash}"}
+    for split, images in ((SplitName.SEARCH, table.images), (SplitName.REPORT, table.report_images)):
+        found = library.evaluation(view.model, split, chosen.policy)
+        lines[f"{split} images"] = f"{images:,}, data {assets.split_hash(card.dataset, split)[:16]}"
+        if found is not None and found.is_complete(images):
+            origin = found.origin
+            lines[f"{split} measured"] = (
+                f"{origin.source}, {origin.created_at[:10]}, {origin.cpu}, torch {origin.torch}, {origin.threads} threads"
+            )
+    run = known.reasons(view.model, chosen.policy.key)
+    lines["first asked for by"] = "no run" if run is None else f"run {run.id} ({run.request.algorithm})"
+    lines |= {
+        "quantizer": "weights only, symmetric, per output channel, nearest; batch norm folded first",
+        "evaluator version": str(EVALUATOR_VERSION),
+        "traffic model": f"{TRAFFIC_MODEL}, batch 1 for AI, {number(view.batch, 0)} for the roofline",
+        "floor": f"{known.floor(table):,} of {table.images:,} right ({100 * known.floor(table) / table.images:.2f} %)",
+        "policies known": f"{len(table.policies):,} complete on these search images",
+        "app": __version__,
+    }
+    st.table(pd.DataFrame(lines.items(), columns=["what", "value"]).set_index("what"))

@@ -1,0 +1,110 @@
+"""Running a search from the page: the offer, live progress with cancel, and what came of it."""
+
+import streamlit as st
+
+from aiq_core import assets, jobs
+from aiq_core.charts.wording import number
+from aiq_core.errors import AiqError
+from aiq_core.library import read_only
+from aiq_core.records import Algorithm, Request, Run, RunStatus
+from pages.common import known
+from pages.common.controls import View
+
+POLL_S = 1.0
+
+
+def offer(view: View, algorithm: Algorithm, searched: dict[float, Run]) -> None:
+    """A button that runs exactly this search, where no run matches it."""
+    if read_only() or any(abs(alpha - view.alpha) < 1e-9 for alpha in searched):
+        return
+    st.button(
+        f"Search exactly here ({algorithm})",
+        icon=":material/play_arrow:",
+        on_click=_start,
+        args=(view.model, algorithm, view.alpha, view.images),
+        width="stretch",
+        help=f"Runs {algorithm} at alpha {view.alpha:.2f} on {view.images:,} search images in a process of its own; "
+        "what is known already is not evaluated again.",
+    )
+
+
+def _start(model: str, algorithm: Algorithm, alpha: float, images: int) -> None:
+    try:
+        run = jobs.submit(known.library(), Request(model, algorithm, alpha, images=images))
+    except AiqError as error:
+        st.session_state["job_error"] = str(error)
+    else:
+        st.session_state["job"] = run.id
+
+
+def watch(view: View) -> None:
+    """Live progress of the model's unfinished runs, found again after a reload, and a message when one ends."""
+    if error := st.session_state.pop("job_error", None):
+        st.error(error, icon=":material/error:")
+    if read_only():
+        return
+    running = _unfinished(view.model)
+    if running or st.session_state.get("job"):
+        st.fragment(_progress, run_every=POLL_S if running else None)(view.model)
+
+
+def _unfinished(model: str) -> list[Run]:
+    store = known.library().store
+    ids = store.with_status(*jobs.UNFINISHED)
+    runs = [store.run(run_id) for run_id in ids]
+    return [run for run in runs if run.request.model == model]
+
+
+def _progress(model: str) -> None:
+    library = known.library()
+    jobs.ensure_worker(library)
+    running = _unfinished(model)
+    for run in running:
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            st.progress(_share(run), text=_text(run))
+            st.button("Cancel", key=f"cancel-{run.id}", on_click=jobs.cancel, args=(library, run.id))
+    job = st.session_state.get("job")
+    if job and all(run.id != job for run in running):
+        st.session_state.pop("job")
+        st.session_state["ended"] = job
+        st.rerun()
+    elif not running:
+        st.rerun()
+
+
+def _share(run: Run) -> float:
+    expected = jobs.expected_steps(run)
+    if not expected:
+        return (
+            0.0
+            if not run.steps
+            else min(0.95, len(run.steps) / (3 * len(assets.profile(run.request.model).quantizable)))
+        )
+    return min(1.0, len(run.steps) / expected)
+
+
+def _text(run: Run) -> str:
+    name = f"{run.request.algorithm}"
+    if run.request.alpha is not None:
+        name += f" at alpha {run.request.alpha:g}"
+    if run.status is RunStatus.QUEUED:
+        return f"{name}: waiting for a worker"
+    if not run.steps:
+        return f"{name}: loading the model, then FP32"
+    step, eta = run.steps[-1], jobs.eta_s(run)
+    left = "" if eta is None else f", about {number(eta, 0)} s left"
+    right = 100 * step.correct / run.request.images
+    return f"{name}: step {step.index}, AI {step.intensity:.2f}, {right:.2f} % on search, {run.evaluations} evaluations{left}"
+
+
+def announcement(view: View) -> str:
+    """What became of the search that this visitor started."""
+    ended = st.session_state.pop("ended", None)
+    if ended is None:
+        return ""
+    run = known.library().run(ended)
+    if run.status is RunStatus.DONE:
+        return (
+            f"Search {run.id} is done: {run.evaluations} evaluations, {run.evaluations_new} of them new. {run.message}"
+        )
+    return f"Search {run.id} is {run.status}: {run.message or 'its process died'}. Resume it on the Search page."

@@ -1,0 +1,100 @@
+"""Which policy the page shows: the control touched last decides."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from aiq_core.envelope import PolicyTable, best, within_budget
+from aiq_core.errors import SettingError
+from aiq_core.records import Algorithm, Policy, Run
+
+
+class Decider(StrEnum):
+    """What decided."""
+
+    POLICY = "policy"
+    BUDGET = "budget"
+    RUN = "run"
+    ALPHA = "alpha"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The policy shown and why; `run` where it is a named algorithm's end, `note` where the wish was not met exactly."""
+
+    policy: Policy
+    decider: Decider
+    run: Run | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the controls ask for."""
+
+    alpha: float
+    budget: float | None
+    policy: str | None
+    algorithm: Algorithm | None
+
+
+def select(table: PolicyTable, wish: Wish, runs: tuple[Run, ...], normaliser: float, floor: int) -> Selection:
+    """The policy for a wish: a clicked or linked one, else the budget's, else a run's end, else the envelope's."""
+    if wish.policy is not None:
+        try:
+            policy = Policy.from_key(wish.policy)
+        except SettingError as error:
+            return _at_alpha(table, wish.alpha, normaliser, floor, f"The link's policy was not used: {error}.")
+        if table.row(policy) is not None:
+            return Selection(policy, Decider.POLICY)
+        nearest = _nearest(table, policy)
+        if nearest is None:
+            note = f"The link's policy is for another model than {table.profile.model}; showing the best at this alpha."
+            return _at_alpha(table, wish.alpha, normaliser, floor, note)
+        note = f"The link's policy is not measured on {table.images:,} search images; showing the nearest one that is."
+        return Selection(nearest, Decider.POLICY, note=note)
+    if wish.budget is not None:
+        return Selection(table.policies[within_budget(table, wish.budget)], Decider.BUDGET)
+    if wish.algorithm is not None:
+        return _of_run(table, wish, runs, normaliser, floor)
+    return _at_alpha(table, wish.alpha, normaliser, floor)
+
+
+def _at_alpha(table: PolicyTable, alpha: float, normaliser: float, floor: int, note: str = "") -> Selection:
+    return Selection(table.policies[best(table, alpha, normaliser, 10.0, floor)], Decider.ALPHA, note=note)
+
+
+def comparable(runs: tuple[Run, ...], algorithm: Algorithm, images: int) -> dict[float, Run]:
+    """Searched alpha -> run, of an algorithm with the default settings on an image set."""
+    found: dict[float, Run] = {}
+    for run in runs:
+        request = run.request
+        plain = request.intensity_normaliser is None and request.floor_percent is None and not request.excluded
+        plain = plain and not request.fixed and request.widths == (32, 8, 4) and request.max_evaluations is None
+        if plain and request.algorithm is algorithm and request.images == images and request.alpha is not None:
+            found.setdefault(request.alpha, run)
+    return dict(sorted(found.items()))
+
+
+def _of_run(table: PolicyTable, wish: Wish, runs: tuple[Run, ...], normaliser: float, floor: int) -> Selection:
+    assert wish.algorithm is not None
+    searched = comparable(runs, wish.algorithm, table.images)
+    usable = {a: run for a, run in searched.items() if run.policy is not None and table.row(run.policy) is not None}
+    if not usable:
+        note = f"No finished {wish.algorithm} run on {table.images:,} search images yet; showing the best found."
+        return _at_alpha(table, wish.alpha, normaliser, floor, note)
+    alpha = min(usable, key=lambda searched_alpha: (abs(searched_alpha - wish.alpha), searched_alpha))
+    run = usable[alpha]
+    exact = abs(alpha - wish.alpha) < 1e-9
+    note = "" if exact else f"No {wish.algorithm} run at alpha {wish.alpha:.2f}; showing the nearest, alpha {alpha:g}."
+    assert run.policy is not None
+    return Selection(run.policy, Decider.RUN, run, note)
+
+
+def _nearest(table: PolicyTable, policy: Policy) -> Policy | None:
+    """The measured policy that differs in the fewest layers."""
+    if len(policy.weight_bits) != len(table.profile.quantizable):
+        return None
+    known = np.array([p.weight_bits for p in table.policies])
+    return table.policies[int(np.argmin((known != np.array(policy.weight_bits)).sum(axis=1)))]

@@ -1,0 +1,56 @@
+"""The page's message, made from the numbers."""
+
+from dataclasses import dataclass
+
+from aiq_core.charts.wording import number
+from aiq_core.statistics import Interval
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the sentence is made of. `drop` is on report images, None where the policy is not reported yet.
+
+    `gain_percent` is AI over FP32's at batch 1, `batch_gain_percent` at `batch`; `speed_up` is None where the
+    machine cannot run FP32 activations; `memory_bound` of `layers` layers wait for bytes at FP32.
+    """
+
+    title: str
+    gain_percent: float
+    drop: Interval | None
+    machine: str
+    speed_up: float | None
+    memory_bound: int
+    layers: int
+    batch: int
+    batch_gain_percent: float
+
+
+def sentence(facts: Facts, mark: str = "") -> str:
+    """One sentence; `mark` (such as `**`) goes around the gain."""
+    if abs(facts.gain_percent) < 0.05:
+        return f"{facts.title} at FP32: nothing is quantized, so nothing is gained or lost"
+    gain = f"{number(facts.gain_percent, 0)} %" if facts.gain_percent >= 9.5 else f"{number(facts.gain_percent, 1)} %"
+    return f"{facts.title} does {mark}{gain} more work per byte{mark} {_price(facts.drop)}, {_use(facts)}"
+
+
+def _price(drop: Interval | None) -> str:
+    if drop is None:
+        return "(accuracy on search images, not reported yet)"
+    if drop.contains_zero:
+        return "for no measurable loss of accuracy"
+    if drop.value < 0:
+        return f"and {number(-drop.value, 1)} points more accuracy"
+    points = number(drop.value, 1)
+    return f"for {points} {'point' if points == '1.0' else 'points'} of accuracy"
+
+
+def _use(facts: Facts) -> str:
+    if facts.batch > 1:
+        return f"at batch {facts.batch} the same bits raise AI by {number(facts.batch_gain_percent, 1)} %"
+    if facts.speed_up is None:
+        return f"but {facts.machine} can't run its FP32 activations"
+    if facts.speed_up >= 1.005:
+        return f"a predicted {number(facts.speed_up, 2)} × faster on {facts.machine}"
+    if facts.memory_bound:
+        return f"no faster on {facts.machine}: {facts.layers - facts.memory_bound} of {facts.layers} layers are compute-bound"
+    return f"no faster on {facts.machine}: compute-bound already"

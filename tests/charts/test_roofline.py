@@ -1,0 +1,123 @@
+"""The roofline chart: dots by hand, axes that never jump, labels and zones that are there."""
+
+from itertools import pairwise
+from math import log10
+
+import pytest
+
+from aiq_core import assets
+from aiq_core.charts.roofline import RooflineData, roofline_data, roofline_frame
+from aiq_core.charts.roofline_figure import LABELLED, roofline_figure
+from aiq_core.charts.style import Look
+from aiq_core.errors import SettingError
+from aiq_core.hardware import MACHINES, machine
+from aiq_core.records import ModelProfile, Policy
+
+WIDTHS, BATCHES = (32, 8, 4), (1, 2, 4, 8, 16, 32, 64, 128)
+A100 = "a100-tf32"
+
+
+def data(profile: ModelProfile, after: Policy, key: str = A100, batch: int = 1) -> RooflineData:
+    return roofline_data(machine(key), profile, profile.uniform(32), after, batch, WIDTHS, BATCHES)
+
+
+def test_a_dot_holds_what_the_traffic_model_says(profile: ModelProfile) -> None:
+    dot = data(profile, profile.policy({"stem": 4})).dots[0]
+    assert dot.layer == "stem"
+    assert dot.before.intensity == 2 * 5000 / (100 * 4 + (50 + 100) * 4)
+    assert dot.after.intensity == 2 * 5000 / (100 * 0.5 + (50 + 100) * 4)
+    assert dot.after.rate == pytest.approx(dot.after.intensity * 1555e9)  # left of the ridge: bandwidth sets the rate
+    assert dot.after.memory_bound
+
+
+def test_shares_sum_to_one(profile: ModelProfile) -> None:
+    dots = data(profile, profile.uniform(4)).dots
+    assert sum(dot.before.share for dot in dots) == pytest.approx(1)
+    assert sum(dot.after.share for dot in dots) == pytest.approx(1)
+
+
+def test_layers_that_coincide_become_one_spot(profile: ModelProfile) -> None:
+    spots = data(profile, profile.uniform(8)).spots
+    assert {spot.names for spot in spots} == {("stem",), ("body.0.conv", "body.1.conv")}
+    assert sum(spot.share for spot in spots) == pytest.approx(1)
+    apart = data(profile, profile.policy({"body.0.conv": 8})).spots
+    assert len(apart) == 3
+
+
+def test_axes_hold_for_every_policy_and_batch(profile: ModelProfile) -> None:
+    ranges = {
+        (view.x_range, view.y_range)
+        for bits in WIDTHS
+        for batch in BATCHES
+        for view in [data(profile, profile.uniform(bits), batch=batch)]
+    }
+    ((x_range, y_range),) = ranges
+    for bits in WIDTHS:
+        for batch in BATCHES:
+            for dot in data(profile, profile.uniform(bits), batch=batch).dots:
+                assert x_range[0] < dot.after.intensity < x_range[1]
+                assert y_range[0] < dot.after.rate < y_range[1]
+
+
+def test_the_ridge_divides_the_zones(profile: ModelProfile) -> None:
+    view = data(profile, profile.uniform(4))
+    assert view.roof.ridge == pytest.approx(156e12 / 1555e9)
+    assert view.memory_bound == 3
+    figure = roofline_figure(view, Look())
+    memory, compute, ridge = figure["layout"]["shapes"]
+    assert memory["x1"] == compute["x0"] == ridge["x0"] == view.roof.ridge
+    texts = [note["text"] for note in figure["layout"]["annotations"]]
+    assert {"memory-bound", "compute-bound", "ridge 100"} <= set(texts)
+    assert "<b>TF32 156T</b>" in texts
+    assert {"INT4 1,248T", "INT8 624T", "FP16 312T", "FP32 19.5T"} <= set(texts)
+
+
+def test_a_machine_without_fp32_gives_no_chart(profile: ModelProfile) -> None:
+    with pytest.raises(SettingError, match="can't run FP32 activations"):
+        data(profile, profile.uniform(4), "coral-usb")
+
+
+def test_a_frame_has_a_row_a_layer(profile: ModelProfile) -> None:
+    frame = roofline_frame(data(profile, profile.uniform(8)))
+    assert list(frame["layer"]) == ["stem", "body.0.conv", "body.1.conv"]
+    assert list(frame["after_weight_bits"]) == [8, 8, 8]
+    assert frame["after_share_of_predicted_time"].sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("key", [key for key, value in MACHINES.items() if value.runs_fp32])
+@pytest.mark.parametrize("name", ["resnet20", "mobilenet_v2", "digits_cnn"])
+def test_layer_labels_stack_without_overlap_on_every_machine(name: str, key: str) -> None:
+    profile = assets.profile(name)
+    figure = roofline_figure(data(profile, profile.uniform(4), key), Look())
+    y_low, y_high = figure["layout"]["yaxis"]["range"]
+    plot = figure["layout"]["height"] - figure["layout"]["margin"]["t"] - figure["layout"]["margin"]["b"]
+    labels = [n for n in figure["layout"]["annotations"] if n.get("showarrow") and n["text"]]
+    assert 1 <= len(labels) <= LABELLED
+    for side in ("left", "right"):
+        heights = sorted((n["y"] - y_low) / (y_high - y_low) * plot - n["ay"] for n in labels if n["xanchor"] == side)
+        assert all(0 <= height <= plot for height in heights)
+        assert all(upper - lower >= n_font(labels) for lower, upper in pairwise(heights))
+
+
+def n_font(labels: list[dict[str, object]]) -> float:
+    """The labels' type size."""
+    font = labels[0]["font"]
+    assert isinstance(font, dict)
+    return float(font["size"])
+
+
+def test_arrows_join_before_to_after_and_leave_still_layers_alone(profile: ModelProfile) -> None:
+    view = data(profile, profile.policy({"body.0.conv": 4}))
+    figure = roofline_figure(view, Look())
+    arrows = [note for note in figure["layout"]["annotations"] if note.get("axref") == "x"]
+    (dot,) = [dot for dot in view.dots if dot.layer == "body.0.conv"]
+    assert [(arrow["ax"], arrow["x"]) for arrow in arrows] == [
+        (log10(dot.before.intensity), log10(dot.after.intensity))
+    ]
+
+
+def test_a_projector_enlarges_type_and_marks(profile: ModelProfile) -> None:
+    view = data(profile, profile.uniform(4))
+    plain, large = roofline_figure(view, Look()), roofline_figure(view, Look(projector=True))
+    assert large["layout"]["font"]["size"] == 1.5 * plain["layout"]["font"]["size"]
+    assert large["data"][-1]["marker"]["size"] == [1.5 * size for size in plain["data"][-1]["marker"]["size"]]

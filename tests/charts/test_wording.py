@@ -1,0 +1,66 @@
+"""Numbers as people read them."""
+
+import pytest
+
+from aiq_core.charts import wording
+from aiq_core.hardware import NumberType
+from aiq_core.records import Policy
+from aiq_core.statistics import Interval
+
+
+def test_numbers_have_a_real_minus_and_no_negative_zero() -> None:
+    assert wording.number(-1234.5, 1) == "−1,234.5"
+    assert wording.number(-0.004, 2) == "0.00"
+    assert wording.signed(0.5, 1) == "+0.5"
+    assert wording.signed(-0.5, 1) == "−0.5"
+    assert wording.signed(0.0, 1) == "0.0"
+
+
+def test_intervals_read_a_to_b() -> None:
+    assert wording.span(Interval(0.5, -0.123, 1.1)) == "−0.12 to 1.10"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.4375, "0.44"), (9.04, "9.04"), (29.849, "29.8"), (156.0, "156"), (1248.0, "1,248"), (2.0, "2")],
+)
+def test_three_significant_digits(value: float, text: str) -> None:
+    assert wording.significant(value) == text
+
+
+def test_rates_name_their_unit() -> None:
+    assert wording.rate(156e12, NumberType.TF32) == "156 TFLOP/s"
+    assert wording.rate(624e12, NumberType.INT8) == "624 TOP/s"
+    assert wording.rate(0.96e9, NumberType.FP32) == "960 MFLOP/s"
+    assert wording.prefixed_rate(1248e12) == "1,248T"
+    assert [wording.short_rate(10.0**power) for power in (9, 13, 15)] == ["1G", "10T", "1P"]
+
+
+def test_sizes_and_times() -> None:
+    assert wording.size(1_806_708) == "1.81 MB"
+    assert wording.size(157_000) == "157 kB"
+    assert wording.size(512) == "512 B"
+    assert wording.seconds(1.2e-6) == "1.2 µs"
+    assert wording.seconds(2e-9) == "2 ns"
+
+
+def test_bit_counts() -> None:
+    assert (
+        wording.bit_counts(Policy((4,) * 12 + (8,) * 6 + (32,) * 2, (32,))) == "12 layers at 4 bits, 6 at 8, 2 at FP32"
+    )
+    assert wording.bit_counts(Policy((4, 8, 8), (32,))) == "1 layer at 4 bits, 2 at 8"
+    assert wording.bit_counts(Policy((32,) * 20, (32,))) == "all 20 layers at FP32"
+
+
+def test_layers_that_coincide_share_a_label() -> None:
+    assert wording.together(["layer1.0.conv1"]) == "layer1.0.conv1"
+    assert wording.together(["layer3.0.conv2", "layer3.1.conv1"]) == "layer3 × 2"
+    assert wording.together(["conv1", "linear", "shortcut"]) == "conv1 + 2"
+
+
+def test_a_first_part_that_all_share_is_dropped() -> None:
+    names = [f"features.{index}.conv" for index in range(18)] + ["classifier.1"]
+    short = wording.without_shared_head(names)
+    assert short["features.17.conv"] == "17.conv"
+    assert short["classifier.1"] == "classifier.1"
+    assert wording.without_shared_head(["layer1.a", "layer2.a"])["layer1.a"] == "layer1.a"
