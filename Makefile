@@ -2,6 +2,7 @@
 PYTHON ?= python3
 PORT ?=
 ADDRESS ?=
+WATCH ?=
 ARGS ?=
 
 VENV := .venv
@@ -12,8 +13,8 @@ TEST_READY := $(VENV)/.test-ready
 VIEW_READY := $(VIEW_VENV)/.ready
 
 # Streamlit opens a browser itself where there is a screen; CI has none.
-STREAMLIT = -m streamlit run app.py $(if $(PORT),--server.port $(PORT)) \
-	$(if $(ADDRESS),--server.address $(ADDRESS)) $(if $(CI),--server.headless true)
+STREAMLIT = app.py $(if $(PORT),--server.port $(PORT)) \
+	$(if $(ADDRESS),--server.address $(ADDRESS)) $(if $(WATCH),--server.fileWatcherType $(WATCH)) $(if $(CI),--server.headless true)
 BENCHMARKS = $(filter-out benchmarks/_% benchmarks/screenshots.py,$(wildcard benchmarks/*.py))
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -27,7 +28,7 @@ export PIP_RETRIES ?= 8
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
-	@echo '  PORT=8600 and ADDRESS=0.0.0.0 go with app and view, ARGS="-k name" with test, PYTHON=python3.13 with all.'
+	@echo '  PORT=8600, ADDRESS=0.0.0.0 and WATCH=auto go with app and view, ARGS="-k name" with test, PYTHON=python3.13 with all.'
 
 app: $(APP_READY) ## install everything on first use and start the app
 	$(RUN) $(STREAMLIT)

@@ -1,5 +1,6 @@
 """AIQ Explorer's router: page settings, navigation, and the controls that every page shares."""
 
+import sys
 from pathlib import Path
 
 import streamlit as st
@@ -7,6 +8,24 @@ import streamlit as st
 from pages.common import controls, errors
 
 ROOT = Path(__file__).parent
+
+
+def serve() -> None:
+    """Starts Streamlit on this file: `python app.py` with any of Streamlit's options.
+
+    A folder named pages turns on Streamlit's old way with pages until the first visitor's script has run, so that
+    visitor, on a link to a sub-page, is told that there is no such page. This says beforehand that it is not so.
+    """
+    from streamlit.runtime.pages_manager import PagesManager
+    from streamlit.web import cli
+
+    PagesManager.uses_pages_directory = False
+    sys.argv = ["streamlit", "run", __file__, *sys.argv[1:]]
+    sys.exit(cli.main())
+
+
+if not st.runtime.exists():
+    serve()
 
 PAGES = (st.Page(ROOT / "pages" / "explore" / "page.py", title="Explore", icon=":material/query_stats:", default=True),)
 

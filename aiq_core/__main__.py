@@ -41,9 +41,8 @@ def models(as_json: Json = False) -> None:
     """List the models with their size and accuracy."""
     cards = [assets.card(name) for name in assets.model_names()]
     if as_json:
-        return print_json([{"name": c.name, "title": c.title, "dataset": c.dataset,
-                            "search_top1_percent": c.search_top1_percent,
-                            "report_top1_percent": c.report_top1_percent, "hash": c.model_hash} for c in cards])  # fmt: skip
+        names = ("name", "title", "dataset", "search_top1_percent", "report_top1_percent", "model_hash")
+        return print_json([{name: getattr(card, name) for name in names} for card in cards])
     table = Table("model", "title", "data", "search top-1 %", "report top-1 %", "hash")
     for card in cards:
         table.add_row(
@@ -66,8 +65,14 @@ def profile(
          "quantizable": layer.quantizable}
         for i, layer in enumerate(known.layers)
     ]  # fmt: skip
-    document = {"model": model, "batch": batch, "flops": int(moved.flops.sum()), "moved_bytes": int(moved.moved_bytes[0]),
-                "intensity": float(moved.intensity[0]), "layers": layers}  # fmt: skip
+    document = {
+        "model": model,
+        "batch": batch,
+        "flops": int(moved.flops.sum()),
+        "moved_bytes": int(moved.moved_bytes[0]),
+        "intensity": float(moved.intensity[0]),
+        "layers": layers,
+    }
     if as_json:
         return print_json(document)
     table = Table(
@@ -290,7 +295,7 @@ def _follow(library: Library, run_id: str, quiet: bool) -> Run:
     except KeyboardInterrupt:
         jobs.cancel(library, run_id)
         err.print(
-            f"Cancelled. Everything evaluated so far is kept; go on with [bold]python -m aiq_core resume {run_id}[/bold]",
+            f"Cancelled; what was evaluated is kept. Go on with [bold]python -m aiq_core resume {run_id}[/bold]",
             highlight=False,
         )
         raise typer.Exit(130) from None
@@ -394,6 +399,21 @@ def results(model: Annotated[list[str] | None, typer.Option(help="Only this mode
     from aiq_core import results as bundled
 
     bundled.make(err.print, models=tuple(model or ()))
+
+
+@app.command()
+def claims(as_json: Json = False) -> None:
+    """Recompute every headline claim, the paper's and ours, from the stored evaluations."""
+    from aiq_core import claims as evidence
+
+    known = evidence.claims(open_library())
+    if as_json:
+        return print_json([evidence.document(claim) for claim in known])
+    table = Table("", "claim", "paper", "measured (95 %)", "run", "how")
+    for claim in known:
+        paper, measured = evidence.figure(claim, claim.paper), evidence.figure(claim, claim.measured, interval=True)
+        table.add_row(evidence.mark(claim), claim.statement, paper, measured, claim.run or "", claim.note)
+    out.print(table)
 
 
 @app.command(name="assets")

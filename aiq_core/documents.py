@@ -154,7 +154,8 @@ def policy_figures(library: Library, run: Run) -> tuple[str, str]:
 def sentences(document: dict[str, Any]) -> list[str]:
     """What a run's document says, in a few lines."""
     lines = [
-        f"{document['evaluations']} evaluations asked for, {document['evaluations_new']} computed, {document['seconds']:.1f} s"
+        f"{document['evaluations']} evaluations asked for, {document['evaluations_new']} computed, "
+        f"{document['seconds']:.1f} s"
     ]
     if document["message"]:
         lines.append(document["message"])
@@ -168,7 +169,7 @@ def sentences(document: dict[str, Any]) -> list[str]:
         if document[f"{split}_top1_percent"] is not None:
             low, high = document[f"{split}_drop_interval"]
             lines.append(
-                f"top-1 {document[f'{split}_top1_percent']:.2f} % on {document[f'{split}_images']:,} {split} images, drop "
-                f"{document[f'{split}_drop_points']:.2f} points (95 %: {low:.2f} to {high:.2f})"
+                f"top-1 {document[f'{split}_top1_percent']:.2f} % on {document[f'{split}_images']:,} {split} images, "
+                f"drop {document[f'{split}_drop_points']:.2f} points (95 %: {low:.2f} to {high:.2f})"
             )
     return lines

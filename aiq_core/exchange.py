@@ -53,7 +53,7 @@ def _evaluations(library: Library, run: Run) -> list[Evaluation]:
 
 
 def import_run(library: Library, content: bytes, name: str = "document") -> Run:
-    """Keeps an exported run and its predictions as imported. Raises ExchangeError and writes nothing where it is off."""
+    """Keeps an exported run and its predictions as imported. Raises ExchangeError, and then writes nothing."""
     body = _read(content, name)
     try:
         run, evaluations = _parse(body)

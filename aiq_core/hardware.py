@@ -1,7 +1,8 @@
 """Machines for the roofline: peak rates and DRAM bandwidth, one processor each, every number with its source.
 
 Rates are dense peaks and one multiply-add counts as 2 operations. Integer rates are in operations per second and
-share the axis with FLOP/s. Type FP32 is plain FP32; TF32 is what A100 and H100 run FP32-typed convolutions in. (Long because it is a table: a row a machine.)
+share the axis with FLOP/s. Type FP32 is plain FP32; TF32 is what A100 and H100 run FP32-typed convolutions in.
+Long because it is a table: a row a machine.
 """
 
 from collections.abc import Mapping

@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
 from aiq_core import assets, execute
@@ -17,6 +19,9 @@ ROOT = Path(__file__).parent.parent
 
 UNFINISHED = (RunStatus.QUEUED, RunStatus.RUNNING)
 RESUMABLE = (RunStatus.CANCELLED, RunStatus.INTERRUPTED, RunStatus.FAILED)
+
+STARTING_S = 60.0
+"""How long a started worker may take to its slot before another is started in its place."""
 
 _started: list["subprocess.Popen[bytes]"] = []
 """Workers that this process started, polled so that none stays a zombie."""
@@ -98,12 +103,40 @@ def ensure_worker(library: Library) -> None:
             lock.acquire(blocking=False)
         except Timeout:
             continue
-        lock.release()
-        _spawn(library)
+        try:
+            if _is_starting(_starting_file(library, slot)):
+                continue
+            _starting_file(library, slot).write_text(str(_spawn(library)))
+        finally:
+            lock.release()
         return
 
 
-def _spawn(library: Library) -> None:
+def arrived(library: Library) -> None:
+    """Called by a worker that has its slot: the next free slot is not waiting for it any more."""
+    for slot in range(most_workers()):
+        path = _starting_file(library, slot)
+        if path.exists() and path.read_text() == str(os.getpid()):
+            path.unlink(missing_ok=True)
+
+
+def _starting_file(library: Library, slot: int) -> Path:
+    """Holds the id of the worker that was started for a slot, until it has one: importing takes it seconds."""
+    return library.store.path.parent / "locks" / f"worker-{slot}.starting"
+
+
+def _is_starting(path: Path) -> bool:
+    """Whether a worker was started lately, lives, and has not reached its slot yet."""
+    try:
+        if time.time() - path.stat().st_mtime > STARTING_S:
+            return False
+        return psutil.Process(int(path.read_text())).status() != psutil.STATUS_ZOMBIE
+    except (OSError, ValueError, psutil.Error):
+        return False
+
+
+def _spawn(library: Library) -> int:
+    """Starts a worker and returns its process id."""
     folder = library.store.path.parent
     environment = {**os.environ, "AIQ_DATA_DIR": str(folder)}
     with (folder / "worker.log").open("ab") as log:
@@ -117,6 +150,7 @@ def _spawn(library: Library) -> None:
             start_new_session=True,
         )
     _started.append(process)
+    return process.pid
 
 
 def slot_lock(library: Library, slot: int) -> FileLock:

@@ -187,7 +187,7 @@ class Library:
 
 
 def asked_step(run: Run, policy: Policy, profile: ModelProfile) -> int | None:
-    """The position in `run.steps` at which it asked for a policy, by taking it or by measuring it; None if it never did."""
+    """The position in `run.steps` at which it took or measured a policy; None if it never did."""
     names = profile.quantizable_names
     previous = profile.policy(run.request.fixed)
     for position, step in enumerate(run.steps):

@@ -109,9 +109,9 @@ def _ceil(value: float) -> int:
 def check(request: Request, profile: ModelProfile) -> None:
     """Raises SettingError or InfeasibleError for the first setting outside its limits."""
     names = profile.quantizable_names
-    if request.algorithm in SEARCHES:
-        if request.alpha is None or not isfinite(request.alpha) or not 0 <= request.alpha <= 1:
-            raise SettingError(f"alpha={request.alpha} is not offered; choose a number from 0 (accuracy) to 1 (AI)")
+    alpha = request.alpha
+    if request.algorithm in SEARCHES and (alpha is None or not isfinite(alpha) or not 0 <= alpha <= 1):
+        raise SettingError(f"alpha={alpha} is not offered; choose a number from 0 (accuracy) to 1 (AI)")
     if len(set(request.widths)) != len(request.widths) or not set(request.widths) <= set(OFFERED_BITS):
         raise SettingError(
             f"widths={list(request.widths)} are not offered; choose from {list(OFFERED_BITS)}, once each"

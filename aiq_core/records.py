@@ -91,7 +91,8 @@ class ModelProfile:
         for name, width in bits.items():
             if name not in self.quantizable_names:
                 raise SettingError(
-                    f"layer {name!r} is not quantizable in {self.model}; choose from {', '.join(self.quantizable_names)}"
+                    f"layer {name!r} is not quantizable in {self.model}; choose from "
+                    f"{', '.join(self.quantizable_names)}"
                 )
             if width not in OFFERED_BITS:
                 raise SettingError(

@@ -29,6 +29,7 @@ def main() -> None:
 def _work_in_a_slot(library: Library, evaluators: Evaluators) -> bool:
     for slot in range(jobs.most_workers()):
         with contextlib.suppress(Timeout), jobs.slot_lock(library, slot).acquire(blocking=False):
+            jobs.arrived(library)
             jobs.reap(library)
             while _work_once(library, evaluators):
                 pass

@@ -86,8 +86,8 @@ def _free_port() -> int:
 
 def _start(data_dir: Path, log: Path, environment: dict[str, str] | None = None, port: int | None = None) -> Server:
     port = port or _free_port()
-    command = [sys.executable, "-m", "streamlit", "run", "app.py"]
-    command += ["--server.port", str(port), "--server.headless", "true", "--server.fileWatcherType", "none"]
+    command = [sys.executable, "app.py"]
+    command += ["--server.port", str(port), "--server.headless", "true"]
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,

@@ -77,6 +77,4 @@ def test_screens_hold_no_sql_and_no_torch(path: Path) -> None:
 def test_pages_are_folders() -> None:
     """A .py directly in pages/ turns on Streamlit's old mode, where a deep link skips app.py."""
     assert list(PAGES.glob("*.py")) == []
-    folders = [folder for folder in PAGES.iterdir() if folder.is_dir() and folder.name != "__pycache__"]
-    assert folders
-    assert [folder.name for folder in folders if not (folder / "page.py").is_file()] == []
+    assert list(PAGES.glob("*/page.py"))

@@ -2,19 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from aiq_core.charts.style import Look, axis, faded, layout, note
-from aiq_core.charts.wording import number, span
+from aiq_core.charts.wording import bits_name
 from aiq_core.envelope import PolicyTable, pareto
+from aiq_core.objective import FLOOR_POINTS
 from aiq_core.records import Policy
 from aiq_core.statistics import wilson
 
-HEIGHT_PX = 292
-MARGIN_PX = {"l": 46, "r": 10, "t": 8, "b": 38}
 DOMINATED_SHOWN = 600
 """Dominated points drawn at most: more only hide each other; the table and the CSV have them all."""
 
@@ -54,7 +51,10 @@ PAPER_POINTS: Mapping[str, tuple[PaperPoint, ...]] = {
 
 @dataclass(frozen=True)
 class ParetoData:
-    """Everything drawn. `path` are the policies best at some alpha, in order; `others` the Pareto points beside it."""
+    """Everything drawn. `path` are the policies best at some alpha, in order; `others` the Pareto points beside it.
+
+    `random_name` says what the random policies were drawn like; `below` counts policies under the y axis.
+    """
 
     images: int
     path: tuple[Point, ...]
@@ -62,12 +62,14 @@ class ParetoData:
     dominated: tuple[Point, ...]
     uniform: tuple[tuple[int, Point], ...]
     random: tuple[Point, ...]
+    random_name: str
     shown: Point | None
     pinned: Point | None
     budget_top1: float | None
     paper: tuple[PaperPoint, ...]
     x_range: tuple[float, float]
     y_range: tuple[float, float]
+    below: int
 
 
 def pareto_data(
@@ -79,6 +81,7 @@ def pareto_data(
     budget_points: float | None = None,
     dominated: bool = True,
     paper: bool = False,
+    random_name: str = "random layers",
 ) -> ParetoData:
     """Points of every policy in the table; `path_rows` are those best at some alpha, by rising alpha."""
     uniform_rows = {bits: table.row(table.profile.uniform(bits)) for bits in (32, 8, 4)}
@@ -86,24 +89,26 @@ def pareto_data(
     front = pareto(table)
     special = {*path_rows, *random_rows, *(row for row in uniform_rows.values() if row is not None)}
     rest = [row for row in range(len(table.policies)) if row not in special]
-    below = [row for row in rest if not front[row]]
-    below = below[:: -(-len(below) // DOMINATED_SHOWN)] if below else []
+    beaten = [row for row in rest if not front[row]]
+    beaten = beaten[:: -(-len(beaten) // DOMINATED_SHOWN)] if beaten else []
     paper_points = PAPER_POINTS.get(table.profile.model, ()) if paper else ()
     budget = None if budget_points is None else 100 * table.baseline_correct / table.images - budget_points
-    x_range, y_range = _ranges(table)
+    x_range, y_range = _ranges(table, list(special))
     return ParetoData(
         images=table.images,
         path=tuple(_point(table, row) for row in path_rows),
         others=tuple(_point(table, row) for row in rest if front[row]),
-        dominated=tuple(_point(table, row) for row in below) if dominated else (),
+        dominated=tuple(_point(table, row) for row in beaten) if dominated else (),
         uniform=tuple((bits, _point(table, row)) for bits, row in uniform_rows.items() if row is not None),
         random=tuple(_point(table, row) for row in random_rows),
+        random_name=random_name,
         shown=_point_of(table, shown),
         pinned=_point_of(table, pinned),
         budget_top1=budget,
         paper=paper_points,
         x_range=x_range,
         y_range=y_range,
+        below=int(np.count_nonzero(100 * table.correct / table.images < y_range[0])),
     )
 
 
@@ -121,15 +126,18 @@ def _point(table: PolicyTable, row: int) -> Point:
 def describe(policy: Policy) -> str:
     """How many layers stand at each width, as short text: `4 bits × 12, 8 × 6, FP32 × 2`."""
     widths, counts = np.unique(policy.weight_bits, return_counts=True)
-    parts = [f"{'FP32' if w == 32 else f'{w} bits'} × {c}" for w, c in zip(widths, counts, strict=True)]
-    return ", ".join(parts)
+    return ", ".join(f"{bits_name(int(w))} × {c}" for w, c in zip(widths, counts, strict=True))
 
 
-def _ranges(table: PolicyTable) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Fixed by the model and its image set: from FP32 to every layer at the lowest width, 3.2 points down."""
+def _ranges(table: PolicyTable, special: Sequence[int]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Fixed by what is known of a model on an image set: every AI, and the intervals of all that is compared with."""
     low, high = float(table.intensity.min()), float(table.intensity.max())
-    top = 100 * table.baseline_correct / table.images
-    return (low - 0.05 * (high - low), high + 0.07 * (high - low)), (top - 3.6, top + 1.1)
+    intervals = [wilson(int(table.correct[row]), table.images) for row in special]
+    top, bottom = max(i.high for i in intervals), min(i.low for i in intervals)
+    floor = 100 * table.baseline_correct / table.images - FLOOR_POINTS
+    # A baseline that fell apart must not flatten all the rest: it is counted as below.
+    bottom = max(min(bottom, floor), floor - 3 * FLOOR_POINTS)
+    return (low - 0.05 * (high - low), high + 0.07 * (high - low)), (bottom - 0.15, top + 0.1)
 
 
 def pareto_frame(data: ParetoData) -> pd.DataFrame:
@@ -156,193 +164,3 @@ def pareto_frame(data: ParetoData) -> pd.DataFrame:
         for point in points
     ]
     return pd.DataFrame(rows)
-
-
-def pareto_figure(data: ParetoData, look: Look) -> dict[str, Any]:
-    """The figure as a Plotly dict; `customdata` of every policy's mark is its key, so that a click can name it."""
-    palette, scale = look.palette, look.scale
-    traces = [
-        _marks(data.dominated, look, "dominated", faded(palette.muted, 0.35), 4, "circle"),
-        _intervals(data.path, look),
-        _line(data.path, look),
-        _marks(data.random, look, "random layers, same widths", palette.muted, 7, "x-thin", line=1.4),
-        _marks(data.others, look, "Pareto, off the path", palette.text, 6, "diamond-open", line=1.2),
-        *(_uniform(bits, point, look) for bits, point in data.uniform),
-    ]
-    if data.paper:
-        traces.append(_paper(data.paper, look))
-    for point, name, colour in ((data.pinned, "A, pinned", palette.muted), (data.shown, "this policy", palette.accent)):
-        if point is not None:
-            traces.append(_ring(point, look, name, colour))
-    margin = MARGIN_PX
-    return {
-        "data": [trace for trace in traces if len(trace["x"])],
-        "layout": layout(
-            look,
-            HEIGHT_PX,
-            margin,
-            clickmode="event+select",
-            xaxis=axis(look, "FLOPs per byte", range=list(data.x_range)),
-            yaxis=axis(look, f"top-1 % on {data.images:,} search images", range=list(data.y_range)),
-            showlegend=True,
-            legend={
-                "x": 0.01,
-                "y": 0.01,
-                "xanchor": "left",
-                "yanchor": "bottom",
-                "bgcolor": faded(palette.background, 0.75),
-                "font": {"size": look.font_px * 0.92},
-                "itemsizing": "constant",
-                "tracegroupgap": 0,
-            },
-            shapes=_budget_shape(data, look),
-            annotations=[*_uniform_notes(data, look), *_budget_note(data, look)],
-            uirevision=f"{scale}",
-        ),
-    }
-
-
-def _hover(points: Sequence[Point]) -> list[str]:
-    from aiq_core.statistics import Interval
-
-    return [
-        f"{point.name}<br>AI {number(point.intensity, 2)} · top-1 {number(point.top1, 2)} % "
-        f"({span(Interval(point.top1, point.low, point.high))})"
-        for point in points
-    ]
-
-
-def _trace(points: Sequence[Point], look: Look, name: str, **more: Any) -> dict[str, Any]:
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "name": name,
-        "x": [point.intensity for point in points],
-        "y": [point.top1 for point in points],
-        "customdata": [point.key for point in points],
-        "hovertext": _hover(points),
-        "hoverinfo": "text",
-        "selected": {"marker": {"size": 12 * look.scale, "color": look.palette.accent}},
-        "unselected": {"marker": {"opacity": 1}},
-        **more,
-    }
-
-
-def _marks(
-    points: Sequence[Point], look: Look, name: str, colour: str, size: float, symbol: str, line: float = 0
-) -> dict[str, Any]:
-    marker = {"color": colour, "size": size * look.scale, "symbol": symbol, "line": {"width": line, "color": colour}}
-    return _trace(points, look, name, marker=marker)
-
-
-def _intervals(points: Sequence[Point], look: Look) -> dict[str, Any]:
-    """The 95 % intervals of the path in the grid's colour: as marks they would drown the line."""
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [point.intensity for point in points],
-        "y": [point.top1 for point in points],
-        "error_y": {
-            "type": "data",
-            "symmetric": False,
-            "array": [point.high - point.top1 for point in points],
-            "arrayminus": [point.top1 - point.low for point in points],
-            "color": look.palette.grid,
-            "thickness": 1.5,
-            "width": 0,
-        },
-        "marker": {"size": 0.1, "color": look.palette.grid},
-        "hoverinfo": "skip",
-        "showlegend": False,
-    }
-
-
-def _line(points: Sequence[Point], look: Look) -> dict[str, Any]:
-    marker = {"color": look.palette.text, "size": 6 * look.scale, "symbol": "circle"}
-    line = {"color": look.palette.text, "width": 1.5 * look.scale}
-    return _trace(points, look, "best known at some alpha", mode="lines+markers", marker=marker, line=line)
-
-
-def _uniform(bits: int, point: Point, look: Look) -> dict[str, Any]:
-    from aiq_core.charts.style import SYMBOLS
-
-    colour = look.palette.bits[bits]
-    marker = {
-        "color": colour,
-        "size": 10 * look.scale,
-        "symbol": SYMBOLS[bits],
-        "line": {"width": 1.6, "color": colour},
-    }
-    return _trace([point], look, _uniform_name(bits), marker=marker, showlegend=False)
-
-
-def _uniform_name(bits: int) -> str:
-    return "FP32" if bits == 32 else f"all {bits} bits"
-
-
-def _uniform_notes(data: ParetoData, look: Look) -> list[dict[str, Any]]:
-    return [
-        note(
-            look,
-            _uniform_name(bits),
-            point.intensity,
-            max(point.top1, data.y_range[0]),
-            yshift=11 * look.scale,
-            font={"size": look.font_px * 0.95, "color": look.palette.bits[bits]},
-        )
-        for bits, point in data.uniform
-    ]
-
-
-def _paper(points: Sequence[PaperPoint], look: Look) -> dict[str, Any]:
-    return {
-        "type": "scatter",
-        "mode": "markers+text",
-        "name": "paper, test images",
-        "x": [point.intensity for point in points],
-        "y": [point.top1 for point in points],
-        "text": [f"paper {point.name}" for point in points],
-        "textposition": "middle left",
-        "textfont": {"size": look.font_px * 0.9, "color": look.palette.muted},
-        "marker": {"symbol": "star-open", "size": 9 * look.scale, "color": look.palette.muted},
-        "hovertext": [
-            f"paper's {p.name}: AI {p.intensity:.2f}, top-1 {p.top1:.2f} % on its test images" for p in points
-        ],
-        "hoverinfo": "text",
-    }
-
-
-def _ring(point: Point, look: Look, name: str, colour: str) -> dict[str, Any]:
-    marker = {
-        "symbol": "circle-open",
-        "size": 17 * look.scale,
-        "color": colour,
-        "line": {"width": 2.6 * look.scale, "color": colour},
-    }
-    return _trace([point], look, name, marker=marker)
-
-
-def _budget_shape(data: ParetoData, look: Look) -> list[dict[str, Any]]:
-    if data.budget_top1 is None:
-        return []
-    return [
-        {
-            "type": "rect",
-            "xref": "paper",
-            "x0": 0,
-            "x1": 1,
-            "y0": data.budget_top1,
-            "y1": data.y_range[1],
-            "fillcolor": faded(look.palette.accent, 0.08),
-            "line": {"width": 0},
-            "layer": "below",
-        }
-    ]
-
-
-def _budget_note(data: ParetoData, look: Look) -> list[dict[str, Any]]:
-    if data.budget_top1 is None:
-        return []
-    font = {"size": look.font_px * 0.95, "color": look.palette.accent}
-    where = {"xref": "paper", "xanchor": "left", "yanchor": "bottom"}
-    return [note(look, "within the budget ↑", 0.01, data.budget_top1, font=font, **where)]

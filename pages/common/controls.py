@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import isfinite
+from typing import Any
 
 import streamlit as st
 
@@ -23,6 +24,8 @@ OFF = "off"
 BUDGETS = (OFF, *(f"{tenth / 10:.1f}" for tenth in range(31)))
 BATCHES = tuple(2**power for power in range(11))
 SLOTS = "_slots"
+POLICY, PINNED, CLICKED = "policy", "pin", "clicked"
+"""Session keys: the policy that decides, the pinned one, and whether a click, not a link, set the first."""
 
 
 @dataclass(frozen=True)
@@ -66,41 +69,57 @@ def complaints() -> list[str]:
     return said
 
 
+def _select(label: str, key: str, options: dict[str, str], default: str, **more: Any) -> None:
+    """A selectbox whose address holds the option's key: Streamlit's own binding would hold what it shows."""
+    if key not in st.session_state:
+        asked = st.query_params.get(key, default)
+        st.session_state[key] = asked if asked in options else default
+    elif st.session_state[key] not in options:
+        st.session_state[key] = default
+    value = st.selectbox(label, list(options), format_func=lambda option: options[option], key=key, **more)
+    if value == default:
+        st.query_params.pop(key, None)
+    elif st.query_params.get(key) != value:
+        st.query_params[key] = value
+
+
 def _touched_alpha() -> None:
     st.session_state["budget"] = OFF
     forget_policy()
 
 
 def forget_policy() -> None:
-    """A control was touched: it decides now, not the policy clicked before."""
-    st.session_state.pop("clicked", None)
-    st.query_params.pop("policy", None)
+    """A control was touched: it decides now, not the policy clicked or linked before."""
+    st.session_state[POLICY] = None
+    st.session_state[CLICKED] = False
+
+
+def _changed_model() -> None:
+    forget_policy()
+    st.session_state[PINNED] = None
+
+
+def _in_address(key: str) -> None:
+    """Keeps a value that no widget holds in the address: read from it at first, written to it after."""
+    if key not in st.session_state:
+        st.session_state[key] = st.query_params.get(key)
+    value = st.session_state[key]
+    if value is None:
+        st.query_params.pop(key, None)
+    elif st.query_params.get(key) != value:
+        st.query_params[key] = value
 
 
 def draw() -> None:
     """Draws the controls; `view` reads them."""
-    # Read on the first run only: a widget's own value is always on offer.
-    for complaint in complaints():
+    # On the first run only: after it the widgets write the address, and what they hold is on offer.
+    for complaint in complaints() if "alpha" not in st.session_state else ():
         st.warning(f"{complaint}. Showing the default instead.", icon=":material/link_off:")
     with st.sidebar:
-        st.selectbox(
-            "Model",
-            assets.model_names(),
-            index=assets.model_names().index(DEFAULT_MODEL),
-            format_func=lambda name: f"{assets.card(name).title} · {_dataset(name)}",
-            key="model",
-            bind="query-params",
-            on_change=forget_policy,
-        )
-        st.selectbox(
-            "Policy from",
-            list(SOURCES),
-            format_func=SOURCES.__getitem__,
-            key="from",
-            bind="query-params",
-            on_change=forget_policy,
-            help="Best found: the lowest loss at this alpha among every policy measured so far, by whatever search.",
-        )
+        names = {name: f"{assets.card(name).title} · {_dataset(name)}" for name in assets.model_names()}
+        _select("Model", "model", names, DEFAULT_MODEL, on_change=_changed_model)
+        best = "Best found: the lowest loss at this alpha among every policy measured so far, by whatever search."
+        _select("Policy from", "from", SOURCES, BEST, on_change=forget_policy, help=best)
         st.slider(
             "Alpha: accuracy ↔ intensity",
             0.0,
@@ -123,14 +142,7 @@ def draw() -> None:
             help="When set, shows the highest intensity whose measured drop on search images is within it; "
             "alpha is ignored.",
         )
-        st.selectbox(
-            "Hardware",
-            list(MACHINES),
-            index=list(MACHINES).index(DEFAULT_MACHINE),
-            format_func=_machine_name,
-            key="machine",
-            bind="query-params",
-        )
+        _select("Hardware", "machine", {key: _machine_name(key) for key in MACHINES}, DEFAULT_MACHINE)
         st.select_slider(
             "Images at once (batch)",
             BATCHES,
@@ -142,15 +154,11 @@ def draw() -> None:
         )
         with st.expander("More", icon=":material/tune:"):
             counts = known.image_counts(st.session_state["model"])
-            st.selectbox(
-                "Search images",
-                list(counts),
-                format_func=lambda name: f"{counts[name]:,}" + (" (all)" if name == "all" else " (excerpt)"),
-                key="images",
-                bind="query-params",
-                on_change=forget_policy,
-            )
+            shown = {name: f"{n:,}" + (" (all)" if name == "all" else " (excerpt)") for name, n in counts.items()}
+            _select("Search images", "images", shown, "all", on_change=forget_policy)
             st.toggle("Projector: larger type and marks", key="projector", bind="query-params")
+    _in_address(POLICY)
+    _in_address(PINNED)
 
 
 def _dataset(model: str) -> str:
@@ -171,8 +179,8 @@ def view() -> View:
         source=state["from"],
         alpha=round(float(state["alpha"]), 2),
         budget=None if state["budget"] == OFF else float(state["budget"]),
-        policy=st.query_params.get("policy"),
-        pinned=st.query_params.get("pin"),
+        policy=state[POLICY],
+        pinned=state[PINNED],
         machine=MACHINES[state["machine"]],
         batch=int(state["batch"]),
         images=counts.get(state["images"], counts["all"]),

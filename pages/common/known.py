@@ -6,7 +6,7 @@ from aiq_core import assets
 from aiq_core.envelope import PolicyTable, Segment, envelope
 from aiq_core.library import Library, open_library
 from aiq_core.objective import default_normaliser, floor_correct
-from aiq_core.records import Run, RunStatus, SplitName
+from aiq_core.records import Policy, Run, RunStatus, SplitName
 
 WIDTHS = (32, 8, 4)
 ACCURACY_NORMALISER = 10.0
@@ -45,8 +45,6 @@ def run(run_id: str, version: str) -> Run:
 
 @st.cache_resource(max_entries=400, show_spinner=False)
 def _reasons(model: str, policy_key: str, version: str) -> Run | None:
-    from aiq_core.records import Policy
-
     return library().reasons(model, Policy.from_key(policy_key))
 
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from aiq_core.charts.wording import number, signed, size, span
+from aiq_core.charts.wording import MINUS, number, signed, size, span
 from pages.common.controls import View
 from pages.explore.figures import Figures
 
@@ -15,14 +15,17 @@ def draw(found: Figures, view: View) -> None:
     drop = found.report_drop or found.search_drop
     images = found.report_images if reported else view.images
     split = "report" if reported else "search"
-    noise = "within noise" if drop.contains_zero else f"{signed(-drop.value, 2)} points"
+    noise = "within noise" if drop.contains_zero else _arrowed(f"{signed(-drop.value, 2)} points")
     with st.container(horizontal=True, border=True, gap="small"):
         st.metric(
-            "Intensity, FLOPs/byte", number(found.intensity, 2), f"{signed(found.gain_percent, 1)} %", width=150,
+            "Intensity, FLOPs/byte",
+            number(found.intensity, 2),
+            _arrowed(f"{signed(found.gain_percent, 1)} %"),
+            width=150,
             help=COMPUTED,
-        )  # fmt: skip
+        )
         st.metric(
-            f"Top-1 on {split}",
+            f"Top-1, {images:,} {split}",
             f"{number(top1.value, 2)} %",
             noise,
             delta_color="off" if drop.contains_zero else "normal",
@@ -31,9 +34,15 @@ def draw(found: Figures, view: View) -> None:
             help=f"Measured on {images:,} {split} images. Top-1 {number(top1.value, 2)} %, 95 % {span(top1)} (Wilson). "
             f"Drop {number(drop.value, 2)} points, 95 % {span(drop)} (Newcombe, paired).",
         )
-        st.metric("Drop, 95 % interval", span(drop), f"{number(drop.value, 2)} points", delta_color="off",
-                  delta_arrow="off", width=160,
-                  help=f"FP32 minus this policy on the same {images:,} {split} images, Newcombe's paired interval.")  # fmt: skip
+        st.metric(
+            "Drop, 95 % interval",
+            span(drop),
+            f"{number(drop.value, 2)} points",
+            delta_color="off",
+            delta_arrow="off",
+            width=160,
+            help=f"FP32 minus this policy on the same {images:,} {split} images, Newcombe's paired interval.",
+        )
         st.metric(
             "Weights", size(found.weight_bytes), _change(found.weight_bytes, found.weight_bytes_before), width=140,
             delta_color="inverse", help="Computed: weights times their bits, without scales and biases.",
@@ -59,4 +68,9 @@ def draw(found: Figures, view: View) -> None:
 
 
 def _change(after: float, before: float) -> str:
-    return "0 %" if after == before else f"{signed(100 * (after / before - 1), 0).replace('−', '-')} %"
+    return "0 %" if after == before else _arrowed(f"{signed(100 * (after / before - 1), 0)} %")
+
+
+def _arrowed(change: str) -> str:
+    """Streamlit tells a fall by an ASCII minus."""
+    return change.replace(MINUS, "-")

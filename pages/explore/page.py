@@ -4,7 +4,8 @@ import streamlit as st
 
 from aiq_core import assets
 from aiq_core.charts.bits import bits_data, bits_figure, bits_frame
-from aiq_core.charts.pareto import pareto_data, pareto_figure, pareto_frame
+from aiq_core.charts.pareto import pareto_data, pareto_frame
+from aiq_core.charts.pareto_figure import pareto_figure
 from aiq_core.charts.reasons import reasons
 from aiq_core.charts.roofline import roofline_data, roofline_frame
 from aiq_core.charts.roofline_figure import roofline_figure
@@ -22,6 +23,8 @@ from pages.explore.figures import Figures, figures
 from pages.explore.selection import Decider, Selection, Wish, comparable, select
 from pages.explore.sentence import Facts, sentence
 
+MARK = "|"
+
 
 def main() -> None:
     view = controls.view()
@@ -29,13 +32,12 @@ def main() -> None:
     table = known.table(view.model, view.images)
     finished = known.runs(view.model)
     algorithm = None if view.source == controls.BEST else Algorithm(view.source)
-    clicked = st.session_state.get("clicked")
-    wish = Wish(view.alpha, view.budget, clicked or view.policy, algorithm)
+    wish = Wish(view.alpha, view.budget, view.policy, algorithm)
     chosen = select(table, wish, finished, known.normaliser(view.model), known.floor(table))
     pinned = _pinned(table, view)
     found = figures(table, chosen.policy, view.machine, view.batch)
 
-    text = sentence(_facts(view, found), mark=":violet[")
+    text = sentence(_facts(view, found), mark=MARK)
     _heading(view, table, chosen, found, text, pinned)
     for note in (chosen.note, runs.announcement(view)):
         if note:
@@ -78,27 +80,22 @@ def _pinned(table: PolicyTable, view: View) -> Policy | None:
 def _heading(
     view: View, table: PolicyTable, chosen: Selection, found: Figures, text: str, pinned: Policy | None
 ) -> None:
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
-        # `:violet[` is closed here: the sentence marks the gain on both sides with one text.
-        opened, _, rest = text.partition(":violet[")
-        inside, _, after = rest.partition(":violet[")
-        st.markdown(f"#### {opened}:violet[{inside}]{after}" if rest else f"#### {text}", width="stretch")
-        panels.buttons(view, table, chosen, found, text.replace(":violet[", ""), pinned)
-    judged = (
-        f"top-1 measured on {table.report_images:,} report images, 95 % intervals"
-        if found.report_top1
-        else f"top-1 on {table.images:,} search images, not reported yet"
-    )
-    speed = "" if found.speed_up is None else "speed-up predicted by the roofline, not measured"
+    # The sentence marks the gain on both sides with one text; the second mark closes the colour.
+    opened, _, rest = text.partition(MARK)
+    inside, _, after = rest.partition(MARK)
+    st.markdown(f"#### {opened}:violet[{inside}]{after}" if rest else f"#### {text}")
+    request = None if chosen.run is None else chosen.run.request
     why = {
         Decider.ALPHA: f"best found at alpha {view.alpha:.2f}",
         Decider.BUDGET: f"highest AI within {view.budget or 0:.1f} points on search images",
         Decider.POLICY: "the policy you picked",
-        Decider.RUN: ""
-        if chosen.run is None
-        else f"{chosen.run.request.algorithm} at alpha {chosen.run.request.alpha:g}",
+        Decider.RUN: "" if request is None else f"{request.algorithm} at alpha {request.alpha:g}",
     }[chosen.decider]
-    st.caption(join([bit_counts(chosen.policy), why, judged, speed]))
+    known_policies = f"{len(table.policies):,} policies measured on {table.images:,} search images"
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+        st.caption(join([bit_counts(chosen.policy), why, known_policies]), width="content")
+        with st.container(horizontal=True, width="content", gap="small"):
+            panels.buttons(view, table, chosen, found, text.replace(MARK, ""), pinned)
 
 
 def _roofline(view: View, policy: Policy, pinned: Policy | None) -> None:
@@ -113,7 +110,7 @@ def _roofline(view: View, policy: Policy, pinned: Policy | None) -> None:
     profile = assets.profile(view.model)
     before, name = (profile.uniform(32), "FP32") if pinned is None else (pinned, "A")
     data = roofline_data(view.machine, profile, before, policy, view.batch, known.WIDTHS, controls.BATCHES, name)
-    title = f"each layer, {name} → this policy; size is its share of predicted time"
+    title = f"layers, {name} → now; size: share of predicted time"
     with card("Roofline", title, roofline_frame(data), f"{view.model}-roofline"):
         chart(roofline_figure(data, view.look), "roofline", f"{view.model}-roofline", _roofline_alt(view, data))
 
@@ -130,7 +127,7 @@ def _trade_off(
 ) -> None:
     random = [run.policy for run in finished if run.request.algorithm is Algorithm.RANDOM and run.policy is not None]
     rows = [segment.row for segment in known.path(view.model, view.images)]
-    clicked = st.session_state.get("clicked")
+    clicked = st.session_state.get(controls.CLICKED)
     # A click leaves the figure as it is, and Plotly marks the point itself: a new figure would lose the reader's zoom.
     ring = st.session_state.get("ring", chosen.policy) if clicked else chosen.policy
     st.session_state["ring"] = ring
@@ -155,7 +152,7 @@ def _trade_off(
             pareto_figure(data, view.look),
             "pareto",
             f"{view.model}-trade-off",
-            f"Top-1 against FLOPs per byte for {len(table.policies)} measured policies; the table beside it has them all.",
+            f"Top-1 against FLOPs per byte for {len(table.policies)} measured policies; the table has them too.",
             on_select=panels.point_clicked,
         )
 

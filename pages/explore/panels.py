@@ -1,6 +1,7 @@
 """What stands beside the views: pin, share, provenance, options and the table of the trade-off."""
 
 from collections.abc import Sequence
+from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
@@ -31,33 +32,29 @@ def buttons(
         st.caption("The sentence")
         st.code(text, language=None, wrap_lines=True)
         st.caption("A link to this view")
-        st.code(link(chosen), language=None, wrap_lines=True)
+        st.code(link(), language=None, wrap_lines=True)
     with st.popover("Provenance", icon=":material/fact_check:", type="tertiary"):
         _provenance(view, table, chosen)
 
 
-def link(chosen: Selection) -> str:
-    """The address of this view; a clicked policy is named in it."""
-    from urllib.parse import urlencode
-
-    asked = {**st.query_params.to_dict()}
-    if st.session_state.get("clicked"):
-        asked["policy"] = chosen.policy.key
+def link() -> str:
+    """The address of this view."""
+    asked = st.query_params.to_dict()
     base = (st.context.url or "").partition("?")[0]
     return f"{base}?{urlencode(asked)}" if asked else base
 
 
 def _pin(key: str) -> None:
-    st.query_params["pin"] = key
+    st.session_state[controls.PINNED] = key
 
 
 def _unpin() -> None:
-    st.query_params.pop("pin", None)
+    st.session_state[controls.PINNED] = None
 
 
 def _pick(key: str) -> None:
-    st.session_state["clicked"] = key
-    st.query_params["policy"] = key
+    st.session_state[controls.POLICY] = key
+    st.session_state[controls.CLICKED] = True
     st.session_state["budget"] = controls.OFF
 
 
@@ -127,7 +124,8 @@ def _provenance(view: View, table: PolicyTable, chosen: Selection) -> None:
         if found is not None and found.is_complete(images):
             origin = found.origin
             lines[f"{split} measured"] = (
-                f"{origin.source}, {origin.created_at[:10]}, {origin.cpu}, torch {origin.torch}, {origin.threads} threads"
+                f"{origin.source}, {origin.created_at[:10]}, {origin.cpu}, torch {origin.torch}, "
+                f"{origin.threads} threads"
             )
     run = known.reasons(view.model, chosen.policy.key)
     lines["first asked for by"] = "no run" if run is None else f"run {run.id} ({run.request.algorithm})"

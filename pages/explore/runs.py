@@ -94,7 +94,8 @@ def _text(run: Run) -> str:
     step, eta = run.steps[-1], jobs.eta_s(run)
     left = "" if eta is None else f", about {number(eta, 0)} s left"
     right = 100 * step.correct / run.request.images
-    return f"{name}: step {step.index}, AI {step.intensity:.2f}, {right:.2f} % on search, {run.evaluations} evaluations{left}"
+    so_far = f"AI {step.intensity:.2f}, {right:.2f} % on search, {run.evaluations} evaluations"
+    return f"{name}: step {step.index}, {so_far}{left}"
 
 
 def announcement(view: View) -> str:

@@ -21,7 +21,7 @@ class Decider(StrEnum):
 
 @dataclass(frozen=True)
 class Selection:
-    """The policy shown and why; `run` where it is a named algorithm's end, `note` where the wish was not met exactly."""
+    """The policy shown and why; `run` is a named algorithm's, `note` says where the wish was not met exactly."""
 
     policy: Policy
     decider: Decider

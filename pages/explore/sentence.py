@@ -52,5 +52,6 @@ def _use(facts: Facts) -> str:
     if facts.speed_up >= 1.005:
         return f"a predicted {number(facts.speed_up, 2)} × faster on {facts.machine}"
     if facts.memory_bound:
-        return f"no faster on {facts.machine}: {facts.layers - facts.memory_bound} of {facts.layers} layers are compute-bound"
+        bound = facts.layers - facts.memory_bound
+        return f"no faster on {facts.machine}: {bound} of {facts.layers} layers are compute-bound"
     return f"no faster on {facts.machine}: compute-bound already"

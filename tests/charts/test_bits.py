@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import plotly.graph_objects as go
 import pytest
 
 from aiq_core.charts.bits import bits_data, bits_figure, bits_frame, blocks
@@ -126,3 +127,8 @@ def test_every_bar_is_visible(profile: ModelProfile, table: PolicyTable) -> None
     heights = bits_figure(data, Look())["data"][0]["y"]
     assert heights == sorted(heights)
     assert heights[0] > 0
+
+
+def test_plotly_accepts_the_figure(profile: ModelProfile, table: PolicyTable) -> None:
+    data = bits_data(profile, profile.uniform(4), (NOTHING,) * 3, table, pinned=profile.uniform(8))
+    go.Figure(**bits_figure(data, Look(dark=True, projector=True)))

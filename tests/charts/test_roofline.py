@@ -3,6 +3,7 @@
 from itertools import pairwise
 from math import log10
 
+import plotly.graph_objects as go
 import pytest
 
 from aiq_core import assets
@@ -121,3 +122,7 @@ def test_a_projector_enlarges_type_and_marks(profile: ModelProfile) -> None:
     plain, large = roofline_figure(view, Look()), roofline_figure(view, Look(projector=True))
     assert large["layout"]["font"]["size"] == 1.5 * plain["layout"]["font"]["size"]
     assert large["data"][-1]["marker"]["size"] == [1.5 * size for size in plain["data"][-1]["marker"]["size"]]
+
+
+def test_plotly_accepts_the_figure(profile: ModelProfile) -> None:
+    go.Figure(**roofline_figure(data(profile, profile.uniform(4)), Look(dark=True, projector=True)))

@@ -1,0 +1,255 @@
+"""The trade-off chart's figure: marks, intervals, the path, and labels that keep clear of each other."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from aiq_core.charts import labels, style
+from aiq_core.charts.labels import Anchor
+from aiq_core.charts.pareto import PaperPoint, ParetoData, Point
+from aiq_core.charts.style import Look
+from aiq_core.charts.wording import number, span
+from aiq_core.records import FP32_BITS
+from aiq_core.statistics import Interval
+
+HEIGHT_PX = 292
+MARGIN_PX = {"l": 44, "r": 10, "t": 22, "b": 38}
+RING_PX = 17
+HIT_PX = 6
+"""Plotly calls a click within 3 px of a mark's centre a hit; the later of two hits wins, whatever their sizes."""
+
+
+def pareto_figure(data: ParetoData, look: Look) -> dict[str, Any]:
+    """The figure as a Plotly dict; `customdata` of every policy's mark is its key, so that a click can name it."""
+    palette = look.palette
+    uniform = [point for _, point in data.uniform]
+    traces = [
+        _marks(data.dominated, look, style.faded(palette.muted, 0.35), 4.5, "circle"),
+        _intervals([*data.path, *uniform], look),
+        _path(data.path, look),
+        _marks(data.random, look, palette.muted, 7.5, "x-thin", line=1.6),
+        _marks(data.others, look, palette.text, 5.5, "circle-open", line=1.3),
+        *(
+            _marks([point], look, palette.bits[bits], 10, style.SYMBOLS[bits], line=1.8 if bits == FP32_BITS else 0)
+            for bits, point in data.uniform
+        ),
+        _paper(data.paper, look),
+        *(_ring(point, look, palette.text, "dot") for point in (data.pinned,) if point is not None),
+        *(_ring(point, look, palette.accent, "solid") for point in (data.shown,) if point is not None),
+        _hits(data, look),
+    ]
+    return {
+        "data": [trace for trace in traces if len(trace["x"])],
+        "layout": style.layout(
+            look,
+            HEIGHT_PX,
+            MARGIN_PX,
+            clickmode="event+select",
+            xaxis=style.axis(look, "FLOPs per byte", range=list(data.x_range)),
+            yaxis=style.axis(look, f"top-1 %, {data.images:,} search images", range=list(data.y_range)),
+            shapes=_budget_shapes(data, look),
+            annotations=[*_labels(data, look), *_budget_note(data, look), *_below_note(data, look), _key(data, look)],
+        ),
+    }
+
+
+def _marks(
+    points: Sequence[Point], look: Look, colour: str, size: float, symbol: str, line: float = 0
+) -> dict[str, Any]:
+    """Marks to look at: the pointer meets the invisible ones of `_hits`. A selection elsewhere must not fade them."""
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [point.intensity for point in points],
+        "y": [point.top1 for point in points],
+        "marker": {
+            "color": colour,
+            "size": size * look.scale,
+            "symbol": symbol,
+            "line": {"width": line * look.scale, "color": colour},
+            "opacity": 1,
+        },
+        "unselected": {"marker": {"opacity": 1}},
+        "hoverinfo": "skip",
+    }
+
+
+def _intervals(points: Sequence[Point], look: Look) -> dict[str, Any]:
+    """95 % intervals, faint: drawn as strong as the marks they would drown the path."""
+    return _marks(points, look, style.faded(look.palette.muted, 0.01), 1, "circle") | {
+        "error_y": {
+            "type": "data",
+            "symmetric": False,
+            "array": [point.high - point.top1 for point in points],
+            "arrayminus": [point.top1 - point.low for point in points],
+            "color": style.faded(look.palette.muted, 0.4),
+            "thickness": 1.2 * look.scale,
+            "width": 0,
+        }
+    }
+
+
+def _path(points: Sequence[Point], look: Look) -> dict[str, Any]:
+    line = {"color": look.palette.text, "width": 1.6 * look.scale}
+    return _marks(points, look, look.palette.text, 6.5, "circle") | {"mode": "lines+markers", "line": line}
+
+
+def _ring(point: Point, look: Look, colour: str, dash: str) -> dict[str, Any]:
+    """A ring; it fades when a click has selected another policy."""
+    ring = _marks([point], look, colour, RING_PX, "circle-open" if dash == "solid" else "circle-open-dot", line=2.6)
+    return ring | {"unselected": {"marker": {"opacity": 1 if dash == "dot" else 0.3}}}
+
+
+def _hits(data: ParetoData, look: Look) -> dict[str, Any]:
+    """An invisible mark on every policy, the important ones last; the selected one shows as the ring."""
+    uniform = [point for _, point in data.uniform]
+    rings = [point for point in (data.pinned, data.shown) if point is not None]
+    random = set(data.random)
+    ordered = dict.fromkeys([*data.dominated, *data.others, *data.random, *data.path, *uniform, *rings])
+    last = {point: place for place, point in enumerate([*data.others, *data.random, *data.path, *uniform, *rings])}
+    points = sorted(ordered, key=lambda point: last.get(point, -1))
+    trace = _marks(points, look, look.palette.accent, HIT_PX, "circle-open", line=2.6)
+    trace["marker"]["opacity"] = 0
+    return trace | {
+        "customdata": [point.key for point in points],
+        "text": [_hover(point, data.random_name if point in random else "") for point in points],
+        "hovertemplate": "%{text}<extra></extra>",
+        "hoverinfo": "text",
+        "selected": {"marker": {"opacity": 1, "size": RING_PX * look.scale}},
+        "unselected": {"marker": {"opacity": 0}},
+    }
+
+
+def _hover(point: Point, kind: str) -> str:
+    interval = span(Interval(point.top1, point.low, point.high))
+    lines = [
+        point.name,
+        f"AI {number(point.intensity, 2)} FLOPs/byte, top-1 {number(point.top1, 2)} % ({interval})",
+        kind,
+    ]
+    return "<br>".join(line for line in lines if line)
+
+
+def _paper(points: Sequence[PaperPoint], look: Look) -> dict[str, Any]:
+    """The paper's own points, from its network on the test images: not clickable, since nothing here has them."""
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [point.intensity for point in points],
+        "y": [point.top1 for point in points],
+        "marker": {"symbol": "star", "size": 9 * look.scale, "color": look.palette.paper, "opacity": 1},
+        "unselected": {"marker": {"opacity": 1}},
+        "hovertext": [
+            f"the paper's {p.name}: AI {number(p.intensity, 2)}, top-1 {number(p.top1, 2)} % on its test images"
+            for p in points
+        ],
+        "hoverinfo": "text",
+    }
+
+
+def _anchor(data: ParetoData, intensity: float, top1: float, text: str, radius_px: float) -> Anchor:
+    (x_low, x_high), (y_low, y_high) = data.x_range, data.y_range
+    return Anchor((intensity - x_low) / (x_high - x_low), (y_high - top1) / (y_high - y_low), text, radius_px)
+
+
+def _labels(data: ParetoData, look: Look) -> list[dict[str, Any]]:
+    """Names beside the marks: what to compare with, the pinned and the shown policy, the paper's points."""
+    palette, scale = look.palette, look.scale
+    wanted: list[tuple[float, float, str, str, float]] = []
+    for bits, point in data.uniform:
+        name = "FP32" if bits == FP32_BITS else f"all {bits} bits"
+        wanted.append((point.intensity, point.top1, name, palette.bits[bits], 7))
+    if data.pinned is not None:
+        wanted.append((data.pinned.intensity, data.pinned.top1, "A", palette.text, RING_PX / 2))
+        if data.shown is not None and data.shown.key != data.pinned.key:
+            wanted.append((data.shown.intensity, data.shown.top1, "B", palette.accent, RING_PX / 2))
+    if data.random:
+        lowest = min(data.random, key=lambda point: point.top1)
+        wanted.append((lowest.intensity, lowest.top1, f"random × {len(data.random)}", palette.muted, 6))
+    wanted += [
+        (p.intensity, p.top1, "paper, test images" if p.name == "AIQ" else f"paper {p.name}", palette.paper, 6)
+        for p in data.paper
+    ]
+    wanted = [entry for entry in wanted if data.y_range[0] <= entry[1] <= data.y_range[1]]
+    anchors = [_anchor(data, x, y, text, radius * scale) for x, y, text, _, radius in wanted]
+    obstacles = [_anchor(data, p.intensity, p.top1, "", 3 * scale) for p in (*data.path, *data.random, *data.others)]
+    obstacles += [_anchor(data, *between, "", 2 * scale) for between in _along(data.path)]
+    if data.shown is not None:
+        obstacles.append(_anchor(data, data.shown.intensity, data.shown.top1, "", RING_PX / 2 * scale))
+    height = (HEIGHT_PX - MARGIN_PX["t"] - MARGIN_PX["b"]) * scale
+    places = labels.place_labels(anchors, obstacles, height, look.font_px)
+    return [
+        style.note(
+            look,
+            text,
+            x,
+            y,
+            xanchor=place.xanchor,
+            yanchor=place.yanchor,
+            xshift=place.xshift,
+            yshift=place.yshift,
+            font={"size": look.font_px * 0.95, "color": colour},
+        )
+        for (x, y, text, colour, _), place in zip(wanted, places, strict=True)
+    ]
+
+
+def _along(points: Sequence[Point], parts: int = 8) -> list[tuple[float, float]]:
+    """Places along the path's line, which labels must not cross either."""
+    places = []
+    for one, other in zip(points, points[1:], strict=False):
+        for part in range(1, parts):
+            share = part / parts
+            places.append(
+                (
+                    one.intensity + share * (other.intensity - one.intensity),
+                    one.top1 + share * (other.top1 - one.top1),
+                )
+            )
+    return places
+
+
+def _budget_shapes(data: ParetoData, look: Look) -> list[dict[str, Any]]:
+    if data.budget_top1 is None:
+        return []
+    band = {"xref": "paper", "x0": 0, "x1": 1, "y0": data.budget_top1, "layer": "below"}
+    line = {"color": look.palette.accent, "width": look.scale, "dash": "dot"}
+    return [
+        {
+            **band,
+            "type": "rect",
+            "y1": data.y_range[1],
+            "fillcolor": style.faded(look.palette.accent, 0.09),
+            "line": {"width": 0},
+        },
+        {**band, "type": "line", "y1": data.budget_top1, "line": line},
+    ]
+
+
+def _budget_note(data: ParetoData, look: Look) -> list[dict[str, Any]]:
+    """Under the band's edge, where no policy of the path stands at the left."""
+    if data.budget_top1 is None:
+        return []
+    font = {"size": look.font_px * 0.95, "color": look.palette.accent}
+    where = {"xref": "paper", "xanchor": "left", "yanchor": "top", "xshift": 6 * look.scale, "yshift": -3}
+    return [style.note(look, "↑ within the budget", 0.08, data.budget_top1, font=font, **where)]
+
+
+def _below_note(data: ParetoData, look: Look) -> list[dict[str, Any]]:
+    if not data.below:
+        return []
+    where = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom", "xshift": 5, "yshift": 3}
+    return [style.note(look, f"↓ {data.below} more below", 0, 0, **where)]
+
+
+def _key(data: ParetoData, look: Look) -> dict[str, Any]:
+    """What the marks mean, in one line above the plot."""
+    parts = ["● best at some alpha"]
+    if data.others:
+        parts.append("○ other Pareto")
+    if data.dominated:
+        parts.append(f"<span style='color:{style.faded(look.palette.muted, 0.6)}'>●</span> dominated")
+    if data.random:
+        parts.append("✕ random")
+    return style.note(
+        look, "   ".join(parts), x=0, y=1, xref="paper", yref="paper", xanchor="left", yanchor="bottom", yshift=4
+    )

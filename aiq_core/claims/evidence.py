@@ -1,0 +1,192 @@
+"""What claims are recomputed from: finished runs, policy tables and paired counts of report images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from scipy.stats import spearmanr
+
+from aiq_core import assets, statistics
+from aiq_core.envelope import PolicyTable, envelope
+from aiq_core.errors import DataError
+from aiq_core.intensity import intensity
+from aiq_core.library import Library
+from aiq_core.objective import default_normaliser, floor_correct
+from aiq_core.records import (
+    SEARCHES,
+    Algorithm,
+    ModelProfile,
+    Outcome,
+    Policy,
+    Quantizer,
+    Request,
+    Run,
+    RunStatus,
+    SplitName,
+)
+from aiq_core.statistics import Interval, Paired
+from aiq_core.store.store import IMPORTED
+
+WIDTHS = (32, 8, 4)
+PAPER_NORMALISER = 60.0
+PAPER_FLOOR_PERCENT = 89.5
+"""The authors' settings for ResNet-20 (arXiv 2512.14090, their code)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A statement with the paper's figure and ours, both in `unit`; None where there is none.
+
+    `interval` is of `measured`, at 95 %. `holds` is None where it is not measured yet, and `note` says why. `run`
+    is the id of the run that `measured` was read from, where it is one.
+    """
+
+    id: str
+    statement: str
+    paper: float | None
+    measured: float | None
+    unit: str
+    interval: Interval | None = None
+    holds: bool | None = None
+    run: str | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """Spearman's rank correlation over layers, with its two-sided p value; both NaN where one side is constant."""
+
+    rho: float
+    p: float
+
+
+def correlation(first: Sequence[float], second: Sequence[float]) -> Correlation:
+    """Spearman's rank correlation of two sequences of equal length."""
+    if len(set(first)) < 2 or len(set(second)) < 2:
+        return Correlation(float("nan"), float("nan"))
+    found = spearmanr(first, second)
+    return Correlation(float(found.statistic), float(found.pvalue))
+
+
+class Evidence:
+    """Reads a library for claims: finished runs on every search image, and nothing that was imported."""
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        self._tables: dict[str, PolicyTable | None] = {}
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """Finished runs of all models, without their steps."""
+        return tuple(
+            run
+            for run in self.library.runs()
+            if run.status is RunStatus.DONE
+            and (run.origin is None or run.origin.source != IMPORTED)
+            and run.request.quantizer == Quantizer()
+            and run.request.images == images(run.request.model, SplitName.SEARCH)
+        )
+
+    def searches(self, model: str, algorithm: Algorithm | None = None) -> tuple[Run, ...]:
+        """Searches of a model that nothing but alpha, normaliser and floor sets apart, by rising alpha."""
+        found = [run for run in self.runs if run.request.model == model and _is_plain(run.request)]
+        if algorithm is not None:
+            found = [run for run in found if run.request.algorithm is algorithm]
+        return tuple(sorted(found, key=lambda run: (run.request.alpha or 0.0, run.id)))
+
+    def search(self, model: str, algorithm: Algorithm, alpha: float, paper: bool = False) -> Run | None:
+        """The search at an alpha, with its steps, at our settings or the paper's; None where it was not run."""
+        for run in self.searches(model, algorithm):
+            if run.request.alpha == alpha and is_paper(run.request) == paper and run.policy is not None:
+                return self.library.run(run.id)
+        return None
+
+    def listed(self, model: str, algorithm: Algorithm) -> tuple[Run, ...]:
+        """Finished runs that list policies, with their steps."""
+        found = [run for run in self.runs if run.request.model == model and run.request.algorithm is algorithm]
+        return tuple(self.library.run(run.id) for run in found)
+
+    def table(self, model: str) -> PolicyTable | None:
+        """Every policy complete on all search images; None where nothing is."""
+        if model not in self._tables:
+            try:
+                self._tables[model] = self.library.table(model, images(model, SplitName.SEARCH))
+            except DataError:
+                self._tables[model] = None
+        return self._tables[model]
+
+    def chosen(self, model: str) -> tuple[Policy, ...]:
+        """What search images chose: the searches' ends, and the policies that are best at some alpha."""
+        table = self.table(model)
+        if table is None:
+            return ()
+        floor = floor_correct(None, table.baseline_correct, table.images)
+        best = envelope(table, default_normaliser(table.profile, WIDTHS), 10.0, floor, WIDTHS)
+        known = [table.policies[segment.row] for segment in best if table.sources[segment.row] != IMPORTED]
+        known += [
+            run.policy for run in self.searches(model) if run.policy is not None and table.row(run.policy) is not None
+        ]
+        return tuple(dict.fromkeys(known))
+
+    def choice(self, model: str, gain_percent: float) -> Policy | None:
+        """Of what was chosen and gains at least this much AI: the most search images right, then the higher AI."""
+        table, profile = self.table(model), assets.profile(model)
+        fit = [policy for policy in self.chosen(model) if gain(profile, policy) >= gain_percent]
+        if table is None or not fit:
+            return None
+        return max(fit, key=lambda policy: (table.correct[table.row(policy) or 0], intensity(profile, policy)))
+
+    def paired(self, model: str, split: SplitName, policy: Policy, before: Policy | None = None) -> Paired | None:
+        """A policy against `before` (FP32) on all images of a split; None where either is not complete there."""
+        first = before or assets.profile(model).uniform(32)
+        return self.library.paired(model, split, images(model, split), first, policy)
+
+    def drop(self, model: str, policy: Policy) -> Interval | None:
+        """Points lost against FP32 on all report images."""
+        cells = self.paired(model, SplitName.REPORT, policy)
+        return None if cells is None else statistics.drop(cells)
+
+    def alone(self, model: str, bits: int, split: SplitName) -> tuple[float, ...] | None:
+        """Points lost with one quantizable layer alone at `bits`, in network order; None unless all are measured."""
+        base = assets.profile(model).uniform(32)
+        found = [self.paired(model, split, base.with_weight_bits(i, bits)) for i in range(len(base.weight_bits))]
+        cells = [entry for entry in found if entry is not None]
+        return tuple(statistics.drop(entry).value for entry in cells) if len(cells) == len(found) else None
+
+
+def images(model: str, split: SplitName) -> int:
+    """All images of a split."""
+    return assets.split_size(assets.card(model).dataset, split)
+
+
+def is_paper(request: Request) -> bool:
+    """Whether a search used the authors' normaliser and floor."""
+    return (request.intensity_normaliser, request.floor_percent) == (PAPER_NORMALISER, PAPER_FLOOR_PERCENT)
+
+
+def _is_plain(request: Request) -> bool:
+    ours = request.intensity_normaliser is None and request.floor_percent is None
+    free = not request.excluded and not request.fixed and request.widths == WIDTHS
+    whole = request.max_evaluations is None and request.max_minutes is None
+    return request.algorithm in SEARCHES and free and whole and (ours or is_paper(request))
+
+
+def gain(profile: ModelProfile, policy: Policy, batch: int = 1) -> float:
+    """AI above FP32's in percent."""
+    return 100 * (intensity(profile, policy, batch) / intensity(profile, profile.uniform(32), batch) - 1)
+
+
+def candidates(run: Run) -> tuple[int, int]:
+    """(moves that the plain algorithm evaluates, moves that this run measured) over all its steps."""
+    considered = [candidate for step in run.steps for candidate in step.candidates]
+    return len(considered), sum(candidate.outcome is not Outcome.PRUNED for candidate in considered)
+
+
+def width_by_weights(profile: ModelProfile, policy: Policy) -> Correlation:
+    """Rank correlation of the layers' bits with their weight counts: below 0 where larger layers get fewer bits."""
+    return correlation(policy.weight_bits, [layer.weights for layer in profile.quantizable])
+
+
+def width_by_depth(policy: Policy) -> Correlation:
+    """Rank correlation of the layers' bits with their place in the network."""
+    return correlation(policy.weight_bits, range(len(policy.weight_bits)))

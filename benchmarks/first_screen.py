@@ -1,0 +1,207 @@
+"""How fast the first screen is, beside an empty Streamlit page in the same run: `python benchmarks/first_screen.py`.
+
+Needs playwright and Chromium. Both servers run from the start and were visited once; every repetition is a new
+browser context. Prints medians in seconds with the targets they are held to on two idle cores.
+"""
+
+import os
+import platform
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import plotly
+import streamlit
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from aiq_core import assets
+from aiq_core.envelope import envelope
+from aiq_core.library import open_library
+from aiq_core.objective import default_normaliser, floor_correct
+
+ROOT = Path(__file__).resolve().parent.parent
+REPEATS = 7
+CHROMIUM_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+)
+EMPTY_PAGE = "import streamlit as st\nst.title('Empty')\n"
+HEADING = '[data-testid="stMain"] h4'
+CHART = '[data-testid="stPlotlyChart"] .main-svg'
+
+WATCH = """
+() => {
+  const heading = document.querySelector('[data-testid="stMain"] h4');
+  const before = heading.textContent;
+  window.seen = {key: 0, sentence: 0, chart: 0};
+  addEventListener('keydown', () => { if (!seen.key) seen.key = performance.now(); }, {capture: true, once: true});
+  new MutationObserver(changes => {
+    const now = performance.now();
+    const text = document.querySelector('[data-testid="stMain"] h4')?.textContent;
+    if (seen.key && !seen.sentence && text && text !== before) seen.sentence = now;
+    const drawn = n => n.nodeType === 1 &&
+      (n.closest('[data-testid="stPlotlyChart"]') || n.querySelector?.('.main-svg'));
+    if (seen.key && changes.some(c => drawn(c.target) || [...c.addedNodes].some(drawn))) seen.chart = now;
+  }).observe(document.querySelector('[data-testid="stMain"]'), {subtree: true, childList: true, characterData: true});
+}
+"""
+"""Remembers when the sentence changed and when a chart was last touched, by the browser's own clock."""
+
+
+@contextmanager
+def server(script: Path, data_dir: Path) -> Iterator[str]:
+    """A Streamlit server in its own process; yields its address."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
+    command += ["--server.headless", "true", "--server.fileWatcherType", "none"]
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "AIQ_DATA_DIR": str(data_dir)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            try:
+                with urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=2):
+                    break
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.1)
+        yield f"http://localhost:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@contextmanager
+def visitor(browser: Browser) -> Iterator[Page]:
+    """A page in a new context: nothing cached."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    yield context.new_page()
+    context.close()
+
+
+def timed(page: Page, start: Callable[[], object], selectors: tuple[str, ...]) -> list[float]:
+    """Seconds from a navigation until each selector is there, in order."""
+    began = time.perf_counter()
+    start()
+    found = []
+    for selector in selectors:
+        page.wait_for_selector(selector, state="attached", timeout=60_000)
+        found.append(time.perf_counter() - began)
+    return found
+
+
+def settle(page: Page) -> None:
+    """Waits until the script has run and every chart is drawn."""
+    page.wait_for_function(
+        """() => { const charts = [...document.querySelectorAll('[data-testid="stPlotlyChart"]')];
+            return !document.querySelector('[data-testid="stStatusWidget"], [data-testid="stSkeleton"]') &&
+                charts.length >= 3 && charts.every(c => c.querySelector('.main-svg')); }""",
+        timeout=60_000,
+    )
+    page.wait_for_timeout(500)
+
+
+def alpha_at_a_change(model: str = "resnet20") -> float:
+    """An alpha of the slider that shows another policy than the next one below, as near 0.9 as there is one."""
+    library = open_library()
+    profile, card = assets.profile(model), assets.card(model)
+    table = library.table(model, len(assets.labels(card.dataset, "search")))
+    floor = floor_correct(None, table.baseline_correct, table.images)
+    segments = envelope(table, default_normaliser(profile, (32, 8, 4)), 10.0, floor)
+    edges = [segment.low for segment in segments[1:] if 0.02 < segment.low < 0.98]
+    nearest = min(edges, key=lambda edge: abs(edge - 0.9))
+    return -(-int(nearest * 1000) // 10) / 100 + (0.01 if nearest * 100 % 1 == 0 else 0.0)
+
+
+def key_press(page: Page, key: str) -> tuple[float, float]:
+    """Seconds from an arrow key on alpha to the new sentence, and to the last change of a chart."""
+    page.evaluate(WATCH)
+    slider = page.get_by_role("slider", name="Alpha").first
+    slider.focus()
+    page.keyboard.press(key)
+    page.wait_for_function("() => seen.sentence > 0", timeout=20_000)
+    page.wait_for_function("() => seen.chart > 0 && performance.now() - seen.chart > 700", timeout=20_000)
+    seen = page.evaluate("() => seen")
+    return (seen["sentence"] - seen["key"]) / 1000, (seen["chart"] - seen["key"]) / 1000
+
+
+def measure(browser: Browser, app: str, empty: str) -> dict[str, list[float]]:
+    """Every figure, a value a repetition; the two servers take turns."""
+    alpha = alpha_at_a_change()
+    found: dict[str, list[float]] = {}
+
+    def note(name: str, value: float) -> None:
+        found.setdefault(name, []).append(value)
+
+    for repeat in range(REPEATS + 1):
+        with visitor(browser) as page:
+            (title,) = timed(
+                page, lambda page=page: page.goto(empty, wait_until="commit"), ('[data-testid="stMain"] h1',)
+            )
+        with visitor(browser) as page:
+            first = timed(
+                page, lambda page=page: page.goto(f"{app}/?alpha={alpha:.2f}", wait_until="commit"), (HEADING, CHART)
+            )
+            settle(page)
+            again = timed(page, lambda page=page: page.reload(wait_until="commit"), (HEADING, CHART))
+            settle(page)
+            pressed = [key_press(page, key) for key in ("ArrowLeft", "ArrowRight")]
+        if repeat == 0:
+            continue  # the servers' own first visit
+        note("empty page: title", title)
+        note("heading", first[0])
+        note("first chart", first[1])
+        note("reload: first chart", again[1])
+        for sentence, last in pressed:
+            note("alpha key: new sentence", sentence)
+            note("alpha key: last chart", last)
+    return found
+
+
+TARGETS = {
+    "heading": 1.0,
+    "first chart": 2.3,
+    "reload: first chart": 0.7,
+    "alpha key: new sentence": 0.1,
+    "alpha key: last chart": 0.3,
+}
+
+
+def main() -> None:
+    cores, load = os.cpu_count(), os.getloadavg()[0]
+    print(f"{platform.machine()}, {cores} cores, load {load:.1f}; Python {platform.python_version()},")
+    print(f"streamlit {streamlit.__version__}, plotly {plotly.__version__}; median (fastest to slowest) of {REPEATS}")
+    names = ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome")
+    executable = next(filter(None, map(shutil.which, names)), None)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        script = Path(folder) / "empty.py"
+        script.write_text(EMPTY_PAGE)
+        browser = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
+        with server(ROOT / "app.py", Path(folder) / "app") as app, server(script, Path(folder) / "empty") as empty:
+            found = measure(browser, app, empty)
+        browser.close()
+    for name, values in found.items():
+        target = f"   target {TARGETS[name]:.1f} s" if name in TARGETS else ""
+        print(f"{name:<26} {statistics.median(values):5.2f} s ({min(values):.2f} to {max(values):.2f}){target}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""What the form holds, and the requests it stands for; pure. Bad input raises, before anything is written."""
+
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from aiq_core import assets, execute, objective
+from aiq_core.errors import SettingError
+from aiq_core.records import Algorithm, Granularity, ModelProfile, Policy, Quantizer, Request, RunStatus
+from aiq_core.search.baselines import uniform
+
+MOST_POLICIES = 500
+LABEL_LENGTH = 60
+EXAMPLE = '{"conv1": 8, "linear": 4}'
+
+
+class Kind(StrEnum):
+    SEARCH = "search"
+    SWEEP = "sweep"
+    UNIFORM = "uniform"
+    POLICIES = "policies"
+
+
+@dataclass(frozen=True)
+class Draft:
+    """The form's fields. `alphas` are those of a sweep; `text` is the JSON of given policies."""
+
+    model: str
+    images: int
+    kind: Kind = Kind.SEARCH
+    algorithm: Algorithm = Algorithm.GREEDY
+    alpha: float = 0.9
+    alphas: tuple[float, ...] = ()
+    bits: int = 8
+    text: str = ""
+    widths: tuple[int, ...] = (32, 8, 4)
+    excluded: tuple[str, ...] = ()
+    fixed: dict[str, int] = field(default_factory=dict)
+    floor_percent: float | None = None
+    intensity_normaliser: float | None = None
+    accuracy_normaliser: float = 10.0
+    granularity: Granularity = Granularity.CHANNEL
+    max_evaluations: int | None = None
+    max_minutes: float | None = None
+    use_bundled: bool = True
+    label: str = ""
+
+
+def sweep_alphas(first: float, last: float, step: float) -> tuple[float, ...]:
+    """From first to last; rounded, as 0.1 added up is not 0.3 and the alpha names the run."""
+    if not (step > 0 and 0 <= first <= last <= 1):
+        raise SettingError(f"alphas {first:g} to {last:g} by {step:g} are not offered; stay within 0 and 1")
+    return tuple(round(first + index * step, 10) for index in range(int((last - first) / step + 1e-9) + 1))
+
+
+def requests(draft: Draft, baseline_correct: int | None) -> tuple[Request, ...]:
+    """Checked requests, all or none. `baseline_correct` is FP32's count on the draft's images where it is known."""
+    found = _requests(draft)
+    for request in found:
+        # Builds the run as `submit` will, and throws it away: whatever it refuses, it refuses here.
+        execute.new_run(request)
+        if request.floor_percent is not None and baseline_correct is not None:
+            objective.floor_correct(request.floor_percent, baseline_correct, request.images)
+    return found
+
+
+def _requests(draft: Draft) -> tuple[Request, ...]:
+    profile = assets.profile(draft.model)
+    label = draft.label.strip() or None
+    if label is not None and len(label) > LABEL_LENGTH:
+        raise SettingError(f"the name has {len(label)} characters; use at most {LABEL_LENGTH}")
+    shared = {
+        "images": draft.images,
+        "quantizer": Quantizer(granularity=draft.granularity),
+        "use_bundled": draft.use_bundled,
+        "max_minutes": draft.max_minutes,
+    }
+    if draft.kind is Kind.UNIFORM:
+        profile.policy({profile.quantizable_names[0]: draft.bits})
+        named = label or f"all at {draft.bits} bits"
+        return (Request(draft.model, Algorithm.UNIFORM, policies=uniform(profile, draft.bits), label=named, **shared),)
+    if draft.kind is Kind.POLICIES:
+        policies = parse_policies(draft.text, profile)
+        return (Request(draft.model, Algorithm.MANUAL, policies=policies, label=label, **shared),)
+    alphas = (draft.alpha,) if draft.kind is Kind.SEARCH else draft.alphas
+    if not alphas:
+        raise SettingError("a sweep needs at least one alpha; widen its range")
+    return tuple(
+        Request(
+            draft.model,
+            draft.algorithm,
+            alpha,
+            widths=tuple(sorted(draft.widths, reverse=True)),
+            intensity_normaliser=draft.intensity_normaliser,
+            accuracy_normaliser=draft.accuracy_normaliser,
+            floor_percent=draft.floor_percent,
+            excluded=tuple(name for name in profile.quantizable_names if name in draft.excluded),
+            fixed=draft.fixed,
+            max_evaluations=draft.max_evaluations,
+            label=label,
+            **shared,
+        )
+        for alpha in alphas
+    )
+
+
+def parse_policies(text: str, profile: ModelProfile) -> tuple[Policy, ...]:
+    """Policies of a JSON object {layer: bits}, or of a list of them; layers left out stay FP32."""
+    if not text.strip():
+        raise SettingError(f"paste a policy: JSON like {EXAMPLE}, or a list of such; layers left out stay FP32")
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SettingError(f"that is not JSON ({error}); a policy looks like {EXAMPLE}") from None
+    entries = document if isinstance(document, list) else [document]
+    if not 0 < len(entries) <= MOST_POLICIES:
+        raise SettingError(f"{len(entries)} policies are listed; give 1 to {MOST_POLICIES}")
+    policies = tuple(_policy(entry, profile, number) for number, entry in enumerate(entries, start=1))
+    # Asking twice would measure nothing new.
+    return tuple(dict.fromkeys(policies))
+
+
+def _policy(entry: object, profile: ModelProfile, number: int) -> Policy:
+    bits = entry.get("policy", entry) if isinstance(entry, dict) else None
+    if not isinstance(bits, dict) or not bits:
+        raise SettingError(f"policy {number} is not an object of layer: bits; it looks like {EXAMPLE}")
+    for layer, width in bits.items():
+        if not isinstance(width, int) or isinstance(width, bool):
+            raise SettingError(f"bits={width!r} for {layer} in policy {number} is not a whole number, such as 8")
+    return profile.policy(bits)
+
+
+def unfinished_import(content: bytes) -> RunStatus | None:
+    """The status of an exported run that had not ended: taken in, it would start here by itself. None otherwise."""
+    try:
+        status = RunStatus(json.loads(content)["run"]["status"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None  # not an export: the import says what is wrong with it
+    return status if status in (RunStatus.QUEUED, RunStatus.RUNNING) else None

@@ -1,0 +1,162 @@
+"""What a job will ask for and how long that takes, from the runs before it; pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiq_core import assets
+from aiq_core.charts.wording import join, number
+from aiq_core.records import SEARCHES, Algorithm, Request, Run, RunStatus
+from aiq_core.store.store import MEASURED
+from pages.search.names import ALGORITHMS, duration
+
+RECENT_RUNS = 10
+"""How many of the newest runs the rate is read from: a machine changes."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Seconds per new evaluation on this machine, at some number of images; from `evaluations` of `runs` runs."""
+
+    seconds: float
+    evaluations: int
+    runs: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Evaluations of a job: `likely` (with its `basis`), and `most` where there is a limit; seconds where a rate is known."""
+
+    likely: int | None
+    most: int | None
+    basis: str
+    rate: Rate | None
+    max_minutes: float | None
+    known: int
+    jobs: int
+
+    @property
+    def likely_s(self) -> float | None:
+        """Seconds if nothing were known yet, within the budget."""
+        count = self.likely if self.likely is not None else self.most
+        if count is None or self.rate is None:
+            return None
+        limit = float("inf") if self.max_minutes is None else 60 * self.max_minutes * self.jobs
+        return min(count * self.rate.seconds, limit)
+
+
+def rate(runs: Sequence[Run], model: str, images: int) -> Rate | None:
+    """This machine's own pace for a model, from its newest runs that computed something; None where there are none."""
+    usable = [
+        run
+        for run in runs
+        if run.request.model == model
+        and run.origin is not None
+        and run.origin.source == MEASURED
+        and run.evaluations_new > 0
+        and run.seconds > 0
+    ]
+    usable = sorted(usable, key=lambda run: run.created_at)[-RECENT_RUNS:]
+    if not usable:
+        return None
+    count = sum(run.evaluations_new for run in usable)
+    # An evaluation costs what its images cost.
+    seconds = sum(run.seconds * images / run.request.images for run in usable) / count
+    return Rate(seconds, count, len(usable))
+
+
+def most_evaluations(request: Request) -> int | None:
+    """How many a request can ask for at most; None for coordinate descent, which sweeps until it rests."""
+    if request.policies:
+        return len(request.policies)
+    free = len(assets.profile(request.model).quantizable) - len({*request.excluded, *request.fixed})
+    moves = len(request.widths) - 1
+    # Greedy's step k tries the layers still free at every lower width: moves * (free + ... + 1).
+    most = moves * free * (free + 1) // 2 if request.algorithm is Algorithm.GREEDY else None
+    if request.max_evaluations is None:
+        return most
+    return request.max_evaluations if most is None else min(most, request.max_evaluations)
+
+
+def estimate(requests: Sequence[Request], runs: Sequence[Run]) -> Estimate:
+    """The sum over a job's requests; `runs` are all runs known, bundled ones too."""
+    likely, basis, known = [], [], 0
+    by_digest = {run.id: run for run in runs if run.status is RunStatus.DONE}
+    for request in requests:
+        same = by_digest.get(request.digest)
+        if same is not None:
+            known += 1
+        count, why = (same.evaluations, "") if same is not None else _likely(request, runs)
+        likely.append(count)
+        basis.append(why)
+    limits = [most_evaluations(request) for request in requests]
+    first = requests[0]
+    told = list(dict.fromkeys(text for text in basis if text))
+    return Estimate(
+        likely=None if None in likely else sum(likely),  # type: ignore[arg-type]
+        most=None if None in limits else sum(limits),  # type: ignore[arg-type]
+        basis=told[0] if len(told) == 1 else ("as the nearest runs before" if told else ""),
+        rate=rate(runs, first.model, first.images),
+        max_minutes=first.max_minutes,
+        known=known,
+        jobs=len(requests),
+    )
+
+
+def _likely(request: Request, runs: Sequence[Run]) -> tuple[int | None, str]:
+    """Evaluations, scaled from the run of the same model and algorithm nearest in alpha, and where they come from."""
+    if request.policies:
+        return len(request.policies), ""
+    like = [
+        run
+        for run in runs
+        if run.status is RunStatus.DONE
+        and run.request.model == request.model
+        and run.request.algorithm is request.algorithm
+        and run.request.algorithm in SEARCHES
+        and run.request.alpha is not None
+        and run.request.max_evaluations is None
+        and not run.message
+        and run.evaluations > 0
+    ]
+    if not like:
+        return None, ""
+    near = min(like, key=lambda run: (abs((run.request.alpha or 0) - (request.alpha or 0)), run.created_at))
+    count = near.evaluations * _size(request) / max(1, _size(near.request))
+    limit = most_evaluations(request)
+    likely = max(1, round(count)) if limit is None else min(max(1, round(count)), limit)
+    name = ALGORITHMS[request.algorithm]
+    return likely, f"{name} at alpha {near.request.alpha:g} asked for {near.evaluations:,}"
+
+
+def _size(request: Request) -> int:
+    """How large a search is without pruning, to a factor: a sweep's moves for coordinate descent, all for greedy."""
+    free = len(assets.profile(request.model).quantizable) - len({*request.excluded, *request.fixed})
+    moves = len(request.widths) - 1
+    return moves * free * (free + 1) // 2 if request.algorithm is Algorithm.GREEDY else moves * free
+
+
+def sentence(found: Estimate) -> str:
+    """The estimate as the form says it."""
+    if found.likely is None:
+        count = "Evaluations: no run like it yet" if found.most is None else f"At most {found.most:,} evaluations"
+    else:
+        count = f"About {found.likely:,} evaluations"
+        if found.likely == found.most:
+            count = f"{found.likely:,} evaluation{'s' if found.likely > 1 else ''}"
+        elif found.most is not None:
+            count += f", at most {found.most:,}"
+    if found.basis:
+        count += f" ({found.basis})"
+    return f"{count}. {_time(found)}"
+
+
+def _time(found: Estimate) -> str:
+    if found.rate is None:
+        budget = "" if found.max_minutes is None else f" It ends after {duration(60 * found.max_minutes * found.jobs)}."
+        return f"Minutes: no rate yet on this machine.{budget}"
+    seconds = found.likely_s
+    pace = f"{number(found.rate.seconds, 2)} s per new evaluation here, from {found.rate.evaluations:,} of them"
+    if seconds is None:
+        return join([f"{pace}."])
+    text = f"About {duration(seconds)} ({pace})"
+    return f"{text}; what is known already costs nothing."

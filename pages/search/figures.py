@@ -1,0 +1,231 @@
+"""A run's way through the trade-off, growing while it runs; two runs overlaid. Pure: a data step, then a figure step."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from aiq_core.charts.style import SYMBOLS, Look, axis, faded, layout, note
+from aiq_core.charts.wording import bits_name, number, span
+from aiq_core.intensity import intensity
+from aiq_core.objective import FLOOR_POINTS
+from aiq_core.records import SEARCHES, ModelProfile, Run
+from aiq_core.statistics import Interval, wilson
+
+HEIGHT_PX = 292
+MARGIN_PX = {"l": 46, "r": 10, "t": 8, "b": 38}
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A measured policy: AI in FLOPs/byte, top-1 in percent, and what it is."""
+
+    intensity: float
+    top1: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Trail:
+    """A run's policies in the order taken, and the candidates that lost. `joined` where they follow from each other."""
+
+    name: str
+    taken: tuple[Mark, ...]
+    lost: tuple[Mark, ...]
+    joined: bool
+
+
+@dataclass(frozen=True)
+class ProgressData:
+    """Everything drawn. `references` are uniform policies by bits, where they are known."""
+
+    images: int
+    trails: tuple[Trail, ...]
+    references: tuple[tuple[int, Mark], ...]
+    floor_top1: float | None
+    x_range: tuple[float, float]
+    y_range: tuple[float, float]
+
+
+def progress_data(
+    runs: Sequence[tuple[str, Run]], profile: ModelProfile, references: Mapping[int, int], candidates: bool = True
+) -> ProgressData:
+    """Named runs of one model and image set; `references` maps uniform bits to the number right."""
+    images = runs[0][1].request.images
+    trails = tuple(_trail(name, run, candidates) for name, run in runs)
+    uniform = tuple(
+        (bits, _mark(intensity(profile, profile.uniform(bits)), right, images, _uniform_name(bits)))
+        for bits, right in sorted(references.items(), reverse=True)
+    )
+    floors = {run.floor_correct for _, run in runs if run.request.algorithm in SEARCHES}
+    floor = floors.pop() if len(floors) == 1 else None
+    floor_top1 = None if floor is None else 100 * floor / images
+    return ProgressData(images, trails, uniform, floor_top1, *_ranges(profile, runs, trails, uniform, floor_top1))
+
+
+def _trail(name: str, run: Run, candidates: bool) -> Trail:
+    images, joined = run.request.images, run.request.algorithm in SEARCHES
+    taken = [
+        _mark(step.intensity, step.correct, images, _step_text(step.index, step.layer, step.bits)) for step in run.steps
+    ]
+    if joined and run.baseline_correct is not None and not run.request.fixed:
+        base = intensity(_profile_of(run), _profile_of(run).uniform(32))
+        taken.insert(0, _mark(base, run.baseline_correct, images, "FP32, where it starts"))
+    lost = [
+        _mark(c.intensity, c.correct, images, f"step {step.index} tried {c.layer} to {bits_name(c.bits)}")
+        for step in (run.steps if candidates else ())
+        for c in step.candidates
+        if c.correct is not None and (c.layer, c.bits) != (step.layer, step.bits)
+    ]
+    return Trail(name, tuple(taken), tuple(lost), joined)
+
+
+def _profile_of(run: Run) -> ModelProfile:
+    from aiq_core import assets
+
+    return assets.profile(run.request.model)
+
+
+def _step_text(index: int, layer: str | None, bits: int | None) -> str:
+    if layer is None or bits is None:
+        return f"step {index}"
+    return f"step {index}: {layer} to {bits_name(bits)}"
+
+
+def _mark(value: float, correct: int, images: int, text: str) -> Mark:
+    return Mark(value, 100 * correct / images, text)
+
+
+def _uniform_name(bits: int) -> str:
+    return "FP32" if bits == 32 else f"all {bits} bits"
+
+
+def _ranges(
+    profile: ModelProfile,
+    runs: Sequence[tuple[str, Run]],
+    trails: Sequence[Trail],
+    uniform: Sequence[tuple[int, Mark]],
+    floor_top1: float | None,
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """From FP32 to every layer at the lowest width on offer; from the floor to a little above FP32. Fixed for a run."""
+    lowest = min(min(run.request.widths) for _, run in runs)
+    listed = [mark for trail in trails if not trail.joined for mark in trail.taken]
+    low = intensity(profile, profile.uniform(32))
+    high = max([intensity(profile, profile.uniform(lowest)), *(mark.intensity for mark in listed)])
+    baselines = [100 * run.baseline_correct / run.request.images for _, run in runs if run.baseline_correct is not None]
+    baselines += [mark.top1 for bits, mark in uniform if bits == 32]
+    top = max(baselines, default=100.0)
+    bottom = min([top - FLOOR_POINTS, floor_top1 if floor_top1 is not None else top, *(mark.top1 for mark in listed)])
+    room = 0.06 * (top - bottom)
+    return (low - 0.05 * (high - low), high + 0.07 * (high - low)), (bottom - 2 * room, top + 6 * room)
+
+
+def progress_frame(data: ProgressData) -> pd.DataFrame:
+    """The chart's data, a row a policy."""
+    rows = [
+        {"run": trail.name, "group": group, "what": mark.text, "flops_per_byte": mark.intensity,
+         "search_top1_percent": mark.top1, "search_images": data.images}
+        for trail in data.trails
+        for group, marks in (("taken", trail.taken), ("lost", trail.lost))
+        for mark in marks
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def progress_figure(data: ProgressData, look: Look) -> dict[str, Any]:
+    """The figure as a Plotly dict."""
+    palette = look.palette
+    colours = (palette.accent, palette.text) if len(data.trails) > 1 else (palette.accent,)
+    traces = []
+    for trail, colour in zip(data.trails, colours, strict=True):
+        traces.append(_lost(trail, data, look))
+        traces.append(_taken(trail, data, look, colour))
+        traces.append(_end(trail, data, look, colour))
+    traces += [_reference(bits, mark, data, look) for bits, mark in data.references]
+    return {
+        "data": [trace for trace in traces if trace["x"]],
+        "layout": layout(
+            look,
+            HEIGHT_PX,
+            MARGIN_PX,
+            xaxis=axis(look, "FLOPs per byte", range=list(data.x_range)),
+            yaxis=axis(look, f"top-1 % on {data.images:,} search images", range=list(data.y_range)),
+            showlegend=True,
+            legend={
+                "x": 0.01, "y": 0.01, "xanchor": "left", "yanchor": "bottom",
+                "bgcolor": faded(palette.background, 0.75), "font": {"size": look.font_px * 0.92},
+                "itemsizing": "constant", "tracegroupgap": 0,
+            },
+            shapes=_floor_line(data, look),
+            annotations=[*_reference_notes(data, look), *_floor_note(data, look)],
+        ),
+    }  # fmt: skip
+
+
+def _points(marks: Sequence[Mark], data: ProgressData, name: str, **more: Any) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": [mark.intensity for mark in marks],
+        "y": [mark.top1 for mark in marks],
+        "hovertext": [_hover(mark, data.images) for mark in marks],
+        "hoverinfo": "text",
+        **more,
+    }
+
+
+def _hover(mark: Mark, images: int) -> str:
+    interval: Interval = wilson(round(mark.top1 * images / 100), images)
+    return f"{mark.text}<br>AI {number(mark.intensity, 2)} · top-1 {number(mark.top1, 2)} % ({span(interval)})"
+
+
+def _lost(trail: Trail, data: ProgressData, look: Look) -> dict[str, Any]:
+    marker = {"color": faded(look.palette.muted, 0.45), "size": 5 * look.scale, "symbol": "circle"}
+    several = len(data.trails) > 1
+    name = f"tried by {trail.name}, lost" if several else "tried, lost"
+    return _points(trail.lost, data, name, marker=marker)
+
+
+def _taken(trail: Trail, data: ProgressData, look: Look, colour: str) -> dict[str, Any]:
+    marker = {"color": colour, "size": 6 * look.scale, "symbol": "circle"}
+    mode = "lines+markers" if trail.joined else "markers"
+    line = {"color": colour, "width": 1.6 * look.scale}
+    return _points(trail.taken, data, trail.name, mode=mode, line=line, marker=marker)
+
+
+def _end(trail: Trail, data: ProgressData, look: Look, colour: str) -> dict[str, Any]:
+    line = {"width": 2.6 * look.scale, "color": colour}
+    marker = {"symbol": "circle-open", "size": 16 * look.scale, "color": colour, "line": line}
+    return _points(trail.taken[-1:] if trail.joined else (), data, "now", marker=marker, showlegend=False)
+
+
+def _reference(bits: int, mark: Mark, data: ProgressData, look: Look) -> dict[str, Any]:
+    colour = look.palette.bits[bits]
+    marker = {"color": colour, "size": 9 * look.scale, "symbol": SYMBOLS[bits], "line": {"width": 1.6, "color": colour}}
+    return _points([mark], data, mark.text, marker=marker, showlegend=False)
+
+
+def _reference_notes(data: ProgressData, look: Look) -> list[dict[str, Any]]:
+    low, high = data.y_range
+    return [
+        note(look, mark.text, mark.intensity, mark.top1, yshift=(-13 if bits == 4 else 13) * look.scale,
+             font={"size": look.font_px * 0.95, "color": look.palette.bits[bits]})
+        for bits, mark in data.references
+        if low <= mark.top1 <= high
+    ]  # fmt: skip
+
+
+def _floor_line(data: ProgressData, look: Look) -> list[dict[str, Any]]:
+    if data.floor_top1 is None:
+        return []
+    line = {"color": look.palette.muted, "width": look.scale, "dash": "dot"}
+    ends = {"x0": 0, "x1": 1, "y0": data.floor_top1, "y1": data.floor_top1}
+    return [{"type": "line", "xref": "paper", **ends, "line": line, "layer": "below"}]
+
+
+def _floor_note(data: ProgressData, look: Look) -> list[dict[str, Any]]:
+    if data.floor_top1 is None:
+        return []
+    return [note(look, "accuracy floor", 0.99, data.floor_top1, xref="paper", xanchor="right", yanchor="bottom")]

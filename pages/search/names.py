@@ -1,0 +1,110 @@
+"""What runs are called and where they stand, as people read it; pure."""
+
+from math import isfinite
+
+from aiq_core import assets, jobs
+from aiq_core.charts.wording import join, number
+from aiq_core.records import SEARCHES, Algorithm, Run, RunStatus
+from aiq_core.store.store import BUNDLED, IMPORTED, MEASURED
+
+ALGORITHMS = {
+    Algorithm.GREEDY: "greedy",
+    Algorithm.COORDINATE: "coordinate descent",
+    Algorithm.UNIFORM: "uniform",
+    Algorithm.RANDOM: "random",
+    Algorithm.SINGLE_LAYER: "single layers",
+    Algorithm.MANUAL: "by hand",
+}
+STATUS_ICONS = {
+    RunStatus.QUEUED: ":material/hourglass_empty:",
+    RunStatus.RUNNING: ":material/play_circle:",
+    RunStatus.DONE: ":material/check_circle:",
+    RunStatus.CANCELLED: ":material/cancel:",
+    RunStatus.INTERRUPTED: ":material/power_off:",
+    RunStatus.FAILED: ":material/error:",
+}
+STATUS_COLOURS = {RunStatus.QUEUED: "gray", RunStatus.RUNNING: "violet", RunStatus.DONE: "green"}
+ORIGINS = {MEASURED: "measured here", BUNDLED: "ships with the app", IMPORTED: "imported"}
+NOT_STARTED = "not started"
+
+
+def algorithm(run: Run) -> str:
+    return ALGORITHMS.get(run.request.algorithm, str(run.request.algorithm))
+
+
+def what(run: Run) -> str:
+    """What a run does, without its model: `greedy at alpha 0.9`."""
+    request = run.request
+    text = algorithm(run)
+    if request.algorithm in SEARCHES and request.alpha is not None:
+        text += f" at alpha {request.alpha:g}"
+    elif len(request.policies) > 1:
+        text += f", {len(request.policies)} policies"
+    return f"{text} · {request.label}" if request.label else text
+
+
+def title(run: Run) -> str:
+    return f"{assets.card(run.request.model).title} · {what(run)}"
+
+
+def origin(run: Run) -> str:
+    """Whose figures these are; an imported run names its machine and never passes as measured here."""
+    if run.origin is None:
+        return NOT_STARTED
+    name = ORIGINS.get(run.origin.source, run.origin.source)
+    return f"{name} from {run.origin.cpu}" if run.origin.source == IMPORTED else name
+
+
+def is_own(run: Run) -> bool:
+    """Whether the run is this store's to cancel, resume or archive."""
+    return run.origin is None or run.origin.source != BUNDLED
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: `8 s`, `4 min`, `1 h 20 min`."""
+    if not isfinite(seconds):
+        return "unknown"
+    if seconds < 10:
+        return f"{number(seconds, 1)} s"
+    if seconds < 90:
+        return f"{number(seconds, 0)} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
+
+
+def share(run: Run) -> float:
+    """How far a run is, 0 to 1: by its steps, or by the budget that it has used up more of."""
+    request = run.request
+    expected = jobs.expected_steps(run)
+    shares = [len(run.steps) / expected if expected else 0.0]
+    if not expected:
+        # Coordinate descent rests after two or three sweeps as a rule; nobody knows.
+        shares.append(min(0.95, len(run.steps) / (3 * len(assets.profile(request.model).quantizable))))
+    if request.max_evaluations:
+        shares.append(run.evaluations / request.max_evaluations)
+    if request.max_minutes:
+        shares.append(run.seconds / (60 * request.max_minutes))
+    return min(1.0, max(shares))
+
+
+def left(run: Run) -> str:
+    """How long it may still take, as text; empty where nobody can say."""
+    eta, request = jobs.eta_s(run), run.request
+    by_budget = None if request.max_minutes is None else max(0.0, 60 * request.max_minutes - run.seconds)
+    if by_budget is not None and (eta is None or eta > by_budget):
+        return f"at most {duration(by_budget)} left by its budget"
+    return "" if eta is None else f"about {duration(eta)} left"
+
+
+def progress(run: Run) -> str:
+    """One line on a run that is not finished."""
+    if run.status is RunStatus.QUEUED:
+        return "waiting for a worker"
+    counts = f"{run.evaluations:,} evaluations, {run.evaluations_new:,} new"
+    if not run.steps:
+        return join(["loading, then FP32 and the first step", counts if run.evaluations else ""])
+    expected = jobs.expected_steps(run)
+    step = f"step {len(run.steps)}" + (f" of at most {expected}" if expected else "")
+    return join([step, counts, left(run)])

@@ -1,0 +1,110 @@
+"""What this page reads of the stores, kept no longer than it must be."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from aiq_core import assets, jobs
+from aiq_core.envelope import PolicyTable
+from aiq_core.errors import AiqError, DataError
+from aiq_core.library import Library, read_only
+from aiq_core.records import Policy, Run, SplitName
+from aiq_core.statistics import Paired, paired
+from aiq_core.store.store import IMPORTED
+from pages.common import known
+
+ERROR, NOTE = "search_error", "search_note"
+TABLE_TTL_S = 60
+"""How old the reference points of a live chart may be: a table of thousands of policies is not read every second."""
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _runs(version: str) -> tuple[Run, ...]:
+    return known.library().runs(archived=True)
+
+
+def runs() -> tuple[Run, ...]:
+    """Every run, archived ones too, without steps."""
+    return _runs(known.library().version())
+
+
+def unfinished() -> list[Run]:
+    """Queued and running runs, oldest first, with the steps they have."""
+    if read_only():
+        return []
+    store = known.library().store
+    return [store.run(run_id) for run_id in store.with_status(*jobs.UNFINISHED)]
+
+
+def run(run_id: str) -> Run:
+    """A run with its steps as they are now. Raises UnknownNameError."""
+    library = known.library()
+    found = library.run(run_id)
+    return found if found.status in jobs.UNFINISHED else known.run(run_id, library.version())
+
+
+@st.cache_resource(max_entries=8, ttl=TABLE_TTL_S, show_spinner=False)
+def _table(model: str, images: int) -> PolicyTable | None:
+    try:
+        return known.library().table(model, images)
+    except DataError:
+        return None
+
+
+def table(model: str, images: int) -> PolicyTable | None:
+    """What was known of a model a moment ago; None where not even FP32 was."""
+    return _table(model, images)
+
+
+def references(model: str, images: int) -> dict[int, int]:
+    """Uniform bits -> number right, of those that are known."""
+    found = table(model, images)
+    if found is None:
+        return {}
+    rows = {bits: found.row(found.profile.uniform(bits)) for bits in known.WIDTHS}
+    return {bits: int(found.correct[row]) for bits, row in rows.items() if row is not None}
+
+
+def right(
+    library: Library, of: Run, policy: Policy, split: SplitName, images: int
+) -> tuple[NDArray[np.bool_], str] | None:
+    """Which of the first `images` images a policy has right, and whose figure it is; an imported one only where no other is."""
+    key = library.key(of.request.model, split, policy, of.request.quantizer)
+    found = library.find(key)
+    if (found is None or not found.is_complete(images)) and library.user is not None:
+        found = library.user.evaluation(key, (IMPORTED,))
+    if found is None or not found.is_complete(images):
+        return None
+    labels = assets.labels(assets.card(of.request.model).dataset, split)[:images]
+    return found.predicted[:images] == labels, found.origin.source
+
+
+def judged(library: Library, of: Run, policy: Policy) -> int:
+    """How many report images a policy can be judged on: all where it was measured there, else those of the excerpt."""
+    dataset = assets.card(of.request.model).dataset
+    whole = assets.split_size(dataset, SplitName.REPORT)
+    return whole if right(library, of, policy, SplitName.REPORT, whole) else assets.excerpt_size(dataset)
+
+
+def against_fp32(library: Library, of: Run, policy: Policy, split: SplitName, images: int) -> Paired | None:
+    """A policy against FP32 on the same images; None where either is not known there."""
+    fp32 = assets.profile(of.request.model).uniform(32)
+    before, after = (right(library, of, p, split, images) for p in (fp32, policy))
+    return None if before is None or after is None else paired(before[0], after[0])
+
+
+def attempt(action: Callable[..., Any], *arguments: Any) -> Any:
+    """What an action returns; where it fails for a reason that a user can mend, None, and the page says the reason."""
+    try:
+        return action(*arguments)
+    except AiqError as error:
+        st.session_state[ERROR] = str(error)
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        st.session_state[ERROR] = (
+            f"{name}{error.strerror or error}; check its permissions and space, or set AIQ_DATA_DIR"
+        )
+    return None

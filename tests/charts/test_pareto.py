@@ -1,0 +1,55 @@
+"""The trade-off chart: who is drawn as what, on axes that hold still."""
+
+import plotly.graph_objects as go
+import pytest
+
+from aiq_core.charts.pareto import ParetoData, pareto_data, pareto_frame
+from aiq_core.charts.pareto_figure import pareto_figure
+from aiq_core.charts.style import Look
+from aiq_core.envelope import PolicyTable, pareto
+from aiq_core.records import ModelProfile, Policy
+
+
+@pytest.fixture
+def data(table: PolicyTable) -> ParetoData:
+    random = [Policy((32, 4, 32), (32,) * 4)]
+    return pareto_data(table, [0, 1], random, shown=table.policies[1], pinned=table.policies[2], budget_points=1.0)
+
+
+def test_every_policy_is_drawn_once_by_kind(data: ParetoData, table: PolicyTable) -> None:
+    assert [point.row for point in data.path] == [0, 1]
+    assert {bits for bits, _ in data.uniform} == {32, 8, 4}
+    assert [point.key for point in data.random] == [Policy((32, 4, 32), (32,) * 4).key]
+    assert all(not pareto(table)[point.row] for point in data.dominated)
+    drawn = {
+        point.row
+        for group in (data.path, data.others, data.dominated, data.random, [point for _, point in data.uniform])
+        for point in group
+    }
+    assert drawn == set(range(len(table.policies)))
+
+
+def test_the_budget_starts_below_fp32(data: ParetoData) -> None:
+    assert data.budget_top1 == pytest.approx(100 * 900 / 1000 - 1.0)
+
+
+def test_axes_do_not_depend_on_what_is_shown(data: ParetoData, table: PolicyTable) -> None:
+    other = pareto_data(table, [0, 1], [], shown=None, dominated=False, paper=True)
+    assert (other.x_range, other.y_range) == (data.x_range, data.y_range)
+
+
+def test_a_click_can_name_every_mark(data: ParetoData, table: PolicyTable) -> None:
+    keys = {policy.key for policy in table.policies}
+    named = [trace["customdata"] for trace in pareto_figure(data, Look())["data"] if "customdata" in trace]
+    assert {key for group in named for key in group} == keys
+    assert pareto_figure(data, Look())["layout"]["clickmode"] == "event+select"
+
+
+def test_the_frame_has_intervals_and_its_image_set(data: ParetoData) -> None:
+    frame = pareto_frame(data)
+    assert (frame["low_percent"] < frame["search_top1_percent"]).all()
+    assert set(frame["search_images"]) == {1000}
+
+
+def test_plotly_accepts_the_figure(data: ParetoData, profile: ModelProfile) -> None:
+    go.Figure(**pareto_figure(data, Look(dark=True, projector=True)))

@@ -1,0 +1,77 @@
+"""The sentence on Explore: every part of it, from numbers to words."""
+
+from dataclasses import replace
+
+import pytest
+
+from aiq_core.statistics import Interval
+from pages.explore.sentence import Facts, sentence
+
+FACTS = Facts(
+    title="ResNet-20",
+    gain_percent=51.4,
+    drop=Interval(0.52, 0.21, 0.83),
+    machine="A100 (TF32)",
+    speed_up=1.514,
+    memory_bound=22,
+    layers=22,
+    batch=1,
+    batch_gain_percent=51.4,
+)
+
+
+def test_the_message_of_the_first_screen() -> None:
+    assert sentence(FACTS) == (
+        "ResNet-20 does 51 % more work per byte for 0.5 points of accuracy, a predicted 1.51 × faster on A100 (TF32)"
+    )
+
+
+def test_no_faster_where_layers_are_compute_bound() -> None:
+    facts = replace(FACTS, machine="Raspberry Pi 5", speed_up=1.0, memory_bound=0)
+    assert sentence(facts).endswith(", no faster on Raspberry Pi 5: compute-bound already")
+
+
+def test_a_speed_up_that_rounds_to_one_is_none() -> None:
+    assert "no faster" in sentence(replace(FACTS, speed_up=1.0049, memory_bound=0))
+    assert "a predicted 1.01 × faster" in sentence(replace(FACTS, speed_up=1.0051))
+
+
+def test_another_batch_says_what_the_bits_are_worth_there() -> None:
+    facts = replace(FACTS, batch=128, batch_gain_percent=0.41)
+    assert sentence(facts).endswith(", at batch 128 the same bits raise AI by 0.4 %")
+    assert "51 % more work per byte" in sentence(facts)  # what it does stays at batch 1
+
+
+def test_a_machine_without_the_arithmetic_makes_no_promise() -> None:
+    text = sentence(replace(FACTS, machine="Coral Edge TPU (USB)", speed_up=None))
+    assert "can't run" in text
+    assert "FP32 activations" in text
+    assert "predicted" not in text
+
+
+@pytest.mark.parametrize(
+    ("drop", "words"),
+    [
+        (Interval(0.1, -0.1, 0.3), "no measurable loss of accuracy"),
+        (Interval(-0.1, -0.3, 0.1), "no measurable loss of accuracy"),
+        (Interval(-0.4, -0.7, -0.1), "0.4 points more accuracy"),
+        (Interval(1.0, 0.7, 1.3), "1.0 point"),
+        (None, "not reported yet"),
+    ],
+)
+def test_accuracy_is_claimed_only_as_far_as_its_interval_allows(drop: Interval | None, words: str) -> None:
+    assert words in sentence(replace(FACTS, drop=drop))
+
+
+def test_fp32_has_a_sentence_of_its_own() -> None:
+    text = sentence(replace(FACTS, gain_percent=0.0, drop=Interval(0.0, 0.0, 0.0), speed_up=1.0))
+    assert "FP32" in text
+    assert "more work" not in text
+
+
+def test_the_gain_can_be_marked() -> None:
+    assert "**51 % more work per byte**" in sentence(FACTS, mark="**")
+
+
+def test_small_gains_keep_a_decimal() -> None:
+    assert "5.0 % more work" in sentence(replace(FACTS, gain_percent=4.96))
