@@ -151,7 +151,8 @@ class Execution:
         if searches and start_correct < floor:
             raise InfeasibleError(
                 f"the fixed layers alone reach {start_correct:,} of {request.images:,} search images, "
-                f"below the floor of {floor:,}; lower the floor to {100 * start_correct / request.images:.2f} % or fix fewer layers"
+                f"below the floor of {floor:,}; lower the floor to {100 * start_correct / request.images:.2f} % or fix "
+                "fewer layers"
             )
         normaliser = request.intensity_normaliser or objective.default_normaliser(profile, request.widths)
         self._save(

@@ -22,21 +22,24 @@ PAPER_SETTINGS = {"intensity_normaliser": 60.0, "floor_percent": 89.5}
 """The authors' normaliser and floor (arXiv 2512.14090, their code)."""
 
 RANDOM_SEEDS = (0, 1, 2, 3, 4)
+SEARCHED = (("resnet20", 5000), ("mobilenet_v2", 5000), ("digits_cnn", 500))
+"""Model and search images: all of them."""
+
 TENTHS = tuple(tenth / 10 for tenth in range(11))
 
 
 def wanted(library: Library) -> Iterator[Request]:
     """Every run that the app ships with, the most telling first; the random baselines copy a run made before."""
-    for model, images in (("resnet20", 5000), ("mobilenet_v2", 5000), ("digits_cnn", 500)):
+    for model, images in SEARCHED:
         yield _search(model, images, Algorithm.GREEDY, 0.9)
         for bits in (8, 4):
             yield _listed(model, images, Algorithm.UNIFORM, uniform(assets.profile(model), bits), f"all at {bits} bits")
-    for model, images in (("resnet20", 5000), ("mobilenet_v2", 5000), ("digits_cnn", 500)):
+    for model, images in SEARCHED:
         for alpha in (0.5, 0.3, 0.2, 0.1):
             yield _search(model, images, Algorithm.GREEDY, alpha)
     yield _search("resnet20", 5000, Algorithm.COORDINATE, 0.9)
     yield _search("resnet20", 5000, Algorithm.GREEDY, 0.9, label="the paper's normaliser and floor", **PAPER_SETTINGS)
-    for model, images in (("resnet20", 5000), ("mobilenet_v2", 5000), ("digits_cnn", 500)):
+    for model, images in SEARCHED:
         yield from _baselines(library, model, images)
     for alpha in (0.5, 0.1):
         yield _search("resnet20", 5000, Algorithm.COORDINATE, alpha)
@@ -86,8 +89,10 @@ def make(report: Callable[[str], None], threads: int | None = None, models: tupl
             if run.status is not RunStatus.DONE:
                 raise RuntimeError(f"run {run.id} ended {run.status}: {run.message}")
             report(f"  {run.evaluations} evaluations ({run.evaluations_new} new) in {run.seconds:.0f} s")
-            report_envelope(library, request.model, request.images, evaluators)
             publish(library.store, BUNDLED_RESULTS)
+    for model, images in SEARCHED:
+        if not models or model in models:
+            report_envelope(library, model, images, evaluators)
     publish(library.store, BUNDLED_RESULTS)
 
 
@@ -98,10 +103,8 @@ def _stored(library: Library, request: Request) -> Run:
 
 
 def report_envelope(library: Library, model: str, images: int, evaluators: Evaluators) -> None:
-    """Measures every policy of the envelope on the report images: the app shows it at any alpha."""
+    """Measures every policy that is best at some alpha on the report images, for all images and for the excerpt."""
     card, profile = assets.card(model), assets.profile(model)
-    table = library.table(model, images)
-    floor = floor_correct(None, table.baseline_correct, images)
     judges = report_images(card.dataset)
     memo = Memo(
         key_of=lambda policy: library.key(model, SplitName.REPORT, policy),
@@ -110,5 +113,8 @@ def report_envelope(library: Library, model: str, images: int, evaluators: Evalu
         store=library,
         make_evaluator=lambda: evaluators(model, ImageSet(SplitName.REPORT, judges), Quantizer()),
     )
-    for segment in envelope(table, default_normaliser(profile, (32, 8, 4)), 10.0, floor):
-        memo.ask(table.policies[segment.row], None, profile.uniform(32))
+    for count in sorted({images, assets.excerpt_size(card.dataset)}):
+        table = library.table(model, count)
+        floor = floor_correct(None, table.baseline_correct, count)
+        for segment in envelope(table, default_normaliser(profile, (32, 8, 4)), 10.0, floor):
+            memo.ask(table.policies[segment.row], None, profile.uniform(32))

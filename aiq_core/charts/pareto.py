@@ -46,6 +46,8 @@ PAPER_POINTS: Mapping[str, tuple[PaperPoint, ...]] = {
         PaperPoint("INT4", 45.4634, 89.94),
         PaperPoint("AIQ", 45.2466, 91.02),
     ),
+    # Its twelve layers at INT8; AI by this traffic model (the authors' calculator ignores groups).
+    "mobilenet_v2": (PaperPoint("FP32", 1.2357, 82.05), PaperPoint("AIQ", 2.7111, 81.11)),
 }
 
 
@@ -93,7 +95,7 @@ def pareto_data(
     beaten = beaten[:: -(-len(beaten) // DOMINATED_SHOWN)] if beaten else []
     paper_points = PAPER_POINTS.get(table.profile.model, ()) if paper else ()
     budget = None if budget_points is None else 100 * table.baseline_correct / table.images - budget_points
-    x_range, y_range = _ranges(table, list(special))
+    x_range, y_range = _ranges(table, list(special), paper_points)
     return ParetoData(
         images=table.images,
         path=tuple(_point(table, row) for row in path_rows),
@@ -129,14 +131,16 @@ def describe(policy: Policy) -> str:
     return ", ".join(f"{bits_name(int(w))} × {c}" for w, c in zip(widths, counts, strict=True))
 
 
-def _ranges(table: PolicyTable, special: Sequence[int]) -> tuple[tuple[float, float], tuple[float, float]]:
+def _ranges(
+    table: PolicyTable, special: Sequence[int], paper: Sequence[PaperPoint]
+) -> tuple[tuple[float, float], tuple[float, float]]:
     """Fixed by what is known of a model on an image set: every AI, and the intervals of all that is compared with."""
     low, high = float(table.intensity.min()), float(table.intensity.max())
     intervals = [wilson(int(table.correct[row]), table.images) for row in special]
     top, bottom = max(i.high for i in intervals), min(i.low for i in intervals)
     floor = 100 * table.baseline_correct / table.images - FLOOR_POINTS
     # A baseline that fell apart must not flatten all the rest: it is counted as below.
-    bottom = max(min(bottom, floor), floor - 3 * FLOOR_POINTS)
+    bottom = min([max(min(bottom, floor), floor - 3 * FLOOR_POINTS), *(point.top1 - 0.3 for point in paper)])
     return (low - 0.05 * (high - low), high + 0.07 * (high - low)), (bottom - 0.15, top + 0.1)
 
 

@@ -1,6 +1,7 @@
 """The trade-off chart's figure: marks, intervals, the path, and labels that keep clear of each other."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from aiq_core.charts import labels, style
@@ -12,7 +13,7 @@ from aiq_core.records import FP32_BITS
 from aiq_core.statistics import Interval
 
 HEIGHT_PX = 292
-MARGIN_PX = {"l": 44, "r": 10, "t": 22, "b": 38}
+MARGIN_PX = {"l": 48, "r": 10, "t": 22, "b": 38}
 RING_PX = 17
 HIT_PX = 6
 """Plotly calls a click within 3 px of a mark's centre a hit; the later of two hits wins, whatever their sizes."""
@@ -33,8 +34,8 @@ def pareto_figure(data: ParetoData, look: Look) -> dict[str, Any]:
             for bits, point in data.uniform
         ),
         _paper(data.paper, look),
-        *(_ring(point, look, palette.text, "dot") for point in (data.pinned,) if point is not None),
-        *(_ring(point, look, palette.accent, "solid") for point in (data.shown,) if point is not None),
+        *(_ring(point, look, palette.text, 1) for point in (data.pinned,) if point is not None),
+        *(_ring(point, look, palette.accent, 0.3) for point in (data.shown,) if point is not None),
         _hits(data, look),
     ]
     return {
@@ -93,10 +94,10 @@ def _path(points: Sequence[Point], look: Look) -> dict[str, Any]:
     return _marks(points, look, look.palette.text, 6.5, "circle") | {"mode": "lines+markers", "line": line}
 
 
-def _ring(point: Point, look: Look, colour: str, dash: str) -> dict[str, Any]:
-    """A ring; it fades when a click has selected another policy."""
-    ring = _marks([point], look, colour, RING_PX, "circle-open" if dash == "solid" else "circle-open-dot", line=2.6)
-    return ring | {"unselected": {"marker": {"opacity": 1 if dash == "dot" else 0.3}}}
+def _ring(point: Point, look: Look, colour: str, when_unselected: float) -> dict[str, Any]:
+    """A ring, with the opacity it has while a click has selected another policy."""
+    ring = _marks([point], look, colour, RING_PX, "circle-open", line=2.6)
+    return ring | {"unselected": {"marker": {"opacity": when_unselected}}}
 
 
 def _hits(data: ParetoData, look: Look) -> dict[str, Any]:
@@ -172,6 +173,7 @@ def _labels(data: ParetoData, look: Look) -> list[dict[str, Any]]:
     wanted = [entry for entry in wanted if data.y_range[0] <= entry[1] <= data.y_range[1]]
     anchors = [_anchor(data, x, y, text, radius * scale) for x, y, text, _, radius in wanted]
     obstacles = [_anchor(data, p.intensity, p.top1, "", 3 * scale) for p in (*data.path, *data.random, *data.others)]
+    obstacles += [_anchor(data, p.intensity, p.top1, "", 1.5 * scale) for p in data.dominated]
     obstacles += [_anchor(data, *between, "", 2 * scale) for between in _along(data.path)]
     if data.shown is not None:
         obstacles.append(_anchor(data, data.shown.intensity, data.shown.top1, "", RING_PX / 2 * scale))
@@ -196,7 +198,7 @@ def _labels(data: ParetoData, look: Look) -> list[dict[str, Any]]:
 def _along(points: Sequence[Point], parts: int = 8) -> list[tuple[float, float]]:
     """Places along the path's line, which labels must not cross either."""
     places = []
-    for one, other in zip(points, points[1:], strict=False):
+    for one, other in pairwise(points):
         for part in range(1, parts):
             share = part / parts
             places.append(
@@ -248,8 +250,6 @@ def _key(data: ParetoData, look: Look) -> dict[str, Any]:
         parts.append("○ other Pareto")
     if data.dominated:
         parts.append(f"<span style='color:{style.faded(look.palette.muted, 0.6)}'>●</span> dominated")
-    if data.random:
-        parts.append("✕ random")
     return style.note(
         look, "   ".join(parts), x=0, y=1, xref="paper", yref="paper", xanchor="left", yanchor="bottom", yshift=4
     )

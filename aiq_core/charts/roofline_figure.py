@@ -65,7 +65,7 @@ def _zones(data: RooflineData, look: Look) -> list[dict[str, Any]]:
         for low, high, colour in zones
     ]
     dotted = {"color": palette.muted, "width": look.scale, "dash": "dot"}
-    return [*shapes, {**whole, "type": "line", "x0": edge, "x1": edge, "line": dotted, "layer": "between"}]
+    return [*shapes, {**whole, "type": "line", "x0": edge, "x1": edge, "line": dotted, "layer": "above"}]
 
 
 def _zone_notes(data: RooflineData, look: Look) -> list[dict[str, Any]]:

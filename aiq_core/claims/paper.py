@@ -234,9 +234,9 @@ def _single_layer(evidence: Evidence) -> Iterator[Claim]:
         statement,
         *(None, found.rho, unit),
         holds=abs(found.rho) < 0.71,
-        note=f"Spearman, points lost with weight count, p {found.p:.2g}; {number(min(lost), 2)} to {number(max(lost), 2)} "
-        f"points lost on {images(RESNET, SplitName.REPORT):,} report images; holds below 0.71, where weights explain "
-        "half of the ranks' variance",
+        note=f"Spearman, points lost with weight count, p {found.p:.2g}; "
+        f"{number(min(lost), 2)} to {number(max(lost), 2)} points lost on {images(RESNET, SplitName.REPORT):,} report images; "
+        "holds below 0.71, where weights explain half of the ranks' variance",
     )
 
 

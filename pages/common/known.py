@@ -27,6 +27,12 @@ def table(model: str, images: int) -> PolicyTable:
     return _table(model, images, library().version())
 
 
+def is_known(model: str, images: int) -> bool:
+    """Whether FP32 is measured, without which there is nothing to compare with."""
+    fp32 = library().evaluation(model, SplitName.SEARCH, assets.profile(model).uniform(32))
+    return fp32 is not None and fp32.is_complete(images)
+
+
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _runs(model: str, version: str) -> tuple[Run, ...]:
     return library().runs(model)

@@ -1,5 +1,7 @@
 """Explore: one policy of one model, its message, and four linked views."""
 
+from functools import partial
+
 import streamlit as st
 
 from aiq_core import assets
@@ -29,6 +31,9 @@ MARK = "|"
 def main() -> None:
     view = controls.view()
     runs.watch(view)
+    if not known.is_known(view.model, view.images):
+        runs.first(view)
+        return
     table = known.table(view.model, view.images)
     finished = known.runs(view.model)
     algorithm = None if view.source == controls.BEST else Algorithm(view.source)
@@ -110,8 +115,9 @@ def _roofline(view: View, policy: Policy, pinned: Policy | None) -> None:
     profile = assets.profile(view.model)
     before, name = (profile.uniform(32), "FP32") if pinned is None else (pinned, "A")
     data = roofline_data(view.machine, profile, before, policy, view.batch, known.WIDTHS, controls.BATCHES, name)
-    title = f"layers, {name} → now; size: share of predicted time"
-    with card("Roofline", title, roofline_frame(data), f"{view.model}-roofline"):
+    title = f"layers, {name} → now, by predicted time"
+    sources = partial(panels.machine_sources, view.machine)
+    with card("Roofline", title, roofline_frame(data), f"{view.model}-roofline", extra=sources):
         chart(roofline_figure(data, view.look), "roofline", f"{view.model}-roofline", _roofline_alt(view, data))
 
 

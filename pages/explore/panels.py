@@ -8,8 +8,9 @@ import streamlit as st
 
 from aiq_core import __version__, assets
 from aiq_core.charts.pareto import describe
-from aiq_core.charts.wording import number, span
+from aiq_core.charts.wording import number, rate, significant, span
 from aiq_core.envelope import PolicyTable, pareto
+from aiq_core.hardware import Machine
 from aiq_core.intensity import TRAFFIC_MODEL
 from aiq_core.records import EVALUATOR_VERSION, Policy, SplitName
 from aiq_core.statistics import wilson
@@ -17,6 +18,8 @@ from pages.common import controls, known
 from pages.common.controls import View
 from pages.explore.figures import Figures
 from pages.explore.selection import Selection
+
+GRADES = {"A": "vendor document, two agreeing reports of it, or direct measurement", "B": "inferred in part"}
 
 
 def buttons(
@@ -66,6 +69,28 @@ def point_clicked() -> None:
     keys = [key for key in keys if isinstance(key, str) and key.startswith("w")]
     if keys:
         _pick(keys[0])
+
+
+def machine_sources(machine: Machine) -> None:
+    """Where each of the machine's numbers comes from."""
+    with st.popover("Sources", icon=":material/menu_book:", type="tertiary"):
+        st.markdown(f"**{machine.name}** :gray[grade {machine.grade}: {GRADES[machine.grade]}]")
+        rows = [
+            {"what": str(kind), "value": rate(source.value, kind), "kind": str(source.kind), "source": source.note}
+            for kind, source in machine.rates.items()
+        ]
+        memory = machine.bandwidth
+        rows.append(
+            {
+                "what": "DRAM",
+                "value": f"{significant(memory.value / 1e9)} GB/s",
+                "kind": str(memory.kind),
+                "source": memory.note,
+            }
+        )
+        st.table(pd.DataFrame(rows).set_index("what"))
+        if machine.note:
+            st.caption(machine.note)
 
 
 def trade_off_options(view: View, table: PolicyTable, path: Sequence[int], random: Sequence[Policy]) -> None:

@@ -14,17 +14,40 @@ POLL_S = 1.0
 
 
 def offer(view: View, algorithm: Algorithm, searched: dict[float, Run]) -> None:
-    """A button that runs exactly this search, where no run matches it."""
-    if read_only() or any(abs(alpha - view.alpha) < 1e-9 for alpha in searched):
+    """A button that runs exactly this search, where no run matches it, and one that extends it to all images."""
+    if read_only():
         return
+    images, everything = _searchable(view.model, view.images), known.image_counts(view.model)["all"]
+    if not any(abs(alpha - view.alpha) < 1e-9 for alpha in searched):
+        excerpt = "" if images == view.images else f", on the {images:,} images that ship with the app"
+        _button(f"Search exactly here ({algorithm}{excerpt})", view.model, algorithm, view.alpha, images)
+    elif view.images < everything and _searchable(view.model, everything) == everything:
+        _button(f"Extend to all {everything:,} images", view.model, algorithm, view.alpha, everything)
+
+
+def first(view: View) -> None:
+    """What the page shows of a model that nothing is known of: why it is empty, and the button that changes it."""
+    st.markdown(f"#### Nothing is measured yet for {assets.card(view.model).title} on {view.images:,} search images")
+    st.caption("A search measures FP32 first and then fills this page; it can be cancelled and resumed at any time.")
+    if not read_only():
+        _button("Run the first search", view.model, Algorithm.GREEDY, view.alpha, _searchable(view.model, view.images))
+
+
+def _searchable(model: str, images: int) -> int:
+    """As many of `images` as are here: all where the data was fetched, else the excerpt's."""
+    dataset = assets.card(model).dataset
+    return images if assets.has_all_images(dataset) else min(images, assets.excerpt_size(dataset))
+
+
+def _button(label: str, model: str, algorithm: Algorithm, alpha: float, images: int) -> None:
     st.button(
-        f"Search exactly here ({algorithm})",
+        label,
         icon=":material/play_arrow:",
         on_click=_start,
-        args=(view.model, algorithm, view.alpha, view.images),
+        args=(model, algorithm, alpha, images),
         width="stretch",
-        help=f"Runs {algorithm} at alpha {view.alpha:.2f} on {view.images:,} search images in a process of its own; "
-        "what is known already is not evaluated again.",
+        help=f"Runs {algorithm} at alpha {alpha:.2f} on {images:,} search images in a process of its own; what is "
+        "known already is not evaluated again. All of CIFAR-10 comes with `python -m aiq_core data`.",
     )
 
 
@@ -33,8 +56,11 @@ def _start(model: str, algorithm: Algorithm, alpha: float, images: int) -> None:
         run = jobs.submit(known.library(), Request(model, algorithm, alpha, images=images))
     except AiqError as error:
         st.session_state["job_error"] = str(error)
-    else:
-        st.session_state["job"] = run.id
+        return
+    st.session_state["job"] = run.id
+    # The page works at one number of images: the one that is searched.
+    counts = known.image_counts(model)
+    st.session_state["images"] = next((name for name, count in counts.items() if count == images), "all")
 
 
 def watch(view: View) -> None:

@@ -1,12 +1,15 @@
 """The trade-off chart: who is drawn as what, on axes that hold still."""
 
+import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from aiq_core import assets
 from aiq_core.charts.pareto import ParetoData, pareto_data, pareto_frame
 from aiq_core.charts.pareto_figure import pareto_figure
 from aiq_core.charts.style import Look
 from aiq_core.envelope import PolicyTable, pareto
+from aiq_core.intensity import traffic
 from aiq_core.records import ModelProfile, Policy
 
 
@@ -34,7 +37,7 @@ def test_the_budget_starts_below_fp32(data: ParetoData) -> None:
 
 
 def test_axes_do_not_depend_on_what_is_shown(data: ParetoData, table: PolicyTable) -> None:
-    other = pareto_data(table, [0, 1], [], shown=None, dominated=False, paper=True)
+    other = pareto_data(table, [0, 1], [], shown=None, dominated=False)
     assert (other.x_range, other.y_range) == (data.x_range, data.y_range)
 
 
@@ -53,3 +56,27 @@ def test_the_frame_has_intervals_and_its_image_set(data: ParetoData) -> None:
 
 def test_plotly_accepts_the_figure(data: ParetoData, profile: ModelProfile) -> None:
     go.Figure(**pareto_figure(data, Look(dark=True, projector=True)))
+
+
+def test_the_paper_s_points_are_labelled_and_not_clickable() -> None:
+    profile = assets.profile("resnet20")
+    policies = (profile.uniform(32), profile.uniform(8))
+    correct, none = np.array([920, 919]), np.zeros(2, dtype=np.int64)
+    table = PolicyTable(
+        profile, 1000, policies, traffic(profile, policies).intensity, correct, 920 - correct, none,
+        1000, correct, 920 - correct, none, 0, ("bundled",) * 2,
+    )  # fmt: skip
+    figure = pareto_figure(pareto_data(table, [0, 1], [], shown=None, paper=True), Look())
+    assert "paper, test images" in [note["text"] for note in figure["layout"]["annotations"]]
+    (stars,) = [trace for trace in figure["data"] if trace["marker"]["symbol"] == "star"]
+    assert "customdata" not in stars
+    # The paper prints INT8 at 42.3022 by our counting of biases: ours must stand right above it.
+    assert figure["data"][-1]["x"][-1] == pytest.approx(42.3022, abs=1e-4)
+    assert min(stars["y"]) > figure["layout"]["yaxis"]["range"][0]
+
+
+def test_marks_that_matter_win_a_click_over_dominated_ones(data: ParetoData) -> None:
+    hits = pareto_figure(data, Look())["data"][-1]
+    assert data.shown is not None
+    assert hits["customdata"][-1] == data.shown.key
+    assert set(hits["customdata"][: len(data.dominated)]) == {point.key for point in data.dominated}

@@ -1,0 +1,210 @@
+"""The sidebar's form: it offers what is valid, says what a job will take, and starts it."""
+
+import os
+
+import streamlit as st
+
+from aiq_core import assets, jobs
+from aiq_core.charts.wording import number
+from aiq_core.errors import AiqError
+from aiq_core.objective import exchange_rate
+from aiq_core.records import OFFERED_BITS, Algorithm, Granularity, Request
+from pages.common import controls, known
+from pages.common.controls import View
+from pages.search import actions, draft, stored
+from pages.search.draft import Draft, Kind
+from pages.search.estimate import estimate, sentence
+
+KINDS = {
+    Kind.SEARCH: "A search at one alpha",
+    Kind.SWEEP: "A sweep over alphas",
+    Kind.UNIFORM: "Every layer at one width",
+    Kind.POLICIES: "Policies of my own (JSON)",
+}
+ALGORITHMS = {Algorithm.GREEDY: "Greedy", Algorithm.COORDINATE: "Coordinate descent"}
+STEPS = (0.05, 0.1, 0.2, 0.25)
+LOWER_BITS = OFFERED_BITS[1:]
+
+
+def draw(view: View) -> None:
+    """The form in the sidebar."""
+    filled = _fields(view)
+    try:
+        requests = draft.requests(filled, _baseline(filled))
+    except AiqError as error:
+        controls.keep("alpha")
+        empty = filled.kind is Kind.POLICIES and not filled.text.strip()
+        (st.info if empty else st.error)(str(error), icon=":material/edit:" if empty else ":material/error:")
+        _start((), True)
+        return
+    controls.keep("alpha")
+    fresh = _not_bundled(requests)
+    if fresh:
+        st.caption(sentence(estimate(fresh, stored.runs())))
+    _already(requests, fresh)
+    _start(fresh, not fresh)
+
+
+def _start(requests: tuple[Request, ...], disabled: bool) -> None:
+    name = f"Start {len(requests)} searches" if len(requests) > 1 else "Start"
+    st.button(name, key="start", type="primary", icon=":material/play_arrow:", width="stretch", disabled=disabled,
+              on_click=actions.start, args=(requests,))  # fmt: skip
+
+
+def _fields(view: View) -> Draft:
+    kind = st.selectbox("Run", list(KINDS), format_func=KINDS.__getitem__, key="job-kind")
+    values: dict[str, object] = {"kind": kind}
+    if kind in (Kind.SEARCH, Kind.SWEEP):
+        values["algorithm"] = st.selectbox(
+            "Algorithm", list(ALGORITHMS), format_func=ALGORITHMS.__getitem__, key="job-algorithm",
+            help="Greedy takes the single best move again and again. Coordinate descent gives each layer in turn its "
+            "best width, sweep after sweep, and may take moves back. Both prune exactly.",
+        )  # fmt: skip
+    if kind is Kind.SEARCH:
+        controls.alpha_slider()
+        values["alpha"] = alpha = round(float(st.session_state["alpha"]), 2)
+        if alpha < 1:
+            rate = exchange_rate(alpha, known.normaliser(view.model), known.ACCURACY_NORMALISER)
+            st.caption(f"1 FLOP/byte is worth {number(rate, 2 if rate < 1 else 1)} points here")
+    elif kind is Kind.SWEEP:
+        values["alphas"] = _alphas()
+    elif kind is Kind.UNIFORM:
+        values["bits"] = st.selectbox("Bits", LOWER_BITS, key="job-bits")
+    else:
+        values["text"] = st.text_area(
+            "Policy, or a list of them", key=f"job-text-{view.model}", height=110, placeholder=_example(view.model),
+            help="JSON: an object of layer: bits, or a list of such. Layers left out stay FP32. "
+            f"Layers: {', '.join(assets.profile(view.model).quantizable_names)}.",
+        )  # fmt: skip
+    values |= _budget(kind)
+    with st.expander("Layers, floor, name", icon=":material/tune:"):
+        values |= _more(view, kind)
+    return Draft(model=view.model, images=_images(view), **values)  # type: ignore[arg-type]
+
+
+def _example(model: str) -> str:
+    layers = assets.profile(model).quantizable_names
+    return f'{{"{layers[0]}": 8, "{layers[-1]}": 4}}'
+
+
+def _alphas() -> tuple[float, ...]:
+    first, last = st.slider("Alphas from, to", 0.0, 1.0, (0.0, 1.0), 0.05, key="job-alphas")
+    step = st.select_slider("Every", STEPS, 0.1, key="job-step")
+    found = draft.sweep_alphas(first, last, step)
+    st.caption(f"{len(found)} searches: " + ", ".join(f"{alpha:g}" for alpha in found))
+    return found
+
+
+def _budget(kind: Kind) -> dict[str, object]:
+    """Both end a job at its best so far; empty means no limit."""
+    minutes = _server_minutes()
+    with st.container(horizontal=True, gap="small"):
+        evaluations = None
+        if kind in (Kind.SEARCH, Kind.SWEEP):
+            evaluations = st.number_input(
+                "Evaluations at most", min_value=0, value=None, step=10, key="job-evaluations", placeholder="no limit",
+                width=130, help="A search that has asked for this many ends properly with its best so far.",
+            )  # fmt: skip
+        limit = st.number_input(
+            "Minutes at most", min_value=0.0, value=None, step=1.0, format="%g", key="job-minutes", width=130,
+            placeholder="no limit" if minutes is None else f"{minutes:g} (server)",
+            help="Ends with the best so far." + (
+                "" if minutes is None else f" This server allows {minutes:g} at most (AIQ_MAX_MINUTES)."),
+        )  # fmt: skip
+    if minutes is not None:
+        limit = min(limit, minutes) if limit is not None else minutes
+    return {"max_evaluations": evaluations, "max_minutes": limit}
+
+
+def _server_minutes() -> float | None:
+    """What `jobs.submit` will allow, so that the estimate counts with it; a bad value is for it to complain of."""
+    try:
+        return float(os.environ["AIQ_MAX_MINUTES"])
+    except (KeyError, ValueError):
+        return None
+
+
+def _more(view: View, kind: Kind) -> dict[str, object]:
+    values: dict[str, object] = {}
+    if kind in (Kind.SEARCH, Kind.SWEEP):
+        values |= _layers(view)
+        top = _top1(view)
+        values["floor_percent"] = st.number_input(
+            "Accuracy floor (% on search images)", 0.0, 100.0, None, 0.1, key=f"job-floor-{view.model}",
+            placeholder="FP32 minus 2.42 points",
+            help="No policy below it is taken." + ("" if top is None else f" FP32 reaches {number(top, 2)} %."),
+        )  # fmt: skip
+        values["intensity_normaliser"] = st.number_input(
+            "FLOPs/byte that count as 1", 0.0, None, None, 1.0, key=f"job-normaliser-{view.model}",
+            placeholder="1.32 × AI at the lowest widths",
+        )  # fmt: skip
+        values["accuracy_normaliser"] = st.number_input(
+            "Points that count as 1", 0.0, None, 10.0, 1.0, key="job-points"
+        )
+    values["granularity"] = st.selectbox(
+        "A scale per", list(Granularity), format_func=str, key="job-granularity",
+        help="Explore shows policies with a scale per channel.",
+    )  # fmt: skip
+    values["use_bundled"] = st.toggle(
+        "Use what ships with the app", True, key="job-bundled",
+        help="Off: measures everything on this machine, even what the bundled results know.",
+    )  # fmt: skip
+    values["label"] = st.text_input("Name", key="job-label", max_chars=draft.LABEL_LENGTH, placeholder="none")
+    return values
+
+
+def _layers(view: View) -> dict[str, object]:
+    names = assets.profile(view.model).quantizable_names
+    lower = st.pills("Widths below FP32", LOWER_BITS, selection_mode="multi", default=(8, 4), key="job-widths")
+    excluded = st.multiselect("Stay FP32", names, key=f"job-excluded-{view.model}", placeholder="none")
+    fixed: dict[str, int] = {}
+    for bits in sorted(lower, reverse=True):
+        free = [name for name in names if name not in excluded and name not in fixed]
+        key = f"job-fixed-{bits}-{view.model}"
+        if key in st.session_state:  # a layer taken elsewhere is no longer on offer here
+            st.session_state[key] = [name for name in st.session_state[key] if name in free]
+        held = st.multiselect(f"Held at {bits} bits", free, key=key, placeholder="none")
+        fixed |= dict.fromkeys(held, bits)
+    return {"widths": (32, *sorted(lower, reverse=True)), "excluded": tuple(excluded), "fixed": fixed}
+
+
+def _images(view: View) -> int:
+    """The page's images, or those that are here."""
+    dataset = assets.card(view.model).dataset
+    if assets.has_all_images(dataset) or view.images <= assets.excerpt_size(dataset):
+        return view.images
+    st.caption(
+        f"On the {assets.excerpt_size(dataset):,} images that ship with the app; "
+        "`python -m aiq_core data` fetches the rest."
+    )
+    return assets.excerpt_size(dataset)
+
+
+def _baseline(filled: Draft) -> int | None:
+    found = stored.table(filled.model, filled.images)
+    return None if found is None else found.baseline_correct
+
+
+def _top1(view: View) -> float | None:
+    found = stored.table(view.model, view.images)
+    return None if found is None else 100 * found.baseline_correct / found.images
+
+
+def _not_bundled(requests: tuple[Request, ...]) -> tuple[Request, ...]:
+    """Those that do not ship with the app as they are: such a run is shown, not run again."""
+    bundled = known.library().bundled
+    return tuple(request for request in requests if bundled is None or not bundled.has_run(request.digest))
+
+
+def _already(requests: tuple[Request, ...], fresh: tuple[Request, ...]) -> None:
+    shipped = [request for request in requests if request not in fresh]
+    if shipped and len(requests) == 1:
+        st.info("This very run ships with the app. To measure it here, turn off “Use what ships with the app”.",
+                icon=":material/inventory_2:")  # fmt: skip
+        st.button("Show it", key="show-shipped", on_click=actions.show, args=(shipped[0].digest,), width="stretch")
+    elif shipped:
+        st.caption(f"{len(shipped)} of {len(requests)} ship with the app and are not run again.")
+    done = {run.id: run for run in stored.runs() if run.status not in jobs.UNFINISHED}
+    if len(fresh) == 1 and fresh[0].digest in done:
+        st.caption("You ran exactly this before; running it again measures nothing new.")
+        st.button("Show that run", key="show-done", on_click=actions.show, args=(fresh[0].digest,), width="stretch")

@@ -1,0 +1,59 @@
+"""What is running and waiting, read from the store every second while something is unfinished."""
+
+import streamlit as st
+
+from aiq_core import jobs
+from aiq_core.library import read_only
+from aiq_core.records import Run, RunStatus
+from pages.common import known
+from pages.common.controls import View
+from pages.search import actions, detail, names, stored
+
+POLL_S = 1.0
+MOST_LISTED = 4
+SEEN = "search_seen"
+
+
+def draw(view: View, shown: Run | None, comparing: bool) -> None:
+    """The queue, and the shown run unless two are compared. A finished page does not poll."""
+    unfinished = stored.unfinished()
+    st.session_state[SEEN] = _state(unfinished)
+    every = POLL_S if unfinished else None
+    run_id = None if shown is None or comparing else shown.id
+    st.fragment(_fragment, run_every=every)(view, run_id)
+
+
+def _state(unfinished: list[Run]) -> tuple[tuple[str, str], ...]:
+    return tuple((run.id, str(run.status)) for run in unfinished)
+
+
+def _fragment(view: View, run_id: str | None) -> None:
+    unfinished = stored.unfinished()
+    if unfinished and not read_only():
+        # A restart of the machine leaves queued runs without a worker; one that died is found and marked.
+        stored.attempt(jobs.ensure_worker, known.library())
+    if _state(unfinished) != st.session_state.get(SEEN):
+        # A run began or ended: history, form and polling follow.
+        st.rerun()
+    _queue([run for run in unfinished if run.id != run_id])
+    if run_id is not None:
+        shown = next((run for run in unfinished if run.id == run_id), None)
+        detail.draw(view, shown or stored.run(run_id))
+
+
+def _queue(others: list[Run]) -> None:
+    if not others:
+        return
+    waiting = [run for run in others if run.status is RunStatus.QUEUED]
+    with st.container(border=True, gap="small"):
+        for run in others[:MOST_LISTED]:
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                st.markdown(f"{names.STATUS_ICONS[run.status]} **{names.title(run)}** :gray[{names.progress(run)}]")
+                st.button("Show", key=f"show-{run.id}", type="tertiary", on_click=actions.show, args=(run.id,))
+                st.button("Cancel", key=f"cancel-{run.id}", type="tertiary", on_click=actions.cancel, args=([run.id],))
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            if len(others) > MOST_LISTED:
+                st.caption(f"and {len(others) - MOST_LISTED} more in the queue", width="content")
+            if len(waiting) > 1:
+                st.button(f"Cancel all {len(waiting)} waiting", key="cancel-waiting", type="tertiary",
+                          on_click=actions.cancel, args=([run.id for run in waiting],))  # fmt: skip

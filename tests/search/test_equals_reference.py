@@ -1,0 +1,330 @@
+"""Pruned and early-stopped searches take the plain search's moves, one by one, whatever ties there are."""
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aiq_core import assets, objective
+from aiq_core.execute import Evaluators, execute, new_run
+from aiq_core.intensity import intensity
+from aiq_core.library import Library
+from aiq_core.objective import Objective
+from aiq_core.records import (
+    NOT_DONE,
+    Algorithm,
+    Candidate,
+    ImageSet,
+    Layer,
+    LayerKind,
+    ModelProfile,
+    Outcome,
+    Policy,
+    Quantizer,
+    Request,
+    RunStatus,
+    SplitName,
+    Step,
+)
+from aiq_core.runtime.evaluate import TorchEvaluator
+from aiq_core.search.coordinate import coordinate
+from aiq_core.search.greedy import greedy
+from aiq_core.search.problem import Problem
+from aiq_core.store import Store
+from tests.search import reference
+from tests.search.reference import Bits, Setting, Took
+
+STRATEGIES = {"greedy": (greedy, reference.greedy), "coordinate": (coordinate, reference.coordinate)}
+PROBLEMS = 5000
+"""Random problems an algorithm."""
+
+
+def toy_profile(layers: int) -> ModelProfile:
+    """Layers of equal size, so that moves of equal width tie in AI."""
+    return ModelProfile(
+        "toy",
+        tuple(Layer(f"l{i}", LayerKind.CONV2D, 64, 16, 0, 4, 4, 1, True, f"a{i}", None) for i in range(layers)),
+        tuple(f"a{i}" for i in range(layers)),
+    )
+
+
+@dataclass(frozen=True)
+class GridProblem(Problem):
+    """A problem whose AI is a small whole number, the sum of what each layer's width gains: ties everywhere."""
+
+    gains: tuple[dict[int, int], ...] = ()
+
+    def intensity(self, policies: Sequence[Policy]) -> list[float]:
+        return [self.grid(policy.weight_bits) for policy in policies]
+
+    def grid(self, bits: Bits) -> float:
+        return float(1 + sum(gain[width] for gain, width in zip(self.gains, bits, strict=True)))
+
+
+@dataclass
+class Table:
+    """A table of accuracies that answers as a memo does, and counts how often it is asked."""
+
+    right: Callable[[Bits], int]
+    says_how_far: bool
+    asked: int = 0
+
+    def ask(self, policy: Policy, min_correct: int | None, base: Policy) -> int | None:
+        self.asked += 1
+        assert sum(a != b for a, b in zip(policy.weight_bits, base.weight_bits, strict=True)) == 1
+        right = self.right(policy.weight_bits)
+        # An evaluator that stops early knows no number; one that does not may say it, below the minimum too.
+        return right if self.says_how_far or min_correct is None or right >= min_correct else None
+
+
+def draw(rng: random.Random) -> tuple[GridProblem, Setting, Table]:
+    """A problem of two to four layers with few distinct gains, accuracies and losses, all exact in binary."""
+    layers = rng.randint(2, 4)
+    widths = (32, *sorted(rng.sample((8, 4, 2), rng.randint(1, 3)), reverse=True))
+    most = rng.choice((1, 2, 4))
+    gains = tuple({width: 0 if width == 32 else rng.randint(0, most) for width in (32, 8, 4, 2)} for _ in range(layers))
+    profile, images, baseline = toy_profile(layers), 100, 90
+    states = rng.sample(range(layers), layers)
+    fixed = {i: rng.choice((8, 4, 2)) for i in states[: rng.choice((0, 0, 0, 1))]}
+    excluded = set(states[len(fixed) :][: rng.choice((0, 0, 1))])
+    movable = tuple(i for i in range(layers) if i not in fixed and i not in excluded) or (0,)
+    start = tuple(fixed.get(i, 32) if i not in movable else 32 for i in range(layers))
+    spread, seen = rng.choice((1, 2, 4)), dict[Bits, int]()
+
+    def right(bits: Bits) -> int:
+        if bits not in seen:
+            seen[bits] = baseline if set(bits) == {32} else baseline - rng.randint(-spread // 2, spread)
+        return seen[bits]
+
+    # alpha / N and (1 - alpha) / A are powers of two or close to it, so that a gain in AI meets a loss in points.
+    alpha = rng.choice((0.0, 0.25, 0.5, 0.5, 0.75, 1.0, 0.9))
+    normalisers = rng.choice(((1.0, 1.0), (2.0, 1.0), (1.0, 2.0), (60.0, 10.0)))
+    floor = min(right(start), baseline - rng.choice((0, 1, 2, 90)))
+    goal = Objective(alpha, *normalisers, images, baseline, floor)
+    problem = GridProblem(profile, goal, widths, movable, Policy(start, (32,) * layers), right(start), gains)
+    setting = Setting(problem.grid, right, alpha, *normalisers, images, baseline, floor, widths, movable, start)
+    return problem, setting, Table(right, rng.random() < 0.3)
+
+
+def took(steps: Sequence[Step], profile: ModelProfile) -> list[Took]:
+    """Steps as the reference writes them."""
+    names = profile.quantizable_names
+    return [
+        Took(
+            None if step.layer is None or step.bits is None else (names.index(step.layer), step.bits),
+            step.policy.weight_bits,
+            step.correct,
+            step.loss,
+        )
+        for step in steps
+    ]
+
+
+def assert_equal_searches(name: str, problem: GridProblem, setting: Setting, table: Table) -> tuple[int, int]:
+    """Asserts equal steps; returns how many candidates there were, and how many had to be asked."""
+    search, plain = STRATEGIES[name]
+    steps = list(search(problem, table.ask))
+    assert took(steps, problem.profile) == list(plain(setting))
+    held = setting.start
+    for step in steps:
+        assert_candidates_tell_the_truth(step, held, problem, setting)
+        held = step.policy.weight_bits
+    assert len([c for step in steps for c in step.candidates if c.outcome is not Outcome.PRUNED]) == table.asked
+    return sum(len(step.candidates) for step in steps), table.asked
+
+
+def assert_candidates_tell_the_truth(step: Step, held: Bits, problem: GridProblem, setting: Setting) -> None:
+    names = problem.profile.quantizable_names
+    for candidate in step.candidates:
+        bits = reference.changed(held, names.index(candidate.layer), candidate.bits)
+        assert candidate.intensity == setting.intensity(bits)
+        assert candidate.bound <= setting.loss(bits)
+        assert_outcome(candidate, bits, step, setting)
+    winners = [(c.layer, c.bits) for c in step.candidates if c.outcome is Outcome.WON]
+    assert winners == ([] if step.layer is None else [(step.layer, step.bits)])
+
+
+def assert_outcome(candidate: Candidate, bits: Bits, step: Step, setting: Setting) -> None:
+    right = setting.right(bits)
+    if candidate.outcome in (Outcome.WON, Outcome.LOST):
+        assert (candidate.correct, candidate.loss) == (right, setting.loss(bits))
+        assert candidate.needs is not None and setting.floor <= candidate.needs <= right
+    else:
+        assert candidate.correct is None and candidate.loss is None
+        # What was not measured, or stopped, would have changed nothing.
+        assert right < setting.floor or setting.loss(bits) >= step.loss
+        assert (candidate.needs is not None and right < candidate.needs) == (candidate.outcome is Outcome.CANNOT_WIN)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_equals_the_plain_search_on_problems_dense_in_ties(name: str) -> None:
+    candidates = asked = 0
+    for seed in range(PROBLEMS):
+        try:
+            counts = assert_equal_searches(name, *draw(random.Random(seed)))
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
+        candidates, asked = candidates + counts[0], asked + counts[1]
+    assert asked < candidates / 2  # pruning prunes, so the comparison above is one
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+@settings(max_examples=100, deadline=None)
+@given(rng=st.randoms(use_true_random=False))
+def test_equals_the_plain_search_as_a_property(name: str, rng: random.Random) -> None:
+    assert_equal_searches(name, *draw(rng))
+
+
+def test_the_problems_are_dense_in_ties() -> None:
+    """The reference's own decisions: in many steps, several candidates share the lowest loss."""
+    ties = 0
+    for seed in range(300):
+        _, setting, _ = draw(random.Random(seed))
+        first = next(reference.greedy(setting))
+        moves = [(layer, width) for layer in setting.movable for width in setting.widths if width != 32]
+        losses = [
+            setting.loss(bits)
+            for bits in (reference.changed(setting.start, *move) for move in moves)
+            if setting.right(bits) >= setting.floor
+        ]
+        ties += first.move is not None and losses.count(first.loss) > 1
+    assert ties > 300 / 5
+
+
+def toy_steps(right: dict[Bits, int], floor_correct: int = 0) -> list[Step]:
+    """Greedy on two equal layers whose 8 bits gain 2 and whose 4 bits gain 4, at one point a unit of AI."""
+    profile = toy_profile(2)
+    goal = Objective(0.5, 1.0, 1.0, images=100, baseline_correct=90, floor_correct=floor_correct)
+    gains = ({32: 0, 8: 2, 4: 4},) * 2
+    problem = GridProblem(profile, goal, (32, 8, 4), (0, 1), profile.uniform(32), 90, gains)
+    return list(greedy(problem, Table(lambda bits: right.get(bits, 0), False).ask))
+
+
+def test_ties_go_to_the_earlier_layer_then_to_the_wider_width() -> None:
+    # Each of the four first moves ends at AI gain minus points lost = 2.
+    equal = {(8, 32): 90, (4, 32): 88, (32, 8): 90, (32, 4): 88}
+    assert (toy_steps(equal)[0].layer, toy_steps(equal)[0].bits) == ("l0", 8)
+    later = {**equal, (8, 32): 89, (4, 32): 87}
+    assert (toy_steps(later)[0].layer, toy_steps(later)[0].bits) == ("l1", 8)
+
+
+def test_a_move_that_only_equals_the_loss_is_not_taken() -> None:
+    # 8 bits gain 2 and lose 2 points: the loss stays.
+    steps = toy_steps({(8, 32): 88, (32, 8): 88, (4, 32): 86, (32, 4): 86})
+    assert [(step.layer, step.policy.weight_bits) for step in steps] == [(None, (32, 32))]
+
+
+def test_accuracy_above_fp32_earns_nothing() -> None:
+    steps = toy_steps({(8, 32): 90, (32, 8): 95, (4, 32): 80, (32, 4): 80})
+    assert steps[0].layer == "l0"
+
+
+def test_a_policy_below_the_floor_never_wins() -> None:
+    right = {(8, 32): 90, (32, 8): 90, (4, 32): 89, (32, 4): 89}
+    assert toy_steps(right, floor_correct=89)[0].bits == 4
+    assert toy_steps(right, floor_correct=90)[0].bits == 8
+
+
+# The real thing: digits_cnn through execute, against accuracies measured one policy at a time.
+
+
+class Measured:
+    """Number right of any digits_cnn policy on the search images, each evaluated whole and alone."""
+
+    def __init__(self) -> None:
+        self.profile = assets.profile("digits_cnn")
+        self.labels = assets.labels("digits", SplitName.SEARCH)
+        self._evaluator = TorchEvaluator("digits_cnn", ImageSet(SplitName.SEARCH, 500), Quantizer(), 2, cache_bytes=0)
+        self._right: dict[Bits, int] = {}
+
+    def policy(self, bits: Bits) -> Policy:
+        return Policy(bits, (32,) * len(self.profile.activation_groups))
+
+    def right(self, bits: Bits) -> int:
+        if bits not in self._right:
+            predicted = np.full(500, NOT_DONE, dtype=np.uint8)
+            for _ in self._evaluator.chunks(self.policy(bits), None, predicted):
+                pass
+            self._right[bits] = int((predicted == self.labels).sum())
+        return self._right[bits]
+
+
+@pytest.fixture(scope="module")
+def measured() -> Measured:
+    return Measured()
+
+
+@pytest.fixture(scope="module")
+def evaluators() -> Evaluators:
+    return Evaluators(2)
+
+
+REQUESTS = {
+    "greedy 0.9": Request("digits_cnn", Algorithm.GREEDY, 0.9),
+    "greedy 0.2, six widths": Request("digits_cnn", Algorithm.GREEDY, 0.2, widths=(32, 8, 6, 4, 3, 2)),
+    "greedy 1, no floor, one excluded": Request(
+        "digits_cnn", Algorithm.GREEDY, 1.0, widths=(32, 4, 2), floor_percent=0.0, excluded=("linear",)
+    ),
+    "coordinate 0.5, one fixed": Request("digits_cnn", Algorithm.COORDINATE, 0.5, fixed={"block3.conv": 4}),
+    "coordinate 0.2, four widths": Request("digits_cnn", Algorithm.COORDINATE, 0.2, widths=(32, 4, 3, 2)),
+    "coordinate 0": Request("digits_cnn", Algorithm.COORDINATE, 0.0),
+}
+
+
+def plain_search(request: Request, measured: Measured) -> Iterator[Took]:
+    profile, names = measured.profile, measured.profile.quantizable_names
+    baseline = measured.right((32,) * len(names))
+    normaliser = request.intensity_normaliser or objective.default_normaliser(profile, request.widths)
+    held = {*request.excluded, *request.fixed}
+    setting = Setting(
+        intensity=lambda bits: intensity(profile, measured.policy(bits)),
+        right=measured.right,
+        alpha=request.alpha or 0.0,
+        intensity_normaliser=normaliser,
+        accuracy_normaliser=request.accuracy_normaliser,
+        images=500,
+        baseline=baseline,
+        floor=objective.floor_correct(request.floor_percent, baseline, 500),
+        widths=request.widths,
+        movable=tuple(i for i, name in enumerate(names) if name not in held),
+        start=tuple(request.fixed.get(name, 32) for name in names),
+    )
+    return STRATEGIES[str(request.algorithm)][1](setting)
+
+
+@pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
+def test_a_real_run_takes_the_plain_searchs_steps(
+    request_: Request, measured: Measured, evaluators: Evaluators, tmp_path: Path
+) -> None:
+    library = Library(Store(tmp_path / "store.sqlite"), None)
+    request = replace(request_, images=500, use_bundled=False)
+    run = execute(library, library.store.add_run(new_run(request)), evaluators)
+    assert (run.status, run.message) == (RunStatus.DONE, "")
+    assert took(run.steps, measured.profile) == list(plain_search(request, measured))
+    assert run.policy == run.steps[-1].policy
+    assert [step.index for step in run.steps] == list(range(1, len(run.steps) + 1))
+    # Whatever was taken is known in full, and what was asked for was computed: nothing had been known.
+    for step in run.steps:
+        found = library.evaluation("digits_cnn", SplitName.SEARCH, step.policy)
+        assert found is not None and found.is_complete(500)
+    assert run.evaluations == sum(c.outcome is not Outcome.PRUNED for step in run.steps for c in step.candidates)
+    assert run.evaluations_new <= run.evaluations
+
+
+def test_what_is_known_changes_no_step(evaluators: Evaluators, tmp_path: Path) -> None:
+    """A run on a full memo, with partial evaluations of another alpha in it, equals the run on an empty one."""
+    ours = Request("digits_cnn", Algorithm.GREEDY, 0.2, images=500, use_bundled=False)
+    other = Request("digits_cnn", Algorithm.COORDINATE, 0.1, images=500, use_bundled=False, floor_percent=97.0)
+    steps = []
+    for requests in ((ours,), (other, ours)):
+        library = Library(Store(tmp_path / f"{len(requests)}.sqlite"), None)
+        runs = [execute(library, library.store.add_run(new_run(request)), evaluators) for request in requests]
+        steps.append(runs[-1].steps)
+        asked = runs[-1].evaluations
+    assert steps[0] == steps[1]
+    assert runs[-1].evaluations_new < asked
