@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from aiq_core import __version__, assets, documents, jobs
 from aiq_core.errors import AiqError, SettingError
@@ -349,7 +350,8 @@ def show(run_id: str, as_json: Json = False) -> None:
 
 
 def _print_runs(library: Library, known: list[Run]) -> None:
-    table = Table("id", "model", "algorithm", "alpha", "status", "AI", "search %", "evaluations", "label")
+    whole = [Column(name, no_wrap=True) for name in ("id", "model", "algorithm", "alpha", "status", "AI", "search %")]
+    table = Table(*whole, "evaluations", "label", box=box.SIMPLE_HEAD)
     for run in known:
         figures = documents.policy_figures(library, run)
         table.add_row(

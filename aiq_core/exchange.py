@@ -62,7 +62,7 @@ def import_run(library: Library, content: bytes, name: str = "document") -> Run:
     _check(run, evaluations, name)
     for evaluation in evaluations:
         library.store.save_evaluation(evaluation)
-    return library.store.add_run(run)
+    return library.add_run(run)
 
 
 def _read(content: bytes, name: str) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def submit(library: Library, request: Request) -> Run:
     if "AIQ_MAX_MINUTES" in os.environ:
         minutes = _limit("AIQ_MAX_MINUTES", "60")
         request = replace(request, max_minutes=min(request.max_minutes or minutes, minutes))
-    run = library.store.add_run(execute.new_run(request))
+    run = library.add_run(execute.new_run(request))
     ensure_worker(library)
     return run
 

@@ -168,6 +168,10 @@ class Library:
         own = [run for run in (self.user.runs(model) if self.user else []) if run.id not in taken]
         return tuple(run for run in (*bundled, *own) if archived or not run.archived)
 
+    def add_run(self, run: Run) -> Run:
+        """Keeps a new run in the user's store under an id that no run known here has."""
+        return self.store.add_run(run, [run.id] if self.bundled and self.bundled.has_run(run.id) else ())
+
     def run(self, run_id: str) -> Run:
         """One run with its steps. Raises UnknownNameError."""
         if self.bundled and self.bundled.has_run(run_id):

@@ -235,7 +235,8 @@ def _single_layer(evidence: Evidence) -> Iterator[Claim]:
         *(None, found.rho, unit),
         holds=abs(found.rho) < 0.71,
         note=f"Spearman, points lost with weight count, p {found.p:.2g}; "
-        f"{number(min(lost), 2)} to {number(max(lost), 2)} points lost on {images(RESNET, SplitName.REPORT):,} report images; "
+        f"{number(min(lost), 2)} to {number(max(lost), 2)} points lost on "
+        f"{images(RESNET, SplitName.REPORT):,} report images; "
         "holds below 0.71, where weights explain half of the ranks' variance",
     )
 

@@ -124,10 +124,11 @@ class Store:
 
     # Runs
 
-    def add_run(self, run: Run) -> Run:
-        """Keeps a new run; where its id is taken, it gets the next free one: ID-2, ID-3 and so on."""
+    def add_run(self, run: Run, reserved: Iterable[str] = ()) -> Run:
+        """Keeps a new run; where its id is taken or `reserved`, it gets the next free one: ID-2, ID-3 and so on."""
         with self._writing() as db:
-            taken = {row[0] for row in db.execute("SELECT id FROM runs WHERE id=?1 OR id LIKE ?1 || '-%'", (run.id,))}
+            similar = db.execute("SELECT id FROM runs WHERE id=?1 OR id LIKE ?1 || '-%'", (run.id,))
+            taken = {*reserved, *(row[0] for row in similar)}
             number, free = 1, run.id
             while free in taken:
                 number += 1

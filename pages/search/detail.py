@@ -89,24 +89,56 @@ def settings(run: Run) -> list[str]:
 def _buttons(run: Run) -> None:
     writable = not read_only() and names.is_own(run)
     if writable and run.status in jobs.UNFINISHED:
-        st.button("Cancel", key=f"cancel-{run.id}", icon=":material/stop_circle:", on_click=actions.cancel,
-                  args=([run.id],), help="Stops within two seconds and keeps everything evaluated.")  # fmt: skip
+        st.button(
+            "Cancel",
+            key=f"cancel-{run.id}",
+            icon=":material/stop_circle:",
+            on_click=actions.cancel,
+            args=([run.id],),
+            help="Stops within two seconds and keeps everything evaluated.",
+        )
     if writable and run.status in jobs.RESUMABLE:
-        st.button("Resume", key=f"resume-{run.id}", icon=":material/play_arrow:", on_click=actions.resume,
-                  args=(run.id,), help="Goes on from what it evaluated; nothing is evaluated twice.")  # fmt: skip
+        st.button(
+            "Resume",
+            key=f"resume-{run.id}",
+            icon=":material/play_arrow:",
+            on_click=actions.resume,
+            args=(run.id,),
+            help="Goes on from what it evaluated; nothing is evaluated twice.",
+        )
     query = actions.explore_query(run, known.image_counts(run.request.model))
     if query is not None:
-        st.button("Open in Explore", key=f"explore-{run.id}", icon=":material/query_stats:", type="tertiary",
-                  on_click=actions.open_in_explore, args=(query,))  # fmt: skip
+        st.button(
+            "Open in Explore",
+            key=f"explore-{run.id}",
+            icon=":material/query_stats:",
+            type="tertiary",
+            on_click=actions.open_in_explore,
+            args=(query,),
+        )
     if run.status not in jobs.UNFINISHED:
         _compare_button(run)
-        st.download_button("Export", lambda: _export(run.id), f"{run.id}.json", "application/json", type="tertiary",
-                           key=f"export-{run.id}", icon=":material/download:", on_click="ignore",
-                           help="The run, its steps and every prediction, as JSON that another machine can import.")  # fmt: skip
+        st.download_button(
+            "Export",
+            lambda: _export(run.id),
+            f"{run.id}.json",
+            "application/json",
+            type="tertiary",
+            key=f"export-{run.id}",
+            icon=":material/download:",
+            on_click="ignore",
+            help="The run, its steps and every prediction, as JSON that another machine can import.",
+        )
         if writable:
             name, icon = ("Restore", ":material/unarchive:") if run.archived else ("Archive", ":material/archive:")
-            st.button(name, key=f"archive-{run.id}", icon=icon, type="tertiary", on_click=actions.archive,
-                      args=(run.id, not run.archived))  # fmt: skip
+            st.button(
+                name,
+                key=f"archive-{run.id}",
+                icon=icon,
+                type="tertiary",
+                on_click=actions.archive,
+                args=(run.id, not run.archived),
+            )
 
 
 def _export(run_id: str) -> bytes:
@@ -129,10 +161,21 @@ def _compare_button(run: Run) -> None:
     if not others:
         return
     with st.popover("Compare", icon=":material/compare_arrows:", type="tertiary"):
-        chosen = st.selectbox("Compare with", list(others), index=None, format_func=others.__getitem__,
-                              key=f"compare-{run.id}", placeholder="Choose a run of the same images")  # fmt: skip
-        st.button("Compare the two", key=f"compare-go-{run.id}", disabled=chosen is None,
-                  on_click=actions.compare, args=(run.id, chosen or ""))  # fmt: skip
+        chosen = st.selectbox(
+            "Compare with",
+            list(others),
+            index=None,
+            format_func=others.__getitem__,
+            key=f"compare-{run.id}",
+            placeholder="Choose a run of the same images",
+        )
+        st.button(
+            "Compare the two",
+            key=f"compare-go-{run.id}",
+            disabled=chosen is None,
+            on_click=actions.compare,
+            args=(run.id, chosen or ""),
+        )
 
 
 def _numbers(run: Run) -> None:
@@ -145,23 +188,56 @@ def _numbers(run: Run) -> None:
     which = "best so far" if run.status in jobs.UNFINISHED else "chosen"
     which = which if searches else "the last listed"
     with st.container(horizontal=True, border=True, gap="small"):
-        st.metric("Intensity (FLOPs/byte)", number(step.intensity, 2),
-                  f"{signed(100 * (step.intensity / before - 1), 1)} %".replace(MINUS, "-"),
-                  width=150, help=f"Of the policy {which}; unfused traffic model, batch 1. Computed.")  # fmt: skip
+        st.metric(
+            "Intensity (FLOPs/byte)",
+            number(step.intensity, 2),
+            f"{signed(100 * (step.intensity / before - 1), 1)} %".replace(MINUS, "-"),
+            width=150,
+            help=f"Of the policy {which}; unfused traffic model, batch 1. Computed.",
+        )
         drop = None if cells is None else statistics.drop(cells)
         delta = None if drop is None else f"{signed(-drop.value, 2)} points".replace(MINUS, "-")
         noise = drop is not None and drop.contains_zero
-        st.metric(f"Top-1, {images:,} search", f"{number(top1.value, 2)} %", delta, width=165,
-                  delta_color="off" if noise else "normal",
-                  help=f"95 %: {span(top1)}." + ("" if drop is None else f" Drop against FP32: {span(drop)} points"
-                  + (", within noise." if noise else ".")) + f" Origin: {names.origin(run)}.")  # fmt: skip
+        st.metric(
+            f"Top-1, {images:,} search",
+            f"{number(top1.value, 2)} %",
+            delta,
+            width=165,
+            delta_color="off" if noise else "normal",
+            help=f"95 %: {span(top1)}."
+            + (
+                ""
+                if drop is None
+                else f" Drop against FP32: {span(drop)} points" + (", within noise." if noise else ".")
+            )
+            + f" Origin: {names.origin(run)}.",
+        )
         _report_metric(run)
-        st.metric("Evaluations", f"{run.evaluations:,}", f"{run.evaluations_new:,} new", delta_color="off",
-                  delta_arrow="off", width=120, help="Asked for, as if nothing had been known; new: computed by this run.")  # fmt: skip
-        st.metric("Time", names.duration(run.seconds), names.left(run) or None, delta_color="off", delta_arrow="off",
-                  width=150)  # fmt: skip
-        st.metric("Layers", f"{len(profile.quantizable)}", bit_counts(step.policy), delta_color="off",
-                  delta_arrow="off", width=235)  # fmt: skip
+        st.metric(
+            "Evaluations",
+            f"{run.evaluations:,}",
+            f"{run.evaluations_new:,} new",
+            delta_color="off",
+            delta_arrow="off",
+            width=120,
+            help="Asked for, as if nothing had been known; new: computed by this run.",
+        )
+        st.metric(
+            "Time",
+            names.duration(run.seconds),
+            names.left(run) or None,
+            delta_color="off",
+            delta_arrow="off",
+            width=150,
+        )
+        st.metric(
+            "Layers",
+            f"{len(profile.quantizable)}",
+            bit_counts(step.policy),
+            delta_color="off",
+            delta_arrow="off",
+            width=235,
+        )
 
 
 def _report_metric(run: Run) -> None:
@@ -173,11 +249,15 @@ def _report_metric(run: Run) -> None:
     if cells is None:
         return
     top1, drop = statistics.wilson(cells.both + cells.gained, images), statistics.drop(cells)
-    st.metric(f"Top-1, {images:,} report", f"{number(top1.value, 2)} %",
-              f"{signed(-drop.value, 2)} points".replace(MINUS, "-"), width=165,
-              delta_color="off" if drop.contains_zero else "normal",
-              help=f"95 %: {span(top1)}. Drop against FP32: {span(drop)} points"
-              + (", within noise." if drop.contains_zero else "."))  # fmt: skip
+    st.metric(
+        f"Top-1, {images:,} report",
+        f"{number(top1.value, 2)} %",
+        f"{signed(-drop.value, 2)} points".replace(MINUS, "-"),
+        width=165,
+        delta_color="off" if drop.contains_zero else "normal",
+        help=f"95 %: {span(top1)}. Drop against FP32: {span(drop)} points"
+        + (", within noise." if drop.contains_zero else "."),
+    )
 
 
 def _step(run: Run) -> Step:
@@ -189,8 +269,14 @@ def _step(run: Run) -> Step:
 
 def _step_box(run: Run) -> None:
     by_name = {str(step.index): step for step in reversed(run.steps)}
-    st.selectbox("Step", [LATEST, *by_name], key=f"step-{run.id}", label_visibility="collapsed", width=260,
-                 format_func=lambda key: f"Step {LATEST}" if key == LATEST else step_name(by_name[key], run))  # fmt: skip
+    st.selectbox(
+        "Step",
+        [LATEST, *by_name],
+        key=f"step-{run.id}",
+        label_visibility="collapsed",
+        width=260,
+        format_func=lambda key: f"Step {LATEST}" if key == LATEST else step_name(by_name[key], run),
+    )
 
 
 def _trade_off(view: View, run: Run) -> None:
@@ -210,10 +296,17 @@ def policy_bits(run: Run, policy: Policy, position: int | None, pinned: Policy |
     if table is not None:
         return bits_data(profile, policy, why, table, pinned, origin=run.id)
     bars = [
-        Bar(layer.name, bits, layer.weights, layer.weights * bits / 8, (), reason,
-            None if pinned is None else pinned.weight_bits[index])
+        Bar(
+            layer.name,
+            bits,
+            layer.weights,
+            layer.weights * bits / 8,
+            (),
+            reason,
+            None if pinned is None else pinned.weight_bits[index],
+        )
         for index, (layer, bits, reason) in enumerate(zip(profile.quantizable, policy.weight_bits, why, strict=True))
-    ]  # fmt: skip
+    ]
     return BitsData(profile.model, tuple(bars), run.request.images, run.id)
 
 
@@ -265,7 +358,11 @@ def _candidates(run: Run, step: Step) -> None:
                 "AI": st.column_config.NumberColumn(format="%.2f", width=55),
                 "top-1 %": st.column_config.NumberColumn(format="%.2f", width=62),
                 "loss": st.column_config.NumberColumn(format="%.4f", width=68),
-                "lowest loss possible": st.column_config.NumberColumn("bound", format="%.4f", width=68,
-                    help="Its loss if it lost no accuracy at all: what pruning compares."),
+                "lowest loss possible": st.column_config.NumberColumn(
+                    "bound",
+                    format="%.4f",
+                    width=68,
+                    help="Its loss if it lost no accuracy at all: what pruning compares.",
+                ),
             },
-        )  # fmt: skip
+        )

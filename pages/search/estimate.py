@@ -24,7 +24,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Evaluations of a job: `likely` (with its `basis`), and `most` where there is a limit; seconds where a rate is known."""
+    """Evaluations of a job: `likely` (with its `basis`), and `most` where there is a limit."""
 
     likely: int | None
     most: int | None

@@ -1,4 +1,4 @@
-"""A run's way through the trade-off, growing while it runs; two runs overlaid. Pure: a data step, then a figure step."""
+"""A run's way through the trade-off, growing while it runs, and two overlaid. Pure: a data and a figure step."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -124,12 +124,18 @@ def _ranges(
 def progress_frame(data: ProgressData) -> pd.DataFrame:
     """The chart's data, a row a policy."""
     rows = [
-        {"run": trail.name, "group": group, "what": mark.text, "flops_per_byte": mark.intensity,
-         "search_top1_percent": mark.top1, "search_images": data.images}
+        {
+            "run": trail.name,
+            "group": group,
+            "what": mark.text,
+            "flops_per_byte": mark.intensity,
+            "search_top1_percent": mark.top1,
+            "search_images": data.images,
+        }
         for trail in data.trails
         for group, marks in (("taken", trail.taken), ("lost", trail.lost))
         for mark in marks
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows)
 
 
@@ -153,14 +159,19 @@ def progress_figure(data: ProgressData, look: Look) -> dict[str, Any]:
             yaxis=axis(look, f"top-1 % on {data.images:,} search images", range=list(data.y_range)),
             showlegend=True,
             legend={
-                "x": 0.01, "y": 0.01, "xanchor": "left", "yanchor": "bottom",
-                "bgcolor": faded(palette.background, 0.75), "font": {"size": look.font_px * 0.92},
-                "itemsizing": "constant", "tracegroupgap": 0,
+                "x": 0.01,
+                "y": 0.01,
+                "xanchor": "left",
+                "yanchor": "bottom",
+                "bgcolor": faded(palette.background, 0.75),
+                "font": {"size": look.font_px * 0.92},
+                "itemsizing": "constant",
+                "tracegroupgap": 0,
             },
             shapes=_floor_line(data, look),
             annotations=[*_reference_notes(data, look), *_floor_note(data, look)],
         ),
-    }  # fmt: skip
+    }
 
 
 def _points(marks: Sequence[Mark], data: ProgressData, name: str, **more: Any) -> dict[str, Any]:
@@ -210,11 +221,17 @@ def _reference(bits: int, mark: Mark, data: ProgressData, look: Look) -> dict[st
 def _reference_notes(data: ProgressData, look: Look) -> list[dict[str, Any]]:
     low, high = data.y_range
     return [
-        note(look, mark.text, mark.intensity, mark.top1, yshift=(-13 if bits == 4 else 13) * look.scale,
-             font={"size": look.font_px * 0.95, "color": look.palette.bits[bits]})
+        note(
+            look,
+            mark.text,
+            mark.intensity,
+            mark.top1,
+            yshift=(-13 if bits == 4 else 13) * look.scale,
+            font={"size": look.font_px * 0.95, "color": look.palette.bits[bits]},
+        )
         for bits, mark in data.references
         if low <= mark.top1 <= high
-    ]  # fmt: skip
+    ]
 
 
 def _floor_line(data: ProgressData, look: Look) -> list[dict[str, Any]]:

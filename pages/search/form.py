@@ -47,8 +47,16 @@ def draw(view: View) -> None:
 
 def _start(requests: tuple[Request, ...], disabled: bool) -> None:
     name = f"Start {len(requests)} searches" if len(requests) > 1 else "Start"
-    st.button(name, key="start", type="primary", icon=":material/play_arrow:", width="stretch", disabled=disabled,
-              on_click=actions.start, args=(requests,))  # fmt: skip
+    st.button(
+        name,
+        key="start",
+        type="primary",
+        icon=":material/play_arrow:",
+        width="stretch",
+        disabled=disabled,
+        on_click=actions.start,
+        args=(requests,),
+    )
 
 
 def _fields(view: View) -> Draft:
@@ -56,10 +64,13 @@ def _fields(view: View) -> Draft:
     values: dict[str, object] = {"kind": kind}
     if kind in (Kind.SEARCH, Kind.SWEEP):
         values["algorithm"] = st.selectbox(
-            "Algorithm", list(ALGORITHMS), format_func=ALGORITHMS.__getitem__, key="job-algorithm",
+            "Algorithm",
+            list(ALGORITHMS),
+            format_func=ALGORITHMS.__getitem__,
+            key="job-algorithm",
             help="Greedy takes the single best move again and again. Coordinate descent gives each layer in turn its "
             "best width, sweep after sweep, and may take moves back. Both prune exactly.",
-        )  # fmt: skip
+        )
     if kind is Kind.SEARCH:
         controls.alpha_slider()
         values["alpha"] = alpha = round(float(st.session_state["alpha"]), 2)
@@ -72,10 +83,13 @@ def _fields(view: View) -> Draft:
         values["bits"] = st.selectbox("Bits", LOWER_BITS, key="job-bits")
     else:
         values["text"] = st.text_area(
-            "Policy, or a list of them", key=f"job-text-{view.model}", height=110, placeholder=_example(view.model),
+            "Policy, or a list of them",
+            key=f"job-text-{view.model}",
+            height=110,
+            placeholder=_example(view.model),
             help="JSON: an object of layer: bits, or a list of such. Layers left out stay FP32. "
             f"Layers: {', '.join(assets.profile(view.model).quantizable_names)}.",
-        )  # fmt: skip
+        )
     values |= _budget(kind)
     with st.expander("Layers, floor, name", icon=":material/tune:"):
         values |= _more(view, kind)
@@ -102,15 +116,27 @@ def _budget(kind: Kind) -> dict[str, object]:
         evaluations = None
         if kind in (Kind.SEARCH, Kind.SWEEP):
             evaluations = st.number_input(
-                "Evaluations at most", min_value=0, value=None, step=10, key="job-evaluations", placeholder="no limit",
-                width=130, help="A search that has asked for this many ends properly with its best so far.",
-            )  # fmt: skip
+                "Evaluations at most",
+                min_value=0,
+                value=None,
+                step=10,
+                key="job-evaluations",
+                placeholder="no limit",
+                width=130,
+                help="A search that has asked for this many ends properly with its best so far.",
+            )
         limit = st.number_input(
-            "Minutes at most", min_value=0.0, value=None, step=1.0, format="%g", key="job-minutes", width=130,
+            "Minutes at most",
+            min_value=0.0,
+            value=None,
+            step=1.0,
+            format="%g",
+            key="job-minutes",
+            width=130,
             placeholder="no limit" if minutes is None else f"{minutes:g} (server)",
-            help="Ends with the best so far." + (
-                "" if minutes is None else f" This server allows {minutes:g} at most (AIQ_MAX_MINUTES)."),
-        )  # fmt: skip
+            help="Ends with the best so far."
+            + ("" if minutes is None else f" This server allows {minutes:g} at most (AIQ_MAX_MINUTES)."),
+        )
     if minutes is not None:
         limit = min(limit, minutes) if limit is not None else minutes
     return {"max_evaluations": evaluations, "max_minutes": limit}
@@ -130,25 +156,40 @@ def _more(view: View, kind: Kind) -> dict[str, object]:
         values |= _layers(view)
         top = _top1(view)
         values["floor_percent"] = st.number_input(
-            "Accuracy floor (% on search images)", 0.0, 100.0, None, 0.1, key=f"job-floor-{view.model}",
+            "Accuracy floor (% on search images)",
+            0.0,
+            100.0,
+            None,
+            0.1,
+            key=f"job-floor-{view.model}",
             placeholder="FP32 minus 2.42 points",
             help="No policy below it is taken." + ("" if top is None else f" FP32 reaches {number(top, 2)} %."),
-        )  # fmt: skip
+        )
         values["intensity_normaliser"] = st.number_input(
-            "FLOPs/byte that count as 1", 0.0, None, None, 1.0, key=f"job-normaliser-{view.model}",
+            "FLOPs/byte that count as 1",
+            0.0,
+            None,
+            None,
+            1.0,
+            key=f"job-normaliser-{view.model}",
             placeholder="1.32 × AI at the lowest widths",
-        )  # fmt: skip
+        )
         values["accuracy_normaliser"] = st.number_input(
             "Points that count as 1", 0.0, None, 10.0, 1.0, key="job-points"
         )
     values["granularity"] = st.selectbox(
-        "A scale per", list(Granularity), format_func=str, key="job-granularity",
+        "A scale per",
+        list(Granularity),
+        format_func=str,
+        key="job-granularity",
         help="Explore shows policies with a scale per channel.",
-    )  # fmt: skip
+    )
     values["use_bundled"] = st.toggle(
-        "Use what ships with the app", True, key="job-bundled",
+        "Use what ships with the app",
+        True,
+        key="job-bundled",
         help="Off: measures everything on this machine, even what the bundled results know.",
-    )  # fmt: skip
+    )
     values["label"] = st.text_input("Name", key="job-label", max_chars=draft.LABEL_LENGTH, placeholder="none")
     return values
 
@@ -199,8 +240,10 @@ def _not_bundled(requests: tuple[Request, ...]) -> tuple[Request, ...]:
 def _already(requests: tuple[Request, ...], fresh: tuple[Request, ...]) -> None:
     shipped = [request for request in requests if request not in fresh]
     if shipped and len(requests) == 1:
-        st.info("This very run ships with the app. To measure it here, turn off “Use what ships with the app”.",
-                icon=":material/inventory_2:")  # fmt: skip
+        st.info(
+            "This very run ships with the app. To measure it here, turn off “Use what ships with the app”.",
+            icon=":material/inventory_2:",
+        )
         st.button("Show it", key="show-shipped", on_click=actions.show, args=(shipped[0].digest,), width="stretch")
     elif shipped:
         st.caption(f"{len(shipped)} of {len(requests)} ship with the app and are not run again.")

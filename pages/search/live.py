@@ -55,5 +55,10 @@ def _queue(others: list[Run]) -> None:
             if len(others) > MOST_LISTED:
                 st.caption(f"and {len(others) - MOST_LISTED} more in the queue", width="content")
             if len(waiting) > 1:
-                st.button(f"Cancel all {len(waiting)} waiting", key="cancel-waiting", type="tertiary",
-                          on_click=actions.cancel, args=([run.id for run in waiting],))  # fmt: skip
+                st.button(
+                    f"Cancel all {len(waiting)} waiting",
+                    key="cancel-waiting",
+                    type="tertiary",
+                    on_click=actions.cancel,
+                    args=([run.id for run in waiting],),
+                )

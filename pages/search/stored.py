@@ -71,7 +71,7 @@ def references(model: str, images: int) -> dict[int, int]:
 def right(
     library: Library, of: Run, policy: Policy, split: SplitName, images: int
 ) -> tuple[NDArray[np.bool_], str] | None:
-    """Which of the first `images` images a policy has right, and whose figure it is; an imported one only where no other is."""
+    """Which of the first `images` images a policy has right, and whose figure it is: imported only where no other is."""
     key = library.key(of.request.model, split, policy, of.request.quantizer)
     found = library.find(key)
     if (found is None or not found.is_complete(images)) and library.user is not None:

@@ -1,0 +1,121 @@
+"""Two runs beside each other: their ways overlaid, the layers that differ, and their policies on the same images."""
+
+import streamlit as st
+
+from aiq_core import assets
+from aiq_core.charts.bits import bits_figure, bits_frame
+from aiq_core.charts.wording import number
+from aiq_core.intensity import intensity, moved_bytes, weight_bytes
+from aiq_core.library import asked_step
+from aiq_core.records import Run, SplitName
+from pages.common import known
+from pages.common.charts import card, chart
+from pages.common.controls import View
+from pages.search import actions, detail, differences, names, stored
+from pages.search.figures import progress_data, progress_figure, progress_frame
+
+
+def draw(view: View, first: Run, second: Run) -> None:
+    """A and B; raises SettingError where they cannot be compared."""
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+        st.markdown(f"#### {assets.card(first.request.model).title}: two runs compared", width="content")
+        with st.container(horizontal=True, width="content", gap="small"):
+            st.button(
+                "Swap",
+                icon=":material/swap_horiz:",
+                type="tertiary",
+                on_click=actions.compare,
+                args=(second.id, first.id),
+            )
+            st.button("Close", icon=":material/close:", type="tertiary", on_click=actions.stop_comparing)
+    differences.comparable(first, second)
+    for letter, run in (("A", first), ("B", second)):
+        st.caption(f"**{letter}** {names.what(run)} · run {run.id} · {names.origin(run)} · {run.status}")
+    _numbers(first, second)
+    _verdicts(first, second)
+    left, right = st.columns(2, gap="small")
+    with left:
+        _overlay(view, first, second)
+        _settings(first, second)
+    with right:
+        _bits(view, first, second)
+
+
+def _numbers(first: Run, second: Run) -> None:
+    profile = assets.profile(first.request.model)
+    a, b = first.policy, second.policy
+    assert a is not None
+    assert b is not None
+    rows = (
+        ("Intensity of B (FLOPs/byte)", intensity(profile, a), intensity(profile, b), 2, 1.0, ""),
+        ("Weights of B", weight_bytes(profile, a), weight_bytes(profile, b), 1, 1e3, " kB"),
+        ("Bytes moved by B", moved_bytes(profile, a), moved_bytes(profile, b), 2, 1e6, " MB"),
+        ("Evaluations of B", first.evaluations, second.evaluations, 0, 1.0, ""),
+        ("Time of B", first.seconds, second.seconds, 1, 1.0, " s"),
+    )
+    with st.container(horizontal=True, border=True, gap="small"):
+        for label, before, after, digits, unit, suffix in rows:
+            st.metric(
+                label,
+                f"{number(after / unit, digits)}{suffix}",
+                f"{differences.change(after / unit, before / unit, digits)}{suffix}",
+                width=175,
+                delta_color="off",
+                help=f"A: {number(before / unit, digits)}{suffix}; the change is B minus A.",
+            )
+
+
+def _verdicts(first: Run, second: Run) -> None:
+    library = known.library()
+    a, b = first.policy, second.policy
+    assert a is not None
+    assert b is not None
+    report = min(stored.judged(library, first, a), stored.judged(library, second, b))
+    for split, images in ((SplitName.SEARCH, first.request.images), (SplitName.REPORT, report)):
+        before, after = stored.right(library, first, a, split, images), stored.right(library, second, b, split, images)
+        if before is None or after is None:
+            st.markdown(f"On {split} images not both are measured here, so there is no paired comparison.")
+            continue
+        said = differences.sentence(differences.verdict(before[0], after[0]), split)
+        brought = {before[1], after[1]} - {"measured"}
+        st.markdown(said + (f" :gray[({', '.join(names.ORIGINS[s] for s in sorted(brought))})]" if brought else ""))
+
+
+def _overlay(view: View, first: Run, second: Run) -> None:
+    model, images = first.request.model, first.request.images
+    data = progress_data(
+        [("A", first), ("B", second)], assets.profile(model), stored.references(model, images), candidates=False
+    )
+    name = f"{first.id}-{second.id}-ways"
+    with card("Their ways", "moves taken by A and B", progress_frame(data), name):
+        alt = f"Top-1 against FLOPs per byte: {len(first.steps)} steps of A and {len(second.steps)} of B."
+        chart(progress_figure(data, view.look), "ways", name, alt)
+
+
+def _bits(view: View, first: Run, second: Run) -> None:
+    profile = assets.profile(first.request.model)
+    assert first.policy is not None
+    assert second.policy is not None
+    data = detail.policy_bits(second, second.policy, asked_step(second, second.policy, profile), first.policy)
+    frame = differences.layers(profile, first.policy, second.policy)
+    title = f"{len(frame)} of {len(profile.quantizable)} layers differ; lines show A" if len(frame) else "A and B agree"
+    name = f"{first.id}-{second.id}-bits"
+    with card("Bits of B", title, bits_frame(data), name):
+        alt = ", ".join(f"{bar.layer} {bar.bits}" for bar in data.bars)
+        chart(bits_figure(data, view.look), "compare-bits", name, f"Bits per layer of B: {alt}")
+    if len(frame):
+        with card("Layers that differ", "", frame, f"{first.id}-{second.id}-layers"):
+            st.dataframe(
+                frame,
+                hide_index=True,
+                key="compare-layers",
+                alt=f"{len(frame)} layers differ",
+                height=min(260, 36 * (len(frame) + 1)),
+            )
+
+
+def _settings(first: Run, second: Run) -> None:
+    frame = differences.settings(first, second)
+    if len(frame):
+        with card("Settings that differ", ""):
+            st.dataframe(frame, hide_index=True, key="compare-settings", alt=f"{len(frame)} settings differ")

@@ -1,0 +1,142 @@
+"""What tells two runs of one model apart: layers, settings, and their policies on the same images; pure."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from aiq_core.charts.wording import MINUS, bits_name, number, signed, span
+from aiq_core.errors import SettingError
+from aiq_core.records import ModelProfile, Policy, Run
+from aiq_core.statistics import Interval, Paired, drop, mcnemar, paired
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """B against A on the same images: points that B has less, with their interval, and McNemar's exact p."""
+
+    cells: Paired
+    difference: Interval
+    p: float
+
+
+def comparable(first: Run, second: Run) -> None:
+    """Raises SettingError where two runs do not stand on the same ground."""
+    a, b = first.request, second.request
+    if first.id == second.id:
+        raise SettingError(f"run {first.id} is compared with itself; choose another")
+    if a.model != b.model or first.model_hash != second.model_hash:
+        raise SettingError(f"runs of {a.model} and {b.model} have no layers in common; choose runs of one model")
+    if a.images != b.images or first.search_hash != second.search_hash:
+        raise SettingError(
+            f"run {first.id} searched on {a.images:,} images and run {second.id} on {b.images:,}, so their figures "
+            "are not comparable; choose runs on the same images"
+        )
+    for run in (first, second):
+        if run.policy is None:
+            raise SettingError(f"run {run.id} has chosen no policy to compare; choose another")
+
+
+def verdict(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> Verdict:
+    """From which images A and B have right, bool[images] each."""
+    cells = paired(before, after)
+    return Verdict(cells, drop(cells), mcnemar(cells))
+
+
+def sentence(found: Verdict, split: str) -> str:
+    """What the comparison says, in a sentence."""
+    cells, difference = found.cells, found.difference
+    where = f"on the same {cells.images:,} {split} images"
+    if cells.lost + cells.gained == 0:
+        return f"A and B are right on exactly the same images ({where})."
+    fewer = "fewer" if difference.value > 0 else "more"
+    points = "as many right" if difference.value == 0 else f"{number(abs(difference.value), 2)} points {fewer}"
+    noise = ", within noise" if difference.contains_zero else ""
+    return (
+        f"B has {points} {where}: A minus B is {number(difference.value, 2)} points (95 %: {span(difference)}{noise}); "
+        f"only A has {cells.lost:,} right, only B {cells.gained:,}; McNemar’s exact p = {probability(found.p)}."
+    )
+
+
+def probability(p: float) -> str:
+    return "less than 0.0001" if p < 0.0001 else number(p, 4)
+
+
+def layers(profile: ModelProfile, first: Policy, second: Policy) -> pd.DataFrame:
+    """The layers whose width differs, in network order."""
+    rows = [
+        {
+            "layer": layer.name,
+            "A": bits_name(a),
+            "B": bits_name(b),
+            "weights": layer.weights,
+            "B − A (bytes)": layer.weights * (b - a) / 8,
+        }
+        for layer, a, b in zip(profile.quantizable, first.weight_bits, second.weight_bits, strict=True)
+        if a != b
+    ]
+    return pd.DataFrame(rows, columns=["layer", "A", "B", "weights", "B − A (bytes)"])
+
+
+def settings(first: Run, second: Run) -> pd.DataFrame:
+    """The settings and circumstances that differ."""
+    rows = [
+        {"setting": name, "A": _text(a), "B": _text(b)}
+        for name, a, b in zip(_SETTINGS, _values(first), _values(second), strict=True)
+        if a != b
+    ]
+    return pd.DataFrame(rows, columns=["setting", "A", "B"])
+
+
+_SETTINGS = (
+    "algorithm",
+    "alpha",
+    "widths",
+    "normaliser",
+    "points that count as 1",
+    "floor",
+    "excluded",
+    "held",
+    "scale per",
+    "evaluations at most",
+    "minutes at most",
+    "bundled used",
+    "origin",
+    "CPU",
+    "torch",
+)
+
+
+def _values(run: Run) -> tuple[object, ...]:
+    request, origin = run.request, run.origin
+    return (
+        str(request.algorithm),
+        request.alpha,
+        request.widths,
+        run.intensity_normaliser,
+        request.accuracy_normaliser,
+        run.floor_correct,
+        request.excluded,
+        tuple(f"{layer} {bits}" for layer, bits in request.fixed.items()),
+        str(request.quantizer.granularity),
+        request.max_evaluations,
+        request.max_minutes,
+        request.use_bundled,
+        None if origin is None else origin.source,
+        None if origin is None else origin.cpu,
+        None if origin is None else origin.torch,
+    )
+
+
+def _text(value: object) -> str:
+    if value is None or value == ():
+        return "none"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def change(after: float, before: float, digits: int) -> str:
+    """B minus A as a delta that Streamlit reads: it tells a fall by an ASCII minus."""
+    return signed(after - before, digits).replace(MINUS, "-")

@@ -1,0 +1,142 @@
+"""Every run there is, with filters; a row opens, two rows compare."""
+
+import streamlit as st
+
+from aiq_core import assets, jobs
+from aiq_core.intensity import intensity
+from aiq_core.library import read_only
+from aiq_core.records import Run, SplitName
+from pages.common import known
+from pages.common.charts import card
+from pages.common.controls import View
+from pages.search import actions, exchange_panel, names, rows, stored
+from pages.search.rows import Filters, Row
+
+ROW_PX, MOST_PX = 36, 380
+SHOWN = "search_rows"
+
+
+def draw(view: View) -> None:
+    """Filters, the table, and how to open or compare."""
+    everything = stored.runs()
+    st.markdown("##### History")
+    filters = _filters(view, everything)
+    found = rows.matching(everything, filters)
+    _row_actions(found)
+    if not found:
+        st.caption("No run passes these filters.")
+        return
+    frame = rows.frame([_row(run) for run in found])
+    st.session_state[SHOWN] = [run.id for run in found]
+    title = f"{len(found):,} of {sum(run.archived == filters.archived for run in everything):,}; "
+    with card("Runs", title + "tick one to show it, two to compare them", frame, "runs"):
+        st.dataframe(
+            frame,
+            key="history",
+            hide_index=True,
+            height=min(MOST_PX, ROW_PX * (len(frame) + 1)),
+            on_select=_picked,
+            selection_mode="multi-row",
+            alt=f"{len(frame)} runs",
+            column_config={
+                "what": st.column_config.TextColumn(width="large"),
+                "AI": st.column_config.NumberColumn(format="%.2f", width=60),
+                "top-1 %": st.column_config.NumberColumn(format="%.2f", width=70, help="On the run's search images."),
+                "evaluations": st.column_config.NumberColumn(width=85),
+                "new": st.column_config.NumberColumn(width=60, help="Computed by this run."),
+            },
+        )
+
+
+def _filters(view: View, everything: tuple[Run, ...]) -> Filters:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        model = st.selectbox(
+            "Model",
+            ["this", "all"],
+            key="filter-model",
+            width=150,
+            format_func={"this": assets.card(view.model).title, "all": "All models"}.__getitem__,
+        )
+        algorithms = st.multiselect(
+            "Kind",
+            sorted({str(run.request.algorithm) for run in everything}),
+            width=190,
+            key="filter-kind",
+            placeholder="every kind",
+            format_func=lambda kind: names.ALGORITHMS.get(kind, kind),
+        )
+        statuses = st.multiselect(
+            "Status",
+            sorted({str(run.status) for run in everything}),
+            width=170,
+            key="filter-status",
+            placeholder="every status",
+        )
+        origins = st.multiselect(
+            "Origin",
+            sorted({rows.source(run) for run in everything}),
+            width=190,
+            key="filter-origin",
+            placeholder="every origin",
+        )
+        text = st.text_input("Text", key="filter-text", placeholder="name, id, alpha …", width=170)
+        archived = st.toggle("Archived", key="filter-archived", help="Shows the archived runs, and only those.")
+        if not read_only():
+            exchange_panel.draw()
+    return Filters(
+        None if model == "all" else view.model, tuple(algorithms), tuple(statuses), tuple(origins), text, archived
+    )
+
+
+def _row_actions(found: list[Run]) -> None:
+    """Opening a run by keyboard, without the table."""
+    by_id = {run.id: run for run in found}
+    st.selectbox(
+        "Show a run",
+        list(by_id),
+        index=None,
+        key="open-run",
+        format_func=lambda run_id: (
+            f"{names.title(by_id[run_id])} · {by_id[run_id].status} · {run_id}" if run_id in by_id else run_id
+        ),
+        placeholder="Show a run …",
+        label_visibility="collapsed",
+        on_change=_opened,
+    )
+
+
+def _opened() -> None:
+    if run_id := st.session_state["open-run"]:
+        actions.show(run_id)
+        st.session_state["open-run"] = None
+
+
+def _picked() -> None:
+    shown = st.session_state.get(SHOWN, [])
+    picked = [shown[row] for row in st.session_state["history"]["selection"]["rows"] if row < len(shown)]
+    if len(picked) == 1:
+        actions.show(picked[0])
+    elif len(picked) >= 2:
+        actions.compare(picked[0], picked[-1])
+
+
+@st.cache_data(max_entries=2000, show_spinner=False)
+def _figures(run_id: str, policy: str | None, status: str) -> tuple[float | None, int | None]:
+    """AI and number right of a run's policy; the status and policy stand in the key, as they change while it runs."""
+    library = known.library()
+    run = library.run(run_id)
+    if run.policy is None:
+        return None, None
+    value = intensity(assets.profile(run.request.model), run.policy)
+    # The run's own step says it even where the predictions are not here.
+    step = next((step for step in reversed(run.steps) if step.policy == run.policy), None)
+    if step is not None:
+        return value, step.correct
+    found = stored.right(library, run, run.policy, SplitName.SEARCH, run.request.images)
+    return value, None if found is None else int(found[0].sum())
+
+
+def _row(run: Run) -> Row:
+    if run.status in jobs.UNFINISHED:
+        return Row(run, None, None)
+    return Row(run, *_figures(run.id, None if run.policy is None else run.policy.key, str(run.status)))

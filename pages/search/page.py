@@ -1,0 +1,73 @@
+"""Search: start a job, watch it, find every run again, compare two."""
+
+import streamlit as st
+
+from aiq_core import jobs
+from aiq_core.charts.wording import join
+from aiq_core.errors import AiqError, UnknownNameError
+from aiq_core.library import read_only
+from aiq_core.records import Run
+from pages.common import controls, known
+from pages.common.controls import View
+from pages.search import actions, compare, form, history, live, names, stored
+
+
+def main() -> None:
+    actions.go()
+    view = controls.view()
+    actions.forget_other_model(view.model)
+    if read_only():
+        controls.slot("form").caption("This server is read-only: it shows runs and starts none.")
+    else:
+        stored.attempt(jobs.reap, known.library())
+        with controls.slot("form"):
+            form.draw(view)
+    _messages()
+    shown, other = _chosen(view)
+    if shown is None:
+        st.markdown("#### No run of this model yet")
+        st.caption("Start one from the sidebar.")
+    live.draw(view, shown, comparing=other is not None)
+    if shown is not None and other is not None:
+        try:
+            compare.draw(view, stored.run(shown.id), stored.run(other.id))
+        except AiqError as error:
+            st.warning(str(error), icon=":material/compare_arrows:")
+    history.draw(view)
+
+
+def _messages() -> None:
+    if error := st.session_state.pop(stored.ERROR, None):
+        st.error(error, icon=":material/error:")
+    if note := st.session_state.pop(stored.NOTE, None):
+        st.success(note, icon=":material/check:")
+
+
+def _chosen(view: View) -> tuple[Run | None, Run | None]:
+    """The run shown and the one it is compared with: the address's, else what is running, else the newest."""
+    by_id = {run.id: run for run in stored.runs()}
+    found: list[Run | None] = []
+    for key in (actions.RUN, actions.WITH):
+        run_id = st.query_params.get(key)
+        if run_id is not None and run_id not in by_id:
+            st.warning(f"The link's run was not found: {UnknownNameError('run', run_id[:40], _newest(by_id))}.")
+            st.query_params.pop(key, None)
+        found.append(by_id.get(run_id) if run_id is not None else None)
+    shown, other = found
+    if shown is None:
+        of_model = [run for run in by_id.values() if run.request.model == view.model and not run.archived]
+        working = [run for run in of_model if run.status in jobs.UNFINISHED]
+        own = [run for run in of_model if names.is_own(run)]
+        shown = min(working, key=_age) if working else max(own, key=_age) if own else (of_model or [None])[0]
+    return shown, other if shown is not None else None
+
+
+def _age(run: Run) -> tuple[bool, str]:
+    return run.status is not run.status.RUNNING, run.created_at
+
+
+def _newest(by_id: dict[str, Run]) -> list[str]:
+    return list(by_id)[-6:] or [join(["no runs yet"])]
+
+
+main()

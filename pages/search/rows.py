@@ -1,0 +1,80 @@
+"""The history's rows and its filters; pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from aiq_core.records import Run
+from pages.search import names
+
+COLUMNS = ("run", "what", "model", "status", "AI", "top-1 %", "evaluations", "new", "time", "origin", "started")
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What the history shows. Empty tuples and texts mean everything; `archived` shows those, and only those."""
+
+    model: str | None = None
+    algorithms: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    text: str = ""
+    archived: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run with the AI of its policy and its number right, where they are known."""
+
+    run: Run
+    intensity: float | None
+    correct: int | None
+
+
+def matching(runs: Iterable[Run], filters: Filters) -> list[Run]:
+    """Runs that pass, the newest first."""
+    words = filters.text.lower().split()
+    found = [
+        run
+        for run in runs
+        if run.archived == filters.archived
+        and (filters.model is None or run.request.model == filters.model)
+        and (not filters.algorithms or str(run.request.algorithm) in filters.algorithms)
+        and (not filters.statuses or str(run.status) in filters.statuses)
+        and (not filters.origins or source(run) in filters.origins)
+        and all(word in _text(run) for word in words)
+    ]
+    return sorted(found, key=lambda run: (run.created_at, run.id), reverse=True)
+
+
+def source(run: Run) -> str:
+    """Where a run's figures come from, as the filter names it."""
+    return names.NOT_STARTED if run.origin is None else names.ORIGINS.get(run.origin.source, run.origin.source)
+
+
+def _text(run: Run) -> str:
+    return f"{run.id} {names.title(run)} {run.status} {names.origin(run)}".lower()
+
+
+def frame(rows: Sequence[Row]) -> pd.DataFrame:
+    """A row a run, as `COLUMNS`."""
+    return pd.DataFrame(
+        [
+            {
+                "run": row.run.id,
+                "what": names.what(row.run),
+                "model": row.run.request.model,
+                "status": str(row.run.status),
+                "AI": row.intensity,
+                "top-1 %": None if row.correct is None else 100 * row.correct / row.run.request.images,
+                "evaluations": row.run.evaluations,
+                "new": row.run.evaluations_new,
+                "time": names.duration(row.run.seconds),
+                "origin": names.origin(row.run),
+                "started": row.run.created_at[:16].replace("T", " "),
+            }
+            for row in rows
+        ],
+        columns=list(COLUMNS),
+    )
