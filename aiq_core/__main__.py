@@ -222,7 +222,7 @@ def sweep(
         Request(model, _searching(algorithm), alpha, images=count, use_bundled=not no_bundled)
         for alpha in _alphas(alphas)
     ]
-    runs = [jobs.submit(library, request) for request in requests]
+    runs = jobs.submit_sweep(library, requests)
     finished = [_follow(library, run.id, as_json) for run in runs]
     if as_json:
         return print_json([documents.run_document(library, run) for run in finished])

@@ -1,7 +1,7 @@
 """Running a request to its end: the strategy, the memo, the report figures, and every state on the way kept."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -68,11 +68,12 @@ def report_images(dataset: str) -> int:
 
 
 class Execution:
-    """One run on its way; `execute` drives it and the store always holds where it stands."""
+    """One run on its way; `advance` drives it and the store always holds where it stands."""
 
     def __init__(self, library: Library, run: Run, make_evaluator: MakeEvaluator) -> None:
         self.library, self.run, self._make_evaluator = library, run, make_evaluator
-        self._started = self._checked = time.monotonic()
+        self._resumed_at = self._checked = time.monotonic()
+        self._spent_s = 0.0
         self.profile = assets.profile(run.request.model)
         self.memo = self._memo(SplitName.SEARCH, run.request.images, self._checkpoint)
 
@@ -96,23 +97,36 @@ class Execution:
             if self.library.store.is_cancel_requested(self.run.id):
                 raise Cancelled("cancelled; everything evaluated so far is kept, resume goes on from there")
         minutes = self.run.request.max_minutes
-        if minutes is not None and now - self._started > 60 * minutes:
+        if minutes is not None and self._seconds() > 60 * minutes:
             raise _BudgetSpentError(f"stopped at its budget of {minutes:g} minutes with the best so far")
 
-    def execute(self) -> Run:
-        """Runs to the end and returns the run as stored: done, or cancelled or failed with the reason in `message`."""
+    def _seconds(self) -> float:
+        """Seconds spent on this run, those in which others had their turn left out."""
+        return self._spent_s + time.monotonic() - self._resumed_at
+
+    def advance(self) -> Iterator[None]:
+        """Runs to the end and yields after each step, so that the runs of a sweep can take turns.
+
+        In the end the stored run is done, or cancelled or failed with the reason in `message`.
+        """
+        self._resumed_at = time.monotonic()
         self._save(status=RunStatus.RUNNING, message="")
         try:
-            message = self._search()
+            message = yield from self._search()
             self._report()
             self._save(status=RunStatus.DONE, message=message, finished_at=_now())
         except Cancelled as error:
             self._save(status=RunStatus.CANCELLED, message=str(error), finished_at=_now())
         except AiqError as error:
             self._save(status=RunStatus.FAILED, message=str(error), finished_at=_now())
-        return self.library.store.run(self.run.id)
 
-    def _search(self) -> str:
+    def _turn(self) -> Iterator[None]:
+        """Lets others have their turn."""
+        self._spent_s = self._seconds()
+        yield
+        self._resumed_at = time.monotonic()
+
+    def _search(self) -> Generator[None, None, str]:
         """The strategy's steps, each stored as it comes; text where something is worth saying of the result."""
         problem = self._problem()
         asked_before, computed_before = self.memo.asked, self.memo.computed
@@ -131,9 +145,11 @@ class Execution:
             if request.algorithm in SEARCHES:
                 for step in STRATEGIES[request.algorithm](problem, ask):
                     self._save([step], policy=step.policy)
+                    yield from self._turn()
             else:
                 for step in listed(problem, request.policies, ask):
                     self._save([step], policy=step.policy if len(request.policies) == 1 else None)
+                    yield from self._turn()
         except _BudgetSpentError as error:
             message = str(error)
         if self.memo.disagreements:
@@ -194,7 +210,7 @@ class Execution:
             raise Cancelled("cancelled before its report figures; resume measures them")
 
     def _save(self, steps: list[Step] | None = None, **changes: object) -> None:
-        self.run = replace(self.run, seconds=time.monotonic() - self._started, **changes)  # type: ignore[arg-type]
+        self.run = replace(self.run, seconds=self._seconds(), **changes)  # type: ignore[arg-type]
         self.library.store.save_run(self.run, steps or ())
 
 
@@ -222,10 +238,25 @@ class Evaluators:
 
 def execute(library: Library, run: Run, evaluators: Evaluators) -> Run:
     """Runs one stored run in this process, from the start: what is known comes back from the memo at once."""
+    return execute_together(library, [run], evaluators)[0]
+
+
+def execute_together(library: Library, runs: Sequence[Run], evaluators: Evaluators) -> list[Run]:
+    """Runs the runs of a sweep step by step in turn: equal policies come up together and share their activations."""
+    turns = [_start(library, run, evaluators).advance() for run in runs]
+    while turns:
+        turns = [turn for turn in turns if next(turn, _ENDED) is not _ENDED]
+    return [library.store.run(run.id) for run in runs]
+
+
+_ENDED = object()
+
+
+def _start(library: Library, run: Run, evaluators: Evaluators) -> Execution:
     from aiq_core.runtime.evaluate import current_origin
 
     library.store.clear_steps(run.id)
     fresh = replace(
         run, steps=(), policy=None, evaluations=0, evaluations_new=0, finished_at=None, origin=current_origin()
     )
-    return Execution(library, fresh, evaluators).execute()
+    return Execution(library, fresh, evaluators)

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import time
+import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,16 +51,28 @@ def submit(library: Library, request: Request) -> Run:
     A server may refuse a queue longer than AIQ_MAX_QUEUE, or a search without a budget of at most
     AIQ_MAX_MINUTES: such a request is given that budget.
     """
+    return submit_sweep(library, [request])[0]
+
+
+def submit_sweep(library: Library, requests: Sequence[Request]) -> list[Run]:
+    """Queues requests that advance together on one memo, as `submit` queues one: all of them or none."""
     waiting = len(library.store.with_status(*UNFINISHED))
     most = _limit("AIQ_MAX_QUEUE", "1000")
-    if waiting >= most:
+    if waiting + len(requests) > most:
         raise SettingError(f"{waiting} searches are queued, this server takes at most {most:.0f}; wait for one to end")
+    sweep = uuid.uuid4().hex[:8] if len(requests) > 1 else None
+    runs = [execute.new_run(_within_limits(replace(request, sweep=sweep))) for request in requests]
+    runs = [library.add_run(run) for run in runs]
+    ensure_worker(library)
+    return runs
+
+
+def _within_limits(request: Request) -> Request:
+    """The request with no more minutes than this server gives."""
     if "AIQ_MAX_MINUTES" in os.environ:
         minutes = _limit("AIQ_MAX_MINUTES", "60")
-        request = replace(request, max_minutes=min(request.max_minutes or minutes, minutes))
-    run = library.add_run(execute.new_run(request))
-    ensure_worker(library)
-    return run
+        return replace(request, max_minutes=min(request.max_minutes or minutes, minutes))
+    return request
 
 
 def resume(library: Library, run_id: str) -> None:

@@ -348,7 +348,8 @@ class Request:
     `accuracy_normaliser` in points; None takes the default of `objective`. `floor_percent` is the lowest
     search top-1 allowed; None takes FP32's minus 2.42 points. `policies` lists the policies of algorithms that
     do not search, in order, by name. `max_evaluations` and `max_minutes` end a search at its best so far.
-    `use_bundled` lets the bundled evaluations answer.
+    `use_bundled` lets the bundled evaluations answer. Runs of one `sweep` advance together; it is no part of
+    their digest.
     """
 
     model: str
@@ -367,11 +368,13 @@ class Request:
     max_evaluations: int | None = None
     max_minutes: float | None = None
     use_bundled: bool = True
+    sweep: str | None = None
 
     @cached_property
     def digest(self) -> str:
         """Ten hex digits that identify the request, the same on every machine."""
-        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        document = {name: value for name, value in self.to_json().items() if name != "sweep"}
+        text = json.dumps(document, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
     def to_json(self) -> dict[str, Any]:

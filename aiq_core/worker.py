@@ -6,9 +6,9 @@ import os
 from filelock import Timeout
 
 from aiq_core import jobs
-from aiq_core.execute import Evaluators, execute
+from aiq_core.execute import Evaluators, execute_together
 from aiq_core.library import Library, open_library
-from aiq_core.records import RunStatus
+from aiq_core.records import Run, RunStatus
 
 NICENESS = 5
 """A search gives way to the browser that watches it."""
@@ -38,14 +38,20 @@ def _work_in_a_slot(library: Library, evaluators: Evaluators) -> bool:
 
 
 def _work_once(library: Library, evaluators: Evaluators) -> bool:
-    """Runs the oldest queued run that no other worker has; whether there was one."""
-    for run_id in library.store.with_status(RunStatus.QUEUED):
-        # The lock comes before the status, so that a running run always has a live holder or is to be reaped.
-        with contextlib.suppress(Timeout), jobs.run_lock(library, run_id).acquire(blocking=False):
-            if library.store.set_status(run_id, RunStatus.RUNNING, only_from=[RunStatus.QUEUED]):
-                execute(library, library.store.run(run_id), evaluators)
-                return True
-    return False
+    """Runs the oldest queued run that no other worker has, with the rest of its sweep; whether there was one."""
+    with contextlib.ExitStack() as locks:
+        group: list[Run] = []
+        for run_id in library.store.with_status(RunStatus.QUEUED):
+            run = library.store.run(run_id)
+            if group and (run.request.sweep is None or run.request.sweep != group[0].request.sweep):
+                continue
+            # The lock comes before the status, so that a running run always has a live holder or is to be reaped.
+            with contextlib.suppress(Timeout):
+                locks.enter_context(jobs.run_lock(library, run_id).acquire(blocking=False))
+                if library.store.set_status(run_id, RunStatus.RUNNING, only_from=[RunStatus.QUEUED]):
+                    group.append(run)
+        execute_together(library, group, evaluators)
+        return bool(group)
 
 
 if __name__ == "__main__":
