@@ -139,8 +139,8 @@ def _ranges(
     intervals = [wilson(int(table.correct[row]), table.images) for row in special]
     top, bottom = max(i.high for i in intervals), min(i.low for i in intervals)
     floor = 100 * table.baseline_correct / table.images - FLOOR_POINTS
-    # A baseline that fell apart must not flatten all the rest: it is counted as below.
-    bottom = min([max(min(bottom, floor), floor - 3 * FLOOR_POINTS), *(point.top1 - 0.3 for point in paper)])
+    # A baseline that fell apart must not flatten all the rest: it is named at the edge, or counted as below.
+    bottom = min([max(min(bottom, floor), floor - FLOOR_POINTS / 2), *(point.top1 - 0.3 for point in paper)])
     return (low - 0.05 * (high - low), high + 0.07 * (high - low)), (bottom - 0.15, top + 0.1)
 
 

@@ -8,7 +8,7 @@ from aiq_core.charts import labels, style
 from aiq_core.charts.labels import Anchor
 from aiq_core.charts.pareto import PaperPoint, ParetoData, Point
 from aiq_core.charts.style import Look
-from aiq_core.charts.wording import number, span
+from aiq_core.charts.wording import bits_name, number, span
 from aiq_core.records import FP32_BITS
 from aiq_core.statistics import Interval
 
@@ -48,7 +48,13 @@ def pareto_figure(data: ParetoData, look: Look) -> dict[str, Any]:
             xaxis=style.axis(look, "FLOPs per byte", range=list(data.x_range)),
             yaxis=style.axis(look, f"top-1 %, {data.images:,} search images", range=list(data.y_range)),
             shapes=_budget_shapes(data, look),
-            annotations=[*_labels(data, look), *_budget_note(data, look), *_below_note(data, look), _key(data, look)],
+            annotations=[
+                *_labels(data, look),
+                *_budget_note(data, look),
+                *_below_note(data, look),
+                *_fallen_notes(data, look),
+                _key(data, look),
+            ],
         ),
     }
 
@@ -236,11 +242,32 @@ def _budget_note(data: ParetoData, look: Look) -> list[dict[str, Any]]:
     return [style.note(look, "↑ within the budget", 0.08, data.budget_top1, font=font, **where)]
 
 
+def _fallen(data: ParetoData) -> list[tuple[int, Point]]:
+    """Uniform policies under the y axis."""
+    return [(bits, point) for bits, point in data.uniform if point.top1 < data.y_range[0]]
+
+
+def _fallen_notes(data: ParetoData, look: Look) -> list[dict[str, Any]]:
+    """Names uniform policies under the y axis at its edge: they always belong to the picture."""
+    where = {"yref": "paper", "xanchor": "right", "yanchor": "bottom", "yshift": 3, "xshift": 12}
+    return [
+        style.note(
+            look,
+            f"↓ all {bits_name(bits)}: {number(point.top1, 1)} %",
+            point.intensity,
+            0,
+            font={"size": look.font_px * 0.95, "color": look.palette.bits[bits]},
+            **where,
+        )
+        for bits, point in _fallen(data)
+    ]
+
+
 def _below_note(data: ParetoData, look: Look) -> list[dict[str, Any]]:
-    if not data.below:
+    if data.below <= len(_fallen(data)):
         return []
     where = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom", "xshift": 5, "yshift": 3}
-    return [style.note(look, f"↓ {data.below} more below", 0, 0, **where)]
+    return [style.note(look, f"↓ {data.below - len(_fallen(data))} more below", 0, 0, **where)]
 
 
 def _key(data: ParetoData, look: Look) -> dict[str, Any]:

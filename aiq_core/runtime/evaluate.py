@@ -15,6 +15,7 @@ from aiq_core.records import FP32_BITS, NOT_DONE, ImageSet, Origin, Policy, Quan
 from aiq_core.runtime.cpu import cpu_kind
 from aiq_core.runtime.data import to_input
 from aiq_core.runtime.fold import fold_batch_norm
+from aiq_core.runtime.memory import keep_freed_memory
 from aiq_core.runtime.models import spec
 from aiq_core.runtime.prefixes import PrefixCache
 from aiq_core.runtime.weights import network_with
@@ -43,6 +44,7 @@ class TorchEvaluator:
     ) -> None:
         self.threads = threads or os.cpu_count() or 1
         torch.set_num_threads(self.threads)
+        keep_freed_memory()
         self.model, self.image_set, self.chunk, self.rounding = spec(model), images, chunk, rounding
         network = network_with(self.model, assets.weights(model), f"assets/models/{model}")
         self._segments = self.model.segments(fold_batch_norm(network))

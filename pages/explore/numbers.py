@@ -2,7 +2,12 @@
 
 import streamlit as st
 
+from aiq_core import statistics
 from aiq_core.charts.wording import MINUS, number, signed, size, span
+from aiq_core.envelope import PolicyTable
+from aiq_core.intensity import intensity
+from aiq_core.records import Policy, SplitName
+from pages.common import known
 from pages.common.controls import View
 from pages.explore.figures import Figures
 
@@ -65,6 +70,26 @@ def draw(found: Figures, view: View) -> None:
                 f"{view.machine.name} at batch {view.batch}. Predicted, not measured. "
                 f"{found.memory_bound_before} of {found.layers} layers wait for bytes at FP32.",
             )
+
+
+def against(table: PolicyTable, view: View, policy: Policy, pinned: Policy) -> str:
+    """What the pinned policy A has, and how this one, B, differs from it on the same images."""
+    split, images = SplitName.REPORT, table.report_images
+    cells = known.library().paired(view.model, split, images, pinned, policy)
+    if cells is None:
+        split, images = SplitName.SEARCH, table.images
+        cells = known.library().paired(view.model, split, images, pinned, policy)
+    a, b = (intensity(table.profile, which) for which in (pinned, policy))
+    if cells is None:
+        return f"A: {number(a, 2)} FLOPs/byte; B − A: {signed(b - a, 2)}"
+    lost = statistics.drop(cells)
+    top1 = 100 * (cells.both + cells.lost) / images
+    noise = ", within noise" if lost.contains_zero else ""
+    return (
+        f"A: {number(a, 2)} FLOPs/byte, {number(top1, 2)} % on {images:,} {split} images. B against A: "
+        f"{signed(b - a, 2)} FLOPs/byte, {number(lost.value, 2)} points lost (95 % {span(lost)}{noise}; "
+        f"{cells.lost} lost, {cells.gained} gained, exact McNemar p {statistics.mcnemar(cells):.2g})"
+    )
 
 
 def _change(after: float, before: float) -> str:

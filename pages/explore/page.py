@@ -48,6 +48,8 @@ def main() -> None:
         if note:
             st.caption(f":material/info: {note}")
     numbers.draw(found, view)
+    if pinned is not None:
+        st.caption(numbers.against(table, view, chosen.policy, pinned))
     left, right = st.columns(2, gap="small")
     with left:
         _roofline(view, chosen.policy, pinned)
@@ -79,7 +81,10 @@ def _pinned(table: PolicyTable, view: View) -> Policy | None:
     except SettingError as error:
         st.warning(f"The link's pinned policy was not used: {error}.")
         return None
-    return policy if table.row(policy) is not None else None
+    if table.row(policy) is None:
+        st.warning(f"The link's pinned policy is not measured on {table.images:,} search images, so it was not pinned.")
+        return None
+    return policy
 
 
 def _heading(
@@ -146,6 +151,7 @@ def _trade_off(
         view.budget,
         dominated=st.session_state.get("dominated", True),
         paper=st.session_state.get("paper", False),
+        random_name="random layers, as many at each width as greedy at alpha 0.9",
     )
     with card(
         "Trade-off",
