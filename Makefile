@@ -24,7 +24,7 @@ export PIP_RETRIES ?= 8
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help app view test check lint format results assets bench soak screenshots clean
+.PHONY: help app view test check lint format results assets bench docs soak screenshots clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -59,6 +59,9 @@ assets: $(APP_READY) ## make the profiles, excerpts and labels in assets/ again
 
 bench: $(TEST_READY) ## run every benchmark
 	@for script in $(BENCHMARKS); do echo "== $$script"; PYTHONPATH=. $(RUN) $$script $(ARGS) || exit 1; done
+
+docs: $(TEST_READY) ## make docs/results.md and its charts again
+	PYTHONPATH=. $(RUN) docs/make.py
 
 soak: $(TEST_READY) ## kill and restart searches for a while
 	PYTHONPATH=. $(RUN) tests/soak.py $(ARGS)

@@ -27,7 +27,13 @@ def serve() -> None:
 if not st.runtime.exists():
     serve()
 
-PAGES = (st.Page(ROOT / "pages" / "explore" / "page.py", title="Explore", icon=":material/query_stats:", default=True),)
+PAGES = (
+    st.Page(ROOT / "pages" / "explore" / "page.py", title="Explore", icon=":material/query_stats:", default=True),
+    st.Page(ROOT / "pages" / "search" / "page.py", title="Search", icon=":material/manage_search:", url_path="search"),
+    st.Page(ROOT / "pages" / "results" / "page.py", title="Results", icon=":material/fact_check:", url_path="results"),
+)
+# What the pages that do not need every control show of them.
+SIDEBARS = {"search": {"sections": (), "own": ("alpha",)}, "results": {"sections": ()}}
 
 st.set_page_config(
     page_title="AIQ Explorer",
@@ -37,5 +43,5 @@ st.set_page_config(
 )
 page = st.navigation(list(PAGES), position="top")
 with errors.shown():
-    controls.draw()
+    controls.draw(**SIDEBARS.get(page.url_path, {}))
     page.run()

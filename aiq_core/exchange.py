@@ -3,13 +3,29 @@
 import base64
 import hashlib
 import json
-from dataclasses import asdict, replace
-from typing import Any
+import re
+import types
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass, replace
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from aiq_core import assets
+import numpy as np
+
+from aiq_core import assets, objective
 from aiq_core.errors import ExchangeError
 from aiq_core.library import Library, asked_step
-from aiq_core.records import Evaluation, EvaluationKey, Origin, Policy, Run, SplitName
+from aiq_core.records import (
+    NOT_DONE,
+    Evaluation,
+    EvaluationKey,
+    ImageSet,
+    ModelProfile,
+    Origin,
+    Policy,
+    Run,
+    RunStatus,
+    SplitName,
+)
 from aiq_core.store import codec
 from aiq_core.store.store import IMPORTED
 
@@ -57,7 +73,8 @@ def import_run(library: Library, content: bytes, name: str = "document") -> Run:
     body = _read(content, name)
     try:
         run, evaluations = _parse(body)
-    except (KeyError, TypeError, ValueError) as error:
+        _check_form(run, evaluations)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ExchangeError(f"{name} is not a complete export ({error!r}); export the run again") from None
     _check(run, evaluations, name)
     for evaluation in evaluations:
@@ -70,7 +87,7 @@ def _read(content: bytes, name: str) -> dict[str, Any]:
         raise ExchangeError(f"{name} has {len(content):,} bytes, the limit is {LIMIT_BYTES:,}; export a single run")
     try:
         body = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ExchangeError(f"{name} is not whole JSON (it may be truncated); export the run again") from None
     if not isinstance(body, dict) or body.get("format") != FORMAT:
         raise ExchangeError(f"{name} is not a run exported from AIQ Explorer; use a file that `export` wrote")
@@ -91,24 +108,76 @@ def _parse(body: dict[str, Any]) -> tuple[Run, list[Evaluation]]:
     run = codec.run_from_json(document, archived=False, steps=steps, **beside)
     if run.origin is None:
         raise ValueError("the run has no origin")
-    run = replace(run, origin=replace(run.origin, source=IMPORTED))
+    # What was under way there is not under way here: no worker may take it for its own.
+    status = RunStatus.INTERRUPTED if run.status in (RunStatus.QUEUED, RunStatus.RUNNING) else run.status
+    run = replace(run, status=status, origin=replace(run.origin, source=IMPORTED))
     return run, [_evaluation_from_json(entry) for entry in body["evaluations"]]
 
 
+def _check_form(run: Run, evaluations: list[Evaluation]) -> None:
+    """Raises TypeError or ValueError where a value is of another type than its record says, or names nothing here."""
+    for record in (run, *evaluations):
+        _check_types(record, type(record), "")
+    if not re.fullmatch(r"[0-9a-f]{10}(-\d+)?", run.id):
+        raise ValueError(f"{run.id[:40]!r} is no id of a run")
+    profile = assets.profile(run.request.model)
+    candidates = [candidate.layer for step in run.steps for candidate in step.candidates]
+    for layer in (*candidates, *(step.layer for step in run.steps)):
+        if layer is not None and layer not in profile.quantizable_names:
+            raise ValueError(f"{run.request.model} has no layer {layer!r}")
+    for policy in (run.policy, *run.request.policies, *(step.policy for step in run.steps)):
+        if policy is not None and not _fits(policy, profile):
+            raise ValueError(f"policy {policy.key} is not one of {run.request.model}")
+
+
+def _fits(policy: Policy, profile: ModelProfile) -> bool:
+    sizes = len(profile.quantizable), len(profile.activation_groups)
+    return (len(policy.weight_bits), len(policy.activation_bits)) == sizes
+
+
+def _check_types(value: Any, expected: Any, place: str) -> None:
+    """Raises TypeError where a value, or anything inside it, is not of its annotated type."""
+    origin, inside = get_origin(expected), get_args(expected)
+    if origin in (Union, types.UnionType):
+        if value is not None or type(None) not in inside:
+            _check_types(value, next(part for part in inside if part is not type(None)), place)
+    elif origin is tuple:
+        _check_types(value, tuple, place)
+        for part in value:
+            _check_types(part, inside[0], place)
+    elif origin is Mapping:
+        _check_types(value, dict, place)
+        for part in (*value, *value.values()):
+            _check_types(part, inside[isinstance(part, int)], place)
+    elif is_dataclass(expected):
+        for field, annotation in get_type_hints(expected).items():
+            _check_types(getattr(value, field), annotation, f"{place}.{field}")
+    else:
+        kind = (int, float) if expected is float else origin or expected
+        if not isinstance(value, kind) or (isinstance(value, bool) and expected is not bool):
+            raise TypeError(f"{place} is {str(value)[:40]!r}")
+
+
 def _check(run: Run, evaluations: list[Evaluation], name: str) -> None:
-    card = assets.card(run.request.model)
+    """Raises an AiqError where the document is of other weights or data, or says what cannot be."""
+    card, profile = assets.card(run.request.model), assets.profile(run.request.model)
     hashes = {split: assets.split_hash(card.dataset, split) for split in SplitName}
     if (run.model_hash, run.search_hash, run.report_hash) != (card.model_hash, *hashes.values()):
         raise ExchangeError(
             f"{name} was made with other weights or data (model {run.model_hash}, ours {card.model_hash}); "
             "import it where those are installed"
         )
+    objective.check(run.request, profile)
+    images = ImageSet(SplitName.SEARCH, run.request.images).images
+    classes = len(assets.class_names(card.dataset))
     for evaluation in evaluations:
         split = next((s for s in SplitName if hashes[s] == evaluation.key.split_hash), None)
         sizes_agree = split is not None and len(evaluation.predicted) == assets.split_size(card.dataset, split)
-        if evaluation.key.model_hash != card.model_hash or not sizes_agree:
+        known = (evaluation.predicted < classes) | (evaluation.predicted == NOT_DONE)
+        if evaluation.key.model_hash != card.model_hash or not sizes_agree or not np.all(known):
             raise ExchangeError(f"{name} holds predictions of other weights or data; export the run again")
-    profile = assets.profile(run.request.model)
+    if images > assets.split_size(card.dataset, SplitName.SEARCH):
+        raise ExchangeError(f"{name} counts {images:,} search images, more than there are; export the run again")
     if run.policy is not None and run.steps and asked_step(run, run.policy, profile) is None:
         raise ExchangeError(f"{name} names a policy that none of its steps asked for; export the run again")
 

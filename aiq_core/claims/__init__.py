@@ -20,6 +20,7 @@ MARKS = {True: "✓", False: "✗", None: "–"}
 
 
 RANK_CORRELATION = "rank correlation"
+DIGITS = {"FLOPs/byte off": 4, "policies": 0}
 
 
 def claims(library: Library) -> tuple[Claim, ...]:
@@ -48,7 +49,7 @@ def figure(claim: Claim, value: float | None, interval: bool = False) -> str:
     """A figure of a claim as text, in its unit; with the interval where asked for and known."""
     if value is None:
         return "–"
-    digits = 4 if "FLOPs/byte" in claim.unit else 0 if claim.unit == "policies" else 1 if "%" in claim.unit else 2
+    digits = DIGITS.get(claim.unit, 1 if "%" in claim.unit else 2)
     bare = number(value, digits)
     text = f"\N{GREEK SMALL LETTER RHO} = {bare}" if claim.unit == RANK_CORRELATION else f"{bare} {claim.unit}"
     return f"{text} ({span(claim.interval, digits)})" if interval and claim.interval is not None else text

@@ -7,6 +7,9 @@ from functools import cached_property
 from scipy.stats import spearmanr
 
 from aiq_core import assets, statistics
+from aiq_core.charts.aggressive import AggressiveData, Row, aggressive_data
+from aiq_core.charts.optimism import Kind, OptimismData, optimism_data
+from aiq_core.charts.wording import number
 from aiq_core.envelope import PolicyTable, envelope
 from aiq_core.errors import DataError
 from aiq_core.intensity import intensity
@@ -59,6 +62,16 @@ class Correlation:
     rho: float
     p: float
 
+    @property
+    def text(self) -> str:
+        """Both, as text."""
+        return f"{number(self.rho, 2)}, {self.p_text}"
+
+    @property
+    def p_text(self) -> str:
+        """The p value, as text."""
+        return "p < 0.001" if self.p < 0.001 else f"p = {self.p:.3f}"
+
 
 def correlation(first: Sequence[float], second: Sequence[float]) -> Correlation:
     """Spearman's rank correlation of two sequences of equal length."""
@@ -92,7 +105,7 @@ class Evidence:
         found = [run for run in self.runs if run.request.model == model and _is_plain(run.request)]
         if algorithm is not None:
             found = [run for run in found if run.request.algorithm is algorithm]
-        return tuple(sorted(found, key=lambda run: (run.request.alpha or 0.0, run.id)))
+        return tuple(sorted(found, key=lambda run: (run.request.alpha or 0.0, is_paper(run.request))))
 
     def search(self, model: str, algorithm: Algorithm, alpha: float, paper: bool = False) -> Run | None:
         """The search at an alpha, with its steps, at our settings or the paper's; None where it was not run."""
@@ -136,6 +149,31 @@ class Evidence:
             return None
         return max(fit, key=lambda policy: (table.correct[table.row(policy) or 0], intensity(profile, policy)))
 
+    def kinds(self, model: str) -> dict[Policy, Kind]:
+        """How each known policy came to be measured, as the optimism chart tells them apart."""
+        found: dict[Policy, Kind] = {}
+        for run in self.runs:
+            kind = _LISTED.get(run.request.algorithm)
+            if run.request.model == model and kind is not None:
+                found |= dict.fromkeys(run.request.policies, kind)
+        # A uniform policy may be the best at alpha 1, but no image chose it.
+        return dict.fromkeys(self.chosen(model), Kind.CHOSEN) | found
+
+    def optimism(self, model: str) -> OptimismData | None:
+        """Every policy complete on all search and all report images."""
+        table = self.table(model)
+        return None if table is None else optimism_data(table, self.kinds(model))
+
+    def widths(self, model: str) -> AggressiveData:
+        """Every search of a model with its rank correlation, by algorithm and alpha."""
+        profile = assets.profile(model)
+        rows = []
+        for algorithm in SEARCHES:
+            for run in self.searches(model, algorithm):
+                if run.policy is not None:
+                    rows.append(Row(_row_name(run), run.policy, width_by_weights(profile, run.policy).rho))
+        return aggressive_data(profile, rows)
+
     def paired(self, model: str, split: SplitName, policy: Policy, before: Policy | None = None) -> Paired | None:
         """A policy against `before` (FP32) on all images of a split; None where either is not complete there."""
         first = before or assets.profile(model).uniform(32)
@@ -152,6 +190,14 @@ class Evidence:
         found = [self.paired(model, split, base.with_weight_bits(i, bits)) for i in range(len(base.weight_bits))]
         cells = [entry for entry in found if entry is not None]
         return tuple(statistics.drop(entry).value for entry in cells) if len(cells) == len(found) else None
+
+
+_LISTED = {Algorithm.UNIFORM: Kind.UNIFORM, Algorithm.RANDOM: Kind.RANDOM, Algorithm.SINGLE_LAYER: Kind.SINGLE}
+
+
+def _row_name(run: Run) -> str:
+    paper = ", paper's" if is_paper(run.request) else ""
+    return f"{run.request.algorithm} {run.request.alpha:g}{paper}"
 
 
 def images(model: str, split: SplitName) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from statistics import fmean, median, stdev
 
 from aiq_core import assets
+from aiq_core.charts.optimism import Kind
 from aiq_core.charts.wording import number
 from aiq_core.claims.evidence import (
     Claim,
@@ -41,7 +42,7 @@ def our_claims(evidence: Evidence) -> Iterator[Claim]:
     for model in GOALS:
         yield from _speed_ups(evidence, model)
     for model in GOALS:
-        yield _optimism(evidence, model)
+        yield from _optimism(evidence, model)
     for model in GOALS:
         yield _larger_layers(evidence, model)
         yield _larger_layers_everywhere(evidence, model)
@@ -160,28 +161,26 @@ def _speed_ups(evidence: Evidence, model: str) -> Iterator[Claim]:
         )
 
 
-def _optimism(evidence: Evidence, model: str) -> Claim:
-    """How much more a policy loses on report images than on the search images that chose it."""
-    statement = f"Search images flatter what they choose ({_title(model)}): points more lost on report"
-    table = evidence.table(model)
-    rows = (
-        []
-        if table is None
-        else [r for r in range(len(table.policies)) if table.report_correct[r] >= 0 and r != table.baseline]
-    )
-    if table is None or len(rows) < 3:
-        return Claim(f"optimism-{model}", statement, None, None, "points", note=NOT_RUN)
-    gaps = [
-        100 * float(table.report_lost[r] - table.report_gained[r]) / table.report_images
-        - 100 * float(table.search_lost[r] - table.search_gained[r]) / table.images
-        for r in rows
-    ]
-    note = (
-        f"mean over {len(rows)} policies with both ({table.images:,} search, {table.report_images:,} report images); "
-        f"standard deviation {stdev(gaps):.2f}, "
-        f"{number(min(gaps), 2)} to {number(max(gaps), 2)}; each drop is paired with FP32's"
-    )
-    return Claim(f"optimism-{model}", statement, None, fmean(gaps), "points", holds=fmean(gaps) > 0, note=note)
+def _optimism(evidence: Evidence, model: str) -> Iterator[Claim]:
+    """How much more policies lose on report images than on the search images: all of them, and those chosen there."""
+    data = evidence.optimism(model)
+    for name, only, statement in (
+        ("all", None, f"Search images flatter ({_title(model)}): points more lost on report, mean of every policy"),
+        ("chosen", Kind.CHOSEN, f"… of those that search images chose ({_title(model)})"),
+    ):
+        points = () if data is None else [point for point in data.points if only in (None, point.kind)]
+        if data is None or len(points) < 3:
+            yield Claim(f"optimism-{name}-{model}", statement, None, None, "points", note=NOT_RUN)
+            continue
+        gaps = [point.report.value - point.search.value for point in points]
+        note = (
+            f"{len(points)} policies on {data.search_images:,} search and {data.report_images:,} report images; "
+            f"standard deviation {stdev(gaps):.2f}, {number(min(gaps), 2)} to {number(max(gaps), 2)}; "
+            "each drop is paired with FP32's"
+        )
+        yield Claim(
+            f"optimism-{name}-{model}", statement, None, fmean(gaps), "points", holds=fmean(gaps) > 0, note=note
+        )
 
 
 def _larger_layers(evidence: Evidence, model: str) -> Claim:
@@ -195,10 +194,10 @@ def _larger_layers(evidence: Evidence, model: str) -> Claim:
     sensitivity = "single layers not measured yet"
     if lost is not None:
         by_loss = correlation(run.policy.weight_bits, lost)
-        sensitivity = f"with points lost alone at 4 bits {number(by_loss.rho, 2)} (p {by_loss.p:.2g})"
+        sensitivity = f"with points lost alone at 4 bits {by_loss.text}"
     note = (
-        f"Spearman over {len(run.policy.weight_bits)} layers, bits with weight count, p {found.p:.2g}; "
-        f"with depth {number(depth.rho, 2)} (p {depth.p:.2g}); {sensitivity}"
+        f"Spearman over {len(run.policy.weight_bits)} layers, bits with weight count, {found.p_text}; "
+        f"with depth {depth.text}; {sensitivity}"
     )
     return Claim(name, statement, None, found.rho, unit, None, found.rho < 0 and found.p < 0.05, run.id, note)
 

@@ -102,7 +102,7 @@ def _accounting() -> Iterator[Claim]:
 
 
 def _headline(evidence: Evidence, run: Run | None) -> Iterator[Claim]:
-    statements = ("AIQ raises ResNet-20's AI by about 50 %", "that costs about 1 point of top-1")
+    statements = ("AIQ raises ResNet-20's AI by about 50 %", "… at a cost of about 1 point of top-1")
     if run is None or run.policy is None:
         yield Claim("paper-gain", statements[0], 51.6, None, "%", note=NOT_RUN)
         yield Claim("paper-drop", statements[1], 0.90, None, "points", note=NOT_RUN)
@@ -157,8 +157,7 @@ def _larger_layers(run: Run | None) -> Claim:
         return Claim("paper-larger-layers", statement, paper, None, unit, note=NOT_RUN)
     found, depth = width_by_weights(profile, run.policy), width_by_depth(run.policy)
     note = (
-        f"Spearman, bits with weight count over 20 layers, p {found.p:.2g}; "
-        f"bits with depth {number(depth.rho, 2)}, p {depth.p:.2g}; "
+        f"Spearman, bits with weight count over 20 layers, {found.p_text}; bits with depth {depth.text}; "
         "the paper's from its published moves"
     )
     return Claim(
@@ -234,7 +233,7 @@ def _single_layer(evidence: Evidence) -> Iterator[Claim]:
         statement,
         *(None, found.rho, unit),
         holds=abs(found.rho) < 0.71,
-        note=f"Spearman, points lost with weight count, p {found.p:.2g}; "
+        note=f"Spearman, points lost with weight count, {found.p_text}; "
         f"{number(min(lost), 2)} to {number(max(lost), 2)} points lost on "
         f"{images(RESNET, SplitName.REPORT):,} report images; "
         "holds below 0.71, where weights explain half of the ranks' variance",

@@ -19,9 +19,20 @@ def pack(predicted: NDArray[np.uint8]) -> bytes:
     return zlib.compress((predicted ^ _round_robin(len(predicted))).tobytes(), 9)
 
 
+MOST_IMAGES = 1_000_000
+"""A blob of more is not ours: a kilobyte of zlib can hold a megabyte, so it is never unpacked to its end."""
+
+
 def unpack(blob: bytes) -> NDArray[np.uint8]:
-    """What `pack` packed."""
-    mixed = np.frombuffer(zlib.decompress(blob), dtype=np.uint8)
+    """What `pack` packed. Raises ValueError for anything else."""
+    unpacking = zlib.decompressobj()
+    try:
+        content = unpacking.decompress(blob, MOST_IMAGES)
+    except zlib.error as error:
+        raise ValueError(f"predictions cannot be unpacked ({error})") from None
+    if not unpacking.eof:
+        raise ValueError(f"predictions are truncated, or of more than {MOST_IMAGES:,} images")
+    mixed = np.frombuffer(content, dtype=np.uint8)
     return mixed ^ _round_robin(len(mixed))
 
 

@@ -13,7 +13,7 @@ LOCK_WAIT_S = 15.0
 """How long a writer waits for another process before it says that the store is locked."""
 
 _MAGIC = b"SQLite format 3\x00"
-_APPLICATION_ID_AT = 68  # https://www.sqlite.org/fileformat.html, section 1.3
+_APPLICATION_ID_AT, _USER_VERSION_AT = 68, 60  # https://www.sqlite.org/fileformat.html, section 1.3
 
 
 def judge(path: Path) -> None:
@@ -29,13 +29,13 @@ def judge(path: Path) -> None:
         return
     if len(header) < 100 or header[:16] != _MAGIC:
         raise StoreError(f"{path} is not a SQLite file and was left untouched; move it away or set AIQ_DATA_DIR")
-    (application,) = struct.unpack(">i", header[_APPLICATION_ID_AT : _APPLICATION_ID_AT + 4])
+    (application,) = struct.unpack_from(">i", header, _APPLICATION_ID_AT)
     if application != APPLICATION_ID:
         raise StoreError(
             f"{path} belongs to another application (id {application:#x}, ours is {APPLICATION_ID:#x}) and was left "
             "untouched; move it away or set AIQ_DATA_DIR"
         )
-    version = _version(path)
+    version = _version(path, header)
     if version > len(MIGRATIONS):
         raise StoreError(
             f"{path} has version {version}, newer than the {len(MIGRATIONS)} known here, and was left untouched; "
@@ -43,7 +43,12 @@ def judge(path: Path) -> None:
         )
 
 
-def _version(path: Path) -> int:
+def _version(path: Path, header: bytes) -> int:
+    """user_version: the header's, unless a write-ahead log may hold a later one."""
+    log = path.with_name(path.name + "-wal")
+    if not log.exists() or log.stat().st_size == 0:
+        # SQLite would leave a log and an index beside a file that it may only read.
+        return int(struct.unpack_from(">i", header, _USER_VERSION_AT)[0])
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=LOCK_WAIT_S)
         try:
@@ -64,14 +69,22 @@ def connect(path: Path) -> sqlite3.Connection:
         if path.exists():
             judge(path)
         connection = sqlite3.connect(path, timeout=LOCK_WAIT_S, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA foreign_keys=ON")
-        if connection.execute("PRAGMA user_version").fetchone()[0] < len(MIGRATIONS):
-            # In this order: created WAL-first and killed, the file would look foreign.
-            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-            connection.execute("PRAGMA journal_mode=WAL")
-            migrate(connection)
-        connection.execute("PRAGMA synchronous=FULL")
+        try:
+            _prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
         return connection
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA foreign_keys=ON")
+    if connection.execute("PRAGMA user_version").fetchone()[0] < len(MIGRATIONS):
+        # In this order: created WAL-first and killed, the file would look foreign.
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute("PRAGMA journal_mode=WAL")
+        migrate(connection)
+    connection.execute("PRAGMA synchronous=FULL")
 
 
 def connect_immutable(path: Path) -> sqlite3.Connection:

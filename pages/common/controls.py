@@ -1,5 +1,6 @@
 """The sidebar's controls, bound to the address: the same on every page, so that a link restores the view."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -110,48 +111,49 @@ def _in_address(key: str) -> None:
         st.query_params[key] = value
 
 
-def draw() -> None:
-    """Draws the controls; `view` reads them."""
+SECTIONS = ("from", "alpha", "budget", "machine", "batch")
+"""What a page may leave out of the sidebar. The model and More are on every page."""
+
+
+def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> None:
+    """Draws the controls; `view` reads them. `own` are those that the page draws itself, in the slot `form`."""
     # On the first run only: after it the widgets write the address, and what they hold is on offer.
     for complaint in complaints() if "alpha" not in st.session_state else ():
         st.warning(f"{complaint}. Showing the default instead.", icon=":material/link_off:")
+    keep(*(name for name in SECTIONS if name not in sections and name not in own))
+    slots = st.session_state[SLOTS] = {}
     with st.sidebar:
         names = {name: f"{assets.card(name).title} · {_dataset(name)}" for name in assets.model_names()}
         _select("Model", "model", names, DEFAULT_MODEL, on_change=_changed_model)
-        best = "Best found: the lowest loss at this alpha among every policy measured so far, by whatever search."
-        _select("Policy from", "from", SOURCES, BEST, on_change=forget_policy, help=best)
-        st.slider(
-            "Alpha: accuracy ↔ intensity",
-            0.0,
-            1.0,
-            DEFAULT_ALPHA,
-            0.01,
-            key="alpha",
-            bind="query-params",
-            on_change=_touched_alpha,
-            help="The weight of arithmetic intensity in the loss: 0 asks for accuracy only, 1 for intensity only.",
-        )
-        st.session_state[SLOTS] = {"alpha": st.empty(), "search": st.container()}
-        st.select_slider(
-            "Accuracy I can give up (points)",
-            BUDGETS,
-            OFF,
-            key="budget",
-            bind="query-params",
-            on_change=forget_policy,
-            help="When set, shows the highest intensity whose measured drop on search images is within it; "
-            "alpha is ignored.",
-        )
-        _select("Hardware", "machine", {key: _machine_name(key) for key in MACHINES}, DEFAULT_MACHINE)
-        st.select_slider(
-            "Images at once (batch)",
-            BATCHES,
-            1,
-            key="batch",
-            bind="query-params",
-            help="Moves the roofline and the predicted time only: weights are read once a batch, so fewer bits per "
-            "weight matter less as it grows.",
-        )
+        if "from" in sections:
+            best = "Best found: the lowest loss at this alpha among every policy measured so far, by whatever search."
+            _select("Policy from", "from", SOURCES, BEST, on_change=forget_policy, help=best)
+        if "alpha" in sections:
+            alpha_slider()
+        slots |= {"alpha": st.empty(), "search": st.container(), "form": st.container()}
+        if "budget" in sections:
+            st.select_slider(
+                "Accuracy I can give up (points)",
+                BUDGETS,
+                OFF,
+                key="budget",
+                bind="query-params",
+                on_change=forget_policy,
+                help="When set, shows the highest intensity whose measured drop on search images is within it; "
+                "alpha is ignored.",
+            )
+        if "machine" in sections:
+            _select("Hardware", "machine", {key: _machine_name(key) for key in MACHINES}, DEFAULT_MACHINE)
+        if "batch" in sections:
+            st.select_slider(
+                "Images at once (batch)",
+                BATCHES,
+                1,
+                key="batch",
+                bind="query-params",
+                help="Moves the roofline and the predicted time only: weights are read once a batch, so fewer bits per "
+                "weight matter less as it grows.",
+            )
         with st.expander("More", icon=":material/tune:"):
             counts = known.image_counts(st.session_state["model"])
             shown = {name: f"{n:,}" + (" (all)" if name == "all" else " (excerpt)") for name, n in counts.items()}
@@ -159,6 +161,30 @@ def draw() -> None:
             st.toggle("Projector: larger type and marks", key="projector", bind="query-params")
     _in_address(POLICY)
     _in_address(PINNED)
+
+
+def alpha_slider() -> None:
+    """Alpha, shared by every page."""
+    st.slider(
+        "Alpha: accuracy ↔ intensity",
+        0.0,
+        1.0,
+        DEFAULT_ALPHA,
+        0.01,
+        key="alpha",
+        bind="query-params",
+        on_change=_touched_alpha,
+        help="The weight of arithmetic intensity in the loss: 0 asks for accuracy only, 1 for intensity only.",
+    )
+
+
+def keep(*names: str) -> None:
+    """Holds controls that are not drawn now at their values: Streamlit forgets what no widget shows."""
+    for name in names:
+        st.session_state[name] = st.session_state.get(name, _DEFAULTS[name])
+
+
+_DEFAULTS = {"from": BEST, "alpha": DEFAULT_ALPHA, "budget": OFF, "machine": DEFAULT_MACHINE, "batch": 1}
 
 
 def _dataset(model: str) -> str:
@@ -177,7 +203,7 @@ def view() -> View:
     return View(
         model=state["model"],
         source=state["from"],
-        alpha=round(float(state["alpha"]), 2),
+        alpha=round(float(state.get("alpha", DEFAULT_ALPHA)), 2),
         budget=None if state["budget"] == OFF else float(state["budget"]),
         policy=state[POLICY],
         pinned=state[PINNED],

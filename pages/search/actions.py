@@ -5,19 +5,21 @@ from collections.abc import Sequence
 import streamlit as st
 
 from aiq_core import jobs
-from aiq_core.errors import AiqError
 from aiq_core.records import SEARCHES, Quantizer, Request, Run
-from pages.common import known
+from pages.common import controls, known
 from pages.search import stored
 
 RUN, WITH = "run", "with"
 EXPLORE = "pages/explore/page.py"
 GO = "search_go"
+WHOLE = "search_whole"
+"""Set by every action: a button in the live part runs only that part again, and the page has to follow."""
 
 
 def show(run_id: str | None) -> None:
     """Shows a run; None: whatever is running, else the newest."""
     stop_comparing()
+    st.session_state[WHOLE] = True
     if run_id is None:
         st.query_params.pop(RUN, None)
     else:
@@ -25,6 +27,7 @@ def show(run_id: str | None) -> None:
 
 
 def compare(first: str, second: str) -> None:
+    st.session_state[WHOLE] = True
     st.query_params[RUN], st.query_params[WITH] = first, second
 
 
@@ -33,17 +36,11 @@ def stop_comparing() -> None:
 
 
 def start(requests: Sequence[Request]) -> None:
-    """Queues a job's requests. Where the queue is full in the middle, says how many it took."""
-    taken: list[Run] = []
-    try:
-        for request in requests:
-            taken.append(jobs.submit(known.library(), request))
-    except (AiqError, OSError) as error:
-        first = f"{len(taken)} of {len(requests)} were queued. " if taken else ""
-        st.session_state[stored.ERROR] = f"{first}{error}"
-    if taken:
-        show(taken[0].id if len(requests) == 1 else None)
-        given = taken[0].request.max_minutes
+    """Queues a job's requests, all or none; shows the run, or of a sweep whichever is running."""
+    runs = stored.attempt(jobs.submit_sweep, known.library(), requests)
+    if runs:
+        show(runs[0].id if len(runs) == 1 else None)
+        given = runs[0].request.max_minutes
         if given is not None and given != requests[0].max_minutes:
             st.session_state[stored.NOTE] = f"This server gives a job {given:g} minutes (AIQ_MAX_MINUTES)."
 
@@ -51,14 +48,17 @@ def start(requests: Sequence[Request]) -> None:
 def cancel(run_ids: Sequence[str]) -> None:
     for run_id in run_ids:
         stored.attempt(jobs.cancel, known.library(), run_id)
+    st.session_state[WHOLE] = True
 
 
 def resume(run_id: str) -> None:
     stored.attempt(jobs.resume, known.library(), run_id)
+    st.session_state[WHOLE] = True
 
 
 def archive(run_id: str, archived: bool) -> None:
     stored.attempt(_archive, run_id, archived)
+    st.session_state[WHOLE] = True
 
 
 def _archive(run_id: str, archived: bool) -> None:
@@ -83,17 +83,20 @@ def explore_query(run: Run, counts: dict[str, int]) -> dict[str, str] | None:
 
 
 def open_in_explore(query: dict[str, str]) -> None:
-    """Goes there at the start of the next run: a callback cannot switch pages."""
-    st.session_state[GO] = query
+    """Sets the shared controls as the address `query` would; `go` then switches the page, which a callback cannot."""
+    state = st.session_state
+    state["model"], state[controls.POLICY] = query["model"], query["policy"]
+    state["from"] = query.get("from", controls.BEST)
+    state["alpha"] = float(query.get("alpha", controls.DEFAULT_ALPHA))
+    state["images"] = query.get("images", "all")
+    state["budget"], state[controls.PINNED], state[controls.CLICKED] = controls.OFF, None, False
+    state[GO] = state[WHOLE] = True
 
 
 def go() -> None:
-    """Switches to Explore where a button asked for it. What the link says decides, not what was set there before."""
-    query = st.session_state.pop(GO, None)
-    if query is not None:
-        for key in ("model", "from", "alpha", "images", "budget", "clicked", "ring"):
-            st.session_state.pop(key, None)
-        st.switch_page(EXPLORE, query_params=query)
+    """Switches to Explore where a button asked for it."""
+    if st.session_state.pop(GO, False):
+        st.switch_page(EXPLORE)
 
 
 def forget_other_model(model: str) -> None:

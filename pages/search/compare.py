@@ -1,10 +1,12 @@
-"""Two runs beside each other: their ways overlaid, the layers that differ, and their policies on the same images."""
+"""Two runs beside each other: their paths overlaid, the layers that differ, and their policies on the same images."""
+
+from collections.abc import Callable
 
 import streamlit as st
 
 from aiq_core import assets
 from aiq_core.charts.bits import bits_figure, bits_frame
-from aiq_core.charts.wording import number
+from aiq_core.charts.wording import number, size
 from aiq_core.intensity import intensity, moved_bytes, weight_bytes
 from aiq_core.library import asked_step
 from aiq_core.records import Run, SplitName
@@ -46,22 +48,23 @@ def _numbers(first: Run, second: Run) -> None:
     a, b = first.policy, second.policy
     assert a is not None
     assert b is not None
-    rows = (
-        ("Intensity of B (FLOPs/byte)", intensity(profile, a), intensity(profile, b), 2, 1.0, ""),
-        ("Weights of B", weight_bytes(profile, a), weight_bytes(profile, b), 1, 1e3, " kB"),
-        ("Bytes moved by B", moved_bytes(profile, a), moved_bytes(profile, b), 2, 1e6, " MB"),
-        ("Evaluations of B", first.evaluations, second.evaluations, 0, 1.0, ""),
-        ("Time of B", first.seconds, second.seconds, 1, 1.0, " s"),
+    rows: tuple[tuple[str, float, float, Callable[[float], str]], ...] = (
+        ("FLOPs per byte", intensity(profile, a), intensity(profile, b), lambda value: number(value, 2)),
+        ("Weights", weight_bytes(profile, a), weight_bytes(profile, b), size),
+        ("Bytes moved", moved_bytes(profile, a), moved_bytes(profile, b), size),
+        ("Evaluations", first.evaluations, second.evaluations, lambda value: number(value, 0)),
+        ("Time", first.seconds, second.seconds, names.duration),
     )
     with st.container(horizontal=True, border=True, gap="small"):
-        for label, before, after, digits, unit, suffix in rows:
+        for label, before, after, text in rows:
             st.metric(
-                label,
-                f"{number(after / unit, digits)}{suffix}",
-                f"{differences.change(after / unit, before / unit, digits)}{suffix}",
-                width=175,
+                f"{label}, B",
+                text(after),
+                differences.change(after, before),
+                width=145,
                 delta_color="off",
-                help=f"A: {number(before / unit, digits)}{suffix}; the change is B minus A.",
+                delta_arrow="off" if after == before or before == 0 else "auto",
+                help=f"A: {text(before)}. The change is B against A.",
             )
 
 
@@ -86,10 +89,10 @@ def _overlay(view: View, first: Run, second: Run) -> None:
     data = progress_data(
         [("A", first), ("B", second)], assets.profile(model), stored.references(model, images), candidates=False
     )
-    name = f"{first.id}-{second.id}-ways"
-    with card("Their ways", "moves taken by A and B", progress_frame(data), name):
+    name = f"{first.id}-{second.id}-paths"
+    with card("Paths", "moves taken by A and B", progress_frame(data), name):
         alt = f"Top-1 against FLOPs per byte: {len(first.steps)} steps of A and {len(second.steps)} of B."
-        chart(progress_figure(data, view.look), "ways", name, alt)
+        chart(progress_figure(data, view.look), "paths", name, alt)
 
 
 def _bits(view: View, first: Run, second: Run) -> None:

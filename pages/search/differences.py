@@ -49,7 +49,7 @@ def sentence(found: Verdict, split: str) -> str:
     cells, difference = found.cells, found.difference
     where = f"on the same {cells.images:,} {split} images"
     if cells.lost + cells.gained == 0:
-        return f"A and B are right on exactly the same images ({where})."
+        return f"On {cells.images:,} {split} images A and B are right on exactly the same ones."
     fewer = "fewer" if difference.value > 0 else "more"
     points = "as many right" if difference.value == 0 else f"{number(abs(difference.value), 2)} points {fewer}"
     noise = ", within noise" if difference.contains_zero else ""
@@ -137,6 +137,10 @@ def _text(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def change(after: float, before: float, digits: int) -> str:
-    """B minus A as a delta that Streamlit reads: it tells a fall by an ASCII minus."""
-    return signed(after - before, digits).replace(MINUS, "-")
+def change(after: float, before: float) -> str:
+    """B against A in percent, as a delta that Streamlit reads: it tells a fall by an ASCII minus."""
+    if after == before:
+        return "as A"
+    if before == 0:
+        return "A: 0"
+    return f"{signed(100 * (after / before - 1), 1)} %".replace(MINUS, "-")

@@ -35,10 +35,5 @@ def _import(content: bytes, name: str) -> None:
     if status is not None:
         raise ExchangeError(f"{name} is a run that was {status} when it was exported; export it after it has ended")
     run = exchange.import_run(library, content, name)
-    if library.run(run.id).origin != run.origin:
-        raise ExchangeError(
-            f"{name} was taken in as run {run.id}, but the run of the same settings that ships with the app stands in "
-            "its place here"
-        )
     st.session_state[stored.NOTE] = f"Imported {names.title(run)} as run {run.id}: {names.origin(run)}."
     actions.show(run.id)

@@ -1,4 +1,4 @@
-"""A run's way through the trade-off, growing while it runs, and two overlaid. Pure: a data and a figure step."""
+"""A run's path through the trade-off, growing while it runs, and two overlaid. Pure: a data and a figure step."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -142,11 +142,11 @@ def progress_frame(data: ProgressData) -> pd.DataFrame:
 def progress_figure(data: ProgressData, look: Look) -> dict[str, Any]:
     """The figure as a Plotly dict."""
     palette = look.palette
-    colours = (palette.accent, palette.text) if len(data.trails) > 1 else (palette.accent,)
     traces = []
-    for trail, colour in zip(data.trails, colours, strict=True):
+    # The second, thinner, over the first: where they coincide both can be seen.
+    for trail, colour, width in zip(data.trails, (palette.accent, palette.text), (3.2, 1.4), strict=False):
         traces.append(_lost(trail, data, look))
-        traces.append(_taken(trail, data, look, colour))
+        traces.append(_taken(trail, data, look, colour, width if len(data.trails) > 1 else 1.6))
         traces.append(_end(trail, data, look, colour))
     traces += [_reference(bits, mark, data, look) for bits, mark in data.references]
     return {
@@ -157,7 +157,7 @@ def progress_figure(data: ProgressData, look: Look) -> dict[str, Any]:
             MARGIN_PX,
             xaxis=axis(look, "FLOPs per byte", range=list(data.x_range)),
             yaxis=axis(look, f"top-1 % on {data.images:,} search images", range=list(data.y_range)),
-            showlegend=True,
+            showlegend=len(data.trails) > 1 or any(trail.lost for trail in data.trails),
             legend={
                 "x": 0.01,
                 "y": 0.01,
@@ -199,10 +199,10 @@ def _lost(trail: Trail, data: ProgressData, look: Look) -> dict[str, Any]:
     return _points(trail.lost, data, name, marker=marker)
 
 
-def _taken(trail: Trail, data: ProgressData, look: Look, colour: str) -> dict[str, Any]:
-    marker = {"color": colour, "size": 6 * look.scale, "symbol": "circle"}
+def _taken(trail: Trail, data: ProgressData, look: Look, colour: str, width: float) -> dict[str, Any]:
+    marker = {"color": colour, "size": (4.5 + width) * look.scale, "symbol": "circle"}
     mode = "lines+markers" if trail.joined else "markers"
-    line = {"color": colour, "width": 1.6 * look.scale}
+    line = {"color": colour, "width": width * look.scale}
     return _points(trail.taken, data, trail.name, mode=mode, line=line, marker=marker)
 
 

@@ -32,12 +32,10 @@ def draw(view: View) -> None:
     try:
         requests = draft.requests(filled, _baseline(filled))
     except AiqError as error:
-        controls.keep("alpha")
         empty = filled.kind is Kind.POLICIES and not filled.text.strip()
         (st.info if empty else st.error)(str(error), icon=":material/edit:" if empty else ":material/error:")
         _start((), True)
         return
-    controls.keep("alpha")
     fresh = _not_bundled(requests)
     if fresh:
         st.caption(sentence(estimate(fresh, stored.runs())))
@@ -62,6 +60,8 @@ def _start(requests: tuple[Request, ...], disabled: bool) -> None:
 def _fields(view: View) -> Draft:
     kind = st.selectbox("Run", list(KINDS), format_func=KINDS.__getitem__, key="job-kind")
     values: dict[str, object] = {"kind": kind}
+    if kind is not Kind.SEARCH:
+        controls.keep("alpha")
     if kind in (Kind.SEARCH, Kind.SWEEP):
         values["algorithm"] = st.selectbox(
             "Algorithm",
@@ -116,25 +116,25 @@ def _budget(kind: Kind) -> dict[str, object]:
         evaluations = None
         if kind in (Kind.SEARCH, Kind.SWEEP):
             evaluations = st.number_input(
-                "Evaluations at most",
+                "Evaluations",
                 min_value=0,
                 value=None,
                 step=10,
                 key="job-evaluations",
                 placeholder="no limit",
-                width=130,
-                help="A search that has asked for this many ends properly with its best so far.",
+                width=96,
+                help="At most so many: a search that has asked for them ends with its best so far.",
             )
         limit = st.number_input(
-            "Minutes at most",
+            "Minutes",
             min_value=0.0,
             value=None,
             step=1.0,
             format="%g",
             key="job-minutes",
-            width=130,
+            width=96,
             placeholder="no limit" if minutes is None else f"{minutes:g} (server)",
-            help="Ends with the best so far."
+            help="At most so long: it then ends with its best so far."
             + ("" if minutes is None else f" This server allows {minutes:g} at most (AIQ_MAX_MINUTES)."),
         )
     if minutes is not None:

@@ -31,19 +31,24 @@ def draw(view: View) -> None:
     title = f"{len(found):,} of {sum(run.archived == filters.archived for run in everything):,}; "
     with card("Runs", title + "tick one to show it, two to compare them", frame, "runs"):
         st.dataframe(
-            frame,
+            frame.drop(columns=["model"] if filters.model else []),
             key="history",
             hide_index=True,
             height=min(MOST_PX, ROW_PX * (len(frame) + 1)),
+            placeholder="–",
             on_select=_picked,
             selection_mode="multi-row",
             alt=f"{len(frame)} runs",
             column_config={
-                "what": st.column_config.TextColumn(width="large"),
+                "run": st.column_config.TextColumn(width=95),
+                "what": st.column_config.TextColumn(width=300),
+                "status": st.column_config.TextColumn(width=80),
                 "AI": st.column_config.NumberColumn(format="%.2f", width=60),
                 "top-1 %": st.column_config.NumberColumn(format="%.2f", width=70, help="On the run's search images."),
+                "origin": st.column_config.TextColumn(width=125),
                 "evaluations": st.column_config.NumberColumn(width=85),
-                "new": st.column_config.NumberColumn(width=60, help="Computed by this run."),
+                "new": st.column_config.NumberColumn(width=50, help="Computed by this run."),
+                "time": st.column_config.TextColumn(width=65),
             },
         )
 
@@ -80,29 +85,38 @@ def _filters(view: View, everything: tuple[Run, ...]) -> Filters:
             placeholder="every origin",
         )
         text = st.text_input("Text", key="filter-text", placeholder="name, id, alpha …", width=170)
-        archived = st.toggle("Archived", key="filter-archived", help="Shows the archived runs, and only those.")
-        if not read_only():
-            exchange_panel.draw()
     return Filters(
-        None if model == "all" else view.model, tuple(algorithms), tuple(statuses), tuple(origins), text, archived
+        model=None if model == "all" else view.model,
+        algorithms=tuple(algorithms),
+        statuses=tuple(statuses),
+        origins=tuple(origins),
+        text=text,
+        archived=bool(st.session_state.get("filter-archived", False)),
     )
 
 
 def _row_actions(found: list[Run]) -> None:
-    """Opening a run by keyboard, without the table."""
+    """Opening a run by keyboard, without the table; the archive; taking in a run."""
     by_id = {run.id: run for run in found}
-    st.selectbox(
-        "Show a run",
-        list(by_id),
-        index=None,
-        key="open-run",
-        format_func=lambda run_id: (
-            f"{names.title(by_id[run_id])} · {by_id[run_id].status} · {run_id}" if run_id in by_id else run_id
-        ),
-        placeholder="Show a run …",
-        label_visibility="collapsed",
-        on_change=_opened,
-    )
+
+    def name(run_id: str) -> str:
+        return f"{names.title(by_id[run_id])} · {by_id[run_id].status} · {run_id}" if run_id in by_id else run_id
+
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.selectbox(
+            "Show a run",
+            list(by_id),
+            index=None,
+            key="open-run",
+            format_func=name,
+            placeholder="Show a run …",
+            label_visibility="collapsed",
+            on_change=_opened,
+            width=420,
+        )
+        st.toggle("Archived", key="filter-archived", help="Shows the archived runs, and only those.")
+        if not read_only():
+            exchange_panel.draw()
 
 
 def _opened() -> None:

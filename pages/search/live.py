@@ -4,7 +4,7 @@ import streamlit as st
 
 from aiq_core import jobs
 from aiq_core.library import read_only
-from aiq_core.records import Run, RunStatus
+from aiq_core.records import Run
 from pages.common import known
 from pages.common.controls import View
 from pages.search import actions, detail, names, stored
@@ -28,6 +28,8 @@ def _state(unfinished: list[Run]) -> tuple[tuple[str, str], ...]:
 
 
 def _fragment(view: View, run_id: str | None) -> None:
+    if st.session_state.get(actions.WHOLE):
+        st.rerun()
     unfinished = stored.unfinished()
     if unfinished and not read_only():
         # A restart of the machine leaves queued runs without a worker; one that died is found and marked.
@@ -44,8 +46,7 @@ def _fragment(view: View, run_id: str | None) -> None:
 def _queue(others: list[Run]) -> None:
     if not others:
         return
-    waiting = [run for run in others if run.status is RunStatus.QUEUED]
-    with st.container(border=True, gap="small"):
+    with st.container(border=True, gap=None):
         for run in others[:MOST_LISTED]:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.markdown(f"{names.STATUS_ICONS[run.status]} **{names.title(run)}** :gray[{names.progress(run)}]")
@@ -54,11 +55,11 @@ def _queue(others: list[Run]) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             if len(others) > MOST_LISTED:
                 st.caption(f"and {len(others) - MOST_LISTED} more in the queue", width="content")
-            if len(waiting) > 1:
+            if len(others) > 1:
                 st.button(
-                    f"Cancel all {len(waiting)} waiting",
-                    key="cancel-waiting",
+                    f"Cancel all {len(others)}",
+                    key="cancel-others",
                     type="tertiary",
                     on_click=actions.cancel,
-                    args=([run.id for run in waiting],),
+                    args=([run.id for run in others],),
                 )

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from aiq_core.charts.wording import bits_name, number
+from aiq_core import assets
+from aiq_core.charts.wording import bit_counts, bits_name, number
 from aiq_core.records import SEARCHES, Candidate, Outcome, Run, Step
 
 PRUNED_WHY = "pruned: could not win even with no accuracy lost"
@@ -20,22 +21,42 @@ def step_name(step: Step, run: Run) -> str:
 
 def moves_frame(run: Run) -> pd.DataFrame:
     """A row a step, the newest first."""
-    searches = run.request.algorithm in SEARCHES
     rows = []
     for step in reversed(run.steps):
         move = "kept" if step.layer is None else f"{step.layer} → {bits_name(step.bits or 32)}"
         rows.append(
             {
                 "step": step.index,
-                "move": move if searches else f"policy {step.index}",
+                "move": move,
+                "why": _without_move(step.reason),
                 "AI": step.intensity,
                 "top-1 %": 100 * step.correct / run.request.images,
-                "loss": step.loss if searches else None,
-                "why": step.reason,
+                "loss": step.loss,
             }
         )
-    frame = pd.DataFrame(rows, columns=["step", "move", "AI", "top-1 %", "loss", "why"])
-    return frame if searches else frame.drop(columns=["loss"])
+    return pd.DataFrame(rows, columns=["step", "move", "why", "AI", "top-1 %", "loss"])
+
+
+def policies_frame(run: Run) -> pd.DataFrame:
+    """A row a listed policy, in the order given."""
+    profile = assets.profile(run.request.model)
+    rows = [
+        {
+            "policy": step.index,
+            "layers": bit_counts(step.policy),
+            "AI": step.intensity,
+            "top-1 %": 100 * step.correct / run.request.images,
+            **{layer: bits_name(bits) for layer, bits in profile.named_bits(step.policy).items()},
+        }
+        for step in run.steps
+    ]
+    return pd.DataFrame(rows)
+
+
+def _without_move(reason: str) -> str:
+    """A reason without the move it begins with, which stands beside it."""
+    head, colon, rest = reason.partition(": ")
+    return rest if colon and " to " in head else reason
 
 
 _ORDER = {Outcome.WON: 0, Outcome.LOST: 1, Outcome.CANNOT_WIN: 2, Outcome.PRUNED: 3}
@@ -48,15 +69,15 @@ def candidates_frame(step: Step, images: int) -> pd.DataFrame:
         {
             "move": f"{c.layer} → {bits_name(c.bits)}",
             "outcome": str(c.outcome),
+            "why": _why(c, images),
             "AI": c.intensity,
             "top-1 %": None if c.correct is None else 100 * c.correct / images,
             "loss": c.loss,
             "lowest loss possible": c.bound,
-            "why": _why(c, images),
         }
         for c in ordered
     ]
-    columns = ["move", "outcome", "AI", "top-1 %", "loss", "lowest loss possible", "why"]
+    columns = ["move", "outcome", "why", "AI", "top-1 %", "loss", "lowest loss possible"]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -91,6 +91,8 @@ def share(run: Run) -> float:
 
 def left(run: Run) -> str:
     """How long it may still take, as text; empty where nobody can say."""
+    if run.status not in jobs.UNFINISHED:
+        return ""
     eta, request = jobs.eta_s(run), run.request
     by_budget = None if request.max_minutes is None else max(0.0, 60 * request.max_minutes - run.seconds)
     if by_budget is not None and (eta is None or eta > by_budget):

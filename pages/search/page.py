@@ -13,6 +13,7 @@ from pages.search import actions, compare, form, history, live, names, stored
 
 
 def main() -> None:
+    st.session_state.pop(actions.WHOLE, None)
     actions.go()
     view = controls.view()
     actions.forget_other_model(view.model)

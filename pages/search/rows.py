@@ -8,7 +8,7 @@ import pandas as pd
 from aiq_core.records import Run
 from pages.search import names
 
-COLUMNS = ("run", "what", "model", "status", "AI", "top-1 %", "evaluations", "new", "time", "origin", "started")
+COLUMNS = ("run", "what", "model", "status", "AI", "top-1 %", "origin", "evaluations", "new", "time", "started")
 
 
 @dataclass(frozen=True)

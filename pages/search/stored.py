@@ -11,7 +11,7 @@ from aiq_core import assets, jobs
 from aiq_core.envelope import PolicyTable
 from aiq_core.errors import AiqError, DataError
 from aiq_core.library import Library, read_only
-from aiq_core.records import Policy, Run, SplitName
+from aiq_core.records import Policy, Run, RunStatus, SplitName
 from aiq_core.statistics import Paired, paired
 from aiq_core.store.store import IMPORTED
 from pages.common import known
@@ -46,6 +46,11 @@ def run(run_id: str) -> Run:
     return found if found.status in jobs.UNFINISHED else known.run(run_id, library.version())
 
 
+def is_stopping(of: Run) -> bool:
+    """Whether a running run was asked to stop and has not yet."""
+    return of.status is RunStatus.RUNNING and not read_only() and known.library().store.is_cancel_requested(of.id)
+
+
 @st.cache_resource(max_entries=8, ttl=TABLE_TTL_S, show_spinner=False)
 def _table(model: str, images: int) -> PolicyTable | None:
     try:
@@ -71,7 +76,7 @@ def references(model: str, images: int) -> dict[int, int]:
 def right(
     library: Library, of: Run, policy: Policy, split: SplitName, images: int
 ) -> tuple[NDArray[np.bool_], str] | None:
-    """Which of the first `images` images a policy has right, and whose figure it is: imported only where no other is."""
+    """Which of the first images a policy has right, and whose figure it is: imported only where no other is."""
     key = library.key(of.request.model, split, policy, of.request.quantizer)
     found = library.find(key)
     if (found is None or not found.is_complete(images)) and library.user is not None:

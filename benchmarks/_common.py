@@ -1,0 +1,91 @@
+"""What benchmarks share: the machine's description, multiply-accumulates counted as they run, tables."""
+
+import os
+import platform
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from aiq_core import __version__
+from aiq_core.runtime.cpu import cpu_kind
+
+
+def machine(threads: int) -> str:
+    """Processor, threads, what else it is doing, and versions, in one line."""
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg()[:2])
+    parts = (
+        f"{cpu_kind()}, {os.cpu_count()} logical cores, {threads} torch thread{'s' if threads != 1 else ''}",
+        f"load {load} at the start",
+        f"Python {platform.python_version()}, torch {torch.__version__}, numpy {np.__version__}",
+        f"AIQ Explorer {__version__}",
+    )
+    return "; ".join(parts)
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
+    """A Markdown table; the first `left` columns are aligned left, the rest right."""
+    rule = ["---" if place < left else "---:" for place in range(len(header))]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (header, rule, *rows))
+
+
+@dataclass
+class LayerCost:
+    """What one layer did: multiply-accumulates, images and seconds."""
+
+    kind: str
+    macs: int = 0
+    images: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Meter:
+    """Counts every convolution and linear layer of the modules it watches, while they run."""
+
+    layers: dict[nn.Module, LayerCost] = field(default_factory=dict)
+    _started: float = 0.0
+
+    @property
+    def macs(self) -> int:
+        return sum(cost.macs for cost in self.layers.values())
+
+    @property
+    def image_layers(self) -> int:
+        return sum(cost.images for cost in self.layers.values())
+
+    def watch(self, modules: Iterable[nn.Module]) -> "Meter":
+        """Starts counting layers inside the given modules."""
+        for module in (inner for outer in modules for inner in outer.modules()):
+            if isinstance(module, nn.Conv2d | nn.Linear) and module not in self.layers:
+                self.layers[module] = LayerCost(layer_kind(module))
+                module.register_forward_pre_hook(self._before)
+                module.register_forward_hook(self._after)
+        return self
+
+    def forget(self) -> None:
+        """Starts every count anew."""
+        self.layers = {module: LayerCost(cost.kind) for module, cost in self.layers.items()}
+
+    def _before(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self._started = time.perf_counter()
+
+    def _after(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        cost = self.layers[module]
+        cost.seconds += time.perf_counter() - self._started
+        cost.images += len(output)
+        # Every output element is one sum over the weights of its channel.
+        cost.macs += output.numel() * module.weight[0].numel()  # type: ignore[union-attr, operator, index]
+
+
+def layer_kind(module: nn.Conv2d | nn.Linear) -> str:
+    """What a layer is, as tables name it."""
+    if isinstance(module, nn.Linear):
+        return "linear"
+    if module.groups > 1:
+        return "depthwise convolution"
+    size = module.kernel_size[0]
+    return f"{size} × {size} convolution"

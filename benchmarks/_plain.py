@@ -1,0 +1,89 @@
+"""The paper's algorithm as it is written, to compare the app's with: every candidate, every image, the network as trained."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+
+from aiq_core import assets, quantizer
+from aiq_core.intensity import traffic
+from aiq_core.records import FP32_BITS, ImageSet, Policy, SplitName
+from aiq_core.runtime.models import spec
+from aiq_core.runtime.weights import network_with
+from aiq_core.search.problem import Ask, Problem, State, start_state
+from benchmarks._common import Meter
+
+BATCH = 128
+
+Taken = tuple[str | None, int | None, int]
+"""What a step took: layer, bits (None where it kept what it had) and the number right after it."""
+
+Search = Callable[[Problem, Ask], Iterator[Taken]]
+
+
+def plain_greedy(problem: Problem, ask: Ask) -> Iterator[Taken]:
+    """The paper's algorithm as it is written, to compare with: every candidate is evaluated, the lowest loss wins.
+
+    Ties go to the first in network order, then to the wider; a policy below the floor cannot win.
+    """
+    state: State = start_state(problem)
+    names, objective = problem.profile.quantizable_names, problem.objective
+    lower = [bits for bits in problem.widths if bits != FP32_BITS]
+    while free := [layer for layer in problem.movable if state.policy.weight_bits[layer] == FP32_BITS]:
+        best, winner = state, None
+        for layer, bits in ((layer, bits) for layer in free for bits in lower):
+            policy = state.policy.with_weight_bits(layer, bits)
+            value = float(traffic(problem.profile, [policy]).intensity[0])
+            right = ask(policy, None, state.policy)
+            if right is None or right < objective.floor_correct:
+                continue
+            loss = objective.loss(value, right)
+            if loss < best.loss:
+                best, winner = State(policy, value, right, loss), (layer, bits)
+        state = best
+        yield (None, None, state.correct) if winner is None else (names[winner[0]], winner[1], state.correct)
+        if winner is None:
+            return
+
+
+class Pixels(Dataset[tuple[torch.Tensor, int]]):
+    """The search images, transformed one by one, as a training script has them."""
+
+    def __init__(self, model: str, images: int) -> None:
+        card = assets.card(model)
+        self._images = assets.images(card.dataset, ImageSet(SplitName.SEARCH, images))
+        self._labels = assets.labels(card.dataset, SplitName.SEARCH)
+        self._transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(card.mean, card.std)])
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return self._transform(np.array(self._images[index])), int(self._labels[index])
+
+
+class Unfolded:
+    """The network with its batch norms; rounding before folding gives the same integers, channel by channel.
+
+    Folding multiplies a channel's weights by one number, so its scale moves with it and its integers stay; what
+    differs from the folded reference is float rounding, which can turn a doubtful image.
+    """
+
+    def __init__(self, model: str, images: int) -> None:
+        self.network = network_with(spec(model), assets.weights(model), model)
+        self.meter = Meter().watch([self.network])
+        self.evaluations = 0
+        self._loader = DataLoader(Pixels(model, images), batch_size=BATCH)
+        names = assets.profile(model).quantizable_names
+        self._layers = [self.network.get_submodule(name) for name in names]
+        self._weights = [np.array(layer.weight.detach().numpy()) for layer in self._layers]  # type: ignore[operator, union-attr]
+
+    @torch.no_grad()
+    def right(self, policy: Policy) -> int:
+        """How many images a policy has right, over all of them."""
+        self.evaluations += 1
+        for layer, weight, bits in zip(self._layers, self._weights, policy.weight_bits, strict=True):
+            layer.weight.copy_(torch.from_numpy(quantizer.round_weight(weight, bits)))  # type: ignore[operator, union-attr]
+        return sum(int((self.network(x).argmax(1) == y).sum()) for x, y in self._loader)

@@ -1,0 +1,309 @@
+"""What a greedy search costs, trick by trick, all in one run: `python -m benchmarks.search_cost`.
+
+The ladder: the paper's algorithm (every candidate, every image, an ordinary DataLoader, the network as trained), the
+same on the folded reference evaluator, exact pruning, early stop in order of doubt, shared prefixes. Then a sweep of
+alpha on one memo. Costs are in full-evaluation equivalents: multiply-accumulates executed over those of the network
+on the image set. FP32, its pass for the order of doubt and the completion of winners count; report images do not.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from aiq_core import assets
+from aiq_core.objective import Objective, default_normaliser, floor_correct
+from aiq_core.records import (
+    FP32_BITS,
+    NOT_DONE,
+    Evaluation,
+    EvaluationKey,
+    ImageSet,
+    ModelProfile,
+    Policy,
+    Quantizer,
+    SplitName,
+)
+from aiq_core.runtime.evaluate import CHUNK, TorchEvaluator
+from aiq_core.search.greedy import greedy
+from aiq_core.search.memo import Memo
+from aiq_core.search.problem import Ask, Problem
+from benchmarks._common import Meter, machine, markdown
+from benchmarks._plain import Search, Taken, Unfolded, plain_greedy
+
+WIDTHS = (32, 8, 4)
+SWEEP = tuple(step / 20 for step in range(21))
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "search_cost.md"
+
+Move = tuple[str | None, int | None]
+
+
+class EmptyStore:
+    """A memo's store that starts empty and lives in memory; each evaluation is the more complete one of its key."""
+
+    def __init__(self) -> None:
+        self._known: dict[EvaluationKey, Evaluation] = {}
+
+    def find(self, key: EvaluationKey) -> Evaluation | None:
+        return self._known.get(key)
+
+    def save_evaluation(self, evaluation: Evaluation) -> int:
+        known = self._known.get(evaluation.key)
+        if known is not None:
+            merged = np.where(known.predicted != NOT_DONE, known.predicted, evaluation.predicted)
+            evaluation = replace(evaluation, predicted=merged)
+        self._known[evaluation.key] = evaluation
+        return 0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a rung did; `set_up` is the part of `equivalents` that precedes every evaluation.
+
+    `extrapolated` where the plain algorithm was stopped early and its rest is by arithmetic.
+    """
+
+    name: str
+    evaluations: int
+    equivalents: float
+    image_layers: float
+    seconds: float
+    moves: tuple[Move, ...]
+    right: int
+    set_up: float = 0.0
+    extrapolated: bool = False
+
+
+class Bench:
+    """One model on one image set; every rung starts from nothing."""
+
+    def __init__(self, model: str, images: int, threads: int, chunk: int, steps: int | None) -> None:
+        self.model, self.images, self.threads, self.chunk, self.steps = model, images, threads, chunk, steps
+        self.profile: ModelProfile = assets.profile(model)
+        self.dataset = assets.card(model).dataset
+        self.labels = assets.labels(self.dataset, SplitName.SEARCH)
+        self.full_macs = self.images * self.profile.flops // 2
+
+    def problem(self, alpha: float, baseline: int) -> Problem:
+        fp32 = self.profile.uniform(FP32_BITS)
+        objective = Objective(
+            alpha=alpha,
+            intensity_normaliser=default_normaliser(self.profile, WIDTHS),
+            accuracy_normaliser=10.0,
+            images=self.images,
+            baseline_correct=baseline,
+            floor_correct=floor_correct(None, baseline, self.images),
+        )
+        return Problem(self.profile, objective, WIDTHS, tuple(range(len(fp32.weight_bits))), fp32, baseline)
+
+    def evaluator(self, cache: bool) -> tuple[TorchEvaluator, Meter, int]:
+        """The reference evaluator, its meter, and the multiply-accumulates of its pass for the order of doubt."""
+        image_set = ImageSet(SplitName.SEARCH, self.images)
+        evaluator = TorchEvaluator(self.model, image_set, Quantizer(), self.threads, None if cache else 0, self.chunk)
+        passed = -(-self.images // self.chunk) * self.chunk * self.profile.flops // 2
+        return evaluator, Meter().watch(evaluator._segments), passed
+
+    def memo(self, evaluator: TorchEvaluator) -> Memo:
+        def key(policy: Policy) -> EvaluationKey:
+            return EvaluationKey(self.model, "search", "reference", policy.key)
+
+        return Memo(key, self.labels, self.images, EmptyStore(), lambda: evaluator)
+
+    def reference(self, name: str, alpha: float, search: Search, early_stop: bool, cache: bool) -> Cost:
+        """A rung on the reference evaluator, through the memo that the app uses."""
+        began = time.perf_counter()
+        evaluator, meter, passed = self.evaluator(cache)
+        memo = self.memo(evaluator)
+        fp32 = self.profile.uniform(FP32_BITS)
+        baseline = memo.ask(fp32, None, fp32) or 0
+
+        def ask(policy: Policy, needs: int | None, base: Policy) -> int | None:
+            return memo.ask(policy, needs if early_stop else None, base)
+
+        moves, right = self.run(search, self.problem(alpha, baseline), ask)
+        seconds = time.perf_counter() - began
+        layers = meter.image_layers + passed * 2 / self.profile.flops * len(self.profile.layers)
+        equivalents, set_up = (meter.macs + passed) / self.full_macs, passed / self.full_macs
+        return Cost(name, memo.asked, equivalents, layers, seconds, moves, right, set_up)
+
+    def plain(self, name: str, alpha: float) -> Cost:
+        """The paper's way: the network as trained, an ordinary DataLoader, every candidate on every image."""
+        began = time.perf_counter()
+        torch.set_num_threads(self.threads)
+        network = Unfolded(self.model, self.images)
+        baseline = network.right(self.profile.uniform(FP32_BITS))
+        moves, right = self.run(
+            plain_greedy, self.problem(alpha, baseline), lambda policy, needs, base: network.right(policy)
+        )
+        seconds, meter = time.perf_counter() - began, network.meter
+        equivalents = meter.macs / self.full_macs
+        return Cost(name, network.evaluations, equivalents, meter.image_layers, seconds, moves, right)
+
+    def run(self, search: Search, problem: Problem, ask: Ask) -> tuple[tuple[Move, ...], int]:
+        """The moves of a search, up to the limit of steps, and the number right after the last."""
+        steps = list(islice(search(problem, ask), self.steps))
+        return tuple(step[:2] for step in steps), steps[-1][2] if steps else problem.start_correct
+
+    def sweep(self) -> tuple[Cost, dict[float, float]]:
+        """Greedy at 21 alphas on one memo, from nothing, step by step in turn as the app's worker does.
+
+        All together, and each alpha's full-evaluation equivalents; what precedes the first step is in the total only.
+        """
+        began = time.perf_counter()
+        evaluator, meter, passed = self.evaluator(cache=True)
+        memo = self.memo(evaluator)
+        fp32 = self.profile.uniform(FP32_BITS)
+        baseline = memo.ask(fp32, None, fp32) or 0
+        turns = {alpha: islice(pruned_greedy(self.problem(alpha, baseline), memo.ask), self.steps) for alpha in SWEEP}
+        spent = dict.fromkeys(SWEEP, 0.0)
+        while turns:
+            for alpha, steps in list(turns.items()):
+                before = meter.macs
+                if next(steps, None) is None:
+                    del turns[alpha]
+                spent[alpha] += (meter.macs - before) / self.full_macs
+        total = (meter.macs + passed) / self.full_macs
+        return Cost("sweep", memo.asked, total, meter.image_layers, time.perf_counter() - began, (), 0), spent
+
+
+def pruned_greedy(problem: Problem, ask: Ask) -> Iterator[Taken]:
+    """The app's greedy search: (layer, bits, number right after) a step."""
+    for step in greedy(problem, ask):
+        yield step.layer, step.bits, step.correct
+
+
+def plain_candidates(layers: int, steps: int) -> int:
+    """Evaluations of the plain algorithm over that many steps, FP32 included."""
+    return 1 + sum((len(WIDTHS) - 1) * (layers - step) for step in range(steps))
+
+
+def to_the_end(cost: Cost, layers: int, steps: int) -> Cost:
+    """A plain rung that was stopped early, continued by arithmetic: each candidate costs the same."""
+    if len(cost.moves) >= steps:
+        return cost
+    whole = plain_candidates(layers, steps)
+    factor = whole / cost.evaluations
+    return replace(
+        cost,
+        evaluations=whole,
+        equivalents=cost.set_up + (cost.equivalents - cost.set_up) * factor,
+        image_layers=cost.image_layers * factor,
+        seconds=cost.seconds * factor,
+        extrapolated=True,
+    )
+
+
+def ladder(bench: Bench, alpha: float, plain_steps: int | None) -> list[Cost]:
+    """Every rung, the cheapest tricks last; the plain ones up to `plain_steps`, where that is given."""
+    rungs = [
+        bench.reference("+ exact pruning", alpha, pruned_greedy, early_stop=False, cache=False),
+        bench.reference("+ early stop, doubtful images first", alpha, pruned_greedy, early_stop=True, cache=False),
+        bench.reference("+ shared prefixes", alpha, pruned_greedy, early_stop=True, cache=True),
+    ]
+    steps, whole = bench.steps, len(rungs[-1].moves)
+    bench.steps = plain_steps if steps is None else min(steps, plain_steps or steps)
+    plain = [
+        bench.plain("plain: as trained, ordinary DataLoader", alpha),
+        bench.reference("plain on the folded reference", alpha, plain_greedy, early_stop=False, cache=False),
+    ]
+    bench.steps = steps
+    layers = len(bench.profile.quantizable)
+    return [*(to_the_end(cost, layers, whole) for cost in plain), *rungs]
+
+
+def agreement(costs: list[Cost]) -> str:
+    """Whether the rungs took the same moves, as far as each went."""
+    last = costs[-1]
+    said = []
+    for cost in costs[:-1]:
+        common = min(len(cost.moves), len(last.moves))
+        differs = next((i for i in range(common) if cost.moves[i] != last.moves[i]), None)
+        if differs is not None:
+            said.append(
+                f"{cost.name}: differs from move {differs + 1}, {cost.moves[differs]}, not {last.moves[differs]}"
+            )
+        elif common < len(last.moves):
+            said.append(f"{cost.name}: the same over the {common} moves it was run for")
+    same = sum(1 for cost in costs[:-1] if cost.moves == last.moves)
+    head = f"Moves: {same} of the {len(costs) - 1} rungs above the last took all of its {len(last.moves)} steps alike."
+    return " ".join([head, *(f"{text}." for text in said)])
+
+
+def tables(costs: list[Cost]) -> str:
+    """The ladder as Markdown."""
+    first = costs[0]
+    rows = []
+    for cost in costs:
+        about = "≈ " if cost.extrapolated else ""
+        rows.append(
+            (
+                cost.name,
+                f"{cost.evaluations:,}",
+                f"{about}{cost.equivalents:.1f}",
+                f"{about}{cost.image_layers / 1e6:.2f}",
+                f"{about}{cost.seconds:.0f}",
+                f"{first.equivalents / cost.equivalents:.1f} ×",
+                f"{first.seconds / cost.seconds:.1f} ×",
+            )
+        )
+    header = ("", "evaluations asked", "full-evaluation equivalents", "image-layers, millions", "seconds", "less work",
+              "faster")  # fmt: skip
+    return markdown(header, rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="resnet20", choices=assets.model_names())
+    parser.add_argument("--images", type=int, default=1000, help="search images, a multiple of 10; 5000 are all")
+    parser.add_argument("--alpha", type=float, default=0.9)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--chunk", type=int, default=CHUNK, help="images a forward of the reference, 125 or more")
+    parser.add_argument("--limit-steps", type=int, help="stop every search after this many steps")
+    parser.add_argument(
+        "--plain-steps",
+        type=int,
+        default=3,
+        help="run the two plain rungs this far, the rest by arithmetic (≈); 0: all",
+    )
+    parser.add_argument("--no-sweep", action="store_true", help="leave the sweep of 21 alphas out")
+    parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(PAGE.parents[1])} too")
+    chosen = parser.parse_args()
+
+    about = machine(chosen.threads)
+    bench = Bench(chosen.model, chosen.images, chosen.threads, chosen.chunk, chosen.limit_steps)
+    costs = ladder(bench, chosen.alpha, chosen.plain_steps or None)
+    limit = "" if chosen.limit_steps is None else f", the first {chosen.limit_steps} steps only"
+    lines = [
+        f"Greedy at alpha {chosen.alpha:g}, {assets.card(chosen.model).title}, {chosen.images:,} search images{limit}.",
+        tables(costs),
+        agreement(costs),
+        "One full-evaluation equivalent is every image through every layer once. FP32, its pass for the order of doubt "
+        "(reference rungs) and the completion of winners are included, report images are not. ≈: the plain algorithm "
+        "was stopped early and the rest is by arithmetic, as each of its candidates costs the same.",
+    ]
+    if not chosen.no_sweep:
+        total, spent = bench.sweep()
+        dearest = max(spent, key=lambda alpha: spent[alpha])
+        lines.append(
+            f"A sweep of {len(spent)} alphas, 0 to 1 by 0.05, from an empty memo, step by step in turn: "
+            f"{total.evaluations:,} evaluations asked within {total.equivalents:.1f} full-evaluation equivalents, "
+            f"{total.seconds:.0f} s; the dearest alpha, {dearest:g}, took {spent[dearest]:.1f} of them, and "
+            f"{sum(share < 0.05 for share in spent.values())} alphas took none."
+        )
+    lines.append(f"{about}.")
+    text = "\n\n".join(lines)
+    print(text)
+    if chosen.write:
+        command = " ".join(["python -m benchmarks.search_cost", *sys.argv[1:]])
+        PAGE.parent.mkdir(exist_ok=True)
+        PAGE.write_text(f"# What a search costs\n\n{text}\n\nMade by `{command}`.\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""What the page and docs/results.md both say, made from the claims: tables, the headline and the captions."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from aiq_core import assets
+from aiq_core.charts.aggressive import AggressiveData
+from aiq_core.charts.optimism import Kind, OptimismData
+from aiq_core.charts.wording import number, signed
+from aiq_core.claims import Claim, figure, is_paper, mark
+
+SEARCH_COST = Path(__file__).resolve().parents[2] / "docs" / "search_cost.md"
+"""Written by benchmarks/search_cost.py."""
+
+CHECKED = "✓ holds here · ✗ does not · – not measured yet"
+
+
+def headline(claims: Sequence[Claim]) -> str:
+    """How many hold, of the paper's and of ours."""
+    parts = []
+    for whose, own in (("the paper's", True), ("our own", False)):
+        tested = [claim for claim in claims if is_paper(claim) is own and claim.holds is not None]
+        parts.append(f"{sum(claim.holds is True for claim in tested)} of {whose} {len(tested)}")
+    return f"{parts[0]} claims that could be tested hold here, and {parts[1]}"
+
+
+def table(claims: Sequence[Claim], paper: bool) -> pd.DataFrame:
+    """The paper's claims or ours, a row each, as text; ours have no column for the paper's figure."""
+    rows = []
+    for claim in claims:
+        if is_paper(claim) is paper:
+            row = {"": mark(claim), "Claim": claim.statement, "Paper": figure(claim, claim.paper)}
+            row |= {
+                "Here (95 %)": figure(claim, claim.measured, interval=True),
+                "How": claim.note,
+                "Run": claim.run or "",
+            }
+            rows.append(row if paper else {name: text for name, text in row.items() if name != "Paper"})
+    return pd.DataFrame(rows)
+
+
+def frame(claims: Sequence[Claim]) -> pd.DataFrame:
+    """All claims with their numbers, for the CSV."""
+    return pd.DataFrame(
+        [
+            {
+                "id": claim.id,
+                "statement": claim.statement,
+                "paper": claim.paper,
+                "measured": claim.measured,
+                "low": None if claim.interval is None else claim.interval.low,
+                "high": None if claim.interval is None else claim.interval.high,
+                "unit": claim.unit,
+                "holds": claim.holds,
+                "run": claim.run,
+                "note": claim.note,
+            }
+            for claim in claims
+        ]
+    )
+
+
+def optimism_caption(data: OptimismData) -> str:
+    """What the optimism chart shows, in one line."""
+    chosen = [point.report.value - point.search.value for point in data.points if point.kind is Kind.CHOSEN]
+    rest = [point.report.value - point.search.value for point in data.points if point.kind is not Kind.CHOSEN]
+    parts = [
+        f"{name} {signed(sum(gaps) / len(gaps), 2)} points on average ({len(gaps)})"
+        for name, gaps in (("policies chosen on search images lose", chosen), ("the others", rest))
+        if gaps
+    ]
+    return f"More lost on report images than on search images: {', '.join(parts)}."
+
+
+def widths_caption(data: AggressiveData) -> str:
+    """What the widths chart shows, in one line."""
+    mixed = [row.rho for row in data.rows if row.rho == row.rho]
+    if not mixed:
+        return "Every search here ends with all layers alike."
+    below = sum(rho < 0 for rho in mixed)
+    return (
+        f"Rank correlation of bits with weight count: below 0 in {below} of {len(mixed)} searches that mix widths, "
+        f"from {number(min(mixed), 2)} to {number(max(mixed), 2)}. Below 0: larger layers get fewer bits."
+    )
+
+
+def search_cost() -> str | None:
+    """What the benchmark last wrote, from its first line after the title; None where it has not run."""
+    if not SEARCH_COST.is_file():
+        return None
+    return SEARCH_COST.read_text(encoding="utf-8").partition("\n")[2].strip()
+
+
+def title(model: str) -> str:
+    """A model's name as people read it."""
+    return assets.card(model).title

@@ -1,0 +1,95 @@
+"""Results: every headline claim recomputed from the stored evaluations, and the evidence behind three of them."""
+
+import streamlit as st
+
+from aiq_core import assets
+from aiq_core.charts.aggressive import AggressiveData, aggressive_figure, aggressive_frame
+from aiq_core.charts.optimism import OptimismData, optimism_figure, optimism_frame
+from aiq_core.claims import Claim
+from aiq_core.claims import claims as recompute
+from aiq_core.claims.evidence import Evidence
+from pages.common import controls, known
+from pages.common.charts import card, chart
+from pages.common.controls import View
+from pages.results import content
+
+COLOURS = {"✓": "green", "✗": "red"}
+
+
+@st.cache_resource(max_entries=2, show_spinner="Recomputing every claim…")
+def _claims(version: str) -> tuple[Claim, ...]:
+    return recompute(known.library())
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _optimism(model: str, version: str) -> OptimismData | None:
+    return Evidence(known.library()).optimism(model)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _widths(model: str, version: str) -> AggressiveData:
+    return Evidence(known.library()).widths(model)
+
+
+def main() -> None:
+    view, version = controls.view(), known.library().version()
+    claims = _claims(version)
+    st.markdown(f"#### {content.headline(claims)}")
+    st.caption(
+        f"{content.CHECKED}. Recomputed from the stored evaluations, on every image of each split; "
+        "`python -m aiq_core claims` prints the same."
+    )
+    _tables(claims)
+    left, right = st.columns(2, gap="small")
+    with left:
+        _draw_optimism(view, _optimism(view.model, version))
+    with right:
+        _draw_widths(view, _widths(view.model, version))
+    _search_cost()
+
+
+def _tables(claims: tuple[Claim, ...]) -> None:
+    with card("Claims", "arXiv 2512.14090's on our networks and images, and ours", content.frame(claims), "claims"):
+        for tab, paper in zip(st.tabs(["The paper's", "Ours"]), (True, False), strict=True):
+            rows = content.table(claims, paper)
+            rows[""] = [f":{COLOURS.get(text, 'gray')}[{text}]" for text in rows[""]]
+            for name in ("How", "Run"):
+                rows[name] = [f":small[:gray[{text}]]" if text else "" for text in rows[name]]
+            tab.table(rows, border="horizontal", hide_index=True)
+
+
+def _draw_optimism(view: View, data: OptimismData | None) -> None:
+    title = f"{content.title(view.model)}, points lost by policy"
+    if data is None or not data.points:
+        with card("Search against report", title):
+            st.info("No policy is measured on both splits yet.", icon=":material/hourglass_empty:")
+        return
+    with card("Search against report", title, optimism_frame(data), f"{view.model}-optimism"):
+        alt = f"Points lost on report against search images for {len(data.points)} policies of {view.model}."
+        chart(optimism_figure(data, view.look), "optimism", f"{view.model}-optimism", alt)
+        st.caption(content.optimism_caption(data))
+
+
+def _draw_widths(view: View, data: AggressiveData) -> None:
+    title = f"{content.title(view.model)}, layers by size"
+    if not data.rows:
+        with card("Larger layers, fewer bits?", title):
+            st.info("No search of this model on all its images yet.", icon=":material/hourglass_empty:")
+        return
+    with card("Larger layers, fewer bits?", title, aggressive_frame(data), f"{view.model}-widths"):
+        layers = len(assets.profile(view.model).quantizable)
+        alt = f"Bits of {layers} layers by weight count in {len(data.rows)} searches. {content.widths_caption(data)}"
+        chart(aggressive_figure(data, view.look), "widths", f"{view.model}-widths", alt)
+        st.caption(content.widths_caption(data))
+
+
+def _search_cost() -> None:
+    found = content.search_cost()
+    with card("What a search costs", "measured by benchmarks/search_cost.py"):
+        if found is None:
+            st.caption("Not measured yet: run `python -m benchmarks.search_cost --write`.")
+        else:
+            st.markdown(found)
+
+
+main()

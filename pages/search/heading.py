@@ -1,0 +1,144 @@
+"""A run's name, where it stands, what it was asked, and its buttons."""
+
+import streamlit as st
+
+from aiq_core import exchange, jobs
+from aiq_core.charts.wording import join, number
+from aiq_core.errors import AiqError
+from aiq_core.library import read_only
+from aiq_core.records import SEARCHES, Run
+from pages.common import known
+from pages.search import actions, names, stored
+
+
+def draw(run: Run) -> None:
+    """Name, status, settings, and what may be done with the run."""
+    colour = names.STATUS_COLOURS.get(run.status, "orange")
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+        st.markdown(f"#### {names.title(run)}", width="content")
+        with st.container(horizontal=True, width="content", gap="small", vertical_alignment="center"):
+            _buttons(run)
+    badge = f":{colour}-badge[{names.STATUS_ICONS[run.status]} {run.status}]"
+    archived = " :gray-badge[archived]" if run.archived else ""
+    st.caption(f"{badge}{archived} {join([f'run {run.id}', names.origin(run), run.created_at[:10], *settings(run)])}")
+
+
+def settings(run: Run) -> list[str]:
+    """What a request sets apart from the usual."""
+    request = run.request
+    said = [f"{request.images:,} search images"]
+    if request.algorithm in SEARCHES:
+        said.append("widths " + ", ".join("FP32" if w == 32 else str(w) for w in request.widths))
+        if run.intensity_normaliser is not None:
+            said.append(f"normaliser {number(run.intensity_normaliser, 2)} FLOPs/byte")
+        if run.floor_correct is not None:
+            said.append(f"floor {number(100 * run.floor_correct / request.images, 2)} %")
+    if request.accuracy_normaliser != 10:
+        said.append(f"{request.accuracy_normaliser:g} points count as 1")
+    if request.excluded:
+        said.append(f"excluded {', '.join(request.excluded)}")
+    if request.fixed:
+        said.append("held " + ", ".join(f"{layer} at {bits}" for layer, bits in request.fixed.items()))
+    if request.max_evaluations is not None:
+        said.append(f"at most {request.max_evaluations:,} evaluations")
+    if request.max_minutes is not None:
+        said.append(f"at most {request.max_minutes:g} minutes")
+    if request.quantizer.granularity != "channel":
+        said.append(f"a scale per {request.quantizer.granularity}")
+    if not request.use_bundled:
+        said.append("bundled evaluations not used")
+    return said
+
+
+def _buttons(run: Run) -> None:
+    writable = not read_only() and names.is_own(run)
+    if writable and run.status in jobs.UNFINISHED:
+        st.button(
+            "Cancel",
+            key=f"cancel-{run.id}",
+            disabled=stored.is_stopping(run),
+            icon=":material/stop_circle:",
+            on_click=actions.cancel,
+            args=([run.id],),
+            help="Stops within two seconds and keeps everything evaluated.",
+        )
+    if writable and run.status in jobs.RESUMABLE:
+        st.button(
+            "Resume",
+            key=f"resume-{run.id}",
+            icon=":material/play_arrow:",
+            on_click=actions.resume,
+            args=(run.id,),
+            help="Goes on from what it evaluated; nothing is evaluated twice.",
+        )
+    query = actions.explore_query(run, known.image_counts(run.request.model))
+    if query is not None:
+        st.button(
+            "Open in Explore",
+            key=f"explore-{run.id}",
+            icon=":material/query_stats:",
+            type="tertiary",
+            on_click=actions.open_in_explore,
+            args=(query,),
+        )
+    if run.status not in jobs.UNFINISHED:
+        _compare_button(run)
+        st.download_button(
+            "Export",
+            lambda: _export(run.id),
+            f"{run.id}.json",
+            "application/json",
+            type="tertiary",
+            key=f"export-{run.id}",
+            icon=":material/download:",
+            on_click="ignore",
+            help="The run, its steps and every prediction, as JSON that another machine can import.",
+        )
+        if writable:
+            name, icon = ("Restore", ":material/unarchive:") if run.archived else ("Archive", ":material/archive:")
+            st.button(
+                name,
+                key=f"archive-{run.id}",
+                icon=icon,
+                type="tertiary",
+                on_click=actions.archive,
+                args=(run.id, not run.archived),
+            )
+
+
+def _export(run_id: str) -> bytes:
+    try:
+        return exchange.export_run(known.library(), run_id).encode()
+    except AiqError as error:  # a download has no other place to say it
+        return f"not exported: {error}".encode()
+
+
+def _compare_button(run: Run) -> None:
+    others = {
+        other.id: f"{names.what(other)} · {names.origin(other)} · {other.id}"
+        for other in reversed(stored.runs())
+        if other.request.model == run.request.model
+        and other.request.images == run.request.images
+        and other.id != run.id
+        and other.status not in jobs.UNFINISHED
+        and other.policy is not None
+        and not other.archived
+    }
+    if not others or run.policy is None:
+        return
+    with st.popover("Compare", icon=":material/compare_arrows:", type="tertiary"):
+        chosen = st.selectbox(
+            "Compare with",
+            list(others),
+            index=None,
+            format_func=others.__getitem__,
+            key=f"compare-{run.id}",
+            placeholder="Choose a run of the same images",
+        )
+        st.button(
+            "Compare the two",
+            key=f"compare-go-{run.id}",
+            disabled=chosen is None,
+            on_click=actions.compare,
+            args=(run.id, chosen or ""),
+        )

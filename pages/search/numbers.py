@@ -1,0 +1,79 @@
+"""A run's figures: of its policy so far, and what it took."""
+
+import streamlit as st
+
+from aiq_core import assets, jobs, statistics
+from aiq_core.charts.wording import MINUS, number, signed, span
+from aiq_core.intensity import intensity
+from aiq_core.records import SEARCHES, Run, RunStatus, SplitName
+from aiq_core.statistics import Interval, Paired
+from pages.common import known
+from pages.search import names, stored
+
+
+def draw(run: Run) -> None:
+    """The latest policy's figures on search images, on report images where it is done, and evaluations and time."""
+    step, images = run.steps[-1], run.request.images
+    cells = stored.against_fp32(known.library(), run, step.policy, SplitName.SEARCH, images)
+    with st.container(horizontal=True, border=True, gap="small"):
+        _intensity(run)
+        _top1(f"Top-1, {images:,} search", statistics.wilson(step.correct, images), cells, names.origin(run))
+        _report(run)
+        st.metric(
+            "Evaluations",
+            f"{run.evaluations:,}",
+            f"{run.evaluations_new:,} new",
+            delta_color="off",
+            delta_arrow="off",
+            width=125,
+            help="Asked for, as if nothing had been known; new: computed by this run.",
+        )
+        st.metric(
+            "Time",
+            names.duration(run.seconds),
+            names.left(run) or None,
+            delta_color="off",
+            delta_arrow="off",
+            width=150,
+            help="Of its last start: a resumed run gets back what it evaluated before at once.",
+        )
+
+
+def _intensity(run: Run) -> None:
+    step, profile = run.steps[-1], assets.profile(run.request.model)
+    before = intensity(profile, profile.uniform(32))
+    which = "the best so far" if run.status in jobs.UNFINISHED else "the one chosen"
+    which = which if run.request.algorithm in SEARCHES else "the last one listed"
+    st.metric(
+        "FLOPs per byte",
+        number(step.intensity, 2),
+        f"{signed(100 * (step.intensity / before - 1), 1)} %".replace(MINUS, "-"),
+        width=140,
+        help=f"Arithmetic intensity of a policy, {which}; unfused traffic model, batch 1. Computed.",
+    )
+
+
+def _top1(label: str, top1: Interval, cells: Paired | None, origin: str) -> None:
+    drop = None if cells is None else statistics.drop(cells)
+    said = ""
+    if drop is not None:
+        noise = ", within noise" if drop.contains_zero else ""
+        said = f" Drop against FP32: {number(drop.value, 2)} points ({span(drop)}{noise})."
+    st.metric(
+        label,
+        f"{number(top1.value, 2)} %",
+        None if drop is None else f"{signed(-drop.value, 2)} points".replace(MINUS, "-"),
+        delta_color="off" if drop is not None and drop.contains_zero else "normal",
+        width=165,
+        help=f"95 %: {span(top1)}.{said} Origin: {origin}.",
+    )
+
+
+def _report(run: Run) -> None:
+    if run.status is not RunStatus.DONE or run.policy is None:
+        return
+    images = stored.judged(known.library(), run, run.policy)
+    cells = stored.against_fp32(known.library(), run, run.policy, SplitName.REPORT, images)
+    if cells is not None:
+        top1 = statistics.wilson(cells.both + cells.gained, images)
+        _top1(f"Top-1, {images:,} report", top1, cells, names.origin(run))

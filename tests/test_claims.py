@@ -1,0 +1,143 @@
+"""Claims are recomputed from stored evaluations, and say what they need to."""
+
+import json
+import math
+import shutil
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aiq_core import assets
+from aiq_core.charts.aggressive import Row, aggressive_data, aggressive_figure, aggressive_frame
+from aiq_core.charts.optimism import Kind, optimism_data, optimism_figure, optimism_frame
+from aiq_core.charts.style import Look
+from aiq_core.claims import claims, document, figure, is_paper
+from aiq_core.claims.evidence import Evidence, correlation, gain
+from aiq_core.library import BUNDLED_RESULTS, Library
+from aiq_core.records import Algorithm, Evaluation, Origin, SplitName
+from aiq_core.store import Store
+
+KEYS = {"id", "statement", "paper", "measured", "unit", "interval", "holds", "run", "note"}
+
+
+@pytest.fixture(scope="module")
+def library() -> Library:
+    return Library(None, Store(BUNDLED_RESULTS, immutable=True))
+
+
+def test_claims_are_complete_records(library: Library) -> None:
+    found = claims(library)
+    assert len({claim.id for claim in found}) == len(found)
+    for claim in found:
+        assert set(document(claim)) == KEYS
+        assert json.loads(json.dumps(document(claim)))["holds"] is claim.holds
+        assert (claim.measured is None) == (claim.holds is None), claim.id
+        assert claim.note, claim.id
+        assert claim.measured is None or math.isfinite(claim.measured)
+        if claim.interval is not None and claim.measured is not None:
+            assert claim.interval.low <= claim.measured <= claim.interval.high
+
+
+def test_what_is_not_measured_says_so(library: Library) -> None:
+    missing = {claim.id: claim for claim in claims(library) if claim.holds is None}
+    throughput = missing["paper-throughput"]
+    assert throughput.paper == 1.66
+    assert throughput.note.startswith("not measured yet")
+    assert figure(throughput, throughput.measured) == "–"
+
+
+def test_an_empty_library_measures_only_what_is_computed() -> None:
+    by_id = {claim.id: claim for claim in claims(Library(None, None))}
+    assert by_id["resnet20-gain"].holds is None
+    assert by_id["paper-gain"].holds is None
+    assert by_id["paper-ai-moves"].holds is True
+    assert by_id["batch-1-resnet20"].measured == pytest.approx(52.3, abs=0.05)  # paper.md, recomputed
+    assert by_id["paper-throughput-by-traffic"].measured == pytest.approx(1.037, abs=0.0005)
+    assert set(by_id) == {claim.id for claim in claims(Library(None, Store(BUNDLED_RESULTS, immutable=True)))}
+
+
+def test_figures_follow_the_stored_predictions(library: Library, tmp_path: Path) -> None:
+    """A hundred report images more that only the quantized policy gets wrong raise the measured drop by a point."""
+    evidence = Evidence(library)
+    policy = evidence.choice("resnet20", 50)
+    assert policy is not None
+    before = {claim.id: claim for claim in claims(library)}["resnet20-drop-measured"]
+    stored = library.evaluation("resnet20", SplitName.REPORT, policy)
+    fp32 = library.evaluation("resnet20", SplitName.REPORT, assets.profile("resnet20").uniform(32))
+    assert stored is not None
+    assert fp32 is not None
+    labels = assets.labels("cifar10", SplitName.REPORT)
+    both = np.flatnonzero((stored.predicted == labels) & (fp32.predicted == labels))[:100]
+    changed = stored.predicted.copy()
+    changed[both] = (labels[both] + 1) % 10
+
+    copy = tmp_path / "results.sqlite"
+    shutil.copyfile(BUNDLED_RESULTS, copy)
+    with sqlite3.connect(copy) as db:
+        where = "model_hash=? AND split_hash=? AND quantizer=? AND policy=?"
+        key = stored.key
+        db.execute(
+            f"DELETE FROM evaluations WHERE {where}", (key.model_hash, key.split_hash, key.quantizer, key.policy)
+        )
+    writable = Store(copy)
+    writable.save_evaluation(Evaluation(stored.key, changed, Origin("cpu", "2", 1, 250, "now")))
+    after = {claim.id: claim for claim in claims(Library(None, writable))}["resnet20-drop-measured"]
+
+    assert before.measured is not None
+    assert after.measured == pytest.approx(before.measured + 100 * 100 / len(labels))
+    assert after.holds is False
+
+
+def test_choice_reads_search_images_only(library: Library) -> None:
+    """Of what search images chose with that gain, none has more search images right."""
+    evidence = Evidence(library)
+    table, profile, policy = evidence.table("resnet20"), assets.profile("resnet20"), evidence.choice("resnet20", 50)
+    assert table is not None
+    assert policy is not None
+    rivals = [other for other in evidence.chosen("resnet20") if gain(profile, other) >= 50]
+    right = {other: table.correct[table.row(other) or 0] for other in rivals}
+    assert right[policy] == max(right.values())
+
+
+def test_correlation_by_hand() -> None:
+    assert correlation([8, 4, 4, 32], [3, 2, 1, 0]).rho == pytest.approx(
+        -0.3162, abs=1e-4
+    )  # ranks 3 1.5 1.5 4, 4 3 2 1
+    assert math.isnan(correlation([8, 8, 8], [1, 2, 3]).rho)
+
+
+def test_charts_show_what_the_frames_hold(library: Library) -> None:
+    evidence = Evidence(library)
+    judged = evidence.optimism("resnet20")
+    assert judged is not None
+    frame = optimism_frame(judged)
+    drawn = optimism_figure(judged, Look())
+    assert sum(len(trace["x"]) for trace in drawn["data"]) == len(frame) > 0
+    gaps = frame["report_drop_points"] - frame["search_drop_points"]
+    assert np.allclose(gaps, frame["optimism_points"])
+    assert "w4x20 a32x14" not in set(frame[frame["kind"] == Kind.CHOSEN]["policy"])
+
+    profile = assets.profile("resnet20")
+    policy = profile.policy({"layer3.2.conv2": 4, "conv1": 8})
+    data = aggressive_data(profile, [Row("one", policy, float("nan")), Row("two", profile.uniform(4), 0.5)])
+    table = aggressive_frame(data)
+    assert list(table["weights"]) == sorted(profile.quantizable[i].weights for i in data.order) * 2
+    marks = aggressive_figure(data, Look(dark=True))["data"]
+    assert [len(trace["x"]) for trace in marks] == [18, 1, 21]  # FP32, 8 bits, 4 bits: 20 layers, twice
+
+
+def test_single_policy_table_has_nothing_to_draw(library: Library) -> None:
+    table = Evidence(library).table("digits_cnn")
+    assert table is not None
+    assert all(point.kind is Kind.OTHER for point in optimism_data(table, {}).points)
+
+
+def test_papers_come_first(library: Library) -> None:
+    whose = [is_paper(claim) for claim in claims(library)]
+    assert whose == sorted(whose, reverse=True)
+    assert {run.request.algorithm for run in Evidence(library).searches("resnet20")} <= {
+        Algorithm.GREEDY,
+        Algorithm.COORDINATE,
+    }

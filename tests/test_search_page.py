@@ -1,0 +1,465 @@
+"""The Search page without a browser: drafts, estimates, filters, comparisons, and what bad input says."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from aiq_core import assets, exchange, library
+from aiq_core.errors import AiqError, InfeasibleError, SettingError
+from aiq_core.execute import new_run
+from aiq_core.records import Algorithm, Origin, Outcome, Request, Run, RunStatus
+from aiq_core.store import Store
+from pages.search import differences, draft, estimate, moves, names, rows
+from pages.search.draft import Draft, Kind
+from pages.search.figures import progress_data, progress_figure, progress_frame
+from pages.search.rows import Filters
+
+ROOT = Path(__file__).resolve().parent.parent
+DIGITS = assets.profile("digits_cnn")
+HERE = Origin("this CPU", "2.9", 2, 500, "2026-01-01T00:00:00", "measured")
+
+
+def run_of(status: RunStatus = RunStatus.DONE, origin: Origin | None = HERE, **request: Any) -> Run:
+    """A run of digits_cnn as the store would hold it."""
+    asked = Request(**{"model": "digits_cnn", "algorithm": Algorithm.GREEDY, "alpha": 0.5, "images": 500, **request})
+    return replace(new_run(asked), status=status, origin=origin)
+
+
+@pytest.fixture(scope="module")
+def bundled() -> dict[float, Run]:
+    """The bundled greedy runs of digits_cnn with the usual settings, by alpha."""
+    known = library.open_library()
+    runs = [run for run in known.runs("digits_cnn") if run.request.algorithm is Algorithm.GREEDY]
+    return {run.request.alpha or 0.0: known.run(run.id) for run in runs}
+
+
+# Drafts
+
+
+def test_a_search_draft_is_one_request() -> None:
+    (request,) = draft.requests(Draft("digits_cnn", 500, alpha=0.3, widths=(4, 8, 32), max_evaluations=7), None)
+    assert (request.alpha, request.widths, request.max_evaluations) == (0.3, (32, 8, 4), 7)
+
+
+def test_a_plain_draft_is_the_bundled_request(bundled: dict[float, Run]) -> None:
+    (request,) = draft.requests(Draft("digits_cnn", 500, alpha=0.9), None)
+    assert request.digest == bundled[0.9].id
+
+
+def test_a_sweep_has_round_alphas() -> None:
+    assert draft.sweep_alphas(0, 1, 0.1) == tuple(tenth / 10 for tenth in range(11))
+    assert draft.sweep_alphas(0.25, 0.3, 0.1) == (0.25,)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"alpha": float("nan")}, "alpha=nan"),
+        ({"alpha": -0.1}, "choose a number from 0"),
+        ({"alpha": 1.5}, "choose a number from 0"),
+        ({"max_evaluations": 0}, "max_evaluations=0"),
+        ({"max_minutes": 0.0}, "max_minutes=0"),
+        ({"excluded": DIGITS.quantizable_names}, "nothing is left to choose"),
+        ({"widths": (32,)}, "leave nothing to choose"),
+        ({"floor_percent": 99.99}, "above FP32"),
+        ({"intensity_normaliser": 0.0}, "choose a number above 0"),
+        ({"images": 505}, "multiple of 10"),
+        ({"kind": Kind.SWEEP, "alphas": ()}, "at least one alpha"),
+        ({"label": "x" * 61}, "at most 60"),
+    ],
+)
+def test_bad_settings_are_refused_before_anything_is_written(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(AiqError, match=words):
+        draft.requests(replace(Draft("digits_cnn", 500), **changes), baseline_correct=488)
+
+
+def test_a_floor_at_fp32_is_allowed_and_above_it_not() -> None:
+    at = Draft("digits_cnn", 500, floor_percent=97.6)  # 488 of 500
+    assert draft.requests(at, 488)
+    with pytest.raises(InfeasibleError, match=r"above FP32's 97.60 %"):
+        draft.requests(replace(at, floor_percent=97.8), 488)
+
+
+def test_policies_are_read_in_order_and_once() -> None:
+    text = '[{"linear": 4}, {"policy": {"block1.conv": 8}}, {"linear": 4}]'
+    found = draft.parse_policies(text, DIGITS)
+    assert [DIGITS.named_bits(policy)["linear"] for policy in found] == [4, 32]
+    assert DIGITS.named_bits(found[1])["block1.conv"] == 8
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "paste a policy"),
+        ('{"linear": 4', "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ("[]", "0 policies"),
+        ("4", "not an object"),
+        ("{}", "not an object"),
+        ('{"linear": "4"}', "not a whole number"),
+        ('{"linear": true}', "not a whole number"),
+        ('{"linear": NaN}', "not a whole number"),
+        ('{"linear": 9}', "bits=9 is not offered for linear"),
+        ('{"elsewhere": 8}', "not quantizable"),
+    ],
+)
+def test_bad_policies_say_what_is_wrong(text: str, words: str) -> None:
+    with pytest.raises(SettingError, match=words):
+        draft.parse_policies(text, DIGITS)
+
+
+def test_an_unfinished_export_is_recognised() -> None:
+    assert draft.unfinished_import(b'{"run": {"status": "running"}}') is RunStatus.RUNNING
+    assert draft.unfinished_import(b'{"run": {"status": "done"}}') is None
+    assert draft.unfinished_import(b"nonsense") is None
+
+
+# Estimates
+
+
+def test_no_rate_before_anything_was_computed_here() -> None:
+    elsewhere = replace(run_of(origin=replace(HERE, source="bundled")), evaluations_new=5, seconds=10)
+    idle = replace(run_of(), evaluations_new=0, seconds=10)
+    assert estimate.rate([elsewhere, idle], "digits_cnn", 500) is None
+    assert "no rate yet" in estimate.sentence(estimate.estimate([run_of().request], [elsewhere, idle]))
+
+
+def test_the_rate_is_seconds_per_new_evaluation_of_as_many_images() -> None:
+    first = replace(run_of(), evaluations_new=6, seconds=12)
+    second = replace(run_of(images=250, alpha=0.1), evaluations_new=4, seconds=2)
+    found = estimate.rate([first, second], "digits_cnn", 500)
+    assert found is not None
+    assert found.seconds == pytest.approx((12 + 2 * 500 / 250) / (6 + 4))
+    assert estimate.rate([first], "resnet20", 5000) is None
+
+
+def test_most_evaluations_of_greedy() -> None:
+    request = run_of().request
+    assert estimate.most_evaluations(request) == 2 * (5 + 4 + 3 + 2 + 1)  # widths below FP32 x layers left
+    assert estimate.most_evaluations(replace(request, excluded=("linear",))) == 2 * (4 + 3 + 2 + 1)
+    assert estimate.most_evaluations(replace(request, max_evaluations=7)) == 7
+    assert estimate.most_evaluations(replace(request, algorithm=Algorithm.COORDINATE)) is None
+
+
+def test_an_estimate_scales_the_nearest_run_and_counts_the_budget() -> None:
+    near = replace(run_of(alpha=0.6), evaluations=12, evaluations_new=12, seconds=24)
+    far = replace(run_of(alpha=0.0), evaluations=3)
+    request = replace(run_of(alpha=0.7).request, widths=(32, 8, 6, 4))
+    found = estimate.estimate([request], [near, far])
+    assert found.likely == 18  # three widths below FP32 instead of two
+    assert found.likely_s == pytest.approx(18 * 2.0)
+    assert "greedy at alpha 0.6 asked for 12" in estimate.sentence(found)
+    limited = estimate.estimate([replace(request, max_minutes=0.1)], [near, far])
+    assert limited.likely_s == pytest.approx(6)
+
+
+def test_an_estimate_of_the_same_request_is_what_it_asked_for() -> None:
+    done = replace(run_of(), evaluations=9)
+    assert estimate.estimate([done.request], [done]).likely == 9
+
+
+def test_an_estimate_of_listed_policies_counts_them() -> None:
+    policies = draft.parse_policies('[{"linear": 4}, {"linear": 8}]', DIGITS)
+    request = Request("digits_cnn", Algorithm.MANUAL, images=500, policies=policies)
+    assert estimate.sentence(estimate.estimate([request], [])).startswith("2 evaluations.")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.04, "0.0 s"), (42, "42 s"), (240, "4 min"), (3600, "1 h"), (4800, "1 h 20 min"), (float("inf"), "unknown")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert names.duration(seconds) == text
+
+
+def test_progress_by_the_budget_used_up_most() -> None:
+    run = replace(run_of(RunStatus.RUNNING, max_evaluations=10, max_minutes=1), evaluations=5, seconds=45)
+    assert names.share(run) == pytest.approx(45 / 60)
+    assert names.left(run) == "at most 15 s left by its budget"
+
+
+# History
+
+
+def test_filters() -> None:
+    runs = [
+        replace(run_of(alpha=0.1), id="a", created_at="2026-01-01"),
+        replace(run_of(RunStatus.CANCELLED, alpha=0.2, label="my name"), id="b", created_at="2026-01-02"),
+        replace(run_of(origin=replace(HERE, source="imported")), id="c", created_at="2026-01-03"),
+        replace(run_of(algorithm=Algorithm.COORDINATE), id="d", created_at="2026-01-04", archived=True),
+        replace(run_of(RunStatus.QUEUED, origin=None), id="e", created_at="2026-01-05"),
+    ]
+
+    def ids(**filters: Any) -> str:
+        return "".join(run.id for run in rows.matching(runs, Filters(**filters)))
+
+    assert ids() == "ecba"
+    assert ids(archived=True) == "d"
+    assert ids(model="resnet20") == ""
+    assert ids(statuses=("cancelled", "queued")) == "eb"
+    assert ids(origins=("imported",)) == "c"
+    assert ids(origins=("not started",)) == "e"
+    assert ids(text="MY name") == "b"
+    assert ids(text="alpha 0.1") == "a"
+    assert ids(algorithms=("coordinate",), archived=True) == "d"
+
+
+def test_an_imported_run_names_its_machine() -> None:
+    run = run_of(origin=replace(HERE, source="imported", cpu="elsewhere"))
+    assert names.origin(run) == "imported from elsewhere"
+    frame = rows.frame([rows.Row(run, 10.0, 450)])
+    assert frame.loc[0, "origin"] == "imported from elsewhere"
+    assert frame.loc[0, "top-1 %"] == 90.0
+
+
+# Moves and figures
+
+
+def test_every_candidate_is_listed_with_its_fate(bundled: dict[float, Run]) -> None:
+    run = bundled[0.9]
+    step = max(run.steps, key=lambda step: len({c.outcome for c in step.candidates}))
+    frame = moves.candidates_frame(step, 500)
+    assert len(frame) == len(step.candidates)
+    assert set(frame["outcome"]) == {str(c.outcome) for c in step.candidates}
+    pruned = frame[frame["outcome"] == str(Outcome.PRUNED)]
+    assert (pruned["why"] == moves.PRUNED_WHY).all()
+    assert len(moves.moves_frame(run)) == len(run.steps)
+
+
+def test_a_path_starts_at_fp32_and_follows_the_steps(bundled: dict[float, Run]) -> None:
+    run = bundled[0.9]
+    data = progress_data([("this run", run)], DIGITS, {32: 488, 8: 488})
+    (trail,) = data.trails
+    assert len(trail.taken) == len(run.steps) + 1
+    assert trail.taken[0].top1 == pytest.approx(100 * (run.baseline_correct or 0) / 500)
+    assert [mark.intensity for mark in trail.taken[1:]] == [step.intensity for step in run.steps]
+    half = progress_data([("this run", replace(run, steps=run.steps[:1]))], DIGITS, {})
+    assert half.x_range == data.x_range  # the picture does not jump while it grows
+    assert len(progress_frame(data)) == len(trail.taken) + len(trail.lost)
+
+
+def test_two_paths_are_overlaid(bundled: dict[float, Run]) -> None:
+    from aiq_core.charts.style import Look
+
+    data = progress_data([("A", bundled[0.9]), ("B", bundled[0.1])], DIGITS, {})
+    figure = progress_figure(data, Look())
+    assert {"A", "B"} <= {trace["name"] for trace in figure["data"]}
+
+
+# Comparisons
+
+
+def test_differences_of_two_policies() -> None:
+    first, second = DIGITS.policy({"linear": 8}), DIGITS.policy({"linear": 4, "block1.conv": 8})
+    frame = differences.layers(DIGITS, first, second)
+    assert list(frame["layer"]) == ["block1.conv", "linear"]
+    weights = {layer.name: layer.weights for layer in DIGITS.quantizable}
+    assert list(frame["B − A (bytes)"]) == [weights["block1.conv"] * (8 - 32) / 8, weights["linear"] * (4 - 8) / 8]
+
+
+def test_the_verdict_is_paired() -> None:
+    before = np.array([True] * 90 + [False] * 10)
+    after = np.array([True] * 80 + [False] * 18 + [True] * 2)
+    found = differences.verdict(before, after)
+    assert (found.cells.lost, found.cells.gained) == (10, 2)
+    assert found.difference.value == pytest.approx(8.0)
+    assert found.p == pytest.approx(0.03857, abs=1e-5)  # 2 * (C(12,0) + C(12,1) + C(12,2)) / 2^12 = 158 / 4096
+    text = differences.sentence(found, "search")
+    assert "B has 8.00 points fewer" in text
+    assert " to " in text
+    assert "±" not in text
+    assert "exactly the same ones" in differences.sentence(differences.verdict(before, before), "search")
+
+
+def test_runs_on_other_ground_are_not_compared() -> None:
+    policy = DIGITS.uniform(8)
+    first = replace(run_of(), policy=policy)
+    for other, words in (
+        (first, "itself"),
+        (replace(run_of(images=250), id="x", policy=policy), "250"),
+        (replace(run_of(alpha=0.1), policy=None), "no policy"),
+    ):
+        with pytest.raises(SettingError, match=words):
+            differences.comparable(first, other)
+    differences.comparable(first, replace(run_of(alpha=0.1), policy=policy))
+
+
+def test_settings_that_differ() -> None:
+    frame = differences.settings(run_of(), run_of(alpha=0.1, excluded=("linear",)))
+    assert list(frame["setting"]) == ["alpha", "excluded"]
+    assert list(frame["B"]) == ["0.1", "linear"]
+
+
+# The page itself
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., AppTest]]:
+    """Opens the Search page on a store of the test's own; no worker is ever started."""
+    monkeypatch.setenv("AIQ_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr("aiq_core.jobs.ensure_worker", lambda library: None)
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+    def run(**query: str) -> AppTest:
+        test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+        for name, value in query.items():
+            test.query_params[name.rstrip("_")] = value
+        # AppTest opens the first page; the app's own navigation leads to this one.
+        test.run()
+        return test.switch_page(str(ROOT / "pages" / "search" / "page.py")).run()
+
+    yield run
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
+def started(folder: Path) -> list[Run]:
+    return Store(folder / "store.sqlite").runs()
+
+
+def button(test: AppTest, key: str) -> Any:
+    return next(element for element in test.button if element.key == key)
+
+
+def test_a_search_is_queued_and_shown(app: Callable[..., AppTest], tmp_path: Path) -> None:
+    page = app(model="digits_cnn", alpha="0.33")
+    assert not page.exception
+    assert "no rate yet" in " ".join(caption.value for caption in page.sidebar.caption)
+    button(page, "start").click().run()
+    assert not page.exception
+    (run,) = started(tmp_path)
+    assert (run.request.alpha, run.status) == (0.33, RunStatus.QUEUED)
+    assert any("greedy at alpha 0.33" in element.value for element in page.markdown)
+    button(page, f"cancel-{run.id}").click().run()
+    assert started(tmp_path)[0].status is RunStatus.CANCELLED
+    button(page, f"archive-{run.id}").click().run()
+    assert started(tmp_path)[0].archived
+
+
+def test_a_run_that_ships_with_the_app_is_not_run_again(app: Callable[..., AppTest]) -> None:
+    page = app(model="digits_cnn")
+    assert any("ships with the app" in info.value for info in page.sidebar.info)
+    assert button(page, "start").disabled
+
+
+@pytest.mark.parametrize("alpha", ["nan", "-1", "1.5", "inf", "much"])
+def test_a_bad_alpha_in_the_link_is_said(app: Callable[..., AppTest], alpha: str, tmp_path: Path) -> None:
+    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    test.query_params["alpha"] = alpha
+    test.run()
+    assert any("is not offered" in warning.value for warning in test.warning)
+    assert started(tmp_path) == []
+
+
+def test_bad_fields_disable_the_start(app: Callable[..., AppTest], tmp_path: Path) -> None:
+    page = app(model="digits_cnn", alpha="0.33")
+    page.sidebar.multiselect(key="job-excluded-digits_cnn").set_value(list(DIGITS.quantizable_names)).run()
+    assert any("nothing is left to choose" in error.value for error in page.error)
+    assert button(page, "start").disabled
+    page.sidebar.multiselect(key="job-excluded-digits_cnn").set_value([]).run()
+    page.sidebar.number_input(key="job-floor-digits_cnn").set_value(99.9).run()
+    assert any("above FP32" in error.value for error in page.error)
+    page.sidebar.number_input(key="job-floor-digits_cnn").set_value(None).run()
+    page.sidebar.number_input(key="job-evaluations").set_value(0).run()
+    assert any("max_evaluations=0" in error.value for error in page.error)
+    assert started(tmp_path) == []
+
+
+def test_a_full_queue_is_said(app: Callable[..., AppTest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIQ_MAX_QUEUE", "1")
+    page = app(model="digits_cnn", alpha="0.33")
+    button(page, "start").click().run()
+    page.sidebar.slider(key="alpha").set_value(0.44).run()
+    button(page, "start").click().run()
+    assert any("takes at most 1" in error.value for error in page.error)
+    assert len(started(tmp_path)) == 1
+
+
+def test_a_server_limit_is_a_budget(
+    app: Callable[..., AppTest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIQ_MAX_MINUTES", "3")
+    page = app(model="digits_cnn", alpha="0.33")
+    button(page, "start").click().run()
+    assert started(tmp_path)[0].request.max_minutes == 3
+
+
+def test_a_read_only_server_only_shows(
+    app: Callable[..., AppTest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIQ_READ_ONLY", "1")
+    page = app(model="digits_cnn")
+    assert not page.exception
+    assert not page.error
+    keys = {element.key for element in page.button}
+    assert not any(key and key.startswith(("start", "cancel", "resume", "archive")) for key in keys)
+    assert any("greedy at alpha" in element.value for element in page.markdown)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_run_in_the_link_is_said(app: Callable[..., AppTest]) -> None:
+    page = app(model="digits_cnn")
+    page.query_params["run"] = "nowhere"
+    page.run()
+    assert any("unknown run 'nowhere'" in warning.value for warning in page.warning)
+
+
+def test_two_runs_are_compared_by_link(app: Callable[..., AppTest], bundled: dict[float, Run]) -> None:
+    page = app(model="digits_cnn")
+    page.query_params["run"], page.query_params["with"] = bundled[0.9].id, bundled[0.1].id
+    page.run()
+    assert not page.exception
+    text = " ".join(element.value for element in page.markdown)
+    assert "two runs compared" in text
+    assert "search images" in text
+
+
+# Exchange, as the page does it
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda text: text[: len(text) // 2], "truncated"),
+        (lambda text: '{"some": "json"}', "not a run exported"),
+        (lambda text: text.replace('"seconds":', '"seconds":1', 1), "changed after its export"),
+        (lambda text: text.replace('"status":"done"', '"status":"running"', 1), "was running when it was exported"),
+    ],
+)
+def test_a_bad_import_says_so_and_writes_nothing(
+    spoil: Callable[[str], str], words: str, tmp_path: Path, bundled: dict[float, Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pages.search import exchange_panel, stored
+
+    monkeypatch.setenv("AIQ_DATA_DIR", str(tmp_path))
+    st.cache_resource.clear()
+    content = spoil(exchange.export_run(library.open_library(), bundled[0.9].id)).encode()
+    state: dict[str, Any] = {}
+    monkeypatch.setattr(st, "session_state", state)
+    stored.attempt(exchange_panel._import, content, "file.json")
+    assert words in state[stored.ERROR]
+    assert started(tmp_path) == []
+    assert Store(tmp_path / "store.sqlite").evaluations() == []
+    st.cache_resource.clear()
+
+
+def test_an_import_is_shown_with_its_origin(
+    tmp_path: Path, bundled: dict[float, Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIQ_DATA_DIR", str(tmp_path))
+    known = library.open_library()
+    document = json.loads(exchange.export_run(known, bundled[0.9].id))
+    run = exchange.import_run(known, json.dumps(document).encode(), "file.json")
+    shown = library.open_library().run(run.id)
+    assert shown.id != bundled[0.9].id
+    assert names.origin(shown).startswith("imported from ")
+    assert names.is_own(shown)
+    assert estimate.rate([shown], "digits_cnn", 500) is None
