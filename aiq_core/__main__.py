@@ -13,6 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
+from rich.text import Text
 
 from aiq_core import __version__, assets, documents, jobs
 from aiq_core.errors import AiqError, SettingError
@@ -44,7 +45,8 @@ def models(as_json: Json = False) -> None:
     if as_json:
         names = ("name", "title", "dataset", "search_top1_percent", "report_top1_percent", "model_hash")
         return print_json([{name: getattr(card, name) for name in names} for card in cards])
-    table = Table("model", "title", "data", "search top-1 %", "report top-1 %", "hash")
+    whole = [Column(name, no_wrap=True) for name in ("model", "title", "data")]
+    table = Table(*whole, "search top-1 %", "report top-1 %", Column("hash", no_wrap=True), box=box.SIMPLE_HEAD)
     for card in cards:
         table.add_row(
             *(card.name, card.title, card.dataset, f"{card.search_top1_percent:.2f}"),
@@ -223,7 +225,12 @@ def sweep(
         for alpha in _alphas(alphas)
     ]
     runs = jobs.submit_sweep(library, requests)
-    finished = [_follow(library, run.id, as_json) for run in runs]
+    try:
+        finished = [_follow(library, run.id, as_json) for run in runs]
+    except typer.Exit:
+        for run in runs:  # Ctrl-C ends the sweep, not only the run that was watched
+            jobs.cancel(library, run.id)
+        raise
     if as_json:
         return print_json([documents.run_document(library, run) for run in finished])
     _print_runs(library, finished)
@@ -298,6 +305,7 @@ def _follow(library: Library, run_id: str, quiet: bool) -> Run:
         err.print(
             f"Cancelled; what was evaluated is kept. Go on with [bold]python -m aiq_core resume {run_id}[/bold]",
             highlight=False,
+            soft_wrap=True,
         )
         raise typer.Exit(130) from None
     if run.status is not RunStatus.DONE:
@@ -382,8 +390,12 @@ def export(run_id: str, output: Annotated[Path | None, typer.Option(help="Where 
     from aiq_core import exchange
 
     path = output or Path(f"{run_id}.json")
-    path.write_text(exchange.export_run(open_library(), run_id))
-    out.print(f"{path}: {path.stat().st_size:,} bytes")
+    text = exchange.export_run(open_library(), run_id)
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise SettingError(f"{path} cannot be written ({error.strerror}); choose another --output") from None
+    out.print(f"{path}: {path.stat().st_size:,} bytes", soft_wrap=True, markup=False)
 
 
 @app.command(name="import")
@@ -391,7 +403,11 @@ def import_(path: Path) -> None:
     """Take in a run that `export` wrote; it is shown with its origin and never answers a search here."""
     from aiq_core import exchange
 
-    run = exchange.import_run(open_library(), path.read_bytes(), path.name)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SettingError(f"{path} cannot be read ({error.strerror}); give a file that `export` wrote") from None
+    run = exchange.import_run(open_library(), content, path.name)
     out.print(f"{run.id}: {run.request.model} {run.request.algorithm}, imported")
 
 
@@ -437,7 +453,9 @@ def main(command: Callable[[], None] = app) -> None:
     try:
         command()
     except AiqError as error:
-        err.print(f"[red]error:[/red] {error}", highlight=False, markup=True)
+        # As it is, on one line: what a user typed may look like markup, and a pipe is not 80 columns wide.
+        text = Text.assemble(("error:", "red"), " ", " ".join(str(error).split()))
+        err.print(text, highlight=False, soft_wrap=True)
         raise SystemExit(1) from None
 
 

@@ -147,8 +147,9 @@ def _check_types(value: Any, expected: Any, place: str) -> None:
             _check_types(part, inside[0], place)
     elif origin is Mapping:
         _check_types(value, dict, place)
-        for part in (*value, *value.values()):
-            _check_types(part, inside[isinstance(part, int)], place)
+        for name, part in value.items():
+            _check_types(name, inside[0], place)
+            _check_types(part, inside[1], f"{place}.{name}")
     elif is_dataclass(expected):
         for field, annotation in get_type_hints(expected).items():
             _check_types(getattr(value, field), annotation, f"{place}.{field}")

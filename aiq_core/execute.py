@@ -74,6 +74,7 @@ class Execution:
         self.library, self.run, self._make_evaluator = library, run, make_evaluator
         self._resumed_at = self._checked = time.monotonic()
         self._spent_s = 0.0
+        self._has_start = False
         self.profile = assets.profile(run.request.model)
         self.memo = self._memo(SplitName.SEARCH, run.request.images, self._checkpoint)
 
@@ -97,7 +98,8 @@ class Execution:
             if self.library.store.is_cancel_requested(self.run.id):
                 raise Cancelled("cancelled; everything evaluated so far is kept, resume goes on from there")
         minutes = self.run.request.max_minutes
-        if minutes is not None and self._seconds() > 60 * minutes:
+        # Not before FP32 and the start are known: without them there is no best so far to end with.
+        if minutes is not None and self._has_start and self._seconds() > 60 * minutes:
             raise _BudgetSpentError(f"stopped at its budget of {minutes:g} minutes with the best so far")
 
     def _seconds(self) -> float:
@@ -129,6 +131,7 @@ class Execution:
     def _search(self) -> Generator[None, None, str]:
         """The strategy's steps, each stored as it comes; text where something is worth saying of the result."""
         problem = self._problem()
+        self._has_start = True
         asked_before, computed_before = self.memo.asked, self.memo.computed
 
         def ask(policy: Policy, min_correct: int | None, base: Policy) -> int | None:

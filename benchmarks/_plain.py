@@ -1,4 +1,4 @@
-"""The paper's algorithm as it is written, to compare the app's with: every candidate, every image, the network as trained."""
+"""The paper's algorithm as written, to compare ours with: every candidate, every image, the network as trained."""
 
 from collections.abc import Callable, Iterator
 

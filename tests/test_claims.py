@@ -23,8 +23,14 @@ KEYS = {"id", "statement", "paper", "measured", "unit", "interval", "holds", "ru
 
 
 @pytest.fixture(scope="module")
-def library() -> Library:
-    return Library(None, Store(BUNDLED_RESULTS, immutable=True))
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled results as they are now: `make results` may publish new ones meanwhile."""
+    return Path(shutil.copyfile(BUNDLED_RESULTS, tmp_path_factory.mktemp("claims") / "results.sqlite"))
+
+
+@pytest.fixture(scope="module")
+def library(results: Path) -> Library:
+    return Library(None, Store(results, immutable=True))
 
 
 def test_claims_are_complete_records(library: Library) -> None:
@@ -48,17 +54,17 @@ def test_what_is_not_measured_says_so(library: Library) -> None:
     assert figure(throughput, throughput.measured) == "–"
 
 
-def test_an_empty_library_measures_only_what_is_computed() -> None:
+def test_an_empty_library_measures_only_what_is_computed(library: Library) -> None:
     by_id = {claim.id: claim for claim in claims(Library(None, None))}
     assert by_id["resnet20-gain"].holds is None
     assert by_id["paper-gain"].holds is None
     assert by_id["paper-ai-moves"].holds is True
     assert by_id["batch-1-resnet20"].measured == pytest.approx(52.3, abs=0.05)  # paper.md, recomputed
     assert by_id["paper-throughput-by-traffic"].measured == pytest.approx(1.037, abs=0.0005)
-    assert set(by_id) == {claim.id for claim in claims(Library(None, Store(BUNDLED_RESULTS, immutable=True)))}
+    assert set(by_id) == {claim.id for claim in claims(library)}
 
 
-def test_figures_follow_the_stored_predictions(library: Library, tmp_path: Path) -> None:
+def test_figures_follow_the_stored_predictions(library: Library, results: Path, tmp_path: Path) -> None:
     """A hundred report images more that only the quantized policy gets wrong raise the measured drop by a point."""
     evidence = Evidence(library)
     policy = evidence.choice("resnet20", 50)
@@ -73,8 +79,7 @@ def test_figures_follow_the_stored_predictions(library: Library, tmp_path: Path)
     changed = stored.predicted.copy()
     changed[both] = (labels[both] + 1) % 10
 
-    copy = tmp_path / "results.sqlite"
-    shutil.copyfile(BUNDLED_RESULTS, copy)
+    copy = Path(shutil.copyfile(results, tmp_path / "changed.sqlite"))
     with sqlite3.connect(copy) as db:
         where = "model_hash=? AND split_hash=? AND quantizer=? AND policy=?"
         key = stored.key

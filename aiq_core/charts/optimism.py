@@ -22,10 +22,10 @@ MARGIN_PX = {"l": 48, "r": 10, "t": 22, "b": 38}
 class Kind(StrEnum):
     """How a policy came to be measured."""
 
-    CHOSEN = "chosen on search images"
-    UNIFORM = "all layers alike"
-    RANDOM = "random layers"
-    SINGLE = "one layer alone"
+    CHOSEN = "chosen on search"
+    UNIFORM = "uniform"
+    RANDOM = "random"
+    SINGLE = "one layer"
     OTHER = "other"
 
 

@@ -239,7 +239,7 @@ class Measured:
     def __init__(self) -> None:
         self.profile = assets.profile("digits_cnn")
         self.labels = assets.labels("digits", SplitName.SEARCH)
-        self._evaluator = TorchEvaluator("digits_cnn", ImageSet(SplitName.SEARCH, 500), Quantizer(), 2, cache_bytes=0)
+        self._evaluator = TorchEvaluator("digits_cnn", ImageSet(SplitName.SEARCH, 500), Quantizer(), 1, cache_bytes=0)
         self._right: dict[Bits, int] = {}
 
     def policy(self, bits: Bits) -> Policy:
@@ -261,7 +261,7 @@ def measured() -> Measured:
 
 @pytest.fixture(scope="module")
 def evaluators() -> Evaluators:
-    return Evaluators(2)
+    return Evaluators(1)
 
 
 REQUESTS = {
