@@ -3,7 +3,6 @@
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -11,6 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 import psutil
 import pytest
 from playwright.sync_api import Locator, Page, expect
+
+from aiq_core.records import Run
+from aiq_core.store import Store
 
 pytestmark = pytest.mark.browser
 
@@ -27,8 +29,10 @@ def sidebar(page: Page) -> Locator:
 
 
 def choose(place: Page | Locator, label: str, option: str) -> None:
+    """Picks an option that begins like this; typed first, as a long list draws only what is in sight."""
     place.get_by_role("combobox", name=label).first.click()
     page = place if isinstance(place, Page) else place.page
+    page.keyboard.type(option)
     page.get_by_role("option", name=re.compile(re.escape(option))).first.click()
 
 
@@ -51,19 +55,54 @@ def evaluations(page: Page) -> int:
     return int(found[1].replace(",", "")) if found else 0
 
 
-@contextmanager
-def paused(server: Any) -> Iterator[None]:
-    """Holds the workers that a server started, so that however fast the machine is, a search is still going."""
-    children = psutil.Process(server.process.pid).children(recursive=True)
-    workers = [child for child in children if "aiq_core.worker" in child.cmdline()]
-    assert workers
-    for worker in workers:
-        worker.suspend()
-    try:
-        yield
-    finally:
-        for worker in workers:
+class Workers:
+    """The workers that a server started. Held when something has happened, a search is still going then,
+    however fast the machine and slow the browser are.
+    """
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        self._held: list[psutil.Process] = []
+
+    def runs(self) -> list[Run]:
+        """What the server's store holds, with steps."""
+        path = self._server.data_dir / "store.sqlite"
+        store = Store(path)
+        try:
+            return [store.run(run.id) for run in store.runs()]
+        finally:
+            store.close()
+
+    def hold_when(self, has_happened: Callable[[list[Run]], bool]) -> None:
+        """Waits until it has, and stops the workers there."""
+        end = time.monotonic() + LONG_MS / 1000
+        while not has_happened(self.runs()):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        for child in psutil.Process(self._server.process.pid).children(recursive=True):
+            if "aiq_core.worker" in child.cmdline():
+                child.suspend()
+                self._held.append(child)
+        assert self._held
+
+    def let_go(self) -> None:
+        for worker in self._held:
             worker.resume()
+        self._held.clear()
+
+
+@pytest.fixture
+def workers_of() -> Iterator[Callable[[Any], Workers]]:
+    """Workers of a server; let go when the test ends, so that they can end too."""
+    made: list[Workers] = []
+
+    def make(server: Any) -> Workers:
+        made.append(Workers(server))
+        return made[-1]
+
+    yield make
+    for workers in made:
+        workers.let_go()
 
 
 def start_a_long_sweep(page: Page) -> None:
@@ -88,7 +127,11 @@ def start_a_long_sweep(page: Page) -> None:
 
 @pytest.mark.timeout(400)
 def test_a_job_from_start_to_archive(
-    start_server: Callable[..., Any], visit: Visit, settle: Settle, tmp_path: Path
+    start_server: Callable[..., Any],
+    workers_of: Callable[[Any], Workers],
+    visit: Visit,
+    settle: Settle,
+    tmp_path: Path,
 ) -> None:
     server = start_server()
     page = visit(f"{server.url}/search?model=digits_cnn")
@@ -96,12 +139,16 @@ def test_a_job_from_start_to_archive(
     start_a_long_sweep(page)
 
     # It moves, and its charts grow.
-    expect(page.get_by_text(re.compile(r"step \d+")).first).to_be_visible(timeout=LONG_MS)
-    with paused(server):
-        choose(page, "Show a run", "coordinate descent at alpha 0.95 ")
-        page.wait_for_url(re.compile("run="), timeout=LONG_MS)
-        expect(progress(page).first).to_contain_text("step", timeout=LONG_MS)
-        first = evaluations(page)
+    workers = workers_of(server)
+    workers.hold_when(lambda runs: any(run.request.alpha == 0.95 and run.steps for run in runs))
+    choose(page, "Show a run", "coordinate descent at alpha 0.95 ")
+    page.wait_for_url(re.compile("run="), timeout=LONG_MS)
+    run_id = parse_qs(urlsplit(page.url).query)["run"][0]
+    expect(progress(page).first).to_contain_text("step", timeout=LONG_MS)
+    expect(page.locator('[data-testid="stPlotlyChart"]').nth(1)).to_be_visible(timeout=LONG_MS)
+    first = evaluations(page)
+    workers.let_go()
+    workers.hold_when(lambda runs: any(run.id == run_id and run.evaluations > first + 1 for run in runs))
     page.wait_for_function(
         """before => {
             const text = document.querySelector('[data-testid="stProgress"]')?.innerText ?? '';
@@ -111,23 +158,23 @@ def test_a_job_from_start_to_archive(
         arg=first,
         timeout=LONG_MS,
     )
-    run_id = parse_qs(urlsplit(page.url).query)["run"][0]
 
-    with paused(server):
-        # A reload in the middle finds it again.
-        page.reload()
-        settle(page)
-        assert run_id in page.locator('[data-testid="stMain"]').inner_text()
-        expect(progress(page).first).to_contain_text("step", timeout=LONG_MS)
-        expect(page.locator('[data-testid="stPlotlyChart"]').nth(1)).to_be_visible(timeout=LONG_MS)
-        page.locator(f".st-key-cancel-{run_id} button").click()
-        expect(page.get_by_text("stopping after this chunk")).to_be_visible(timeout=LONG_MS)
+    # A reload in the middle finds it again.
+    page.reload()
+    settle(page)
+    assert run_id in page.locator('[data-testid="stMain"]').inner_text()
+    expect(progress(page).first).to_contain_text("step", timeout=LONG_MS)
+    expect(page.locator('[data-testid="stPlotlyChart"]').nth(1)).to_be_visible(timeout=LONG_MS)
+    page.locator(f".st-key-cancel-{run_id} button").first.click()
+    expect(page.get_by_text("stopping after this chunk")).to_be_visible(timeout=LONG_MS)
+    page.get_by_role("button", name=re.compile("^Cancel all")).click()
+    expect(page.get_by_role("button", name=re.compile("^Cancel all"))).to_be_visible(timeout=LONG_MS)
 
     # Cancelled, it keeps what it has; so does the rest of the sweep.
     asked = time.monotonic()
+    workers.let_go()
     status(page, "cancelled")
     assert time.monotonic() - asked < CANCEL_S
-    page.get_by_role("button", name=re.compile("^Cancel all")).click()
     expect(progress(page)).to_have_count(0, timeout=LONG_MS)
     expect(page.get_by_text("everything evaluated so far is kept").first).to_be_visible()
     kept = page.get_by_text(re.compile(r"^\d+ new$")).first
