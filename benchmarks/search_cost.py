@@ -140,7 +140,7 @@ class Bench:
         moves, right = self.run(search, self.problem(alpha, baseline), ask)
         layers = meter.image_layers + passed * 2 / self.profile.flops * len(self.profile.layers)
         equivalents, set_up = (meter.macs + passed) / self.full_macs, passed / self.full_macs
-        return Cost(name, memo.asked, equivalents, layers, *watch.read(), moves, right, set_up)
+        return _said(Cost(name, memo.asked, equivalents, layers, *watch.read(), moves, right, set_up))
 
     def plain(self, name: str, alpha: float) -> Cost:
         """The paper's way: the network as trained, an ordinary DataLoader, every candidate on every image."""
@@ -153,7 +153,7 @@ class Bench:
         )
         meter = network.meter
         equivalents = meter.macs / self.full_macs
-        return Cost(name, network.evaluations, equivalents, meter.image_layers, *watch.read(), moves, right)
+        return _said(Cost(name, network.evaluations, equivalents, meter.image_layers, *watch.read(), moves, right))
 
     def run(self, search: Search, problem: Problem, ask: Ask) -> tuple[tuple[Move, ...], int]:
         """The moves of a search, up to the limit of steps, and the number right after the last."""
@@ -186,6 +186,13 @@ def pruned_greedy(problem: Problem, ask: Ask) -> Iterator[Taken]:
     """The app's greedy search: (layer, bits, number right after) a step."""
     for step in greedy(problem, ask):
         yield step.layer, step.bits, step.correct
+
+
+def _said(cost: Cost) -> Cost:
+    """Says on stderr that a rung is done: the whole ladder takes minutes."""
+    figures = f"{cost.evaluations} evaluations, {cost.equivalents:.1f} equivalents, {cost.cpu_seconds:.0f} CPU seconds"
+    print(f"{cost.name}: {len(cost.moves)} steps, {figures}", file=sys.stderr, flush=True)
+    return cost
 
 
 def plain_candidates(layers: int, steps: int) -> int:

@@ -66,7 +66,7 @@ def test_it_opens_with_its_message_and_three_charts(app_server: str, visit: Visi
     page = visit(app_server, scheme=scheme, width=width)
     assert "more work per byte" in heading(page)
     expect(page.locator('[data-testid="stPlotlyChart"] .main-svg').first).to_be_visible()
-    assert page.locator('[data-testid="stPlotlyChart"]').count() == 3
+    expect(page.locator('[data-testid="stPlotlyChart"]')).to_have_count(3, timeout=20_000)
     sideways = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert sideways <= 0
 
