@@ -40,7 +40,7 @@ from tests.search import reference
 from tests.search.reference import Bits, Setting, Took
 
 STRATEGIES = {"greedy": (greedy, reference.greedy), "coordinate": (coordinate, reference.coordinate)}
-PROBLEMS = 5000
+PROBLEMS = 3000
 """Random problems an algorithm."""
 
 
