@@ -305,23 +305,34 @@ def main() -> None:
         "One full-evaluation equivalent is every image through every layer once. FP32, its pass for the order of doubt "
         "(reference rungs) and the completion of winners are included, report images are not. ≈: the plain algorithm "
         "was stopped early and the rest is by arithmetic, as each of its candidates costs the same.",
+        f"{about}.",
     ]
-    if not chosen.no_sweep:
-        total, spent = bench.sweep()
-        dearest = max(spent, key=lambda alpha: spent[alpha])
-        lines.append(
-            f"A sweep of {len(spent)} alphas, 0 to 1 by 0.05, from an empty memo, step by step in turn: "
-            f"{total.evaluations:,} evaluations asked within {total.equivalents:.1f} full-evaluation equivalents, "
-            f"{total.cpu_seconds:.0f} CPU seconds; the dearest alpha, {dearest:g}, took {spent[dearest]:.1f} of them, "
-            f"and {sum(share < 0.05 for share in spent.values())} alphas took none."
-        )
-    lines.append(f"{about}.")
-    text = "\n\n".join(lines)
-    print(text)
+    print("\n\n".join(lines), flush=True)
     if chosen.write:
-        command = " ".join(["python -m benchmarks.search_cost", *sys.argv[1:]])
-        PAGE.parent.mkdir(exist_ok=True)
-        PAGE.write_text(f"# What a search costs\n\n{text}\n\nMade by `{command}`.\n", encoding="utf-8")
+        _write(lines)
+    if not chosen.no_sweep:
+        lines.insert(-1, sweep_text(*bench.sweep(), limit))
+        print(f"\n{lines[-2]}")
+        if chosen.write:
+            _write(lines)
+
+
+def sweep_text(total: Cost, spent: dict[float, float], limit: str) -> str:
+    """What the sweep cost, in a sentence."""
+    dearest = max(spent, key=lambda alpha: spent[alpha])
+    return (
+        f"A sweep of {len(spent)} alphas, 0 to 1 by 0.05, from an empty memo{limit}, step by step in turn: "
+        f"{total.evaluations:,} evaluations asked within {total.equivalents:.1f} full-evaluation equivalents, "
+        f"{total.cpu_seconds:.0f} CPU seconds; the dearest alpha, {dearest:g}, took {spent[dearest]:.1f} of them, "
+        f"and {sum(share < 0.05 for share in spent.values())} alphas took none."
+    )
+
+
+def _write(lines: list[str]) -> None:
+    command = " ".join(["python -m benchmarks.search_cost", *sys.argv[1:]])
+    text = "\n\n".join(["# What a search costs", *lines, f"Made by `{command}`."])
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from aiq_core.charts.wording import bits_name, number
 from aiq_core.records import ModelProfile, Policy
 
 ROW_PX = 17
-MARGIN_PX = {"l": 116, "r": 62, "t": 22, "b": 38}
+MARGIN_PX = {"l": 132, "r": 62, "t": 22, "b": 38}
 RHO = "\N{GREEK SMALL LETTER RHO}"
 MANY_LAYERS = 26
 """Beyond these, marks are drawn smaller."""

@@ -53,16 +53,15 @@ def _title(model: str) -> str:
 
 
 def _gain_within_a_point(evidence: Evidence, model: str, goal: float) -> Iterator[Claim]:
-    """The gain, what it costs as measured, and what can be claimed of it at 95 %."""
+    """The gain, and what it costs as measured. No claim at 95 %: the policy was not fixed before report was read."""
     profile, policy = assets.profile(model), evidence.choice(model, goal)
     texts = (
         f"{_title(model)}: AI at least +{goal:.0f} %",
         f"… for at most {LIMIT_POINTS} point of top-1, as measured",
-        f"… for at most {LIMIT_POINTS} point of top-1, claimed at 95 %",
     )
-    ids = (f"{model}-gain", f"{model}-drop-measured", f"{model}-drop-claimed")
+    ids = (f"{model}-gain", f"{model}-drop-measured")
     if policy is None:
-        for name, text, unit in zip(ids, texts, ("%", "points", "points"), strict=True):
+        for name, text, unit in zip(ids, texts, ("%", "points"), strict=True):
             yield Claim(name, text, None, None, unit, note=NOT_RUN)
         return
     value = gain(profile, policy)
@@ -71,8 +70,7 @@ def _gain_within_a_point(evidence: Evidence, model: str, goal: float) -> Iterato
     yield Claim(ids[0], texts[0], None, value, "%", holds=value >= goal, run=run, note=f"{rule}; batch 1, unfused")
     lost = evidence.drop(model, policy)
     if lost is None:
-        for name, text in zip(ids[1:], texts[1:], strict=True):
-            yield Claim(name, text, None, None, "points", run=run, note="not reported yet")
+        yield Claim(ids[1], texts[1], None, None, "points", run=run, note="not reported yet")
         return
     judged = f"{images(model, SplitName.REPORT):,} report images"
     yield Claim(
@@ -84,10 +82,8 @@ def _gain_within_a_point(evidence: Evidence, model: str, goal: float) -> Iterato
         lost,
         lost.value <= LIMIT_POINTS,
         run,
-        f"{judged}, Newcombe, paired",
+        f"{judged}, Newcombe, paired; {REPORT_SEEN}",
     )
-    note = f"the interval's upper end on {judged}; {number(lost.value, 2)} was measured"
-    yield Claim(ids[2], texts[2], None, lost.high, "points", lost, lost.high <= LIMIT_POINTS, run, note)
 
 
 def _run_of(evidence: Evidence, model: str, policy: Policy) -> str | None:
@@ -161,25 +157,34 @@ def _speed_ups(evidence: Evidence, model: str) -> Iterator[Claim]:
         )
 
 
+REPORT_SEEN = (
+    "the rule that picks the policy was settled after report drops of other candidates had been seen, and the pick "
+    "moved as runs were added"
+)
+"""Why a figure on report images is a measurement here and not a confirmed claim."""
+
+
 def _optimism(evidence: Evidence, model: str) -> Iterator[Claim]:
-    """How much more policies lose on report images than on the search images: those chosen there, and the others."""
+    """How much more policies lose on report images than on search images, over every policy that has both.
+
+    Those that a search chose and the others stand in the note: they were told apart after the figures were seen, so
+    they explore and get no verdict of their own.
+    """
     data = evidence.optimism(model)
-    for name, statement in (
-        ("chosen", f"Search images flatter what they chose ({_title(model)}): points more lost on report images"),
-        ("others", f"… and hardly flatter what they did not choose ({_title(model)})"),
-    ):
-        points = () if data is None else [p for p in data.points if (p.kind is Kind.CHOSEN) == (name == "chosen")]
-        if data is None or len(points) < 3:
-            yield Claim(f"optimism-{name}-{model}", statement, None, None, "points", note=NOT_RUN)
-            continue
-        mean = fmean(_gaps(points))
-        note = (
-            f"{_spread(points)}; all {len(data.points)} measured on {data.search_images:,} search and "
-            f"{data.report_images:,} report images: {_spread(data.points)}; each drop is paired "
-            "with FP32's; the line is at 0.1"
+    statement = f"Search images flatter the policies measured on them ({_title(model)}): points more lost on report"
+    if data is None or len(data.points) < 3:
+        yield Claim(f"optimism-{model}", statement, None, None, "points", note=NOT_RUN)
+    else:
+        mean = fmean(_gaps(data.points))
+        counted = (
+            f"{data.search_images:,} search and {data.report_images:,} report images, each drop paired with FP32's"
         )
-        holds = mean > 0.1 if name == "chosen" else abs(mean) <= 0.1
-        yield Claim(f"optimism-{name}-{model}", statement, None, mean, "points", holds=holds, note=note)
+        groups = [[p for p in data.points if (p.kind is Kind.CHOSEN) is chosen] for chosen in (True, False)]
+        split = ", ".join(
+            f"{name} {_spread(group)}" for name, group in zip(("chosen", "others"), groups, strict=True) if group
+        )
+        note = f"mean above 0; {_spread(data.points)}; {counted}; exploratory, told apart after seeing them: {split}"
+        yield Claim(f"optimism-{model}", statement, None, mean, "points", holds=mean > 0, note=note)
 
 
 def _gaps(points: Sequence[Judged]) -> list[float]:

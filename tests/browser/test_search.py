@@ -243,7 +243,7 @@ def test_a_job_from_start_to_archive(
 
     # Opened in Explore, whose address shows it to the next visitor too.
     page.get_by_role("button", name="Open in Explore").click()
-    page.wait_for_url(re.compile(r"policy="), timeout=LONG_MS)
+    page.wait_for_url(re.compile(r"/\?model=digits_cnn.*policy="), timeout=LONG_MS)
     settle(page)
     asked_for = parse_qs(urlsplit(page.url).query)
     assert asked_for["model"] == ["digits_cnn"]
