@@ -33,7 +33,13 @@ CHROMIUM_FLAGS = (
 # Streamlit itself asks for these below a sub-page's address on a deep link and gets a 404.
 STREAMLIT_404 = ("/_stcore/health", "/_stcore/host-config")
 # What a page says while its server is away: the test stopped it, or fails anyway.
-SERVER_AWAY = ("ERR_CONNECTION_", "reaching server endpoint", "Is Streamlit still running", "WebSocket connection")
+SERVER_AWAY = (
+    "ERR_CONNECTION_",
+    "reaching server endpoint",
+    "Is Streamlit still running",
+    "WebSocket connection",
+    "disconnected from server",
+)
 DATA_DIR = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 NO_BROWSER = pytest.StashKey[str]()
 

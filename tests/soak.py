@@ -58,7 +58,7 @@ DIGITS = tuple(
     )
 )
 RESNET = (Request("resnet20", Algorithm.GREEDY, 0.9, images=2000, max_evaluations=12, use_bundled=False),)
-SEARCHES = {"digits_cnn": (DIGITS, 3.0), "resnet20": (RESNET, 15.0)}
+SEARCHES = {"digits_cnn": (DIGITS, 0.5), "resnet20": (RESNET, 12.0)}
 """Model -> its searches, and the longest time in seconds that one of its workers is let live once it works."""
 
 WAIT_S = 600.0
@@ -254,16 +254,18 @@ class Soak:
             worker.join()
         return self.run()
 
-    def wait_for_work(self, worker: Process) -> None:
-        """Until the worker has taken the run, or has ended."""
-        while worker.is_alive() and self.run().status is RunStatus.QUEUED:
+    def start_and_wait(self) -> Process:
+        """A worker that has taken the run and loaded what it needs (seconds, for torch), or has ended."""
+        started = time.time()
+        worker = self.start()
+        while worker.is_alive() and self.library.store.heartbeat_age_s(self.run_id) > time.time() - started:
             time.sleep(0.002)
+        return worker
 
     def kill_after(self, seconds: float, tally: Tally) -> bool:
         """Starts a worker and kills it so long after it began to work; whether there was anything to kill."""
         at_first = progress(known(self.library))
-        worker = self.start()
-        self.wait_for_work(worker)
+        worker = self.start_and_wait()
         time.sleep(seconds)
         before = known(self.library)
         was_alive = worker.is_alive()
@@ -362,8 +364,7 @@ def full_disk(folder: Path, request: Request, start: StartWorker, size: str = "3
         truth = Soak(folder / "truth", request, start)
         truth.finish()
         soak = Soak(folder / "disk", request, start)
-        worker = soak.start()
-        soak.wait_for_work(worker)
+        worker = soak.start_and_wait()
         while worker.is_alive() and len(known(soak.library)) < 2:
             time.sleep(0.002)
         filler = fill(soak.folder)
@@ -409,8 +410,7 @@ def locked_store(folder: Path, request: Request, start: StartWorker, seconds: fl
     truth = Soak(folder / "truth", request, start)
     truth.finish()
     soak = Soak(folder / "locked", request, start)
-    worker = soak.start()
-    soak.wait_for_work(worker)
+    worker = soak.start_and_wait()
     while worker.is_alive() and not known(soak.library):
         time.sleep(0.002)
     with locked(soak.folder):
