@@ -412,11 +412,11 @@ def import_(path: Path) -> None:
 
 
 @app.command()
-def results(model: Annotated[list[str] | None, typer.Option(help="Only this model; may be repeated.")] = None) -> None:
+def results() -> None:
     """Make the bundled results in assets/ that are missing; interrupted, it goes on where it was."""
     from aiq_core import results as bundled
 
-    bundled.make(err.print, models=tuple(model or ()))
+    bundled.make(err.print)
 
 
 @app.command()

@@ -23,8 +23,8 @@ ASSETS = Path(__file__).resolve().parent.parent / "assets"
 BLOCK_IMAGES = 500
 """Images that share a hash, so that an excerpt of whole blocks can be checked alone."""
 
-FIRST_MODEL = "resnet20"
-"""The model that pages open on: the paper's main one."""
+FIRST_MODELS = ("resnet20", "mobilenet_v2")
+"""The paper's main models, in the order that pages list them; they open on the first."""
 
 MOSAIC_COLUMNS = 50
 """Images side by side in an excerpt's file."""
@@ -69,10 +69,11 @@ def cache_dir() -> Path:
 
 @cache
 def model_names() -> tuple[str, ...]:
-    """Models with a card: the one that pages open on, then those of its dataset, then the rest."""
+    """Models with a card: the paper's main ones, then by dataset and name."""
     cards = [Card.from_json(json.loads(path.read_text())) for path in (ASSETS / "models").glob("*/card.json")]
-    cards.sort(key=lambda entry: (entry.name != FIRST_MODEL, entry.dataset, entry.name))
-    return tuple(entry.name for entry in cards)
+    cards.sort(key=lambda entry: (entry.dataset, entry.name))
+    names = [entry.name for entry in cards]
+    return (*(name for name in FIRST_MODELS if name in names), *(name for name in names if name not in FIRST_MODELS))
 
 
 @cache

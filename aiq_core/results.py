@@ -25,15 +25,16 @@ RANDOM_SEEDS = (0, 1, 2, 3, 4)
 SEARCHED = (("resnet20", 5000), ("mobilenet_v2", 5000), ("digits_cnn", 500))
 """Model and search images: all of them."""
 
+STRUCTURE = (("plain_convnet20", 5000),)
+"""Models of other structure, to ask which layers go first and why; searched at fewer alphas."""
+
 TENTHS = tuple(tenth / 10 for tenth in range(11))
 
 
-def wanted(library: Library) -> Iterator[Request]:
-    """Every run that the app ships with, the most telling first; the random baselines copy a run made before."""
+def main_runs(library: Library) -> Iterator[Request]:
+    """Every run of the main models, the most telling first; the random baselines copy a run made before."""
     for model, images in SEARCHED:
-        yield _search(model, images, Algorithm.GREEDY, 0.9)
-        for bits in (8, 4):
-            yield _listed(model, images, Algorithm.UNIFORM, uniform(assets.profile(model), bits), f"all at {bits} bits")
+        yield from _first(model, images)
     for model, images in SEARCHED:
         for alpha in (0.5, 0.3, 0.2, 0.1):
             yield _search(model, images, Algorithm.GREEDY, alpha)
@@ -50,6 +51,21 @@ def wanted(library: Library) -> Iterator[Request]:
         for model, images in (("digits_cnn", 500), ("resnet20", 5000), ("mobilenet_v2", 5000)):
             for alpha in TENTHS:
                 yield _search(model, images, algorithm, alpha)
+
+
+def structure_runs(library: Library) -> Iterator[Request]:
+    """The runs of the structure models."""
+    for model, images in STRUCTURE:
+        yield from _first(model, images)
+        yield _search(model, images, Algorithm.COORDINATE, 0.9)
+        yield from _baselines(library, model, images)
+
+
+def _first(model: str, images: int) -> Iterator[Request]:
+    """What a model is nothing without: greedy at alpha 0.9, and the uniform widths to compare it with."""
+    yield _search(model, images, Algorithm.GREEDY, 0.9)
+    for bits in (8, 4):
+        yield _listed(model, images, Algorithm.UNIFORM, uniform(assets.profile(model), bits), f"all at {bits} bits")
 
 
 def _search(model: str, images: int, algorithm: Algorithm, alpha: float, **settings: object) -> Request:
@@ -73,26 +89,28 @@ def _baselines(library: Library, model: str, images: int) -> Iterator[Request]:
         )
 
 
-def make(report: Callable[[str], None], threads: int | None = None, models: tuple[str, ...] = ()) -> None:
-    """Makes every wanted run that is not done yet and publishes after each; only some models where they are named."""
+def make(report: Callable[[str], None], threads: int | None = None) -> None:
+    """Makes every wanted run that is not done yet and publishes after each; then the report figures of the best."""
     library = Library(Store(WORKSHOP), None)
     evaluators = Evaluators(threads)
-    for request in wanted(library):
-        if models and request.model not in models:
-            continue
-        run = _stored(library, request)
-        if run.status is not RunStatus.DONE:
-            report(
-                f"{request.model} {request.algorithm} {request.alpha if request.alpha is not None else request.label}"
-            )
-            run = execute(library, run, evaluators)
-            if run.status is not RunStatus.DONE:
-                raise RuntimeError(f"run {run.id} ended {run.status}: {run.message}")
-            report(f"  {run.evaluations} evaluations ({run.evaluations_new} new) in {run.seconds:.0f} s")
-            publish(library.store, BUNDLED_RESULTS)
-    for model, images in SEARCHED:
-        if not models or model in models:
+    for runs, models in ((main_runs, SEARCHED), (structure_runs, STRUCTURE)):
+        for request in runs(library):
+            _make(library, request, evaluators, report)
+        for model, images in models:
+            report(f"{model} report figures of every policy that is best at some alpha")
             report_envelope(library, model, images, evaluators)
+            publish(library.store, BUNDLED_RESULTS)
+
+
+def _make(library: Library, request: Request, evaluators: Evaluators, report: Callable[[str], None]) -> None:
+    run = _stored(library, request)
+    if run.status is RunStatus.DONE:
+        return
+    report(f"{request.model} {request.algorithm} {request.alpha if request.alpha is not None else request.label}")
+    run = execute(library, run, evaluators)
+    if run.status is not RunStatus.DONE:
+        raise RuntimeError(f"run {run.id} ended {run.status}: {run.message}")
+    report(f"  {run.evaluations} evaluations ({run.evaluations_new} new) in {run.seconds:.0f} s")
     publish(library.store, BUNDLED_RESULTS)
 
 

@@ -19,8 +19,8 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_first_model_is_the_papers() -> None:
-    assert assets.model_names() == ("resnet20", "mobilenet_v2", "digits_cnn")
+def test_the_papers_models_come_first() -> None:
+    assert assets.model_names() == ("resnet20", "mobilenet_v2", "plain_convnet20", "digits_cnn")
 
 
 def test_figures_of_the_bundled_weights() -> None:

@@ -94,6 +94,14 @@ def test_activation_groups_follow_adds_and_producers() -> None:
     assert layer(narrow, "features.18.0").output_group == "features.18.0"
 
 
+def test_plain_convnet20_is_the_structure_studys() -> None:
+    convolution = 64 * 64 * 3 * 3  # MACs a pixel: Cin·Cout·k·k
+    pixels = 6 * 16**2 + 6 * 8**2 + 6 * 4**2  # the stem halves the image, then the seventh and the thirteenth
+    counted = profiled("plain_convnet20")
+    assert counted.flops // 2 == 16**2 * 3 * 64 * 3 * 3 + pixels * convolution + 64 * 10
+    assert len(counted.quantizable) == 20
+
+
 def test_every_layer_reads_and_writes_a_known_group() -> None:
     for name in MODELS:
         counted = profiled(name)
