@@ -385,30 +385,39 @@ def _print_run(library: Library, run: Run) -> None:
 
 
 @app.command()
-def export(run_id: str, output: Annotated[Path | None, typer.Option(help="Where to; RUN.json.")] = None) -> None:
-    """Write a run with its predictions to a JSON file."""
+def export(
+    run_id: Annotated[str | None, typer.Argument(help="The run; leave out with --all.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Where to; RUN.json, or aiq-explorer.sqlite.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Your whole store, as one SQLite file.")] = False,
+) -> None:
+    """Write a run with its predictions to a JSON file, or your whole store to a SQLite file."""
     from aiq_core import exchange
 
-    path = output or Path(f"{run_id}.json")
-    text = exchange.export_run(open_library(), run_id)
-    try:
-        path.write_text(text)
-    except OSError as error:
-        raise SettingError(f"{path} cannot be written ({error.strerror}); choose another --output") from None
+    if everything == (run_id is not None):
+        raise SettingError("give either a RUN or --all")
+    library = open_library()
+    path = output or Path("aiq-explorer.sqlite" if run_id is None else f"{run_id}.json")
+    if run_id is None:
+        library.store.copy_to(path)
+    else:
+        text = exchange.export_run(library, run_id)
+        try:
+            path.write_text(text)
+        except OSError as error:
+            raise SettingError(f"{path} cannot be written ({error.strerror}); choose another --output") from None
     out.print(f"{path}: {path.stat().st_size:,} bytes", soft_wrap=True, markup=False)
 
 
 @app.command(name="import")
 def import_(path: Path) -> None:
-    """Take in a run that `export` wrote; it is shown with its origin and never answers a search here."""
+    """Take in what `export` wrote: it is shown with its origin and never answers a search here."""
     from aiq_core import exchange
 
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise SettingError(f"{path} cannot be read ({error.strerror}); give a file that `export` wrote") from None
-    run = exchange.import_run(open_library(), content, path.name)
-    out.print(f"{run.id}: {run.request.model} {run.request.algorithm}, imported")
+    taken = exchange.import_file(open_library(), path)
+    for run in taken:
+        out.print(f"{run.id}: {run.request.model} {run.request.algorithm}, imported")
+    if not taken:
+        out.print("Every run in it is known here already")
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Runs that leave and come back: one JSON document with the predictions, checked by hash."""
+"""Runs that leave and come back with their predictions, checked: one as a JSON document, a whole store as SQLite."""
 
 import base64
 import hashlib
@@ -7,12 +7,13 @@ import re
 import types
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass, replace
+from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from aiq_core import assets, objective
-from aiq_core.errors import ExchangeError
+from aiq_core.errors import ExchangeError, SettingError
 from aiq_core.library import Library, asked_step
 from aiq_core.records import (
     NOT_DONE,
@@ -26,7 +27,8 @@ from aiq_core.records import (
     RunStatus,
     SplitName,
 )
-from aiq_core.store import codec
+from aiq_core.store import Store, codec
+from aiq_core.store.database import MAGIC
 from aiq_core.store.store import IMPORTED
 
 FORMAT = "aiq-explorer run"
@@ -82,6 +84,54 @@ def import_run(library: Library, content: bytes, name: str = "document") -> Run:
     return library.add_run(run)
 
 
+def import_file(library: Library, path: Path) -> list[Run]:
+    """Takes in a run's JSON document or a whole store; which one, its first bytes say."""
+    try:
+        with path.open("rb") as file:
+            is_store = file.read(len(MAGIC)) == MAGIC
+        content = b"" if is_store else path.read_bytes()
+    except OSError as error:
+        raise SettingError(f"{path} cannot be read ({error.strerror}); give a file that `export` wrote") from None
+    return import_store(library, path) if is_store else [import_run(library, content, path.name)]
+
+
+def import_store(library: Library, path: Path) -> list[Run]:
+    """Keeps every run of another store and all its predictions as imported; those known already are left out.
+
+    The file is a copy that `Store.copy_to` made, and is not changed. Raises an AiqError where it is none, or where any
+    run in it was made with other weights or data, and then writes nothing.
+    """
+    other = Library(Store(path, immutable=True), None)
+    evaluations = [_as_imported(evaluation) for evaluation in other.store.evaluations()]
+    known = {(run.id, run.created_at) for run in library.runs(archived=True)}
+    new = [other.store.run(run.id) for run in other.store.runs() if (run.id, run.created_at) not in known]
+    taken: list[Run] = []
+    for run in new:
+        if run.origin is None:
+            continue  # queued there and never begun: nothing to show
+        name = f"{path.name}, run {run.id},"
+        model_hash = assets.card(run.request.model).model_hash
+        taken.append(_taken_in(run))
+        try:
+            _check_form(taken[-1], [])
+        except (TypeError, ValueError) as error:
+            raise ExchangeError(f"{name} is damaged ({error}); export the store again") from None
+        _check(taken[-1], [e for e in evaluations if e.key.model_hash == model_hash], name)
+    for evaluation in evaluations:
+        library.store.save_evaluation(evaluation)
+    return [library.add_run(run) for run in taken]
+
+
+def _taken_in(run: Run) -> Run:
+    """A run of elsewhere: what was under way there is not under way here, and no worker may take it for its own."""
+    status = RunStatus.INTERRUPTED if run.status in (RunStatus.QUEUED, RunStatus.RUNNING) else run.status
+    return replace(run, status=status, origin=None if run.origin is None else replace(run.origin, source=IMPORTED))
+
+
+def _as_imported(evaluation: Evaluation) -> Evaluation:
+    return replace(evaluation, origin=replace(evaluation.origin, source=IMPORTED))
+
+
 def _read(content: bytes, name: str) -> dict[str, Any]:
     if len(content) > LIMIT_BYTES:
         raise ExchangeError(f"{name} has {len(content):,} bytes, the limit is {LIMIT_BYTES:,}; export a single run")
@@ -108,10 +158,7 @@ def _parse(body: dict[str, Any]) -> tuple[Run, list[Evaluation]]:
     run = codec.run_from_json(document, archived=False, steps=steps, **beside)
     if run.origin is None:
         raise ValueError("the run has no origin")
-    # What was under way there is not under way here: no worker may take it for its own.
-    status = RunStatus.INTERRUPTED if run.status in (RunStatus.QUEUED, RunStatus.RUNNING) else run.status
-    run = replace(run, status=status, origin=replace(run.origin, source=IMPORTED))
-    return run, [_evaluation_from_json(entry) for entry in body["evaluations"]]
+    return _taken_in(run), [_evaluation_from_json(entry) for entry in body["evaluations"]]
 
 
 def _check_form(run: Run, evaluations: list[Evaluation]) -> None:
@@ -191,8 +238,8 @@ def _evaluation_to_json(evaluation: Evaluation) -> dict[str, Any]:
 def _evaluation_from_json(entry: dict[str, Any]) -> Evaluation:
     key = EvaluationKey(**entry["key"])
     Policy.from_key(key.policy)
-    origin = replace(Origin(**entry["origin"]), source=IMPORTED)
-    return Evaluation(key, codec.unpack(base64.b64decode(entry["predicted"], validate=True)), origin)
+    predicted = codec.unpack(base64.b64decode(entry["predicted"], validate=True))
+    return _as_imported(Evaluation(key, predicted, Origin(**entry["origin"])))
 
 
 def _digest(body: dict[str, Any]) -> str:

@@ -13,6 +13,9 @@ from aiq_core.records import Run, RunStatus
 NICENESS = 5
 """A search gives way to the browser that watches it."""
 
+SLOT_WAIT_S = 1.0
+"""A slot that is taken longer than this has a worker; somebody who looks whether it has holds it for a moment."""
+
 
 def main() -> None:
     """Takes a free slot and works until the queue is empty; returns at once where every slot is taken."""
@@ -28,7 +31,7 @@ def main() -> None:
 
 def _work_in_a_slot(library: Library, evaluators: Evaluators) -> bool:
     for slot in range(jobs.most_workers()):
-        with contextlib.suppress(Timeout), jobs.slot_lock(library, slot).acquire(blocking=False):
+        with contextlib.suppress(Timeout), jobs.slot_lock(library, slot).acquire(SLOT_WAIT_S):
             jobs.arrived(library)
             jobs.reap(library)
             while _work_once(library, evaluators):

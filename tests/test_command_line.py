@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -167,7 +167,7 @@ def test_show_says_everything_of_a_bundled_run(aiq: Aiq) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("profile", "resnet21"), "unknown model 'resnet21'; choose from resnet20, mobilenet_v2, digits_cnn"),
+        (("profile", "resnet21"), "unknown model 'resnet21'; choose from resnet20, mobilenet_v2, plain_convnet20"),
         (("profile", "resnet20", "--batch", "0"), "batch=0 is not offered; choose 1 or more images"),
         (("show", "nosuch"), "unknown run 'nosuch'; choose from"),
         (("show", "[red]nosuch"), "unknown run '[red]nosuch'"),
@@ -191,6 +191,8 @@ def test_show_says_everything_of_a_bundled_run(aiq: Aiq) -> None:
         (("evaluate", "digits_cnn", "--policy", "nosuch.json"), "nosuch.json cannot be read (No such file"),
         (("import", "nosuch.json"), "nosuch.json cannot be read (No such file"),
         (("import", "."), "cannot be read (Is a directory"),
+        (("export",), "give either a RUN or --all"),
+        (("export", "0123456789", "--all"), "give either a RUN or --all"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -254,6 +256,17 @@ def test_search_show_export_and_import(aiq: Aiq, tmp_path: Path, monkeypatch: py
     shown = aiq("show", found["id"], "--json").document
     assert shown["source"] == "imported" and shown["steps"] == found["steps"]
 
+    # The whole store, to a third machine; what is there already is not taken in twice.
+    monkeypatch.setenv("AIQ_DATA_DIR", str(tmp_path / "data"))
+    whole = tmp_path / "store.sqlite"
+    assert aiq("export", "--all", "--output", whole).code == 0
+    refused = aiq("export", "--all", "--output", whole)
+    assert refused.code == 1 and "exists already and was left untouched" in refused.stderr
+    monkeypatch.setenv("AIQ_DATA_DIR", str(tmp_path / "third"))
+    assert f"{found['id']}: digits_cnn greedy, imported" in aiq("import", whole).stdout
+    assert aiq("show", found["id"], "--json").document == shown
+    assert "known here already" in aiq("import", whole).stdout
+
 
 def test_evaluate_on_bundled_results_computes_nothing(aiq: Aiq, tmp_path: Path) -> None:
     document = aiq("evaluate", "digits_cnn", "--bits", "4", "--json").document
@@ -279,6 +292,25 @@ def test_sweep_gives_one_document_of_all_alphas(aiq: Aiq) -> None:
 LONG = ("search", "digits_cnn", "--algorithm", "coordinate", "--widths", "32,8,7,6,5,4,3,2", "--no-bundled", "--json")
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Python's own answer to Ctrl-C, here and in the processes started: a suite in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def say_where_it_hangs(tmp_path: Path) -> Iterator[None]:
+    """Prints the runs and the worker's log when a test ends; pytest shows it of a failed one."""
+    yield
+    for run in Store(tmp_path / "data" / "store.sqlite").runs():
+        print(f"{run.id} {run.status}: {run.evaluations} evaluations in {run.seconds:.1f} s {run.message}")
+    log = tmp_path / "data" / "worker.log"
+    print(log.read_text() if log.exists() else "no worker")
+
+
+@pytest.mark.usefixtures("interruptible", "say_where_it_hangs")
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_ctrl_c_cancels_and_resume_goes_on(aiq: Aiq, tmp_path: Path) -> None:
     data = tmp_path / "data"
@@ -313,6 +345,7 @@ def test_ctrl_c_cancels_and_resume_goes_on(aiq: Aiq, tmp_path: Path) -> None:
     assert said.code == 1 and "is done, so it cannot be resumed" in said.stderr
 
 
+@pytest.mark.usefixtures("interruptible", "say_where_it_hangs")
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_ctrl_c_cancels_every_run_of_a_sweep(aiq: Aiq, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()

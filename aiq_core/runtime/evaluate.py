@@ -1,9 +1,9 @@
 """The reference evaluator: folded, rounded, chunk by chunk, the doubtful images first, shared prefixes run once."""
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import joblib
 import numpy as np
 import psutil
 import torch
@@ -23,11 +23,14 @@ from aiq_core.runtime.weights import network_with
 CHUNK = 250
 """Images a forward; predictions do not depend on it from 125 up (tested), so it is set for speed and cancelling."""
 
+THREADS = min(torch.get_num_threads(), joblib.cpu_count())
+"""Threads unless told otherwise: no more than OMP_NUM_THREADS, the cores, and what a container may use of them."""
+
 
 def current_origin(threads: int | None = None, chunk: int = CHUNK) -> Origin:
     """This machine, these versions, now."""
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    return Origin(cpu_kind(), torch.__version__.split("+")[0], threads or os.cpu_count() or 1, chunk, created)
+    return Origin(cpu_kind(), torch.__version__.split("+")[0], threads or THREADS, chunk, created)
 
 
 class TorchEvaluator:
@@ -42,7 +45,7 @@ class TorchEvaluator:
         cache_bytes: int | None = None,
         chunk: int = CHUNK,
     ) -> None:
-        self.threads = threads or os.cpu_count() or 1
+        self.threads = threads or THREADS
         torch.set_num_threads(self.threads)
         keep_freed_memory()
         self.model, self.image_set, self.chunk, self.rounding = spec(model), images, chunk, rounding

@@ -12,7 +12,7 @@ from aiq_core.store.schema import APPLICATION_ID, MIGRATIONS
 LOCK_WAIT_S = 15.0
 """How long a writer waits for another process before it says that the store is locked."""
 
-_MAGIC = b"SQLite format 3\x00"
+MAGIC = b"SQLite format 3\x00"
 _APPLICATION_ID_AT, _USER_VERSION_AT = 68, 60  # https://www.sqlite.org/fileformat.html, section 1.3
 
 
@@ -27,7 +27,7 @@ def judge(path: Path) -> None:
         ) from None
     if not header:
         return
-    if len(header) < 100 or header[:16] != _MAGIC:
+    if len(header) < 100 or header[:16] != MAGIC:
         raise StoreError(f"{path} is not a SQLite file and was left untouched; move it away or set AIQ_DATA_DIR")
     (application,) = struct.unpack_from(">i", header, _APPLICATION_ID_AT)
     if application != APPLICATION_ID:

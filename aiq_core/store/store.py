@@ -238,8 +238,13 @@ class Store:
     # Copies
 
     def copy_to(self, path: Path) -> None:
-        """Writes a consistent copy of the whole store through SQLite's backup API, also while it is in use."""
-        with self._reading() as db:
+        """Writes a consistent copy of the whole store through SQLite's backup API, also while it is in use.
+
+        Raises StoreError where there is a file already.
+        """
+        if path.exists():
+            raise StoreError(f"{path} exists already and was left untouched; move it away or name another file")
+        with self._reading() as db, database.translated(path):
             target = sqlite3.connect(path)
             try:
                 db.backup(target)

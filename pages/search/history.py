@@ -100,7 +100,8 @@ def _row_actions(found: list[Run]) -> None:
     by_id = {run.id: run for run in found}
 
     def name(run_id: str) -> str:
-        return f"{names.title(by_id[run_id])} · {by_id[run_id].status} · {run_id}" if run_id in by_id else run_id
+        # Without its status: a list whose words change closes under the reader's hands.
+        return f"{names.title(by_id[run_id])} · {run_id}" if run_id in by_id else run_id
 
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.selectbox(

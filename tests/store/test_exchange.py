@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import sqlite3
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,7 +15,7 @@ import pytest
 
 from aiq_core import exchange
 from aiq_core.documents import run_document
-from aiq_core.errors import AiqError, ExchangeError
+from aiq_core.errors import AiqError, ExchangeError, StoreError
 from aiq_core.library import Library
 from aiq_core.records import Evaluation, Run, RunStatus, SplitName
 from aiq_core.store import Store
@@ -199,3 +200,42 @@ def test_an_unfinished_run_is_not_started_here(
     imported = exchange.import_run(receiver, exchange.export_run(Library(store, None), finished_run.id).encode())
     assert receiver.run(imported.id).status is RunStatus.INTERRUPTED
     assert receiver.store.with_status(RunStatus.QUEUED, RunStatus.RUNNING) == []
+
+
+# Whole stores.
+
+
+@pytest.fixture
+def copy(text: str, store: Store, tmp_path: Path) -> Path:
+    """The whole store as a file, of the run that `text` exports alone."""
+    store.copy_to(tmp_path / "copy.sqlite")
+    return tmp_path / "copy.sqlite"
+
+
+def test_a_store_comes_back_as_its_run_alone_does(copy: Path, text: str, receiver: Library, tmp_path: Path) -> None:
+    (imported,) = exchange.import_file(receiver, copy)
+    other = Library(Store(tmp_path / "other.sqlite"), None)
+    assert imported == exchange.import_run(other, text.encode())
+    assert [e.key for e in receiver.store.evaluations()] == [e.key for e in other.store.evaluations()]
+    assert {e.origin.source for e in receiver.store.evaluations()} == {"imported"}
+    assert exchange.import_file(receiver, copy) == []
+
+
+def test_a_store_of_other_weights_is_refused_whole(
+    store: Store, finished_run: Run, evaluation: MakeEvaluation, receiver: Library, tmp_path: Path
+) -> None:
+    store.save_evaluation(evaluation(32, 10))
+    store.add_run(finished_run)
+    store.add_run(replace(finished_run, model_hash="0" * 16))
+    store.copy_to(tmp_path / "copy.sqlite")
+    with pytest.raises(ExchangeError, match=r"copy\.sqlite, run .*-2, was made with other weights or data"):
+        exchange.import_file(receiver, tmp_path / "copy.sqlite")
+    assert holds_nothing(receiver)
+
+
+def test_a_foreign_database_is_refused(receiver: Library, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "foreign.sqlite") as foreign:
+        foreign.execute("CREATE TABLE t (x)")
+    with pytest.raises(StoreError, match="belongs to another application"):
+        exchange.import_file(receiver, tmp_path / "foreign.sqlite")
+    assert holds_nothing(receiver)
