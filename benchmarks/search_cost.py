@@ -1,9 +1,9 @@
 """What a greedy search costs, trick by trick, all in one run: `python -m benchmarks.search_cost`.
 
 The ladder: the paper's algorithm (every candidate, every image, an ordinary DataLoader, the network as trained), the
-same on the folded reference evaluator, exact pruning, early stop in order of doubt, shared prefixes. Then a sweep of
+same on the folded reference evaluator, exact pruning, early stop with likely mistakes first, shared prefixes. Then a sweep of
 alpha on one memo. Costs are in full-evaluation equivalents: multiply-accumulates executed over those of the network
-on the image set. FP32, its pass for the order of doubt and the completion of winners count; report images do not.
+on the image set. FP32, run once to order the images, and the completion of winners count; report images do not.
 """
 
 import argparse
@@ -64,7 +64,7 @@ class EmptyStore:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a rung did; `cpu_seconds` are of all threads, `set_up` is the part of `equivalents` before any evaluation.
+    """What a rung did; `cpu_seconds` are of all threads.
 
     `extrapolated` where the plain algorithm was stopped early and its rest is by arithmetic.
     """
@@ -77,7 +77,6 @@ class Cost:
     cpu_seconds: float
     moves: tuple[Move, ...]
     right: int
-    set_up: float = 0.0
     extrapolated: bool = False
 
 
@@ -114,7 +113,7 @@ class Bench:
         return Problem(self.profile, objective, WIDTHS, tuple(range(len(fp32.weight_bits))), fp32, baseline)
 
     def evaluator(self, cache: bool) -> tuple[TorchEvaluator, Meter, int]:
-        """The reference evaluator, its meter, and the multiply-accumulates of its pass for the order of doubt."""
+        """The reference evaluator, its meter, and the multiply-accumulates of its FP32 pass."""
         image_set = ImageSet(SplitName.SEARCH, self.images)
         evaluator = TorchEvaluator(self.model, image_set, Quantizer(), self.threads, None if cache else 0, self.chunk)
         passed = -(-self.images // self.chunk) * self.chunk * self.profile.flops // 2
@@ -139,8 +138,8 @@ class Bench:
 
         moves, right = self.run(search, self.problem(alpha, baseline), ask)
         layers = meter.image_layers + passed * 2 / self.profile.flops * len(self.profile.layers)
-        equivalents, set_up = (meter.macs + passed) / self.full_macs, passed / self.full_macs
-        return _said(Cost(name, memo.asked, equivalents, layers, *watch.read(), moves, right, set_up))
+        equivalents = (meter.macs + passed) / self.full_macs
+        return _said(Cost(name, memo.asked, equivalents, layers, *watch.read(), moves, right))
 
     def plain(self, name: str, alpha: float) -> Cost:
         """The paper's way: the network as trained, an ordinary DataLoader, every candidate on every image."""
@@ -209,7 +208,7 @@ def to_the_end(cost: Cost, layers: int, steps: int) -> Cost:
     return replace(
         cost,
         evaluations=whole,
-        equivalents=cost.set_up + (cost.equivalents - cost.set_up) * factor,
+        equivalents=cost.equivalents * factor,
         image_layers=cost.image_layers * factor,
         seconds=cost.seconds * factor,
         cpu_seconds=cost.cpu_seconds * factor,
@@ -221,7 +220,7 @@ def ladder(bench: Bench, alpha: float, plain_steps: int | None) -> list[Cost]:
     """Every rung, the cheapest tricks last; the plain ones up to `plain_steps`, where that is given."""
     rungs = [
         bench.reference("+ exact pruning", alpha, pruned_greedy, early_stop=False, cache=False),
-        bench.reference("+ early stop, doubtful images first", alpha, pruned_greedy, early_stop=True, cache=False),
+        bench.reference("+ early stop, likely mistakes first", alpha, pruned_greedy, early_stop=True, cache=False),
         bench.reference("+ shared prefixes", alpha, pruned_greedy, early_stop=True, cache=True),
     ]
     steps, whole = bench.steps, len(rungs[-1].moves)
@@ -302,8 +301,8 @@ def main() -> None:
         f"Greedy at alpha {chosen.alpha:g}, {assets.card(chosen.model).title}, {chosen.images:,} search images{limit}.",
         tables(costs),
         agreement(costs),
-        "One full-evaluation equivalent is every image through every layer once. FP32, its pass for the order of doubt "
-        "(reference rungs) and the completion of winners are included, report images are not. ≈: the plain algorithm "
+        "One full-evaluation equivalent is every image through every layer once. FP32, which also orders the "
+        "images (reference rungs), and the completion of winners are included, report images are not. ≈: the plain algorithm "
         "was stopped early and the rest is by arithmetic, as each of its candidates costs the same.",
         f"{about}.",
     ]
