@@ -1,9 +1,9 @@
 """What a greedy search costs, trick by trick, all in one run: `python -m benchmarks.search_cost`.
 
 The ladder: the paper's algorithm (every candidate, every image, an ordinary DataLoader, the network as trained), the
-same on the folded reference evaluator, exact pruning, early stop with likely mistakes first, shared prefixes. Then a sweep of
-alpha on one memo. Costs are in full-evaluation equivalents: multiply-accumulates executed over those of the network
-on the image set. FP32, run once to order the images, and the completion of winners count; report images do not.
+same on the folded reference evaluator, exact pruning, early stop with likely mistakes first, shared prefixes. Then a
+sweep of alpha on one memo. Costs are in full-evaluation equivalents: multiply-accumulates executed over those of the
+network on the image set. FP32, run once to order the images, and the completion of winners count; report images do not.
 """
 
 import argparse
@@ -301,19 +301,19 @@ def main() -> None:
         f"Greedy at alpha {chosen.alpha:g}, {assets.card(chosen.model).title}, {chosen.images:,} search images{limit}.",
         tables(costs),
         agreement(costs),
-        "One full-evaluation equivalent is every image through every layer once. FP32, which also orders the "
-        "images (reference rungs), and the completion of winners are included, report images are not. ≈: the plain algorithm "
+        "One full-evaluation equivalent is every image through every layer once. FP32, which also orders the images "
+        "(reference rungs), and the completion of winners are included, report images are not. ≈: the plain algorithm "
         "was stopped early and the rest is by arithmetic, as each of its candidates costs the same.",
         f"{about}.",
     ]
     print("\n\n".join(lines), flush=True)
     if chosen.write:
-        _write(lines)
+        _write(chosen.images, lines)
     if not chosen.no_sweep:
         lines.insert(-1, sweep_text(*bench.sweep(), limit))
         print(f"\n{lines[-2]}")
         if chosen.write:
-            _write(lines)
+            _write(chosen.images, lines)
 
 
 def sweep_text(total: Cost, spent: dict[float, float], limit: str) -> str:
@@ -327,11 +327,15 @@ def sweep_text(total: Cost, spent: dict[float, float], limit: str) -> str:
     )
 
 
-def _write(lines: list[str]) -> None:
+def _write(images: int, lines: list[str]) -> None:
+    """Puts the section of that many images into the page, in the place of an earlier one."""
     command = " ".join(["python -m benchmarks.search_cost", *sys.argv[1:]])
-    text = "\n\n".join(["# What a search costs", *lines, f"Made by `{command}`."])
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(text + "\n", encoding="utf-8")
+    mark = "\n## "
+    text = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+    sections = dict(part.split("\n", 1) for part in text.split(mark)[1:])
+    sections[f"{images:,} search images"] = "\n" + "\n\n".join([*lines, f"Made by `{command}`."]) + "\n"
+    ordered = sorted(sections.items(), key=lambda item: int(item[0].split()[0].replace(",", "")))
+    PAGE.write_text("# What a search costs\n" + "".join(f"{mark}{title}\n{body}" for title, body in ordered), "utf-8")
 
 
 if __name__ == "__main__":
