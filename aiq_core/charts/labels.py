@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 GLYPH_EM = 0.56
 """Mean width of a letter of Inter, in font sizes (measured over the labels used here, rounded up)."""
 
@@ -22,11 +25,16 @@ class Box:
     right: float
     bottom: float
 
-    def overlap(self, other: "Box") -> float:
-        """The area that two rectangles share, in square pixels."""
-        width = min(self.right, other.right) - max(self.left, other.left)
-        height = min(self.bottom, other.bottom) - max(self.top, other.top)
-        return max(width, 0.0) * max(height, 0.0)
+    def overlap(self, others: NDArray[np.float64]) -> float:
+        """The area shared with `others` (float64[n, 4]: left, top, right, bottom), in square pixels."""
+        width = np.minimum(self.right, others[:, 2]) - np.maximum(self.left, others[:, 0])
+        height = np.minimum(self.bottom, others[:, 3]) - np.maximum(self.top, others[:, 1])
+        return float((np.maximum(width, 0.0) * np.maximum(height, 0.0)).sum())
+
+    @property
+    def edges(self) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom."""
+        return self.left, self.top, self.right, self.bottom
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +91,7 @@ def place_labels(
 
     `marks` are to be kept clear too (their texts are ignored); leaving the plot counts as touching.
     """
-    taken: dict[float, list[Box]] = {
-        width: [_mark_box(mark, width, height) for mark in (*marks, *anchors)] for width in PLOT_WIDTHS_PX
-    }
+    taken = {width: _mark_boxes((*marks, *anchors), width, height) for width in PLOT_WIDTHS_PX}
     chosen: list[Place] = []
     for anchor in anchors:
         costs = []
@@ -93,20 +99,23 @@ def place_labels(
             cost = 0.0
             for width in PLOT_WIDTHS_PX:
                 box = text_box(anchor, place, width, height, font_px)
-                inside = box.overlap(Box(0, 0, width, height))
+                inside = box.overlap(np.array([(0.0, 0.0, width, height)]))
                 cost += 3 * ((box.right - box.left) * (box.bottom - box.top) - inside)
-                cost += sum(box.overlap(other) for other in taken[width])
+                cost += box.overlap(taken[width])
             costs.append(cost)
         place = _places(anchor.radius_px)[min(range(len(costs)), key=lambda index: costs[index])]
         chosen.append(place)
         for width in PLOT_WIDTHS_PX:
-            taken[width].append(text_box(anchor, place, width, height, font_px))
+            box = text_box(anchor, place, width, height, font_px)
+            taken[width] = np.vstack([taken[width], box.edges])
     return tuple(chosen)
 
 
-def _mark_box(mark: Anchor, width: float, height: float) -> Box:
-    x, y, r = mark.x * width, mark.y * height, mark.radius_px
-    return Box(x - r, y - r, x + r, y + r)
+def _mark_boxes(marks: Sequence[Anchor], width: float, height: float) -> NDArray[np.float64]:
+    """The squares around marks, float64[n, 4]."""
+    middles = np.array([(mark.x * width, mark.y * height) for mark in marks], dtype=np.float64).reshape(-1, 2)
+    radii = np.array([[mark.radius_px] for mark in marks], dtype=np.float64).reshape(-1, 1)
+    return np.hstack([middles - radii, middles + radii])
 
 
 def spread(wanted: Sequence[float], gap: float) -> tuple[float, ...]:

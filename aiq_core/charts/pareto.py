@@ -1,7 +1,9 @@
 """The trade-off chart: accuracy against AI, with what is known, the best at every alpha, and what to compare with."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -120,15 +122,24 @@ def _point_of(table: PolicyTable, policy: Policy | None) -> Point | None:
 
 
 def _point(table: PolicyTable, row: int) -> Point:
-    top1 = wilson(int(table.correct[row]), table.images)
-    policy = table.policies[row]
-    return Point(row, policy.key, describe(policy), float(table.intensity[row]), top1.value, top1.low, top1.high)
+    top1 = _wilson(int(table.correct[row]), table.images)
+    key, name = _names(table.policies[row])
+    return Point(row, key, name, float(table.intensity[row]), top1.value, top1.low, top1.high)
+
+
+# Hundreds of points are drawn again at every touch of a control.
+_wilson = lru_cache(maxsize=8192)(wilson)
+
+
+@lru_cache(maxsize=8192)
+def _names(policy: Policy) -> tuple[str, str]:
+    return policy.key, describe(policy)
 
 
 def describe(policy: Policy) -> str:
     """How many layers stand at each width, as short text: `4 bits × 12, 8 × 6, FP32 × 2`."""
-    widths, counts = np.unique(policy.weight_bits, return_counts=True)
-    return ", ".join(f"{bits_name(int(w))} × {c}" for w, c in zip(widths, counts, strict=True))
+    counts = sorted(Counter(policy.weight_bits).items())
+    return ", ".join(f"{bits_name(width)} × {count}" for width, count in counts)
 
 
 def _ranges(

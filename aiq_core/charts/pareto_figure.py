@@ -1,6 +1,7 @@
 """The trade-off chart's figure: marks, intervals, the path, and labels that keep clear of each other."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -126,6 +127,7 @@ def _hits(data: ParetoData, look: Look) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=8192)
 def _hover(point: Point, kind: str) -> str:
     interval = span(Interval(point.top1, point.low, point.high))
     lines = [

@@ -64,6 +64,8 @@ def _facts(view: View, found: Figures) -> Facts:
         title=assets.card(view.model).title,
         gain_percent=found.gain_percent,
         drop=found.report_drop,
+        search_drop=found.search_drop,
+        search_images=view.images,
         machine=view.machine.name,
         speed_up=found.speed_up,
         memory_bound=found.memory_bound_before,
@@ -149,8 +151,8 @@ def _trade_off(
         ring,
         pinned,
         view.budget,
-        dominated=st.session_state.get("dominated", True),
-        paper=st.session_state.get("paper", False),
+        dominated=panels.overlay("dominated"),
+        paper=panels.overlay("paper"),
         random_name="random layers, as many at each width as greedy at alpha 0.9",
     )
     with card(

@@ -21,6 +21,9 @@ from pages.explore.selection import Selection
 
 GRADES = {"A": "vendor document, two agreeing reports of it, or direct measurement", "B": "inferred in part"}
 
+OVERLAYS = {"dominated": True, "paper": False}
+"""What the trade-off may show besides the rest, and whether it does at first."""
+
 
 def buttons(
     view: View, table: PolicyTable, chosen: Selection, found: Figures, text: str, pinned: Policy | None
@@ -93,12 +96,18 @@ def machine_sources(machine: Machine) -> None:
             st.caption(machine.note)
 
 
+def overlay(name: str) -> bool:
+    """Whether an overlay is shown; its toggle is drawn later than the chart, so a link is read here first."""
+    asked = st.query_params.get(name)
+    return bool(st.session_state.get(name, OVERLAYS[name] if asked is None else asked == "true"))
+
+
 def trade_off_options(view: View, table: PolicyTable, path: Sequence[int], random: Sequence[Policy]) -> None:
     """Overlays, and the same points as a table for keyboard and screen reader."""
     with st.popover("Table", icon=":material/table_rows:", type="tertiary"):
         with st.container(horizontal=True):
-            st.toggle("Dominated points", True, key="dominated")
-            st.toggle("The paper's points", False, key="paper")
+            st.toggle("Dominated points", OVERLAYS["dominated"], key="dominated", bind="query-params")
+            st.toggle("The paper's points", OVERLAYS["paper"], key="paper", bind="query-params")
         _table(table, path, random)
 
 

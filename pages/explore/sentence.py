@@ -8,7 +8,8 @@ from aiq_core.statistics import Interval
 
 @dataclass(frozen=True)
 class Facts:
-    """What the sentence is made of. `drop` is on report images, None where the policy is not reported yet.
+    """What the sentence is made of. `drop` is on report images, None where the policy is not reported yet, `search_drop`
+    on the `search_images` it was found with.
 
     `gain_percent` is AI over FP32's at batch 1, `batch_gain_percent` at `batch`; `speed_up` is None where the
     machine cannot run FP32 activations; `memory_bound` of `layers` layers wait for bytes at FP32.
@@ -17,6 +18,8 @@ class Facts:
     title: str
     gain_percent: float
     drop: Interval | None
+    search_drop: Interval
+    search_images: int
     machine: str
     speed_up: float | None
     memory_bound: int
@@ -30,12 +33,16 @@ def sentence(facts: Facts, mark: str = "") -> str:
     if abs(facts.gain_percent) < 0.05:
         return f"{facts.title} at FP32: nothing is quantized, so nothing is gained or lost"
     gain = f"{number(facts.gain_percent, 0)} %" if facts.gain_percent >= 9.5 else f"{number(facts.gain_percent, 1)} %"
-    return f"{facts.title} does {mark}{gain} more work per byte{mark} {_price(facts.drop)}, {_use(facts)}"
+    return f"{facts.title} does {mark}{gain} more work per byte{mark} {_price(facts)}, {_use(facts)}"
 
 
-def _price(drop: Interval | None) -> str:
-    if drop is None:
-        return "(accuracy on search images, not reported yet)"
+def _price(facts: Facts) -> str:
+    if facts.drop is None:
+        return f"{_loss(facts.search_drop)} (on {facts.search_images:,} search images, not reported yet)"
+    return _loss(facts.drop)
+
+
+def _loss(drop: Interval) -> str:
     if drop.contains_zero:
         return "for no measurable loss of accuracy"
     if drop.value < 0:

@@ -2,14 +2,18 @@
 
 from itertools import combinations
 
+import numpy as np
+
 from aiq_core.charts.labels import PLOT_WIDTHS_PX, Anchor, Box, place_labels, spread, text_box
 
 FONT_PX, HEIGHT = 11.0, 240.0
 
 
 def test_overlap_is_the_shared_area() -> None:
-    assert Box(0, 0, 10, 10).overlap(Box(8, 5, 20, 20)) == (10 - 8) * (10 - 5)
-    assert Box(0, 0, 10, 10).overlap(Box(10, 0, 20, 10)) == 0
+    corner, beside = (8, 5, 20, 20), (10, 0, 20, 10)
+    assert Box(0, 0, 10, 10).overlap(np.array([corner])) == (10 - 8) * (10 - 5)
+    assert Box(0, 0, 10, 10).overlap(np.array([beside])) == 0
+    assert Box(0, 0, 10, 10).overlap(np.array([corner, beside, corner])) == 2 * 10
 
 
 def test_a_lone_label_stands_above_its_mark() -> None:
@@ -22,7 +26,7 @@ def test_neighbours_do_not_overlap_at_any_width() -> None:
     places = place_labels(anchors, [], HEIGHT, FONT_PX)
     for width in PLOT_WIDTHS_PX:
         boxes = [text_box(a, p, width, HEIGHT, FONT_PX) for a, p in zip(anchors, places, strict=True)]
-        assert all(one.overlap(other) == 0 for one, other in combinations(boxes, 2))
+        assert all(one.overlap(np.array([other.edges])) == 0 for one, other in combinations(boxes, 2))
 
 
 def test_labels_stay_inside_the_plot() -> None:
