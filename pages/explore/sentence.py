@@ -8,8 +8,9 @@ from aiq_core.statistics import Interval
 
 @dataclass(frozen=True)
 class Facts:
-    """What the sentence is made of. `drop` is on report images, None where the policy is not reported yet, `search_drop`
-    on the `search_images` it was found with.
+    """What the sentence is made of.
+
+    `drop` is on report images, None where the policy is not reported yet; `search_drop` is on the `search_images`.
 
     `gain_percent` is AI over FP32's at batch 1, `batch_gain_percent` at `batch`; `speed_up` is None where the
     machine cannot run FP32 activations; `memory_bound` of `layers` layers wait for bytes at FP32.
