@@ -30,18 +30,26 @@ if not st.runtime.exists():
 PAGES = (
     st.Page(ROOT / "pages" / "explore" / "page.py", title="Explore", icon=":material/query_stats:", default=True),
     st.Page(ROOT / "pages" / "search" / "page.py", title="Search", icon=":material/manage_search:", url_path="search"),
+    st.Page(ROOT / "pages" / "lab" / "page.py", title="Lab", icon=":material/science:", url_path="lab"),
     st.Page(ROOT / "pages" / "results" / "page.py", title="Results", icon=":material/fact_check:", url_path="results"),
+    st.Page(ROOT / "pages" / "learn" / "page.py", title="Learn", icon=":material/school:", url_path="learn"),
+    st.Page(ROOT / "pages" / "present" / "page.py", title="Present", icon=":material/slideshow:", url_path="present"),
 )
 # What the pages that do not need every control show of them.
-SIDEBARS = {"search": {"sections": (), "own": ("alpha",)}, "results": {"sections": ()}}
+SIDEBARS = {
+    "search": {"sections": (), "own": ("alpha",)},
+    "lab": {"sections": ("machine", "batch")},
+    "results": {"sections": ()},
+    "learn": {"sections": ("machine",)},
+    "present": {"sections": ("machine",)},
+}
+# Pages that open with the sidebar folded away. (A comment: Streamlit draws a text that stands alone here.)
+WITHOUT_SIDEBAR = ("learn", "present")
 
-st.set_page_config(
-    page_title="AIQ Explorer",
-    page_icon=str(ROOT / "assets" / "favicon.png"),
-    layout="wide",
-    initial_sidebar_state="auto",
-)
+# Before the navigation: without an icon of its own the tab would fetch the page's from the network.
+st.set_page_config(page_title="AIQ Explorer", page_icon=str(ROOT / "assets" / "favicon.png"), layout="wide")
 page = st.navigation(list(PAGES), position="top")
+st.set_page_config(initial_sidebar_state="collapsed" if page.url_path in WITHOUT_SIDEBAR else "auto")
 with errors.shown():
     controls.draw(**SIDEBARS.get(page.url_path, {}))
     page.run()

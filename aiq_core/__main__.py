@@ -15,8 +15,9 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Column, Table
 from rich.text import Text
 
-from aiq_core import __version__, assets, documents, jobs
+from aiq_core import __version__, assets, documents, hardware, jobs
 from aiq_core.errors import AiqError, SettingError
+from aiq_core.hardware import DEFAULT_MACHINE
 from aiq_core.intensity import traffic
 from aiq_core.library import Library, open_library
 from aiq_core.records import Algorithm, Granularity, Policy, Quantizer, Request, Run, RunStatus, SplitName
@@ -406,6 +407,31 @@ def export(
         except OSError as error:
             raise SettingError(f"{path} cannot be written ({error.strerror}); choose another --output") from None
     out.print(f"{path}: {path.stat().st_size:,} bytes", soft_wrap=True, markup=False)
+
+
+@app.command()
+def report(
+    run_ids: Annotated[list[str], typer.Argument(help="One run, or several to compare.", metavar="RUN...")],
+    output: Annotated[
+        Path | None, typer.Option(help="Where to; .html for slides, .json or .csv for their data.")
+    ] = None,
+    machine: Annotated[
+        str, typer.Option(help="The machine of the roofline, as in the app's address.")
+    ] = DEFAULT_MACHINE,
+) -> None:
+    """Write runs as slides: one HTML file that opens without a network, or their data."""
+    from aiq_core.deck import build, html
+
+    deck = build.build(open_library(), run_ids, hardware.machine(machine))
+    path = output or Path(f"{html.file_name(deck)}.html")
+    forms = {".html": html.page, ".json": html.to_json, ".csv": html.table}
+    if path.suffix.lower() not in forms:
+        raise SettingError(f"{path.name} ends in {path.suffix!r}; choose a name that ends in {', '.join(forms)}")
+    try:
+        path.write_text(forms[path.suffix.lower()](deck), encoding="utf-8")
+    except OSError as error:
+        raise SettingError(f"{path} cannot be written ({error.strerror}); choose another --output") from None
+    out.print(f"{path}: {len(deck.slides)} slides, {path.stat().st_size:,} bytes", soft_wrap=True, markup=False)
 
 
 @app.command(name="import")

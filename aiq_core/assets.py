@@ -103,6 +103,43 @@ def weights(name: str) -> dict[str, NDArray[Any]]:
     return tensors
 
 
+@dataclass(frozen=True, eq=False)
+class LayerInput:
+    """What a layer reads for one image, float32[C, H, W] ([C] of a linear layer), and how it convolves it.
+
+    `bias` is that of the layer with its batch norm folded in, float32[out].
+    """
+
+    value: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    stride: int
+    padding: int
+    groups: int
+
+
+@cache
+def layer_inputs(name: str) -> dict[str, LayerInput]:
+    """Quantizable layer -> what it reads for the first report image; empty where that was not made.
+
+    Raises UnknownNameError, DataError.
+    """
+    path = _model_folder(name) / "layers.npz"
+    if not path.is_file():
+        return {}
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {
+                layer: LayerInput(
+                    file[f"input.{layer}"].astype(np.float32),
+                    file[f"bias.{layer}"],
+                    *(int(number) for number in file[f"geometry.{layer}"]),
+                )
+                for layer in profile(name).quantizable_names
+            }
+    except (OSError, ValueError, EOFError, KeyError) as error:
+        raise DataError(f"{path} cannot be read ({error}); restore it from the repository") from None
+
+
 def read_weights(path: Path) -> dict[str, NDArray[Any]]:
     """Tensor name -> array of a safetensors file. Raises WeightsError for anything else, a pickle above all."""
     try:

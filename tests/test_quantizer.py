@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from aiq_core import assets
 from aiq_core.errors import SettingError
-from aiq_core.quantizer import levels, quantize, round_weight, scales
+from aiq_core.quantizer import (
+    Grid,
+    levels,
+    quantize,
+    round_to_grid,
+    round_weight,
+    scales,
+    squared_error,
+)
 from aiq_core.records import EVALUATOR_VERSION, NOT_DONE, Granularity, ImageSet, Quantizer, SplitName
 from aiq_core.runtime.evaluate import TorchEvaluator
 
@@ -163,3 +171,78 @@ def test_fp32_predictions_are_one_under_every_quantizer() -> None:
     coarse = dict.fromkeys(GOLDEN_BITS, 2)
     channel, tensor = (predictions(coarse, Quantizer(granularity=granularity)) for granularity in Granularity)
     assert not np.array_equal(channel, tensor)
+
+
+# Grids with a range and a zero point, which lessons show; searches use none of it.
+
+
+@relaxed
+@given(weight=weights, bits=st.sampled_from(LOWER), granularity=st.sampled_from(Granularity))
+def test_a_whole_symmetric_grid_is_the_searches_quantizer(weight: Array, bits: int, granularity: Granularity) -> None:
+    rounded = round_to_grid(weight, Grid(bits, granularity))
+    assert np.array_equal(rounded.weight, round_weight(weight, bits, granularity))
+    assert np.array_equal(rounded.scale, scales(weight, bits, granularity))
+    assert not rounded.clipped.any()
+
+
+def test_half_the_range_clips_by_hand() -> None:
+    # 4 bits over half of 14: limit 7, scale 7 / 7 = 1; 14 clips to 7, 3.4 rounds to 3, -8 clips to -7.
+    weight = array([14, 3.4, -8, 1])
+    rounded = round_to_grid(weight, Grid(4, share=0.5))
+    assert rounded.weight.tolist() == [[7, 3, -7, 1]]
+    assert rounded.clipped.tolist() == [[True, False, True, False]]
+    error = squared_error(weight, rounded)
+    assert error.clipping == pytest.approx((14 - 7) ** 2 + (8 - 7) ** 2)
+    assert error.rounding == pytest.approx(0.4**2, rel=1e-5)
+    assert error.clipped_share == 2 / 4
+    assert error.sqnr_db == pytest.approx(10 * np.log10((14**2 + 3.4**2 + 8**2 + 1) / (49 + 1 + 0.16)), rel=1e-6)
+
+
+def test_an_asymmetric_grid_by_hand() -> None:
+    # 2 bits on [-1, 2]: 2^2 = 4 levels, scale 3 / 3 = 1, zero at round(1 / 1) = 1: levels -1, 0, 1, 2.
+    grid = Grid(2, symmetric=False)
+    rounded = round_to_grid(array([-1, 0.4, 1.6, 2]), grid)
+    assert rounded.weight.tolist() == [[-1, 0, 2, 2]]
+    assert (rounded.scale.item(), rounded.zero_point.item(), grid.levels) == (1, 1, 4)
+    assert Grid(2).levels == 3
+
+
+def test_weights_of_one_sign_keep_zero_on_the_asymmetric_grid() -> None:
+    rounded = round_to_grid(array([1, 2, 3]), Grid(2, symmetric=False))
+    assert (rounded.low.item(), rounded.high.item()) == (0, 3)
+    assert not round_to_grid(np.zeros((2, 3), np.float32), Grid(4, symmetric=False)).weight.any()
+
+
+@relaxed
+@given(weight=weights, bits=st.sampled_from(LOWER), granularity=st.sampled_from(Granularity))
+def test_an_asymmetric_grid_moves_no_weight_by_more_than_a_step(
+    weight: Array, bits: int, granularity: Granularity
+) -> None:
+    rounded = round_to_grid(weight, Grid(bits, granularity, symmetric=False))
+    # Half a step, and half a step that the zero point may shift the range by.
+    assert (np.abs(rounded.weight - weight) <= rounded.scale * (1 + 1e-4)).all()
+    assert not rounded.clipped.any()
+
+
+@relaxed
+@given(weight=weights, share=st.sampled_from([0.4, 0.55, 0.75, 1.0]), symmetric=st.booleans())
+def test_both_causes_make_up_the_error(weight: Array, share: float, symmetric: bool) -> None:
+    rounded = round_to_grid(weight, Grid(4, share=share, symmetric=symmetric))
+    error = squared_error(weight, rounded)
+    total = np.square(weight.astype(np.float64) - rounded.weight).sum()
+    assert error.total == pytest.approx(total)
+    assert error.rounding >= -1e-12
+    assert error.clipping >= 0
+
+
+@pytest.mark.parametrize(
+    ("settings_", "words"),
+    [
+        ({"bits": 32}, "bits=32 has no integer grid"),
+        ({"bits": 4, "share": 0.0}, "range=0 of the largest"),
+        ({"bits": 4, "share": 1.5}, "range=1.5 of the largest"),
+    ],
+)
+def test_a_grid_that_is_none_is_refused(settings_: dict[str, float], words: str) -> None:
+    with pytest.raises(SettingError, match=words):
+        Grid(**settings_)  # type: ignore[arg-type]

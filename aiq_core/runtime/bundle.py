@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aiq_core import assets
 from aiq_core.errors import WeightsError
+from aiq_core.runtime import layers
 from aiq_core.runtime.bundle_data import bundle_cifar10, bundle_digits
 from aiq_core.runtime.models import MODELS, spec
 from aiq_core.runtime.profile import profile
@@ -30,15 +31,16 @@ def bundle(report: Callable[[str], None], weights: Path | None = None) -> None:
     forget()
     for name in MODELS:
         folder = assets.ASSETS / "models" / name
-        if (folder / "card.json").is_file():
-            continue
-        report(f"making {name}")
-        if weights is not None and (weights / f"{name}.safetensors").is_file():
-            adopt(name, weights, folder)
-        else:
-            with tempfile.TemporaryDirectory() as work:
-                train(name, folder, work=Path(work))
-        write_profile(name, folder)
+        if not (folder / "card.json").is_file():
+            report(f"making {name}")
+            if weights is not None and (weights / f"{name}.safetensors").is_file():
+                adopt(name, weights, folder)
+            else:
+                with tempfile.TemporaryDirectory() as work:
+                    train(name, folder, work=Path(work))
+            write_profile(name, folder)
+        if not (folder / layers.FILE).is_file():
+            layers.write_layers(name, folder)
     forget()
 
 
@@ -77,6 +79,6 @@ def forget() -> None:
     """Drop what `assets` remembers of files that were just made."""
     for function in (
         assets.model_names, assets.card, assets.profile, assets.weights, assets.dataset_names, assets.splits,
-        assets.labels, assets.excerpt,
+        assets.labels, assets.excerpt, assets.layer_inputs,
     ):  # fmt: skip
         function.cache_clear()

@@ -20,7 +20,9 @@ def draw(run: Run) -> None:
             _buttons(run)
     badge = f":{colour}-badge[{names.STATUS_ICONS[run.status]} {run.status}]"
     archived = " :gray-badge[archived]" if run.archived else ""
-    st.caption(f"{badge}{archived} {join([f'run {run.id}', names.origin(run), run.created_at[:10], *settings(run)])}")
+    said = join([f"run {run.id}", names.origin(run), run.created_at[:10], *settings(run)])
+    # Not a caption: it would draw the badge at 60 %, too faint to read.
+    st.markdown(f"{badge}{archived} :small[:gray[{said}]]")
 
 
 def settings(run: Run) -> list[str]:

@@ -54,7 +54,7 @@ def progress(page: Page) -> Locator:
 
 def status(page: Page, word: str) -> None:
     """Waits until the shown run has this status."""
-    badge = page.locator('[data-testid="stCaptionContainer"]').filter(has_text=re.compile(rf"{word}.*run ")).first
+    badge = page.locator('[data-testid="stMarkdown"]').filter(has_text=re.compile(rf"{word}.*run ")).first
     expect(badge).to_be_visible(timeout=LONG_MS)
 
 

@@ -1,0 +1,1 @@
+"""The figures of the six lessons: each a typed data step, then a figure step."""

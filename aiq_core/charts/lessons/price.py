@@ -1,0 +1,175 @@
+"""Lesson 6, what alpha buys: policies known, the hull that prices reach, and what only a budget reaches."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from aiq_core.charts.pareto import describe
+from aiq_core.envelope import PolicyTable, Segment, allowed, pareto
+from aiq_core.objective import exchange_rate
+from aiq_core.statistics import wilson
+
+DOMINATED_SHOWN = 150
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A policy: AI, images right and top-1 in percent with its 95 % interval."""
+
+    row: int
+    name: str
+    intensity: float
+    correct: int
+    top1: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """A hull policy with the alphas at which it has the lowest loss, and its letter in the figure."""
+
+    letter: str
+    low: float
+    high: float
+    policy: Known
+
+
+@dataclass(frozen=True)
+class PriceData:
+    """`picks` by rising alpha; `behind` are Pareto points that no alpha picks; `missed` is the one asked about."""
+
+    images: int
+    policies: int
+    normaliser: float
+    accuracy_normaliser: float
+    baseline: Known
+    picks: tuple[Pick, ...]
+    behind: tuple[Known, ...]
+    dominated: tuple[Known, ...]
+    uniform: tuple[tuple[int, Known], ...]
+    missed: Known | None
+
+    def pick(self, alpha: float) -> Pick:
+        """The policy of lowest loss at an alpha; where two meet, the higher AI."""
+        return next(pick for pick in reversed(self.picks) if pick.low <= alpha)
+
+    def within(self, correct: int) -> Known:
+        """The highest AI with at least as many images right."""
+        return max((p for p in self.front if p.correct >= correct), key=lambda p: p.intensity)
+
+    @property
+    def front(self) -> tuple[Known, ...]:
+        """Every Pareto point, by rising AI."""
+        return tuple(sorted({*(pick.policy for pick in self.picks), *self.behind}, key=lambda p: p.intensity))
+
+    def drop(self, policy: Known) -> float:
+        """Points lost against FP32, at least 0."""
+        return 100 * max(0, self.baseline.correct - policy.correct) / self.images
+
+    def price(self, alpha: float) -> float:
+        """Points of accuracy that one FLOP/byte may cost."""
+        return float("inf") if alpha >= 1 else exchange_rate(alpha, self.normaliser, self.accuracy_normaliser)
+
+    def loss(self, policy: Known, alpha: float) -> float:
+        """As the searches compute it."""
+        cost = self.drop(policy) / self.accuracy_normaliser
+        return -alpha * policy.intensity / self.normaliser + (1 - alpha) * cost
+
+    @property
+    def x_range(self) -> tuple[float, float]:
+        """Where the hull and the missed policy lie: further out nothing is decided."""
+        seen = [pick.policy.intensity for pick in self.picks] + ([self.missed.intensity] if self.missed else [])
+        room = max(max(seen) - min(seen), 0.01 * max(seen))
+        return min(seen) - 0.18 * room, max(seen) + 0.22 * room
+
+    @property
+    def y_range(self) -> tuple[float, float]:
+        """Top-1 of the same, with room for half of their intervals."""
+        seen = [pick.policy for pick in self.picks] + ([self.missed] if self.missed else []) + [self.baseline]
+        low, high = min(p.top1 for p in seen), max(p.top1 for p in seen)
+        room = max(0.35 * (high - low), 0.15)
+        return low - room, high + room
+
+
+def price_data(
+    table: PolicyTable, segments: Sequence[Segment], normaliser: float, accuracy_normaliser: float, floor: int
+) -> PriceData:
+    """What is known of a model, with the envelope's segments."""
+    rows = [segment.row for segment in segments]
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    picks = tuple(
+        Pick(letters[place % 26], segment.low, segment.high, _known(table, segment.row))
+        for place, segment in enumerate(segments)
+    )
+    # As Pareto goes by, accuracy above FP32 counts; the loss does not see it. Rows under the floor are out of reach.
+    open_to_all = allowed(table, floor, (32, 8, 4))
+    front = pareto(table) & open_to_all
+    behind = [row for row in range(len(table.policies)) if front[row] and row not in rows]
+    beaten = [row for row in np.flatnonzero(~front & open_to_all) if row not in rows]
+    uniform = [(bits, table.row(table.profile.uniform(bits))) for bits in (32, 8, 4)]
+    return PriceData(
+        images=table.images,
+        policies=len(table.policies),
+        normaliser=normaliser,
+        accuracy_normaliser=accuracy_normaliser,
+        baseline=_known(table, table.baseline),
+        picks=picks,
+        behind=tuple(_known(table, row) for row in behind),
+        dominated=tuple(_known(table, int(row)) for row in beaten[:: -(-len(beaten) // DOMINATED_SHOWN) or 1]),
+        uniform=tuple((bits, _known(table, row)) for bits, row in uniform if row is not None),
+        missed=_missed(table, behind),
+    )
+
+
+def _missed(table: PolicyTable, behind: Sequence[int]) -> Known | None:
+    """The Pareto point to ask about: one that costs accuracy, so that a price could be thought to reach it.
+
+    Else one above FP32, where more accuracy earns nothing. The highest AI of either kind.
+    """
+    if not behind:
+        return None
+    costing = [row for row in behind if table.correct[row] < table.baseline_correct]
+    return _known(table, max(costing or behind, key=lambda row: float(table.intensity[row])))
+
+
+def _known(table: PolicyTable, row: int) -> Known:
+    top1 = wilson(int(table.correct[row]), table.images)
+    return Known(
+        row,
+        describe(table.policies[row]),
+        float(table.intensity[row]),
+        int(table.correct[row]),
+        top1.value,
+        top1.low,
+        top1.high,
+    )
+
+
+def price_frame(data: PriceData) -> pd.DataFrame:
+    """A row a policy drawn."""
+    groups: list[tuple[str, str, Known, float | None, float | None]] = [
+        (f"pick {pick.letter}", "hull", pick.policy, pick.low, pick.high) for pick in data.picks
+    ]
+    groups += [("", "Pareto, no alpha picks it", known, None, None) for known in data.behind]
+    groups += [("", "uniform", known, None, None) for _, known in data.uniform]
+    groups += [("", "dominated", known, None, None) for known in data.dominated]
+    return pd.DataFrame(
+        [
+            {
+                "name": name,
+                "group": group,
+                "layers": known.name,
+                "flops_per_byte": known.intensity,
+                "search_top1_percent": known.top1,
+                "low_percent": known.low,
+                "high_percent": known.high,
+                "alpha_from": low,
+                "alpha_to": high,
+                "search_images": data.images,
+            }
+            for name, group, known, low, high in groups
+        ]
+    )

@@ -1,0 +1,208 @@
+"""Lesson 1's figures: the roof with its kernels, and the two times of which the longer counts."""
+
+from math import log10
+from typing import Any
+
+from aiq_core.charts import style, wording
+from aiq_core.charts.lessons import marks
+from aiq_core.charts.lessons.roofline import X_RANGE, Change, Kernel, RoofData
+from aiq_core.charts.style import Look
+
+VEIL = 1.16
+"""How far the veil reaches left and right of its kernel, as a factor."""
+HEIGHT_PX = 440
+MARGIN_PX = {"l": 54, "r": 12, "t": 14, "b": 40}
+
+
+def _y_range(data: RoofData) -> tuple[float, float]:
+    """From the lowest speed on the axis to above twice the peak."""
+    return X_RANGE[0] * data.bandwidth, data.peak * 5
+
+
+def roof_figure(
+    data: RoofData, look: Look, change: Change = Change.NONE, revealed: bool = False, guess: float | None = None
+) -> dict[str, Any]:
+    """`guess` is a factor on the speed of the question's kernel; the truth is veiled until it is revealed."""
+    low, high = _y_range(data)
+    decades = [10.0**power for power in range(1, 18) if low <= 10.0**power <= high]
+    return {
+        "data": [
+            *_roofs(data, look, change),
+            *([] if revealed else [_veil(data, look)]),
+            *_dots(data, look, change),
+            *_asked(data, look, change, guess),
+        ],
+        "layout": style.layout(
+            look,
+            HEIGHT_PX,
+            MARGIN_PX,
+            shapes=_zones(data, look, change),
+            annotations=_notes(data, look, change, revealed),
+            xaxis=style.axis(
+                look, "FLOPs per byte (arithmetic intensity)", type="log", range=[log10(x) for x in X_RANGE], dtick=1
+            ),
+            yaxis=style.axis(
+                look,
+                "attainable FLOP/s",
+                type="log",
+                range=[log10(low), log10(high)],
+                tickvals=decades,
+                ticktext=[wording.short_rate(rate) for rate in decades],
+            ),
+        ),
+    }
+
+
+def _line(data: RoofData, change: Change) -> tuple[list[float], list[float]]:
+    peak, bandwidth = data.roof(change)
+    xs = [X_RANGE[0], peak / bandwidth, max(X_RANGE[1], 2 * peak / bandwidth)]
+    return xs, [xs[0] * bandwidth, peak, peak]
+
+
+def _roofs(data: RoofData, look: Look, change: Change) -> list[dict[str, Any]]:
+    palette = look.palette
+    traces = []
+    if change is not Change.NONE:
+        traces.append(marks.line(look, *_line(data, Change.NONE), palette.muted, 1.4, dash="dash", name="before"))
+    traces.append(marks.line(look, *_line(data, change), palette.text, 2.2, name="roof"))
+    return traces
+
+
+def _zones(data: RoofData, look: Look, change: Change) -> list[dict[str, Any]]:
+    peak, bandwidth = data.roof(change)
+    edge, palette = peak / bandwidth, look.palette
+    whole = {"xref": "x", "yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
+    zones = [(X_RANGE[0], edge, palette.memory), (edge, X_RANGE[1], palette.compute)]
+    shapes: list[dict[str, Any]] = [
+        {**whole, "type": "rect", "x0": a, "x1": b, "line": {"width": 0}, "fillcolor": style.faded(colour, 0.1)}
+        for a, b, colour in zones
+    ]
+    dotted = {"color": palette.muted, "width": look.scale, "dash": "dot"}
+    return [*shapes, {**whole, "type": "line", "x0": edge, "x1": edge, "line": dotted}]
+
+
+def _dots(data: RoofData, look: Look, change: Change) -> list[dict[str, Any]]:
+    """Layers small and open, the model large, both on the roof as it is drawn."""
+    palette = look.palette
+
+    def trace(kernels: tuple[Kernel, ...], size: float, symbol: str, colour: str, **more: Any) -> dict[str, Any]:
+        return {
+            "type": "scatter",
+            "mode": "markers",
+            "x": [kernel.intensity for kernel in kernels],
+            "y": [data.attainable(kernel.intensity, change) for kernel in kernels],
+            "customdata": [_hover(data, kernel, change) for kernel in kernels],
+            "hovertemplate": "%{customdata}<extra></extra>",
+            "marker": {
+                "symbol": symbol,
+                "size": size * look.scale,
+                "color": colour,
+                "opacity": 1,
+                "line": {"width": 1.6 * look.scale, "color": colour},
+            },
+            **more,
+        }
+
+    traces = [trace(data.layers, 8, "circle-open", palette.bits[32], name="layers")]
+    text = {"textfont": {"size": look.font_px, "color": palette.text}, "mode": "markers+text"}
+    name = {**text, "text": [f"<b>{data.title}</b>"], "textposition": "bottom right"}
+    traces.append(trace((data.model,), 17, "circle", palette.bits[32], name=data.title, **name))
+    if abs(data.kernel.intensity / data.model.intensity - 1) > 1e-6:
+        name = {**text, "text": ["<b>your kernel</b>"], "textposition": "bottom right"}
+        traces.append(trace((data.kernel,), 14, "star", palette.accent, name="your kernel", **name))
+    return traces
+
+
+def _hover(data: RoofData, kernel: Kernel, change: Change) -> str:
+    rate = wording.rate(data.attainable(kernel.intensity, change), data.number_type)
+    peak, bandwidth = data.roof(change)
+    bound = "memory-bound" if kernel.intensity < peak / bandwidth else "compute-bound"
+    return f"<b>{kernel.name}</b><br>{wording.number(kernel.intensity, 2)} FLOPs/byte, up to {rate}<br>{bound}"
+
+
+def _veil(data: RoofData, look: Look) -> dict[str, Any]:
+    """Over where the kernel of the question might be on the new chip."""
+    x, speed = data.asked.intensity, data.attainable(data.asked.intensity)
+    return marks.veil(look, (x / VEIL, x * VEIL), (speed * 0.3, speed * 4))
+
+
+def _asked(data: RoofData, look: Look, change: Change, guess: float | None) -> list[dict[str, Any]]:
+    """The kernel of the question, and the ghost of the guess."""
+    x, speed = data.asked.intensity, data.attainable(data.asked.intensity)
+    line = {"width": 2.4 * look.scale, "color": look.palette.text}
+    traces: list[dict[str, Any]] = [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": data.asked.name,
+            "x": [x],
+            "y": [data.attainable(x, change)],
+            "customdata": [_hover(data, data.asked, change)],
+            "hovertemplate": "%{customdata}<extra></extra>",
+            "marker": {"symbol": "square-open", "size": 13 * look.scale, "color": look.palette.text, "line": line},
+        }
+    ]
+    if guess is not None:
+        below = {"textposition": "bottom center"} if guess < 1 else {}
+        traces.append(marks.ghost(look, x, speed * guess, **below))
+    return traces
+
+
+def _notes(data: RoofData, look: Look, change: Change, revealed: bool) -> list[dict[str, Any]]:
+    palette, size = look.palette, look.font_px
+    peak, bandwidth = data.roof(change)
+    ridge, x, speed = peak / bandwidth, data.asked.intensity, data.attainable(data.asked.intensity)
+    paper = {"xref": "paper", "yref": "paper"}
+    memory, compute = {"size": size, "color": palette.memory}, {"size": size, "color": palette.compute}
+    left = {"xanchor": "left", "yanchor": "top", "xshift": 6, "yshift": -4}
+    right = {"xanchor": "right", "yanchor": "bottom", "xshift": -6, "yshift": 4}
+    low = {"yref": "paper", "xanchor": "right", "yanchor": "bottom", "xshift": -4, "yshift": 4 + 1.7 * size}
+    flat = {"xref": "paper", "xanchor": "right", "yanchor": "bottom", "xshift": -6, "yshift": 3}
+    beside = {"xanchor": "right", "yanchor": "bottom", "xshift": -14 * look.scale}
+    notes = [
+        style.note(look, "◧ memory-bound", 0, 1, **paper, **left, font=memory),
+        style.note(look, "compute-bound ◨", 1, 0, **paper, **right, font=compute),
+        style.note(look, f"ridge {wording.significant(ridge)}", log10(ridge), 0, **low),
+        style.note(look, f"peak {wording.rate(peak, data.number_type)}", 1, log10(peak), **flat),
+        style.note(look, "the question’s kernel", log10(x), log10(speed), **beside),
+    ]
+    if not revealed:
+        notes.append(marks.question_mark(look, log10(x), log10(speed * 2.3)))
+    return notes
+
+
+def time_figure(data: RoofData, look: Look, change: Change = Change.NONE) -> dict[str, Any]:
+    """Two bars: time to move the kernel's bytes and to compute it; the longer is lit, as it sets the time."""
+    times = data.seconds(data.kernel.intensity, change)
+    palette, names = look.palette, ("bytes", "compute")
+    lit = [times[0] >= times[1], times[1] > times[0]]
+    colours = [palette.memory, palette.compute]
+    text = [f"<b>{wording.seconds(t)}</b>" if on else wording.seconds(t) for t, on in zip(times, lit, strict=True)]
+    return {
+        "data": [
+            {
+                "type": "bar",
+                "x": list(names),
+                "y": list(times),
+                "text": text,
+                "textposition": "outside",
+                "textfont": {"size": look.font_px * 0.95, "color": palette.text},
+                "constraintext": "none",
+                "cliponaxis": False,
+                "marker": {
+                    "color": [c if on else style.faded(c, 0.3) for c, on in zip(colours, lit, strict=True)],
+                    "line": {"color": colours, "width": 1.4 * look.scale},
+                    "pattern": {"shape": ["" if on else "/" for on in lit], "solidity": 0.2, "fillmode": "overlay"},
+                },
+                "hovertemplate": "%{x}: %{y:.3s}s<extra></extra>",
+            }
+        ],
+        "layout": style.layout(
+            look,
+            HEIGHT_PX,
+            {"l": 8, "r": 8, "t": 14, "b": 40},
+            bargap=0.35,
+            xaxis=style.axis(look, "", showgrid=False, tickangle=0),
+            yaxis=style.axis(look, "", range=[0, max(times) * 1.22], showticklabels=False),
+        ),
+    }

@@ -1,0 +1,138 @@
+"""Lesson 5, how the searches walk: a real run's steps, one at a time, with what was measured and what was not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from aiq_core.records import FP32_BITS, Algorithm, Candidate, ModelProfile, Outcome, Policy, Run, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A move that a step considered; `loss` is None where it was not measured to the end."""
+
+    layer: str
+    bits: int
+    bound: float
+    outcome: Outcome
+    loss: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WalkStep:
+    """A step of a run: its options by bound, the bits after it, and the evaluations asked for up to it.
+
+    `before` is the width that the changed layer had; `frozen` says which layers a later step can't change.
+    """
+
+    index: int
+    sweep: int
+    layer: str | None
+    bits: int | None
+    before: int | None
+    options: tuple[Option, ...]
+    policy: Policy
+    frozen: tuple[bool, ...]
+    loss: float
+    evaluations: int
+
+    @property
+    def measured(self) -> int:
+        """Options that were evaluated, to the end or until they could not win."""
+        return sum(option.outcome is not Outcome.PRUNED for option in self.options)
+
+    @property
+    def settled(self) -> int:
+        """Options that arithmetic ruled out: not even without any loss of accuracy could they win."""
+        return len(self.options) - self.measured
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A search's steps, and the loss it started from."""
+
+    run_id: str
+    algorithm: Algorithm
+    alpha: float
+    images: int
+    layers: tuple[str, ...]
+    start_loss: float
+    steps: tuple[WalkStep, ...]
+
+    def sweep(self, number: int) -> tuple[WalkStep, ...]:
+        """The steps of one sweep, or of all sweeps up to it."""
+        return tuple(step for step in self.steps if step.sweep <= number)
+
+    @property
+    def changed_again(self) -> tuple[WalkStep, ...]:
+        """Steps that gave a layer another width after the first sweep."""
+        return tuple(step for step in self.steps if step.sweep > 1 and step.layer is not None)
+
+    @property
+    def moves(self) -> tuple[WalkStep, ...]:
+        """Steps that changed something."""
+        return tuple(step for step in self.steps if step.layer is not None)
+
+
+def walk(run: Run, profile: ModelProfile, start_loss: float) -> Walk:
+    """The steps of a greedy or coordinate run; `start_loss` is that of the policy it began with."""
+    assert run.request.alpha is not None
+    names = profile.quantizable_names
+    steps: list[WalkStep] = []
+    policy = profile.policy(run.request.fixed)
+    asked = 0
+    for step in run.steps:
+        options = tuple(sorted(map(_option, step.candidates), key=lambda option: option.bound))
+        asked += sum(option.outcome is not Outcome.PRUNED for option in options)
+        before = None if step.layer is None else policy.weight_bits[names.index(step.layer)]
+        policy = step.policy
+        steps.append(
+            WalkStep(
+                step.index,
+                step.sweep,
+                step.layer,
+                step.bits,
+                before,
+                options,
+                policy,
+                _frozen(run, step),
+                step.loss,
+                asked,
+            )
+        )
+    return Walk(run.id, run.request.algorithm, run.request.alpha, run.request.images, names, start_loss, tuple(steps))
+
+
+def _frozen(run: Run, step: Step) -> tuple[bool, ...]:
+    """Greedy never takes a move back; a sweep offers every width again."""
+    greedy = run.request.algorithm is Algorithm.GREEDY
+    return tuple(greedy and bits != FP32_BITS for bits in step.policy.weight_bits)
+
+
+def _option(candidate: Candidate) -> Option:
+    return Option(candidate.layer, candidate.bits, candidate.bound, candidate.outcome, candidate.loss)
+
+
+def walk_frame(walks: Sequence[Walk]) -> pd.DataFrame:
+    """A row a step of each walk."""
+    return pd.DataFrame(
+        [
+            {
+                "run": each.run_id,
+                "algorithm": str(each.algorithm),
+                "alpha": each.alpha,
+                "step": step.index,
+                "sweep": step.sweep,
+                "layer": step.layer,
+                "bits": step.bits,
+                "moves_considered": len(step.options),
+                "measured": step.measured,
+                "settled_by_arithmetic": step.settled,
+                "evaluations_so_far": step.evaluations,
+                "loss": step.loss,
+            }
+            for each in walks
+            for step in each.steps
+        ]
+    )

@@ -1,0 +1,1 @@
+"""Slides made from runs: titles computed from the numbers, figures, tables, and one self-contained HTML file."""

@@ -1,0 +1,65 @@
+"""Runs and a machine -> a deck."""
+
+from collections.abc import Sequence
+
+from aiq_core import __version__
+from aiq_core.deck import compare, slides
+from aiq_core.deck.facts import Facts, facts
+from aiq_core.deck.landscape import table_of, trade_off_data
+from aiq_core.deck.provenance import provenance
+from aiq_core.deck.slide import Deck, Slide
+from aiq_core.deck.text import plain
+from aiq_core.errors import SettingError
+from aiq_core.hardware import Machine
+from aiq_core.library import Library
+from aiq_core.records import Algorithm, Run, RunStatus
+
+MOST_RUNS = 6
+"""Runs in one deck: more do not fit one comparison."""
+
+LETTERS = "ABCDEF"
+
+
+def default_run(library: Library, model: str) -> Run | None:
+    """The run that a deck shows where nobody chose one: greedy at alpha 0.9, else the first finished search."""
+    done = [run for run in library.runs(model) if run.status is RunStatus.DONE and run.policy is not None]
+    greedy = [run for run in done if run.request.algorithm is Algorithm.GREEDY]
+    usual = [run for run in greedy if run.request.alpha == 0.9 and run.request.label is None]
+    return next(iter([*usual, *greedy, *done]), None)
+
+
+def build(library: Library, run_ids: Sequence[str], machine: Machine) -> Deck:
+    """The deck of these runs on a machine. Raises UnknownNameError and SettingError."""
+    ids = list(dict.fromkeys(run_ids))
+    if not 1 <= len(ids) <= MOST_RUNS:
+        raise SettingError(f"{len(ids)} runs are asked for, a deck takes 1 to {MOST_RUNS}; choose fewer")
+    letters = LETTERS if len(ids) > 1 else ""
+    chosen = [
+        facts(library, library.run(run_id), machine, letters[place : place + 1]) for place, run_id in enumerate(ids)
+    ]
+    made: list[Slide] = list(compare.slides(library, chosen)) if len(chosen) > 1 else []
+    shown: set[str] = set()
+    for known in chosen:
+        made += _of_run(library, known, with_problem=known.model not in shown)
+        shown.add(known.model)
+    titles = list(dict.fromkeys(known.card.title for known in chosen))
+    title = plain(made[0].title) if len(chosen) == 1 else f"{', '.join(titles)}: {len(chosen)} runs compared"
+    documents = tuple(known.document for known in chosen)
+    return Deck(title, machine.key, machine.name, tuple(made), documents, __version__)
+
+
+def _of_run(library: Library, known: Facts, with_problem: bool) -> list[Slide]:
+    table = table_of(library, known)
+    data = None if table is None else trade_off_data(library, table, known)
+    made: list[Slide | None] = [
+        slides.opening(known),
+        slides.problem(known) if with_problem else None,
+        slides.movement(known),
+        slides.widths(known, table),
+        slides.trade_off(known, data),
+        slides.uniform(known),
+        slides.speed(known),
+        slides.cost(known),
+        provenance(known),
+    ]
+    return [slide for slide in made if slide is not None]

@@ -1,0 +1,141 @@
+"""Several runs beside each other: on one trade-off where they are of one model, and as a table always."""
+
+from collections.abc import Iterator, Sequence
+
+from aiq_core import statistics
+from aiq_core.charts.pareto_figure import pareto_figure
+from aiq_core.charts.wording import join, number, size
+from aiq_core.deck import figures
+from aiq_core.deck.facts import Facts, drop_words, method
+from aiq_core.deck.landscape import table_of, trade_off_data
+from aiq_core.deck.slide import Figure, Slide, Table
+from aiq_core.deck.slides import IF_KERNELS, duration, in_both
+from aiq_core.deck.text import Text, point_word, points, say, size_of
+from aiq_core.library import Library
+from aiq_core.records import SplitName
+from aiq_core.statistics import Interval
+
+COLUMNS = ("Run", "FLOPs per byte", "Points lost (95 %)", "Weights", "Predicted speed-up", "Evaluations", "Time")
+
+
+def slides(library: Library, chosen: Sequence[Facts]) -> Iterator[Slide]:
+    """One slide with the picture where there is one, then the table."""
+    models = list(dict.fromkeys(known.card.title for known in chosen))
+    name = join([", ".join(models), f"{len(chosen)} runs", chosen[0].machine.name])
+    if len({known.model for known in chosen}) == 1 and (figure := _figure(library, chosen)) is not None:
+        title = say(_title(chosen))
+        yield Slide(
+            "compared", name, title, figure=figure, notes=(*_verdicts(library, chosen), say(_images_words(chosen)))
+        )
+    yield Slide(
+        "table",
+        name,
+        _table_title(chosen),
+        table=Table(COLUMNS, tuple(_row(known) for known in chosen), "The runs compared"),
+        notes=(say(IF_KERNELS), say(_images_words(chosen))),
+    )
+
+
+def _figure(library: Library, chosen: Sequence[Facts]) -> Figure | None:
+    """The trade-off on the images that all runs share."""
+    images = min(known.run.request.images for known in chosen)
+    table = table_of(library, chosen[0], images)
+    if table is None:
+        return None
+    data = trade_off_data(library, table, None)
+    rows = [(known.letter, table.row(known.policy)) for known in chosen]
+    placed = [
+        (letter, float(table.intensity[row]), 100 * int(table.correct[row]) / images)
+        for letter, row in rows
+        if row is not None
+    ]
+    alt = f"Top-1 against FLOPs per byte on {images:,} search images, with runs {', '.join(p[0] for p in placed)}."
+    marks = [{"run": letter, "flops_per_byte": x, "search_top1_percent": y} for letter, x, y in placed]
+    return in_both(lambda look: figures.with_runs(pareto_figure(data, look), placed, look), alt, marks)
+
+
+def _title(chosen: Sequence[Facts]) -> Text:
+    """The range of what the runs reach, and what it costs."""
+    by_gain = sorted(chosen, key=lambda known: float(known.value("intensity")))
+    low, high = by_gain[0], by_gain[-1]
+    if low.policy == high.policy:
+        return say(f"{'Both' if len(chosen) == 2 else 'All'} end at the same policy: ", low.shown("intensity", 1),
+                   " FLOPs per byte")  # fmt: skip
+    return say(_phrase(low), ", ", _phrase(high))
+
+
+def _phrase(known: Facts) -> Text:
+    text = say(f"{known.letter} reaches ", known.shown("intensity", 1), " FLOPs per byte ")
+    drop = known.drop
+    if drop is None or known.split is None:
+        return say(text, "(accuracy not measured here)")
+    if drop.contains_zero:
+        return say(text, "with its drop within noise")
+    value = say(known.shown(f"{known.split}_drop_points", points), f" {point_word(drop.value)}")
+    pending = "" if known.split is SplitName.REPORT else " (not reported yet)"
+    return say(text, "for " if drop.value > 0 else "and gains ", value, pending)
+
+
+def _verdicts(library: Library, chosen: Sequence[Facts]) -> Iterator[Text]:
+    """Each run against the first on the same images, which the distance of two marks does not tell."""
+    first = chosen[0]
+    yield say(join(f"{known.letter}: {method(known.run)}, run {known.run.id}" for known in chosen))
+    for other in chosen[1:]:
+        if first.split is None or other.split is not first.split:
+            continue
+        images = min(first.images, other.images)
+        quantizer = first.run.request.quantizer
+        if other.run.request.quantizer != quantizer:
+            continue
+        cells = library.paired(first.model, first.split, images, first.policy, other.policy, quantizer)
+        if cells is not None:
+            where = f"on the same {images:,} {first.split} images"
+            yield say(f"{other.letter} against {first.letter} {where}: {_lost_words(statistics.drop(cells))}.")
+
+
+def _lost_words(lost: Interval) -> str:
+    if lost.value >= 0:
+        return f"{drop_words(lost)} less accuracy"
+    return f"{drop_words(Interval(-lost.value, -lost.high, -lost.low))} more accuracy"
+
+
+def _table_title(chosen: Sequence[Facts]) -> Text:
+    gains = sorted(chosen, key=lambda known: float(known.value("intensity_gain_percent")))
+    name = chosen[0].machine.name
+    faster = sum(known.is_faster for known in chosen)
+    many = {0: "none", len(chosen): "all"}.get(faster, f"{faster} of {len(chosen)}")
+    use = f"{many} predicted faster on {name}"
+    if not chosen[0].machine.runs_fp32:
+        use = f"{name} can't run FP32 activations"
+    low, high = (known.shown("intensity_gain_percent", size_of) for known in (gains[0], gains[-1]))
+    gain = say(high) if low.text == high.text else say(low, " to ", high)
+    return say(gain, f" % more work per byte; {use}")
+
+
+def _row(known: Facts) -> tuple[Text, ...]:
+    speed = say("can't run FP32") if known.speed_up is None else say(
+        known.shown(f"predicted_speedup.{known.machine.key}", 2), " ×" if known.is_faster else " ×, no faster"
+    )  # fmt: skip
+    return (
+        say(f"{known.letter}: {known.card.title}, {method(known.run)}", ", imported" if known.imported else ""),
+        say(known.shown("intensity", 2), " (+", known.shown("intensity_gain_percent", size_of), " %)"),
+        _lost(known),
+        say(known.shown("weight_bytes", size)),
+        speed,
+        say(known.shown("evaluations", 0)),
+        say(known.shown("seconds", duration)),
+    )
+
+
+def _lost(known: Facts) -> Text:
+    if known.split is None or known.drop is None:
+        return say("not measured here")
+    interval = known.interval(f"{known.split}_drop_interval")
+    noise = ", within noise" if known.within_noise else ""
+    pending = "" if known.split is SplitName.REPORT else ", not reported yet"
+    return say(known.shown(f"{known.split}_drop_points", 2), " (", interval, f"{noise}{pending})")
+
+
+def _images_words(chosen: Sequence[Facts]) -> str:
+    parts = [f"{known.letter} on {number(known.images, 0)} {known.split} images" for known in chosen if known.split]
+    return f"Points lost against FP32: {', '.join(parts)}." if parts else "Accuracy is not measured here."

@@ -1,0 +1,193 @@
+"""What the slides of one run say, read from its document and what else is known of its model."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiq_core import assets, documents, statistics
+from aiq_core.assets import Card
+from aiq_core.charts.wording import join, number, span
+from aiq_core.deck.text import Shown, Text, digits, look_up, say, shown
+from aiq_core.errors import SettingError
+from aiq_core.hardware import Machine
+from aiq_core.intensity import intensity
+from aiq_core.library import Library
+from aiq_core.records import FP32_BITS, SEARCHES, Algorithm, ModelProfile, Policy, Run, RunStatus, SplitName
+from aiq_core.roofline import predict
+from aiq_core.statistics import Interval, Paired
+from aiq_core.store.store import IMPORTED
+
+WIDTHS = (32, 8, 4)
+FASTER = 1.005
+"""The least predicted speed-up that is called one: below it two digits read 1.00."""
+
+ALGORITHMS = {
+    Algorithm.GREEDY: "greedy",
+    Algorithm.COORDINATE: "coordinate descent",
+    Algorithm.UNIFORM: "uniform",
+    Algorithm.RANDOM: "random layers",
+    Algorithm.SINGLE_LAYER: "single layers",
+    Algorithm.MANUAL: "by hand",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A policy with all layers at one width, to compare a run with: its AI, and its drop on the run's images.
+
+    `cells` compare the run with it, image by image. None where it was not measured on them.
+    """
+
+    bits: int
+    intensity: float
+    drop: Interval | None
+    cells: Paired | None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A run for its slides. `letter` names it among several; bound layers are None where the machine can't run them."""
+
+    run: Run
+    document: Mapping[str, Any]
+    machine: Machine
+    letter: str
+    memory_bound_before: int | None
+    memory_bound_after: int | None
+    rivals: tuple[Rival, ...]
+
+    @property
+    def model(self) -> str:
+        """The model's name in the registry."""
+        return self.run.request.model
+
+    @property
+    def card(self) -> Card:
+        """The model's card."""
+        return assets.card(self.model)
+
+    @property
+    def profile(self) -> ModelProfile:
+        """The model's profile."""
+        return assets.profile(self.model)
+
+    @property
+    def policy(self) -> Policy:
+        """The policy that the run chose."""
+        assert self.run.policy is not None  # `facts` refuses a run without one
+        return self.run.policy
+
+    @property
+    def split(self) -> SplitName | None:
+        """The images that its accuracy is told on: report, else search, else None."""
+        splits = (SplitName.REPORT, SplitName.SEARCH)
+        return next((split for split in splits if self.document[f"{split}_drop_points"] is not None), None)
+
+    @property
+    def drop(self) -> Interval | None:
+        """Points lost against FP32 on the images of `split`."""
+        if self.split is None:
+            return None
+        low, high = self.document[f"{self.split}_drop_interval"]
+        return Interval(self.document[f"{self.split}_drop_points"], low, high)
+
+    @property
+    def within_noise(self) -> bool:
+        """Whether the drop's interval contains 0."""
+        return self.drop is not None and self.drop.contains_zero
+
+    @property
+    def images(self) -> int:
+        """How many images `split` has here."""
+        return 0 if self.split is None else int(self.document[f"{self.split}_images"])
+
+    @property
+    def speed_up(self) -> float | None:
+        """Predicted on the machine at batch 1; None where it can't run FP32 activations."""
+        value: float | None = self.document["predicted_speedup"][self.machine.key]
+        return value
+
+    @property
+    def is_faster(self) -> bool:
+        """Whether a speed-up is predicted on the machine."""
+        return self.speed_up is not None and self.speed_up >= FASTER
+
+    @property
+    def moves(self) -> int:
+        """How many moves the search had to choose from: each is one evaluation of the plain algorithm."""
+        return sum(len(step.candidates) for step in self.run.steps)
+
+    @property
+    def searched(self) -> bool:
+        """Whether the run chose its policy by a loss, so that a plain search has a count."""
+        return self.run.request.algorithm in SEARCHES and self.moves > 0
+
+    @property
+    def imported(self) -> bool:
+        """Whether the run was made elsewhere."""
+        return self.run.origin is not None and self.run.origin.source == IMPORTED
+
+    def shown(self, field: str, form: Callable[[Any], str] | int) -> Shown:
+        """A field of the document; `form` may be a number of digits."""
+        return shown(self.document, field, digits(form) if isinstance(form, int) else form)
+
+    def value(self, field: str) -> Any:
+        """A field of the document as it is."""
+        return look_up(self.document, field)
+
+    def interval(self, field: str, count: int = 2) -> Text:
+        """An interval of the document as `a to b`."""
+        return say(self.shown(f"{field}.0", count), " to ", self.shown(f"{field}.1", count))
+
+
+def method(run: Run) -> str:
+    """How a run found its policy: `greedy at alpha 0.9`."""
+    request = run.request
+    text = ALGORITHMS[request.algorithm]
+    if request.algorithm in SEARCHES and request.alpha is not None:
+        text += f" at alpha {request.alpha:g}"
+    elif request.algorithm is Algorithm.UNIFORM and run.policy is not None:
+        text += f", {number(run.policy.weight_bits[0], 0)} bits"
+    return text
+
+
+def kicker(facts: Facts, *more: str) -> str:
+    """The small line above a title: which run, and what it is about."""
+    run = facts.run
+    state = "" if run.status is RunStatus.DONE else f"{run.status}: best so far"
+    origin = f"imported, measured on {run.origin.cpu}" if facts.imported and run.origin is not None else ""
+    name = f"{facts.letter}: {facts.card.title}" if facts.letter else facts.card.title
+    return join([name, method(run), run.request.label or "", state, origin, *more])
+
+
+def facts(library: Library, run: Run, machine: Machine, letter: str = "") -> Facts:
+    """What the slides of a run say on a machine. Raises SettingError for a run that has chosen nothing yet."""
+    if run.policy is None:
+        raise SettingError(f"run {run.id} is {run.status} and has no policy yet; choose a run that is done")
+    document = documents.run_document(library, run)
+    profile = assets.profile(run.request.model)
+    bound: tuple[int | None, int | None] = (None, None)
+    if machine.runs_fp32:
+        at = predict(machine, profile, [profile.uniform(FP32_BITS), run.policy])
+        bound = int(at.memory_bound[0].sum()), int(at.memory_bound[1].sum())
+    known = Facts(run, document, machine, letter, *bound, ())
+    rivals = tuple(_rival(library, known, bits) for bits in (8, 4))
+    return Facts(run, document, machine, letter, *bound, rivals)
+
+
+def _rival(library: Library, known: Facts, bits: int) -> Rival:
+    profile, quantizer = known.profile, known.run.request.quantizer
+    policy = profile.uniform(bits)
+    value = intensity(profile, policy)
+    if known.split is None:
+        return Rival(bits, value, None, None)
+    where = (known.model, known.split, known.images)
+    lost = library.paired(*where, profile.uniform(FP32_BITS), policy, quantizer)
+    cells = library.paired(*where, policy, known.policy, quantizer)
+    return Rival(bits, value, None if lost is None else statistics.drop(lost), cells)
+
+
+def drop_words(drop: Interval) -> str:
+    """A drop with its interval: `0.72 points (95 %: 0.41 to 1.04)`."""
+    noise = ", within noise" if drop.contains_zero else ""
+    return f"{number(drop.value, 2)} points (95 %: {span(drop)}{noise})"

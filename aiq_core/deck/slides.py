@@ -1,0 +1,321 @@
+"""The slides of one run, each from its facts alone."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from aiq_core.charts.bits import bits_data, bits_figure, bits_frame
+from aiq_core.charts.pareto import ParetoData, pareto_frame
+from aiq_core.charts.pareto_figure import pareto_figure
+from aiq_core.charts.reasons import reasons
+from aiq_core.charts.roofline import RooflineData, roofline_data, roofline_frame
+from aiq_core.charts.roofline_figure import roofline_figure
+from aiq_core.charts.style import Look
+from aiq_core.charts.wording import number, rate, significant, size
+from aiq_core.deck import figures, titles
+from aiq_core.deck.facts import WIDTHS, Facts, drop_words, kicker
+from aiq_core.deck.figures import Lost, SpeedUp
+from aiq_core.deck.slide import Figure, Number, Slide
+from aiq_core.deck.text import Text, say, size_of
+from aiq_core.envelope import PolicyTable
+from aiq_core.hardware import MACHINES
+from aiq_core.intensity import TRAFFIC_MODEL, moved_bytes, weight_bytes
+from aiq_core.library import asked_step
+from aiq_core.records import FP32_BITS, Policy, SplitName
+
+IF_KERNELS = (
+    f"Predicted, not measured: roofline time if kernels for these widths existed, batch 1, {TRAFFIC_MODEL} traffic."
+)
+WHAT_AI_IS = (
+    "Arithmetic intensity: FLOPs done ÷ bytes moved. Left of the ridge, layers wait for bytes; right of it, they "
+    "compute."
+)
+CORNER, CORNER_SHARE = 5.0, 0.05
+"""A layer within this factor of the lowest AI, with at least this share of the time, needs room for its label."""
+
+COUNTED = f"Computed at batch 1, {TRAFFIC_MODEL}: every layer reads its weights and input and writes its output."
+
+
+def in_both(draw: Callable[[Look], dict[str, Any]], alt: str, rows: Any = ()) -> Figure:
+    """A figure in both themes, at a projector's size."""
+    return Figure(draw(Look(dark=False, projector=True)), draw(Look(dark=True, projector=True)), alt, rows)
+
+
+def records(frame: Any) -> list[dict[str, Any]]:
+    """A frame's rows, with None where it has no number."""
+    rows: list[dict[str, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return rows
+
+
+def opening(facts: Facts) -> Slide:
+    """The message and its four numbers."""
+    return Slide("message", kicker(facts), titles.headline(facts), numbers=tuple(_headline_numbers(facts)), notes=(
+        say(COUNTED), say(IF_KERNELS), *_accuracy_note(facts),
+    ))  # fmt: skip
+
+
+def _headline_numbers(facts: Facts) -> list[Number]:
+    before = facts.shown("baseline_intensity", 1)
+    found = [Number("FLOPs per byte", say(facts.shown("intensity", 1)), say("FP32: ", before))]
+    found.append(_top1(facts))
+    weights = weight_bytes(facts.profile, facts.profile.uniform(FP32_BITS))
+    found.append(Number("Weights", say(facts.shown("weight_bytes", size)), say(f"FP32: {size(weights)}")))
+    if facts.speed_up is None:
+        return [*found, Number("Predicted speed-up", say("–"), say(f"{facts.machine.name} can't run FP32"))]
+    value = facts.shown(f"predicted_speedup.{facts.machine.key}", 2)
+    return [*found, Number("Predicted speed-up", say(value, " ×"), say(facts.machine.name))]
+
+
+def _top1(facts: Facts) -> Number:
+    split = facts.split
+    if split is None:
+        return _as_imported(facts)
+    note = say("FP32: ", facts.shown(f"{split}_baseline_top1_percent", 2), " %")
+    if facts.within_noise:
+        note = say(note, ", within noise")
+    return Number(
+        f"Top-1, {number(facts.images, 0)} {split} images", say(facts.shown(f"{split}_top1_percent", 2), " %"), note
+    )
+
+
+def _as_imported(facts: Facts) -> Number:
+    """What a run from elsewhere says of itself, which nothing measured here confirms."""
+    steps = facts.run.steps
+    if not facts.imported or not steps or steps[-1].policy != facts.policy:
+        return Number("Top-1", say("–"), say("not measured here"))
+    right = facts.shown(f"steps.{len(steps) - 1}.correct", 0)
+    return Number("Right, as imported", say(right), say(f"of {facts.run.request.images:,} search images"))
+
+
+def _accuracy_note(facts: Facts) -> tuple[Text, ...]:
+    """How the accuracy was got, and what to think of it where it is not of the report images."""
+    if facts.split is None:
+        return (say("Accuracy: not measured here, so there is no drop to tell. Evaluate the policy to measure it."),)
+    text = say(
+        f"Accuracy: top-1 on the same {facts.split} images for FP32 and the run, drop ",
+        facts.shown(f"{facts.split}_drop_points", 2), " points (", titles.interval_words(facts),
+        "; Newcombe, paired).",
+    )  # fmt: skip
+    if facts.split is SplitName.REPORT:
+        return (text,)
+    return (text, say("These images chose the policy and flatter it: search images, not reported yet."))
+
+
+def problem(facts: Facts) -> Slide:
+    """What AI is, and where FP32 stands."""
+    profile, fp32 = facts.profile, facts.profile.uniform(FP32_BITS)
+    numbers = (
+        Number("FLOPs an image", say(_flops(profile.flops)), say("2 × multiply-adds")),
+        Number("÷ bytes moved", say(size(moved_bytes(profile, fp32))), say(f"{TRAFFIC_MODEL}, batch 1")),
+        Number("= FLOPs per byte", say(facts.shown("baseline_intensity", 1)), _ridge(facts)),
+    )
+    return Slide(
+        "problem",
+        kicker(facts, facts.machine.name),
+        titles.problem(facts),
+        say(WHAT_AI_IS),
+        numbers,
+        _roofline(facts, fp32),
+        notes=_machine_notes(facts),
+    )
+
+
+def _flops(flops: float) -> str:
+    return f"{significant(flops / 1e6)} M" if flops >= 1e6 else f"{significant(flops / 1e3)} k"
+
+
+def _ridge(facts: Facts) -> Text:
+    if not facts.machine.runs_fp32:
+        return ()
+    _, peak = facts.machine.ceiling(FP32_BITS, FP32_BITS)
+    return say(f"{facts.machine.name} needs {significant(peak / facts.machine.bandwidth.value)}")
+
+
+def _machine_notes(facts: Facts) -> tuple[Text, ...]:
+    machine = facts.machine
+    memory = f"{significant(machine.bandwidth.value / 1e9)} GB/s"
+    if not machine.runs_fp32:
+        return (
+            say(f"{machine.name} only computes in integers, and activations are FP32 here. Choose another machine."),
+        )
+    kind, peak = machine.ceiling(FP32_BITS, FP32_BITS)
+    return (say(f"{machine.name}: {rate(peak, kind)} in {kind} for FP32-typed layers, {memory}. {COUNTED}"),)
+
+
+def _roofline(facts: Facts, after: Policy) -> Figure | None:
+    if not facts.machine.runs_fp32:
+        return None
+    fp32 = facts.profile.uniform(FP32_BITS)
+    data = with_room(roofline_data(facts.machine, facts.profile, fp32, after, 1, WIDTHS, (1,)))
+    alt = (
+        f"Roofline of {facts.machine.name} with the {len(data.dots)} layers of {facts.card.title}, "
+        f"{'at FP32' if after == fp32 else 'FP32 and after'}; {data.memory_bound} are memory-bound."
+    )
+    return in_both(lambda look: roofline_figure(data, look), alt, records(roofline_frame(data)))
+
+
+def with_room(data: RooflineData) -> RooflineData:
+    """Axes that begin lower where layers that matter stand in the corner: their labels go below them."""
+    low, high = data.x_range
+    if not any(dot.before.share > CORNER_SHARE and dot.before.intensity < CORNER * low for dot in data.dots):
+        return data
+    bottom, top = data.y_range
+    return replace(data, x_range=(low / CORNER, high), y_range=(bottom / CORNER, top))
+
+
+def movement(facts: Facts) -> Slide:
+    """The layers before and after."""
+    bound = ""
+    if facts.machine.runs_fp32:
+        bound = f"{facts.memory_bound_before} → {facts.memory_bound_after}"
+    moved = moved_bytes(facts.profile, facts.profile.uniform(FP32_BITS))
+    gain = say("+", facts.shown("intensity_gain_percent", size_of), " %")
+    numbers = [
+        Number("FLOPs per byte, FP32", say(facts.shown("baseline_intensity", 1))),
+        Number("after", say(facts.shown("intensity", 1)), gain),
+        Number("Moved an image", say(facts.shown("moved_bytes", size)), say(f"FP32: {size(moved)}")),
+    ]
+    if bound:
+        numbers.append(Number("Memory-bound", say(bound), say(f"of {len(facts.profile.layers)} layers")))
+    return Slide(
+        "roofline",
+        kicker(facts, facts.machine.name),
+        titles.movement(facts),
+        numbers=tuple(numbers),
+        figure=_roofline(facts, facts.policy),
+        notes=_machine_notes(facts) if not facts.machine.runs_fp32 else (say(IF_KERNELS),),
+    )
+
+
+def widths(facts: Facts, table: PolicyTable | None) -> Slide:
+    """Bits per layer."""
+    run, profile, policy = facts.run, facts.profile, facts.policy
+    why = reasons(profile, policy, run, asked_step(run, policy, profile))
+    figure = None
+    if table is not None:
+        data = bits_data(profile, policy, why, table, origin=run.id)
+        alt = "Bits per layer: " + ", ".join(f"{bar.layer} {bar.bits}" for bar in data.bars)
+        figure = in_both(lambda look: bits_figure(data, look), alt, records(bits_frame(data)))
+    before = weight_bytes(profile, profile.uniform(FP32_BITS))
+    numbers = (
+        Number("Weights at FP32", say(size(before))),
+        Number(
+            "after", say(facts.shown("weight_bytes", size)), say(figures.change(facts.value("weight_bytes"), before))
+        ),
+    )
+    note = "Weights only: activations stay FP32. Symmetric, to nearest, one scale per output " + (
+        "channel." if run.request.quantizer.granularity == "channel" else "tensor."
+    )
+    return Slide("bits", kicker(facts), titles.widths(facts), numbers=numbers, figure=figure, notes=(say(note),))
+
+
+def trade_off(facts: Facts, data: ParetoData | None) -> Slide:
+    """The price, on the picture of everything that is known of the model."""
+    figure = None
+    if data is not None:
+        known = len(data.path) + len(data.others) + len(data.dominated) + len(data.random) + len(data.uniform)
+        alt = f"Top-1 against FLOPs per byte on {data.images:,} search images for {known} policies; the run is ringed."
+        figure = in_both(lambda look: pareto_figure(data, look), alt, records(pareto_frame(data)))
+    numbers = [_top1(facts)]
+    if facts.split is not None:
+        numbers.append(
+            Number("Points lost", say(facts.shown(f"{facts.split}_drop_points", 2)), titles.interval_words(facts))
+        )
+        numbers.append(Number("Work per byte", say("+", facts.shown("intensity_gain_percent", size_of), " %")))
+    chosen = say("The chart shows the search images, which choose; the numbers are of the report images, which judge.")
+    notes = _accuracy_note(facts)
+    if facts.split is SplitName.REPORT and figure is not None:
+        notes = (*notes, chosen)
+    return Slide("trade-off", kicker(facts), titles.price(facts), (), tuple(numbers), figure, notes=notes)
+
+
+def uniform(facts: Facts) -> Slide | None:
+    """The run beside one width for every layer."""
+    if facts.drop is None:
+        return None
+    rows = [Lost("this run", facts.value("intensity"), facts.drop, None)]
+    rows += [
+        Lost(f"all {rival.bits} bits", rival.intensity, rival.drop, rival.bits)
+        for rival in facts.rivals
+        if rival.drop is not None and facts.profile.uniform(rival.bits) != facts.policy
+    ]
+    if len(rows) == 1:
+        return None
+    rows.sort(key=lambda row: row.intensity)
+    images = f"{facts.images:,} {facts.split} images"
+    alt = f"Points lost against FP32 on {images}: " + "; ".join(
+        f"{row.name}, AI {number(row.intensity, 1)}, {drop_words(row.drop)}" for row in rows
+    )
+    data = [
+        {"policy": row.name, "flops_per_byte": row.intensity, "points_lost": row.drop.value, "low": row.drop.low,
+         "high": row.drop.high, "split": str(facts.split), "images": facts.images}
+        for row in rows
+    ]  # fmt: skip
+    return Slide(
+        "uniform",
+        kicker(facts),
+        titles.against_uniform(facts),
+        figure=in_both(lambda look: figures.lost_figure(rows, images, look), alt, data),
+        notes=(say("95 % intervals: Newcombe, paired on the same images. Crossing the dotted line is within noise."),),
+    )
+
+
+def speed(facts: Facts) -> Slide:
+    """Predicted speed-ups over machines."""
+    values = facts.document["predicted_speedup"]
+    rows = [SpeedUp(machine.name, values[key], key == facts.machine.key) for key, machine in MACHINES.items()]
+    rows.sort(key=lambda row: -(row.value or 0))
+    alt = "Predicted speed-up: " + "; ".join(
+        f"{row.machine} " + ("can't run FP32 activations" if row.value is None else f"{number(row.value, 2)} ×")
+        for row in rows
+    )
+    data = [{"machine": row.machine, "predicted_speed_up": row.value} for row in rows]
+    return Slide(
+        "speed",
+        kicker(facts),
+        titles.speed(facts),
+        figure=in_both(lambda look: figures.speed_up_figure(rows, look), alt, data),
+        notes=(say(IF_KERNELS + " Real kernels for these widths may not exist on a machine."),),
+    )
+
+
+def cost(facts: Facts) -> Slide:
+    """What it took to find it."""
+    run = facts.run
+    known = facts.value("evaluations") - facts.value("evaluations_new")
+    plain_count = say(f"plain search: {number(facts.moves, 0)}") if facts.searched else ()
+    numbers = (
+        Number("Evaluations", say(facts.shown("evaluations", 0)), plain_count),
+        Number(
+            "computed for it",
+            say(facts.shown("evaluations_new", 0)),
+            say(f"{number(known, 0)} known already" if known else ""),
+        ),
+        Number("Time", say(facts.shown("seconds", duration)), say("" if run.origin is None else run.origin.cpu)),
+    )
+    notes = [say(f"One evaluation is one policy on {run.request.images:,} search images; FP32 is not counted.")]
+    if facts.searched:
+        notes.append(say("Pruning is exact: it ends where the plain search would. What cannot win is never measured."))
+    return Slide("cost", kicker(facts), titles.cost(facts), (), numbers, _cost_figure(facts), notes=tuple(notes))
+
+
+def _cost_figure(facts: Facts) -> Figure | None:
+    steps = facts.run.steps
+    if not facts.searched or len(steps) < 2:
+        return None
+    asked = sum(figures.measured(step) for step in steps)
+    alt = f"Moves of {len(steps)} steps: {asked} measured of {facts.moves}, the rest by arithmetic."
+    rows = [{"step": step.index, "moves": len(step.candidates), "measured": figures.measured(step)} for step in steps]
+    return in_both(lambda look: figures.cost_figure(steps, look), alt, rows)
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: `8 s`, `4 min`, `1 h 20 min`."""
+    if seconds < 10:
+        return f"{number(seconds, 1)} s"
+    if seconds < 90:
+        return f"{number(seconds, 0)} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"

@@ -1,0 +1,69 @@
+"""What each layer reads for one image, kept beside the weights: from it a page shows what rounding does to a map."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from aiq_core import assets
+from aiq_core.runtime.files import write_whole
+from aiq_core.runtime.fold import fold_batch_norm
+from aiq_core.runtime.models import spec
+from aiq_core.runtime.weights import network_with
+
+FILE = "layers.npz"
+IMAGE = 0
+"""Which report image: the first, which ships with the app."""
+
+
+def write_layers(name: str, folder: Path) -> None:
+    """Write layers.npz of a model whose weights lie in `folder`. Inputs are float16: half the size, 1e-3 exact."""
+    model = spec(name)
+    tensors = assets.read_weights(folder / "weights.safetensors")
+    network = fold_batch_norm(network_with(model, tensors, f"{folder}"))
+    image = assets.excerpt(model.dataset, "report")[IMAGE]
+    pixels = (image / np.float32(255) - np.array(model.mean)) / np.array(model.std)
+    batch = torch.from_numpy(pixels.transpose(2, 0, 1)[None].astype(np.float32))
+    names = [
+        layer
+        for layer, module in network.named_modules()
+        if isinstance(module, nn.Conv2d | nn.Linear) and layer not in model.excluded
+    ]
+    inputs = _inputs(network, names, batch)
+    arrays: dict[str, NDArray[Any]] = {}
+    for layer in names:
+        module: Any = network.get_submodule(layer)
+        arrays[f"input.{layer}"] = inputs[layer].astype(np.float16)
+        bias = module.bias
+        arrays[f"bias.{layer}"] = np.zeros(len(module.weight), np.float32) if bias is None else bias.detach().numpy()
+        arrays[f"geometry.{layer}"] = np.array(_geometry(module))
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    write_whole(folder / FILE, buffer.getvalue())
+
+
+def _inputs(network: nn.Module, names: list[str], batch: torch.Tensor) -> dict[str, NDArray[np.float32]]:
+    """Layer -> what it reads for a batch of one image, without the batch's axis."""
+    found: dict[str, NDArray[np.float32]] = {}
+    handles = [
+        network.get_submodule(name).register_forward_pre_hook(
+            lambda _, read, name=name: found.__setitem__(name, read[0][0].detach().numpy().copy())
+        )
+        for name in names
+    ]
+    with torch.inference_mode():
+        network(batch)
+    for handle in handles:
+        handle.remove()
+    return found
+
+
+def _geometry(module: nn.Module) -> tuple[int, int, int]:
+    """Stride, padding and groups; a linear layer is a convolution of one pixel."""
+    if not isinstance(module, nn.Conv2d):
+        return 1, 0, 1
+    return module.stride[0], int(module.padding[0]), module.groups

@@ -1,0 +1,140 @@
+"""How fast the charts follow a key, in Chromium: `PYTHONPATH=. python benchmarks/interaction.py`.
+
+Alpha and batch on Explore and a layer's bits in the Lab, all with MobileNetV2's 53 layers; from the key going down to
+the last change of any chart, by the browser's own clock. Beside it, in the same run, an empty Streamlit page that
+answers a slider: what no page of Streamlit's can beat. Needs playwright and Chromium; prints medians and their ratios.
+"""
+
+import argparse
+import os
+import shutil
+import statistics
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import plotly
+import streamlit
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from benchmarks._common import machine
+from benchmarks.first_screen import CHROMIUM_FLAGS, ROOT, alpha_at_a_change, server, settle, visitor
+
+MODEL = "mobilenet_v2"
+TARGET_MS = 300
+EMPTY = "empty page: slider"
+EMPTY_PAGE = """
+import streamlit as st
+st.title("Empty")
+value = st.slider("Number", 0, 100, 50)
+st.text(f"it is {value}")
+"""
+
+WATCH = """
+answer => {
+  window.seen = {key: 0, last: 0};
+  addEventListener('keydown', () => { if (!seen.key) seen.key = performance.now(); }, {capture: true, once: true});
+  window.watching?.disconnect();
+  window.watching = new MutationObserver(changes => {
+    const drawn = n => n.nodeType === 1 && (n.closest(answer) || n.querySelector?.(answer));
+    const touched = changes.some(c => drawn(c.target.nodeType === 1 ? c.target : c.target.parentElement)
+      || [...c.addedNodes].some(drawn));
+    if (seen.key && touched) seen.last = performance.now();
+  });
+  watching.observe(document.querySelector('[data-testid="stMain"]'),
+    {subtree: true, childList: true, characterData: true});
+}
+"""
+"""Remembers when what answers was last touched."""
+
+CHARTS = '[data-testid="stPlotlyChart"]'
+TEXT = '[data-testid="stText"]'
+
+
+def pressed(page: Page, key: str, answer: str) -> float:
+    """Milliseconds from a key on what has the focus to the last change of the answer."""
+    page.evaluate(WATCH, answer)
+    page.keyboard.press(key)
+    page.wait_for_function("() => seen.last > 0 && performance.now() - seen.last > 800", timeout=30_000)
+    seen = page.evaluate("() => seen")
+    return float(seen["last"] - seen["key"])
+
+
+def slider(page: Page, name: str) -> None:
+    page.get_by_role("slider", name=name).first.focus()
+
+
+def alpha(page: Page) -> list[float]:
+    slider(page, "Alpha")
+    return [pressed(page, key, CHARTS) for key in ("ArrowLeft", "ArrowRight")]
+
+
+def batch(page: Page) -> list[float]:
+    slider(page, "Images at once")
+    return [pressed(page, key, CHARTS) for key in ("ArrowRight", "ArrowRight")]
+
+
+def bits(page: Page) -> list[float]:
+    """The widths of the picked layer: arrows move among them, space sets one."""
+    group = page.get_by_role("radiogroup", name="Bits of")
+    group.get_by_role("radio", checked=True).focus()
+    found = []
+    for arrow in ("ArrowRight", "ArrowLeft", "ArrowLeft"):
+        page.keyboard.press(arrow)
+        found.append(pressed(page, "Space", CHARTS))
+    return found
+
+
+def empty(page: Page) -> list[float]:
+    slider(page, "Number")
+    return [pressed(page, key, TEXT) for key in ("ArrowLeft", "ArrowRight")]
+
+
+def measure(browser: Browser, app: str, empty_url: str, repeats: int) -> dict[str, list[float]]:
+    """Every figure in ms, some a repetition; the pages take turns, each time as a new visitor."""
+    pages: dict[str, tuple[str, Callable[[Page], list[float]]]] = {
+        EMPTY: (empty_url, empty),
+        "alpha, Explore": (f"{app}/?model={MODEL}&alpha={alpha_at_a_change(MODEL):.2f}", alpha),
+        "batch, Explore": (f"{app}/?model={MODEL}", batch),
+        "bits, Lab": (f"{app}/lab?model={MODEL}", bits),
+    }
+    found: dict[str, list[float]] = {name: [] for name in pages}
+    for repeat in range(repeats + 1):
+        for name, (url, act) in pages.items():
+            with visitor(browser) as page:
+                page.goto(url)
+                if name == EMPTY:
+                    page.wait_for_selector(TEXT)
+                else:
+                    settle(page)
+                values = act(page)
+            if repeat:  # the first visit warms the servers
+                found[name] += values
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=5, help="visits to each page")
+    repeats = parser.parse_args().repeats
+    names = ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome")
+    executable = next(filter(None, map(shutil.which, names)), None)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        script = Path(folder) / "empty.py"
+        script.write_text(EMPTY_PAGE)
+        browser = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
+        print(f"{machine(os.cpu_count() or 1)};")
+        print(f"streamlit {streamlit.__version__}, plotly {plotly.__version__}, Chromium {browser.version}; {MODEL},")
+        print(f"key to last change, median (fastest to slowest) of {repeats} visits")
+        with server(ROOT / "app.py", Path(folder) / "app") as app, server(script, Path(folder) / "none") as empty_url:
+            found = measure(browser, app, empty_url, repeats)
+        browser.close()
+    base = statistics.median(found[EMPTY])
+    for name, values in found.items():
+        middle = statistics.median(values)
+        ratio = "" if name == EMPTY else f"   {middle / base:4.1f} × the empty page   target {TARGET_MS} ms"
+        print(f"{name:<20} {middle:5.0f} ms ({min(values):.0f} to {max(values):.0f}){ratio}")
+
+
+if __name__ == "__main__":
+    main()

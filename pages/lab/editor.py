@@ -1,0 +1,138 @@
+"""What changes the policy: the layer at work, its bits, several layers at once, undo, redo and starts."""
+
+import streamlit as st
+
+from aiq_core import assets
+from aiq_core.charts.style import GLYPHS
+from aiq_core.charts.wording import bit_counts, bits_name
+from aiq_core.records import FP32_BITS, OFFERED_BITS, Algorithm, Policy, Run
+from pages.common import known
+from pages.common.controls import View
+from pages.lab import policies, state
+from pages.lab.history import History
+
+GROUP, GROUP_BITS, RUN_BOX, PASTED = "lab-group", "lab-group-bits", "lab-start-run", "lab-pasted"
+
+
+def width_name(bits: int) -> str:
+    return f"{GLYPHS[bits]} FP32" if bits == FP32_BITS else f"{GLYPHS[bits]} {bits}"
+
+
+def layer_and_bits(view: View, policy: Policy, layer: int) -> None:
+    """The layer as a list, for keyboard and screen reader, and its widths."""
+    names = assets.profile(view.model).quantizable_names
+    bits = policy.weight_bits[layer]
+    st.session_state[state.LAYER_BOX], st.session_state[state.BITS] = names[layer], bits
+    st.selectbox(
+        "Layer",
+        names,
+        key=state.LAYER_BOX,
+        format_func=lambda name: f"{name} · {bits_name(policy.weight_bits[names.index(name)])}",
+        on_change=lambda: state.set_layer(st.session_state[state.LAYER_BOX]),
+        label_visibility="collapsed",
+        width=215,
+    )
+    st.segmented_control(
+        f"Bits of {names[layer]}",
+        OFFERED_BITS,
+        key=state.BITS,
+        format_func=width_name,
+        required=True,
+        wrap=True,
+        label_visibility="collapsed",
+        on_change=lambda: state.set_bits(view.model, (layer,), st.session_state[state.BITS], names[layer]),
+    )
+
+
+def several(view: View, policy: Policy) -> None:
+    """One width for many layers: a single edit, undone at once."""
+    groups = policies.groups(assets.profile(view.model))
+    with st.popover("Several", icon=":material/stacks:", type="tertiary"):
+        if st.session_state.get(GROUP) not in groups:
+            st.session_state[GROUP] = next(iter(groups))
+        name = st.selectbox("Layers", list(groups), key=GROUP)
+        st.caption(bit_counts(Policy(tuple(policy.weight_bits[i] for i in groups[name]), ())))
+        bits = st.segmented_control(
+            "Bits", OFFERED_BITS, default=8, key=GROUP_BITS, format_func=width_name, required=True, wrap=True
+        )
+        st.button(
+            f"Set {name} to {bits_name(bits or 8)}",
+            key="lab-set-group",
+            on_click=state.set_bits,
+            args=(view.model, groups[name], bits, name),
+            width="stretch",
+        )
+
+
+def undo_redo(view: View, history: History) -> None:
+    undone, redone = history.undone, history.redone
+    st.button(
+        "Undo",
+        key="lab-undo",
+        icon=":material/undo:",
+        type="tertiary",
+        disabled=undone is None,
+        shortcut="Ctrl+Z",
+        on_click=state.undo,
+        args=(view.model,),
+        help=f"Takes back: {undone.text}" if undone else "Nothing to take back",
+    )
+    st.button(
+        "Redo",
+        key="lab-redo",
+        icon=":material/redo:",
+        type="tertiary",
+        disabled=redone is None,
+        shortcut="Ctrl+Y",
+        on_click=state.redo,
+        args=(view.model,),
+        help=f"Brings back: {redone.text}" if redone else "Nothing to bring back",
+    )
+
+
+def starts(view: View) -> None:
+    """Where to begin: uniform widths, what Explore shows, a run's end, a link."""
+    profile, model = assets.profile(view.model), view.model
+    with st.popover("Start from", icon=":material/flag:", type="tertiary"):
+        with st.container(horizontal=True, gap="small"):
+            for bits, name in ((32, "FP32"), (8, "INT8"), (4, "INT4")):
+                args = (model, profile.uniform(bits), "FP32" if bits == 32 else f"all at {bits} bits")
+                st.button(name, key=f"lab-start-{bits}", on_click=state.start_from, args=args)
+            found = state.default(view)
+            label = found.text[0].upper() + found.text[1:]
+            st.button(label, key="lab-start-best", on_click=state.start_from, args=(model, found.policy, found.text))
+        runs = {run.id: run for run in known.runs(model) if run.policy is not None}
+        st.selectbox(
+            "The end of a run",
+            list(runs),
+            index=None,
+            key=RUN_BOX,
+            format_func=lambda run_id: _run_name(runs[run_id]) if run_id in runs else run_id,
+            placeholder="Choose a run",
+            on_change=_run_chosen,
+            args=(model, runs),
+        )
+        st.text_input(
+            "A link, a policy key or JSON",
+            key=PASTED,
+            placeholder="…/lab?model=…&policy=w4x20 …",
+            on_change=state.import_text,
+            args=(model, PASTED),
+        )
+
+
+def _run_name(run: Run) -> str:
+    request = run.request
+    what = f"{request.algorithm}".replace("_", " ")
+    if request.algorithm is Algorithm.MANUAL:
+        what = "by hand"
+    if request.alpha is not None:
+        what += f" at alpha {request.alpha:g}"
+    return f"{what}{f' · {request.label}' if request.label else ''} · {run.id}"
+
+
+def _run_chosen(model: str, runs: dict[str, Run]) -> None:
+    run = runs.get(st.session_state[RUN_BOX] or "")
+    st.session_state[RUN_BOX] = None
+    if run is not None and run.policy is not None:
+        state.start_from(model, run.policy, f"the end of {_run_name(run)}")

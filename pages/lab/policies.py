@@ -1,0 +1,107 @@
+"""Policies from what a reader gives - a key, a link, JSON - and layers that are set together; pure."""
+
+from collections.abc import Iterable
+from urllib.parse import parse_qs, urlsplit
+
+from aiq_core import assets
+from aiq_core.charts.wording import bits_name
+from aiq_core.errors import SettingError
+from aiq_core.records import FP32_BITS, OFFERED_BITS, LayerKind, ModelProfile, Policy
+from pages.common.controls import DEFAULT_MODEL
+
+WIDTHS = ", ".join(map(str, OFFERED_BITS))
+REMEDY = "copy the whole link, or start from another policy"
+
+
+def read_key(key: str, profile: ModelProfile) -> Policy:
+    """The policy of a key, fit for the model. Raises SettingError with the value, the limit and the remedy."""
+    try:
+        policy = Policy.from_key(key)
+    except SettingError as error:
+        raise SettingError(f"{error}, with widths from {WIDTHS}; {REMEDY}") from None
+    layers, groups = len(profile.quantizable), len(profile.activation_groups)
+    if len(policy.weight_bits) != layers:
+        fits = [name for name in assets.model_names() if _fits(policy, assets.profile(name))]
+        remedy = f"choose the model {' or '.join(fits)}" if fits else REMEDY
+        raise SettingError(
+            f"policy {key[:80]!r} gives bits to {len(policy.weight_bits)} layers, {profile.model} has {layers}; "
+            f"{remedy}"
+        )
+    if len(policy.activation_bits) != groups or set(policy.activation_bits) != {FP32_BITS}:
+        expected = profile.uniform(FP32_BITS).key.partition(" ")[2]
+        raise SettingError(
+            f"policy {key[:80]!r} has activations {key.partition(' ')[2][:40]!r}, which stay at FP32 here; "
+            f"end it in {expected!r}"
+        )
+    return policy
+
+
+def _fits(policy: Policy, profile: ModelProfile) -> bool:
+    sizes = len(profile.quantizable), len(profile.activation_groups)
+    return sizes == (len(policy.weight_bits), len(policy.activation_bits))
+
+
+def read_text(text: str, model: str) -> tuple[str, str]:
+    """(model, key) of a link, a key, or JSON as the export writes it. Raises SettingError."""
+    from pages.search.draft import parse_policies
+
+    text = text.strip()
+    if text.startswith(("{", "[")):
+        return model, parse_policies(text, assets.profile(model))[0].key
+    if "=" not in text:
+        return model, read_key(text, assets.profile(model)).key
+    asked = parse_qs(urlsplit(text).query or text.partition("?")[2] or text)
+    if "policy" not in asked:
+        raise SettingError(f"link {text[:80]!r} has no policy=; {REMEDY}")
+    named = asked.get("model", [DEFAULT_MODEL])[0]
+    return named, read_key(asked["policy"][0], assets.profile(named)).key
+
+
+def groups(profile: ModelProfile) -> dict[str, tuple[int, ...]]:
+    """Name -> places of layers that are set together: all, those of a kind, those of a part of the network."""
+    layers = profile.quantizable
+    found: dict[str, tuple[int, ...]] = {f"all {len(layers)} layers": tuple(range(len(layers)))}
+    kinds = {
+        "depthwise convolutions": [i for i, layer in enumerate(layers) if layer.groups > 1],
+        "other convolutions": [i for i, layer in enumerate(layers) if layer.groups == 1 and _is_conv(profile, i)],
+        "linear layers": [i for i in range(len(layers)) if not _is_conv(profile, i)],
+    }
+    if not kinds["depthwise convolutions"]:
+        kinds = {"convolutions": kinds["other convolutions"], "linear layers": kinds["linear layers"]}
+    parts: dict[str, list[int]] = {}
+    for index, layer in enumerate(layers):
+        parts.setdefault(_part(layer.name), []).append(index)
+    heaviest = sorted(range(len(layers)), key=lambda i: -layers[i].weights)[: max(1, len(layers) // 4)]
+    for name, places in {**kinds, **parts, "the heaviest quarter": sorted(heaviest)}.items():
+        if 1 < len(places) < len(layers):
+            found[f"{name} ({len(places)})"] = tuple(places)
+    return found
+
+
+def _is_conv(profile: ModelProfile, index: int) -> bool:
+    return profile.quantizable[index].kind is LayerKind.CONV2D
+
+
+def _part(name: str) -> str:
+    """The part of the network a layer is in: `layer1`, or `features.7` where every layer is in one sequence."""
+    parts = name.split(".")
+    return ".".join(parts[:2]) if len(parts) > 2 and parts[1].isdigit() and parts[0] == "features" else parts[0]
+
+
+def with_bits(policy: Policy, places: Iterable[int], bits: int) -> Policy:
+    """The policy with those layers at `bits`."""
+    for place in places:
+        policy = policy.with_weight_bits(place, bits)
+    return policy
+
+
+def change(profile: ModelProfile, before: Policy, after: Policy) -> str:
+    """How two policies differ, in words: a layer by name, several by number."""
+    names = profile.quantizable_names
+    differing = [i for i, (a, b) in enumerate(zip(before.weight_bits, after.weight_bits, strict=True)) if a != b]
+    if not differing:
+        return "no layer differs"
+    if len(differing) > 1:
+        return f"{len(differing)} layers differ"
+    (place,) = differing
+    return f"{names[place]} {bits_name(before.weight_bits[place])} → {bits_name(after.weight_bits[place])}"

@@ -1,0 +1,125 @@
+"""Keeping a policy: as a run, as a link, as JSON."""
+
+import json
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from aiq_core import assets, exchange, manual
+from aiq_core.errors import AiqError
+from aiq_core.intensity import TRAFFIC_MODEL, intensity, moved_bytes, weight_bytes
+from aiq_core.library import read_only
+from aiq_core.records import Policy, SplitName
+from pages.common import known
+from pages.common.controls import View
+from pages.lab import measuring, state
+from pages.lab.accuracy import Measured
+
+LABEL, SAVED_RUN = "lab-label", "lab_saved"
+
+
+def draw(view: View, policy: Policy, found: dict[SplitName, Measured | None]) -> None:
+    """Save, share and export, each in the heading's line."""
+    with st.popover("Save", icon=":material/save:", type="tertiary"):
+        _save(view, policy)
+        _export(view, policy, found)
+    with st.popover("Share", icon=":material/share:", type="tertiary"):
+        st.caption("A link to this policy")
+        st.code(link(policy), language=None, wrap_lines=True)
+        st.caption("Its key")
+        st.code(policy.key, language=None, wrap_lines=True)
+
+
+def link(policy: Policy) -> str:
+    """The address of this view with the policy in it, also where the page shows the best found."""
+    base = (st.context.url or "").partition("?")[0]
+    return f"{base}?{urlencode({**st.query_params.to_dict(), 'policy': policy.key})}"
+
+
+def _save(view: View, policy: Policy) -> None:
+    if read_only():
+        st.caption("This server is read-only: nothing can be saved here. The link and the JSON hold the policy.")
+        return
+    st.text_input("Name", key=LABEL, max_chars=manual.LABEL_LENGTH, placeholder="such as: stem kept wide")
+    st.button(
+        "Save as a run",
+        key="lab-save",
+        icon=":material/save:",
+        on_click=_keep,
+        args=(view, policy),
+        width="stretch",
+        help="Keeps these bits in the history on Search, where they can be compared and exported.",
+    )
+
+
+def _keep(view: View, policy: Policy) -> None:
+    try:
+        run = manual.save_manual(
+            known.library(), view.model, policy, measuring.plan(view).images, st.session_state.get(LABEL, "")
+        )
+    except AiqError as error:
+        st.session_state[state.ERROR] = str(error)
+        return
+    st.session_state[SAVED_RUN] = run.id
+    st.session_state[LABEL] = ""
+    st.session_state[state.NOTE] = f"Saved as run {run.id}{f' ({run.request.label})' if run.request.label else ''}."
+
+
+def _export(view: View, policy: Policy, found: dict[SplitName, Measured | None]) -> None:
+    st.download_button(
+        "Policy (JSON)",
+        lambda: json.dumps(policy_document(view.model, policy, found), indent=1).encode(),
+        f"{view.model}-policy.json",
+        "application/json",
+        key="lab-export-policy",
+        icon=":material/download:",
+        on_click="ignore",
+        width="stretch",
+        help="Bits by layer with every figure known; Search, the command line and “Start from” read it.",
+    )
+    saved = st.session_state.get(SAVED_RUN)
+    if saved is not None and not read_only():
+        st.download_button(
+            f"Run {saved} (JSON)",
+            lambda: _run_document(saved),
+            f"{saved}.json",
+            "application/json",
+            key="lab-export-run",
+            icon=":material/download:",
+            on_click="ignore",
+            width="stretch",
+            help="The saved run and what its policy predicts, for another machine to import on Search.",
+        )
+
+
+def _run_document(run_id: str) -> bytes:
+    try:
+        return exchange.export_run(known.library(), run_id).encode()
+    except AiqError as error:  # a download has no other place to say it
+        return f"not exported: {error}".encode()
+
+
+def policy_document(model: str, policy: Policy, found: dict[SplitName, Measured | None]) -> dict[str, object]:
+    """A policy with its figures; null where it is not measured."""
+    profile = assets.profile(model)
+    fp32 = profile.uniform(32)
+    value = intensity(profile, policy)
+    document: dict[str, object] = {
+        "model": model,
+        "model_hash": assets.card(model).model_hash,
+        "policy": profile.named_bits(policy),
+        "policy_key": policy.key,
+        "traffic_model": TRAFFIC_MODEL,
+        "intensity": value,
+        "intensity_gain_percent": 100 * (value / intensity(profile, fp32) - 1),
+        "weight_bytes": weight_bytes(profile, policy),
+        "moved_bytes": moved_bytes(profile, policy),
+    }
+    for split in SplitName:
+        entry = found[split]
+        document |= {
+            f"{split}_images": None if entry is None else entry.images,
+            f"{split}_top1_percent": None if entry is None else entry.top1.value,
+            f"{split}_top1_interval": None if entry is None else [entry.top1.low, entry.top1.high],
+        }
+    return document

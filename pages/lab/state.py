@@ -1,0 +1,126 @@
+"""The policy at work and its history, kept in the session; the policy stands in the address too."""
+
+import streamlit as st
+
+from aiq_core import assets
+from aiq_core.charts.wording import bits_name
+from aiq_core.errors import AiqError, SettingError
+from aiq_core.records import Algorithm, ModelProfile, Policy
+from pages.common import controls, known
+from pages.common.controls import View
+from pages.explore.selection import Wish, select
+from pages.lab import policies
+from pages.lab.history import Entry, History
+
+HISTORIES, LAYER, ERROR, NOTE = "lab_histories", "lab_layer", "lab_error", "lab_note"
+LAYER_BOX, BITS = "lab-layer", "lab-bits"
+PANEL, WEIGHTS, FLIPS = "lab-panel", "weights", "flips"
+
+
+def history(view: View) -> History:
+    """The model's history with the policy that decides now at its end; says where a link's could not be used."""
+    profile = assets.profile(view.model)
+    entry = _decided(view, profile)
+    kept: dict[str, History] = st.session_state.setdefault(HISTORIES, {})
+    if view.model not in kept:
+        kept[view.model] = History((entry,))
+    elif kept[view.model].current.policy != entry.policy:
+        # Chosen elsewhere meanwhile: what was edited here is one undo away.
+        kept[view.model] = kept[view.model].push(entry)
+    return kept[view.model]
+
+
+def _decided(view: View, profile: ModelProfile) -> Entry:
+    if view.policy is not None:
+        try:
+            where = "Explore" if st.session_state.get(controls.CLICKED) else "the link"
+            return Entry(policies.read_key(view.policy, profile), where, is_start=True)
+        except SettingError as error:
+            st.warning(f"The link's policy was not used: {error}.", icon=":material/link_off:")
+    return default(view)
+
+
+def default(view: View) -> Entry:
+    """What Explore shows: the best found at alpha, the budget's, or the named algorithm's."""
+    profile = assets.profile(view.model)
+    if not known.is_known(view.model, view.images):
+        return Entry(profile.uniform(32), "FP32", is_start=True)
+    table = known.table(view.model, view.images)
+    algorithm = None if view.source == controls.BEST else Algorithm(view.source)
+    wish = Wish(view.alpha, view.budget, None, algorithm)
+    chosen = select(table, wish, known.runs(view.model), known.normaliser(view.model), known.floor(table))
+    if chosen.run is not None:
+        return Entry(chosen.policy, f"{algorithm} at alpha {chosen.run.request.alpha:g}", is_start=True)
+    if view.budget is not None:
+        return Entry(chosen.policy, f"highest AI within {view.budget:.1f} points", is_start=True)
+    return Entry(chosen.policy, f"best found at alpha {view.alpha:.2f}", is_start=True)
+
+
+def layer(profile: ModelProfile) -> int:
+    """The place of the layer at work: the address's or the last one picked, else the heaviest."""
+    names = profile.quantizable_names
+    if LAYER not in st.session_state:
+        asked = st.session_state[LAYER] = st.query_params.get("layer")
+        if asked is not None and asked not in names:
+            st.warning(f"layer={asked[:60]!r} is not in {profile.model}; choose it in the bits chart or the list.")
+    name = st.session_state[LAYER]
+    if name not in names:
+        name = max(profile.quantizable, key=lambda layer: layer.weights).name
+        st.session_state[LAYER] = name
+    if st.query_params.get("layer") != name:
+        st.query_params["layer"] = name
+    return names.index(name)
+
+
+# Callbacks
+
+
+def show(model: str, changed: History) -> None:
+    """Makes a history's policy the app's."""
+    st.session_state[HISTORIES][model] = changed
+    st.session_state[controls.POLICY] = changed.current.policy.key
+    st.session_state[controls.CLICKED] = False
+
+
+def push(model: str, policy: Policy, text: str, is_start: bool = False) -> None:
+    show(model, st.session_state[HISTORIES][model].push(Entry(policy, text, is_start)))
+
+
+def undo(model: str) -> None:
+    show(model, st.session_state[HISTORIES][model].undo())
+
+
+def redo(model: str) -> None:
+    show(model, st.session_state[HISTORIES][model].redo())
+
+
+def set_layer(name: str) -> None:
+    st.session_state[LAYER] = name
+
+
+def set_bits(model: str, places: tuple[int, ...], bits: int, what: str) -> None:
+    """Sets layers to a width: one edit, whatever their number."""
+    before = st.session_state[HISTORIES][model].current.policy
+    push(model, policies.with_bits(before, places, bits), f"{what} to {bits_name(bits)}")
+
+
+def start_from(model: str, policy: Policy, text: str) -> None:
+    push(model, policy, text, is_start=True)
+
+
+def import_text(model: str, key: str) -> None:
+    """Starts from what was pasted, on its own model."""
+    text = st.session_state.get(key, "")
+    if not text.strip():
+        return
+    try:
+        named, policy_key = policies.read_text(text, model)
+    except AiqError as error:
+        st.session_state[ERROR] = str(error)
+        return
+    if named != model:
+        st.session_state["model"] = named
+        st.session_state[controls.PINNED] = None
+        st.session_state[controls.POLICY], st.session_state[controls.CLICKED] = policy_key, False
+        return
+    start_from(model, Policy.from_key(policy_key), "imported")

@@ -1,0 +1,255 @@
+"""The parts that every lesson's screen has: message, navigation, question, answer, chart with table, formula, notes."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from pages.common.charts import card, chart
+from pages.common.controls import View
+from pages.learn import address, glossary
+
+TITLES = ("Roofline", "Batch", "Rounding", "Layers", "Search", "Alpha", "Questions")
+TABLE_PX = 300
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An option of a question, and what is said to who chose it. `ghost` is where the guess stands in the chart."""
+
+    text: str
+    reply: str
+    right: bool = False
+    ghost: float | None = None
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What opens on demand. `ask` is the teacher's question to the room, `more` what to say after it."""
+
+    attempt: str
+    ask: str
+    more: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Where the reader stands with the question: the guess, its place in the chart, and whether the truth shows."""
+
+    guess: float | None
+    ghost: float | None
+    revealed: bool
+
+
+def navigation() -> None:
+    """The steps, with a tick on those done, and the way back and on."""
+    step, done = address.step(), address.done()
+    names = {
+        number: f"{'✓ ' if number in done else ''}{number if number < address.QUESTIONS else '?'} {title}"
+        for number, title in enumerate(TITLES, start=1)
+    }
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.button(
+            "Back", key="learn-back", icon=":material/arrow_back:", disabled=step == 1, on_click=address.go,
+            args=(step - 1,), type="tertiary",
+        )  # fmt: skip
+        # Set before the widget is drawn: the address and both buttons move it too.
+        st.session_state["learn-steps"] = step
+        st.segmented_control(
+            "Lesson",
+            list(names),
+            format_func=names.__getitem__,
+            key="learn-steps",
+            required=True,
+            label_visibility="collapsed",
+            on_change=_picked,
+            wrap=True,
+        )
+        st.button(
+            "Next", key="learn-next", icon=":material/arrow_forward:", disabled=step == address.QUESTIONS,
+            on_click=address.go, args=(step + 1,), type="primary" if step in done else "secondary",
+        )  # fmt: skip
+
+
+def _picked() -> None:
+    address.go(st.session_state["learn-steps"] or address.step())
+
+
+def message(text: str, detail: str, terms: Sequence[str]) -> None:
+    """The lesson's message, made from the numbers, and where these come from."""
+    st.markdown(f"#### {text}")
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+        st.caption(detail, width="content")
+        glossary.popover(terms)
+
+
+@contextmanager
+def halves() -> Iterator[tuple[Any, Any]]:
+    """The question's column, and the chart's."""
+    left, right = st.columns([0.29, 0.71], gap="small")
+    yield left, right
+
+
+def asked(lesson: int, answers: Sequence[Answer]) -> Asked:
+    """The state of a question with options."""
+    guess = address.guess(lesson)
+    chosen = answers[int(guess)] if guess is not None and int(guess) < len(answers) else None
+    ghost = None if chosen is None or address.is_hidden() else chosen.ghost
+    return Asked(None if chosen is None else guess, ghost, address.is_revealed(lesson))
+
+
+def question(
+    lesson: int,
+    text: str,
+    answers: Sequence[Answer],
+    truth: str,
+    terms: Sequence[str],
+    before: Callable[[], None] | None = None,
+) -> None:
+    """The question with its options; after the reveal, what is wrong with the guess, and the truth."""
+    with st.container(border=True, gap="small"):
+        guess, revealed = address.guess(lesson), address.is_revealed(lesson)
+        if revealed:
+            _answered(text, answers, guess)
+            reveal_button(lesson, True)
+            st.markdown(truth)
+            return
+        widget = f"learn-{lesson}-guess"
+        if widget not in st.session_state and guess is not None and int(guess) < len(answers):
+            st.session_state[widget] = int(guess)
+        st.radio(
+            f"**Predict.** {text}",
+            range(len(answers)),
+            index=None,
+            format_func=lambda place: answers[place].text,
+            key=widget,
+            on_change=_voted,
+            args=(lesson,),
+            help=glossary.explain(terms),
+        )
+        reveal_button(lesson, guess is not None and int(guess) < len(answers), before)
+
+
+def _answered(text: str, answers: Sequence[Answer], guess: float | None) -> None:
+    """The question with the right option and the guess marked, and what is to be said of the guess."""
+    chosen = answers[int(guess)] if guess is not None and int(guess) < len(answers) else None
+    lines = []
+    for answer in answers:
+        words = f"**{answer.text}**" if answer.right else answer.text
+        own = " :violet[✕ your guess]" if answer is chosen else ""
+        lines.append(f"{'✓' if answer.right else '○'} {words}{own}")
+    st.markdown(f"**Predict.** {text}\n\n" + "  \n".join(lines))
+    if chosen is not None:
+        verdict(chosen.right, chosen.reply)
+
+
+def verdict(right: bool, reply: str) -> None:
+    """Right or wrong, with a sign and a word beside the colour."""
+    if right:
+        st.success(f"**Right.** {reply}".strip(), icon=":material/check_circle:")
+    else:
+        st.info(f"**Not quite.** {reply}", icon=":material/lightbulb:")
+
+
+def _voted(lesson: int) -> None:
+    chosen = st.session_state[f"learn-{lesson}-guess"]
+    if chosen is not None:
+        address.set_guess(lesson, chosen)
+
+
+def reveal_button(lesson: int, guessed: bool, before: Callable[[], None] | None = None) -> None:
+    """Shows the truth, with or without a guess; locked while a teacher holds the answers back."""
+    if address.is_revealed(lesson):
+        st.button(
+            "Ask me again", key=f"learn-{lesson}-again", icon=":material/replay:", type="tertiary",
+            on_click=address.ask_again, args=(lesson,),
+        )  # fmt: skip
+        return
+    hidden = address.is_hidden()
+    st.button(
+        "Check my guess" if guessed else "Show me",
+        key=f"learn-{lesson}-reveal",
+        icon=":material/lock:" if hidden else ":material/visibility:",
+        type="primary" if guessed else "secondary",
+        disabled=hidden,
+        on_click=_reveal,
+        args=(lesson, before),
+        help="The teacher holds the answers back; the guess is kept." if hidden else None,
+    )
+
+
+def _reveal(lesson: int, before: Callable[[], None] | None) -> None:
+    if before is not None:
+        before()
+    address.reveal(lesson)
+
+
+def figure(
+    title: str, subtitle: str, spec: dict[str, Any], frame: pd.DataFrame, name: str, alt: str,
+    on_select: Callable[[], None] | None = None,
+) -> None:  # fmt: skip
+    """A chart in its card, with the same data as a table and as CSV."""
+
+    def table() -> None:
+        with st.popover("Table", icon=":material/table_rows:", type="tertiary"):
+            st.dataframe(frame, hide_index=True, height=TABLE_PX, key=f"learn-table-{name}")
+
+    with card(title, subtitle, frame, f"learn-{name}", extra=table):
+        chart(spec, f"learn-{name}", f"learn-{name}", alt, on_select=on_select)
+
+
+def formula(text: str, terms: Sequence[str]) -> None:
+    """The lesson's formula with its numbers in."""
+    with st.container(border=True):
+        st.markdown(f":material/function: {text}", help=glossary.explain(terms))
+
+
+def notes(found: Notes) -> None:
+    """ "Try this" and the teacher's note, both closed at first; the note can hold the answers back."""
+    with st.container(horizontal=True, gap="small"):
+        with st.popover("Try this", icon=":material/experiment:", type="tertiary"):
+            st.markdown(found.attempt)
+        with st.popover("For teachers", icon=":material/co_present:", type="tertiary"):
+            st.markdown(f"**Ask the room:** {found.ask}")
+            st.session_state["learn-hide"] = address.is_hidden()
+            st.toggle(
+                "Hide the answers: vote, discuss, vote again",
+                key="learn-hide",
+                on_change=_hide,
+                help="Locks every reveal and answer. The address then ends in hide=1: give that link to a class.",
+            )
+            if not address.is_hidden():
+                st.markdown(found.more)
+
+
+def _hide() -> None:
+    address.set_hidden(bool(st.session_state["learn-hide"]))
+
+
+def machine_box(label: str = "Machine") -> None:
+    """The machine beside the chart; the same one as in the sidebar."""
+    from aiq_core.hardware import MACHINES
+
+    st.session_state["learn-machine"] = st.session_state["machine"]
+    names = {
+        key: machine.name if machine.runs_fp32 else f"{machine.name} (can't run FP32)"
+        for key, machine in MACHINES.items()
+    }
+    st.selectbox(label, list(names), format_func=names.__getitem__, key="learn-machine", on_change=_machine)
+
+
+def _machine() -> None:
+    st.session_state["machine"] = st.session_state["learn-machine"]
+
+
+def fp32_machine(view: View) -> tuple[Any, str]:
+    """The machine for FP32 kernels, and what to say where the chosen one has no such arithmetic."""
+    from aiq_core.hardware import DEFAULT_MACHINE, MACHINES
+
+    if view.machine.runs_fp32:
+        return view.machine, ""
+    other = MACHINES[DEFAULT_MACHINE]
+    return other, f"{view.machine.name} can't run FP32 kernels, so this shows {other.name}, not measured here."

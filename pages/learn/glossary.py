@@ -1,0 +1,68 @@
+"""The words of the lessons, each in a line."""
+
+from collections.abc import Iterable
+
+import streamlit as st
+
+TERMS = {
+    "FLOP": "one floating-point add or multiply; counts work.",
+    "FLOP/s": "operations per second; a speed.",
+    "MAC": "one multiply plus one add: two FLOPs.",
+    "Arithmetic intensity (AI)": "FLOPs done per byte moved.",
+    "Ridge": "the intensity where both roofs meet: peak divided by bandwidth.",
+    "Memory-bound": "moving bytes takes longer than computing.",
+    "Compute-bound": "computing takes longer than moving bytes.",
+    "Bandwidth": "bytes that memory delivers per second.",
+    "Batch": "images that are run through the network together.",
+    "Activations": "what layers read and write: the image on its way through the network.",
+    "Quantization": "storing numbers as small integers times a scale.",
+    "Scale": "the distance between neighbouring levels.",
+    "Clipping": "moving weights beyond the range to its end.",
+    "SQNR": "signal to quantization noise ratio: 6 dB more is half the error.",
+    "PTQ": "post-training quantization: quantizing a trained model without training it again.",
+    "QAT": "quantization-aware training: training with rounding inside, so that weights adapt.",
+    "Bit-width": "bits per stored number; 4 bits give 15 symmetric levels.",
+    "Policy": "a bit-width for each layer's weights and activations.",
+    "Loss": "what a search makes small: accuracy lost, minus intensity gained, weighed by alpha.",
+    "Alpha": "intensity's weight in the loss; it sets accuracy's price.",
+    "Pareto front": "the policies that none beats on both accuracy and intensity.",
+    "Convex hull": "the Pareto points that a straight line can touch from outside.",
+    "Envelope": "the lowest known loss at every alpha.",
+    "Confidence interval": "the true values that the counted images leave plausible.",
+}
+
+MISCONCEPTIONS = (
+    ("FLOPs are speed.", "A model has FLOPs; a machine has FLOP/s."),
+    ("Memory-bound describes a model.", "It describes model, batch and machine together."),
+    (
+        "Half the bits, twice the speed.",
+        "Only bytes that moved, on a path that waited for them, come back as time.",
+    ),
+    (
+        "Big, first or last layers are the fragile ones.",
+        "Size tells the gain; only measuring tells the cost.",
+    ),
+    (
+        "Sweeping alpha shows every good trade-off.",
+        "Prices find the hull; budgets find what lies behind it.",
+    ),
+)
+
+
+def explain(terms: Iterable[str]) -> str:
+    """A tooltip: each term in a line."""
+    return "\n\n".join(f"**{term}**: {TERMS[term]}" for term in terms)
+
+
+def popover(first: Iterable[str]) -> None:
+    """All words, those of the lesson first."""
+    first = tuple(first)
+    with st.popover("Words", icon=":material/dictionary:", type="tertiary"):
+        for term in first:
+            st.markdown(f"**{term}**: {TERMS[term]}")
+        with st.expander("All words and five misconceptions"):
+            for term, meaning in TERMS.items():
+                if term not in first:
+                    st.markdown(f"**{term}**: {meaning}")
+            for wrong, right in MISCONCEPTIONS:
+                st.markdown(f"*{wrong}* {right}")

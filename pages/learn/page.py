@@ -1,0 +1,24 @@
+"""Learn: six lessons, each a screen; predict, then reveal. The numbers are the chosen model's and machine's."""
+
+import streamlit as st
+
+from pages.common import controls
+from pages.learn import address, batch, frame, layers, price, questions, roofline, rounding, walk
+
+STEPS = {1: roofline, 2: batch, 3: rounding, 4: layers, 5: walk, 6: price, address.QUESTIONS: questions}
+
+
+def main() -> None:
+    view = controls.view()
+    address.start()
+    if st.session_state.setdefault("learn:model", view.model) != view.model:
+        st.session_state["learn:model"] = view.model
+        address.forget_guesses()
+    address.warnings()
+    frame.navigation()
+    lesson = STEPS[address.step()]
+    lesson.draw(view)
+    address.write(lesson.SETTINGS)
+
+
+main()

@@ -1,0 +1,158 @@
+"""The six final questions, with answers on demand: computed for the chosen model and machine."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import streamlit as st
+
+from aiq_core import assets
+from aiq_core.charts.lessons.layers import layers_data
+from aiq_core.charts.lessons.rounding import lesson_layer
+from aiq_core.charts.wording import number, significant, size
+from aiq_core.intensity import intensity, moved_bytes
+from aiq_core.objective import exchange_rate
+from aiq_core.records import Algorithm
+from aiq_core.roofline import ridge
+from pages.common import known
+from pages.common.controls import DEFAULT_MODEL, View
+from pages.learn import address, batch, cut, frame, glossary, layers, measured, price, runs, walk
+
+SETTINGS = ()
+TERMS = ("Arithmetic intensity (AI)", "Memory-bound", "Ridge", "Clipping", "Alpha", "Pareto front")
+
+
+@dataclass(frozen=True)
+class Final:
+    """A question, its answer, and the lesson that teaches it."""
+
+    text: str
+    answer: Callable[[], str]
+    lesson: int
+
+
+def draw(view: View) -> None:
+    st.markdown("#### Six questions: :violet[answer each aloud, then look]")
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        seen = len(address.done())
+        st.caption(
+            f"{seen} of {address.LESSONS} lessons done. Answers are computed for the chosen model and machine.",
+            width="content",
+        )
+        glossary.popover(TERMS)
+    if address.is_hidden():
+        st.caption(":material/lock: The teacher holds the answers back.")
+    columns = [column for _ in range(3) for column in st.columns(2, gap="small")]
+    for number_, final in enumerate(questions(view), start=1):
+        with columns[number_ - 1], st.container(border=True, height="stretch"):
+            st.markdown(f"**{number_}.** {final.text}")
+            with st.container(horizontal=True, gap="small", vertical_alignment="top"):
+                if not address.is_hidden():
+                    with st.expander("Answer", icon=":material/visibility:", width="stretch"):
+                        st.markdown(final.answer())
+                st.button(
+                    f"Lesson {final.lesson}", key=f"learn-to-{final.lesson}", icon=":material/school:", type="tertiary",
+                    on_click=address.go, args=(final.lesson,),
+                )  # fmt: skip
+
+
+def questions(view: View) -> list[Final]:
+    """The questions, with the model's and the machine's names and numbers."""
+    profile, title = assets.profile(view.model), assets.card(view.model).title
+    fp32 = profile.uniform(32)
+    flops, moved = profile.flops, moved_bytes(profile, fp32)
+    subject, other = batch.models(view.model)
+    return [
+        Final(
+            f"A network does {number(flops / 1e6, 1)} MFLOPs and moves {size(moved)} per image. Is it memory-bound?",
+            lambda: _memory_bound(view), 1,
+        ),
+        Final(
+            f"Why do batch 4 and 8-bit weights give {subject.title} the same intensity, and why might 4 bits not "
+            "speed up "
+            f"{other.title if other.title != subject.title else title}?",
+            lambda: _same_bytes(view), 2,
+        ),
+        Final("Why does clipping help at 4 bits and hurt at 8?", lambda: _clipping(view), 3),
+        Final("Two equal layers go to 4 bits. What do you know of them without measuring?", lambda: _twins(view), 4),
+        Final(
+            "Why is measuring a few of a step’s moves exact, and what can a sweep do that greedy can’t?",
+            lambda: _exact(view), 5,
+        ),
+        Final("What does alpha 0.9 mean, and what can’t it reach?", lambda: _alpha(view), 6),
+    ]  # fmt: skip
+
+
+def _memory_bound(view: View) -> str:
+    machine, _ = frame.fp32_machine(view)
+    value = intensity(assets.profile(view.model), assets.profile(view.model).uniform(32))
+    edge = ridge(machine.ceiling(32, 32)[1], machine.bandwidth.value)
+    here = "memory-bound" if value < edge else "compute-bound"
+    return (
+        f"Its intensity is {number(value, 2)} FLOPs/byte. That alone doesn’t say: it is memory-bound only where the "
+        "machine’s "
+        f"peak / bandwidth is higher. On {machine.name} (ridge {significant(edge)}) it is {here}."
+    )
+
+
+def _same_bytes(view: View) -> str:
+    subject, other = batch.models(view.model)
+    return (
+        f"Both quarter the weight bytes per image: {number(subject.intensity(4), 2)} and "
+        f"{number(subject.intensity(1, 8), 2)} "
+        f"FLOPs/byte. {other.title} at 4 bits keeps its {size(other.activation_bytes)} of FP32 activations, may sit "
+        "right of the "
+        "ridge already, or has no kernel that reads 4-bit weights."
+    )
+
+
+def _clipping(view: View) -> str:
+    layer = lesson_layer({each.name: each.weights for each in assets.profile(view.model).quantizable})
+    asked = cut.Question(view.model, layer)
+    four, eight = asked.ratio(asked.cut), asked.ratio(asked.cut, 8)
+    helps = "falls" if four < 1 else "rises"
+    return (
+        "At 4 bits rounding dominates, and a smaller range makes every step finer; at 8 bits rounding is tiny, so "
+        "what is "
+        f"clipped dominates. In {layer}, cut to {asked.cut} %: the squared error {helps} to {significant(four)} × at "
+        "4 bits and "
+        f"rises to {significant(eight)} × at 8."
+    )
+
+
+def _twins(view: View) -> str:
+    _, table, note = measured.subject(view)
+    data = layers_data(table, layers.ASKED_BITS)
+    text = "Equal size, equal gain in intensity: that is arithmetic. Nothing about accuracy."
+    if data is None or not data.twins:
+        return text
+    first, second = data.of(data.first), data.of(data.second)
+    return (
+        f"{text} {first.layer} and {second.layer} gain {number(first.gain_percent, 1)} % each, but turn "
+        f"{first.flips} and "
+        f"{second.flips} of {data.images:,} answers. {note}"
+    )
+
+
+def _exact(view: View) -> str:
+    found = runs.walks(view.model, Algorithm.GREEDY) or runs.walks(DEFAULT_MODEL, Algorithm.GREEDY)
+    text = (
+        "A move’s intensity is known beforehand, so is the best loss it could have; who can’t win even so need not "
+        "be measured."
+    )
+    run_id = found.get(walk.ALPHA)
+    if run_id is not None:
+        steps = known.run(run_id, known.library().version()).steps
+        first = runs.steps_of(run_id, known.library().version()).steps[0]
+        text += f" In step 1 of {len(steps)}, {first.measured} of {len(first.options)} moves were measured."
+    return f"{text} A sweep can change a layer again, back to FP32 too."
+
+
+def _alpha(view: View) -> str:
+    model, table, note = measured.subject(view)
+    worth = exchange_rate(0.9, known.normaliser(model), known.ACCURACY_NORMALISER)
+    data = price._data(model, table.images, known.library().version())
+    return (
+        f"A FLOP/byte may cost up to {price._points(worth)} points of accuracy. Whatever alpha, it can’t reach "
+        "Pareto points off "
+        f"the convex hull: here {len(data.behind)} of {len(data.front)}. A budget can. {note}"
+    )

@@ -1,0 +1,46 @@
+"""The searches that lesson 5 replays."""
+
+import streamlit as st
+
+from aiq_core import assets
+from aiq_core.charts.lessons.walk import Walk, walk
+from aiq_core.intensity import intensity
+from aiq_core.objective import Objective, default_normaliser
+from aiq_core.records import Run
+from pages.common import known
+
+
+@st.cache_resource(max_entries=60, show_spinner=False)
+def steps_of(run_id: str, version: str) -> Walk:
+    run = known.run(run_id, version)
+    profile = assets.profile(run.request.model)
+    return walk(run, profile, objective(run).bound(intensity(profile, profile.policy(run.request.fixed))))
+
+
+def objective(run: Run) -> Objective:
+    """The loss that a run made small."""
+    request, profile = run.request, assets.profile(run.request.model)
+    assert request.alpha is not None
+    return Objective(
+        request.alpha,
+        run.intensity_normaliser or default_normaliser(profile, request.widths),
+        request.accuracy_normaliser,
+        request.images,
+        run.baseline_correct or 0,
+        run.floor_correct or 0,
+    )
+
+
+def walks(model: str, algorithm: str) -> dict[float, str]:
+    """Alpha -> run of an algorithm with the usual settings, on as many images as there are."""
+    found: dict[float, Run] = {}
+    for run in known.runs(model):
+        request = run.request
+        plain = request.widths == known.WIDTHS and not request.excluded and not request.fixed
+        plain = plain and request.intensity_normaliser is None and request.floor_percent is None
+        plain = plain and request.max_evaluations is None and request.max_minutes is None
+        if not plain or request.algorithm != algorithm or not request.alpha or not run.evaluations:
+            continue
+        if request.alpha not in found or request.images > found[request.alpha].request.images:
+            found[request.alpha] = run
+    return {alpha: found[alpha].id for alpha in sorted(found)}

@@ -1,0 +1,146 @@
+"""The Lab in Chromium: a click picks a layer, bits move every view, undo and redo, measure, flips, save, a link."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from aiq_core import assets
+from aiq_core.charts.style import GLYPHS
+
+pytestmark = pytest.mark.browser
+
+Visit = Callable[..., Page]
+Settle = Callable[..., None]
+LONG_MS = 100_000
+DIGITS = assets.profile("digits_cnn")
+
+
+def heading(page: Page) -> str:
+    return page.locator('[data-testid="stMain"] h4').first.inner_text()
+
+
+def metric(page: Page, label: str) -> Any:
+    return page.locator('[data-testid="stMetric"]').filter(has_text=label).locator('[data-testid="stMetricValue"]')
+
+
+def click_layer(page: Page, place: int) -> None:
+    """Clicks high above a layer's bar, where only its column is."""
+    at = page.evaluate(
+        """place => {
+            const plot = document.querySelectorAll('.js-plotly-plot')[0];
+            const {xaxis, yaxis} = plot._fullLayout, box = plot.getBoundingClientRect();
+            return [box.left + xaxis._offset + xaxis.d2p(place), box.top + yaxis._offset + 12];
+        }""",
+        place,
+    )
+    page.mouse.click(*at)
+
+
+def picked(page: Page, layer: str) -> Any:
+    return page.get_by_role("radiogroup", name=f"Bits of {layer}", exact=True)
+
+
+def choose_bits(page: Page, layer: str, bits: int) -> None:
+    picked(page, layer).get_by_role("radio", name=f"{GLYPHS[bits]} {bits}").click()
+
+
+def bars_are(page: Page, *bits: int) -> None:
+    page.wait_for_function(
+        "bits => document.querySelector('.js-plotly-plot')?.data?.[0].text?.join() === bits",
+        arg=",".join(map(str, bits)),
+        timeout=LONG_MS,
+    )
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 390)])
+def test_it_opens_with_three_charts_and_fits(app_server: str, visit: Visit, scheme: str, width: int) -> None:
+    page = visit(f"{app_server}/lab?model=mobilenet_v2", scheme=scheme, width=width)
+    expect(page.locator('[data-testid="stPlotlyChart"]')).to_have_count(3, timeout=LONG_MS)
+    assert heading(page).startswith("MobileNetV2: ")
+    sideways, hidden = page.evaluate(
+        """() => { const root = document.documentElement, main = document.querySelector('[data-testid=stMain]');
+            return [root.scrollWidth - root.clientWidth, main.scrollHeight - main.clientHeight]; }"""
+    )
+    assert sideways <= 0
+    assert hidden <= 0 or width < 1000
+    for words in ("Bits per layer", "Roofline", "Histogram"):
+        assert page.locator(f'[aria-label*="{words}"]').count() > 0
+
+
+def test_a_policy_is_edited_measured_saved_and_linked(
+    start_server: Callable[..., Any], visit: Visit, settle: Settle
+) -> None:
+    server = start_server()
+    page = visit(f"{server.url}/lab?model=digits_cnn&policy=w8x5+a32x6")
+    before = heading(page)
+    bars_are(page, 8, 8, 8, 8, 8)
+
+    click_layer(page, 1)
+    expect(picked(page, "block2.conv")).to_be_visible(timeout=LONG_MS)
+    settle(page)
+    choose_bits(page, "block2.conv", 2)
+    bars_are(page, 8, 2, 8, 8, 8)
+    settle(page)
+    click_layer(page, 4)
+    expect(picked(page, "linear")).to_be_visible(timeout=LONG_MS)
+    settle(page)
+    # By keyboard too: arrows move among the widths, space sets one.
+    picked(page, "linear").get_by_role("radio", checked=True).focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    bars_are(page, 8, 2, 8, 8, 7)
+    settle(page)
+    edited = heading(page)
+    assert edited != before
+
+    page.keyboard.press("Control+z")
+    bars_are(page, 8, 2, 8, 8, 8)
+    settle(page)
+    page.get_by_role("button", name="Undo").click()
+    bars_are(page, 8, 8, 8, 8, 8)
+    settle(page)
+    assert heading(page) == before
+    page.get_by_role("button", name="Redo").click()
+    bars_are(page, 8, 2, 8, 8, 8)
+    settle(page)
+    page.keyboard.press("Control+y")
+    bars_are(page, 8, 2, 8, 8, 7)
+    settle(page)
+    assert heading(page) == edited
+
+    expect(metric(page, "Top-1, report")).to_have_text("not measured")
+    page.get_by_role("button", name="Measure accuracy").click()
+    expect(metric(page, "Top-1, 500 report")).to_have_text(re.compile(r"\d+\.\d\d %"), timeout=LONG_MS)
+    flipped = page.locator('[data-testid="stHtml"]')
+    expect(flipped).to_contain_text("lost: right before, wrong now", timeout=LONG_MS)
+    tiles = flipped.locator("img")
+    assert tiles.count() > 0
+    text = tiles.first.get_attribute("alt") or ""
+    assert re.fullmatch(r"image \d+ of report, a \d: before \d, now \d", text)
+    assert tiles.first.evaluate("image => image.naturalWidth") == 8
+
+    settle(page)
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("textbox", name="Name").fill("narrow second block")
+    page.get_by_role("button", name="Save as a run").click()
+    expect(page.get_by_text("(narrow second block)")).to_be_visible(timeout=LONG_MS)
+
+    link = page.url
+    assert "policy=w8.2.8x2.7" in link
+    again = visit(link)
+    bars_are(again, 8, 2, 8, 8, 7)
+    assert heading(again) == edited
+    expect(picked(again, "linear")).to_be_visible()
+    expect(metric(again, "Top-1, 500 report")).to_have_text(re.compile(r"\d+\.\d\d %"))
+
+
+def test_a_read_only_server_still_answers_every_edit(start_server: Callable[..., Any], visit: Visit) -> None:
+    server = start_server(environment={"AIQ_READ_ONLY": "1"})
+    page = visit(f"{server.url}/lab?model=digits_cnn&policy=w8x5+a32x6&layer=linear")
+    choose_bits(page, "linear", 3)
+    bars_are(page, 8, 8, 8, 8, 3)
+    expect(page.get_by_text("Read-only server: no accuracy is measured.")).to_be_visible(timeout=LONG_MS)
+    expect(page.get_by_role("button", name="Measure accuracy")).to_have_count(0)

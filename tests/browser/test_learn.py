@@ -1,0 +1,76 @@
+"""Learn in Chromium: a guess, its ghost, the answer, the next lesson, and a link that restores all of it."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+
+MAIN = '[data-testid="stMain"]'
+Visit = Callable[..., Page]
+Settle = Callable[..., None]
+
+
+def traces(page: Page) -> list[str]:
+    """Names of the first chart's traces."""
+    found: list[str] = page.evaluate("[...document.querySelector('.js-plotly-plot').data].map(t => t.name ?? '')")
+    return found
+
+
+def scrolls(page: Page) -> bool:
+    hidden = page.evaluate(f"(main => main.scrollHeight - main.clientHeight)(document.querySelector('{MAIN}'))")
+    return bool(hidden > 0)
+
+
+def test_guess_reveal_ghost_next_and_the_link(app_server: str, visit: Visit, settle: Settle) -> None:
+    page = visit(f"{app_server}/learn")
+    expect(page.locator(f"{MAIN} h4").first).to_contain_text("memory-bound")
+    assert "guess first" in traces(page)
+    page.locator(MAIN).get_by_text("½ ×: the ridge moved right").click()
+    expect(page).to_have_url(re.compile(r"guess=1-2"))
+    page.get_by_role("button", name="Check my guess").click()
+    expect(page.get_by_text("Not quite.")).to_be_visible(timeout=20_000)
+    settle(page)
+    assert "your guess" in traces(page)
+    assert "guess first" not in traces(page)
+    page.get_by_role("button", name="Next").click()
+    expect(page.locator(f"{MAIN} h4").first).to_contain_text("batch 1", timeout=20_000)
+    expect(page).to_have_url(re.compile(r"step=2"))
+
+    again = visit(page.url.replace("step=2", "step=1"))
+    expect(again.get_by_text("Not quite.")).to_be_visible(timeout=20_000)
+    assert "your guess" in traces(again)
+
+
+@pytest.mark.parametrize("step", range(1, 8))
+def test_a_lesson_is_one_screen(app_server: str, visit: Visit, step: int) -> None:
+    page = visit(f"{app_server}/learn?step={step}")
+    assert not scrolls(page)
+    narrow = visit(f"{app_server}/learn?step={step}&done={min(step, 6)}", scheme="dark", width=390)
+    sideways = narrow.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert sideways <= 0
+
+
+def test_a_search_plays_in_the_browser(app_server: str, visit: Visit) -> None:
+    page = visit(f"{app_server}/learn?step=5")
+    first = page.evaluate("document.querySelector('.js-plotly-plot').layout.annotations[0].text")
+    assert "step 1" in first
+    page.locator(".updatemenu-button").first.click()
+    page.wait_for_function(
+        "() => document.querySelector('.js-plotly-plot').layout.annotations[0].text.includes('step 3')", timeout=20_000
+    )
+
+
+def test_a_clicked_bar_picks_its_weight(app_server: str, visit: Visit, settle: Settle) -> None:
+    page = visit(f"{app_server}/learn?step=3")
+    formula: Any = page.locator(MAIN).get_by_text(re.compile("8 → 4 bits")).first
+    before = formula.inner_text()
+    box = page.locator(".js-plotly-plot").first.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 0.62 * box["width"], box["y"] + 0.72 * box["height"])
+    page.wait_for_timeout(500)
+    settle(page)
+    assert formula.inner_text() != before

@@ -1,0 +1,386 @@
+"""Slides from runs: every figure displayed is the document's, titles claim no more than that, and the file is whole."""
+
+import csv
+import io
+import json
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+import pytest
+
+from aiq_core import __main__ as command_line
+from aiq_core import assets, exchange, hardware
+from aiq_core.deck import build, fonts, html
+from aiq_core.deck.facts import FASTER
+from aiq_core.deck.slide import Deck, Slide
+from aiq_core.deck.text import look_up, plain, say
+from aiq_core.documents import run_document
+from aiq_core.errors import SettingError, UnknownNameError
+from aiq_core.library import BUNDLED_RESULTS, Library, open_library
+from aiq_core.records import Algorithm, Policy, Quantizer, Run, RunStatus, SplitName
+from aiq_core.statistics import Paired
+from aiq_core.store import Store
+
+ROOT = Path(__file__).resolve().parent.parent
+MODELS = ("resnet20", "mobilenet_v2", "digits_cnn")
+MACHINES = ("a100-tf32", "pi-5", "coral-usb")
+UNITS = {"B": 1, "kB": 1e3, "MB": 1e6, "s": 1, "min": 60, "h": 3600}
+
+
+@pytest.fixture(scope="module")
+def known() -> Library:
+    """The bundled results alone."""
+    return Library(None, Store(BUNDLED_RESULTS, immutable=True))
+
+
+def usual(known: Library, model: str) -> str:
+    run = build.default_run(known, model)
+    assert run is not None
+    return run.id
+
+
+def deck(known: Library, *run_ids: str, machine: str = "a100-tf32") -> Deck:
+    return build.build(known, run_ids, hardware.machine(machine))
+
+
+def titled(of: Deck, key: str) -> str:
+    return plain(next(slide.title for slide in of.slides if slide.key == key))
+
+
+class Reader(HTMLParser):
+    """Every displayed figure (run, field, text), and the scripts by id."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.figures: list[list[str]] = []
+        self.scripts: dict[str, str] = {}
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self._inside: str | None = None
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.tags.append((tag, found))
+        if tag == "data":
+            self.figures.append([found["data-run"] or "", found["value"] or "", ""])
+        self._inside = tag if tag == "data" else f"#{found['id']}" if tag == "script" and "id" in found else None
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = None
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "data":
+            self.figures[-1][2] += data
+        elif self._inside:
+            self.scripts[self._inside[1:]] = self.scripts.get(self._inside[1:], "") + data
+
+
+def agrees(text: str, value: Any) -> bool:
+    """Whether a displayed figure is the value, to the last digit displayed; a sign may stand in the words around it."""
+    text = text.replace("\u00a0", " ").replace("\u2011", "-").replace("−", "-")
+    if isinstance(value, str):
+        return text == value
+    if hours := re.fullmatch(r"(\d+) h (\d+) min", text):
+        return abs(int(hours[1]) * 60 + int(hours[2]) - value / 60) <= 0.5
+    found = re.fullmatch(r"(-?[\d,]+(?:\.\d+)?(?:e-\d+)?) ?([kM]?B|s|min|h)?", text)
+    assert found, text
+    digits = found[1].replace(",", "")
+    mantissa, _, power = digits.partition("e")
+    half = 0.5 * 10.0 ** (-len(mantissa.partition(".")[2]) + int(power or 0))
+    # Short sizes leave trailing zeros out, so 1.1 MB may be 1.10.
+    shown, scaled = float(digits), value / UNITS.get(found[2] or "B", 1)
+    return min(abs(shown - scaled), abs(shown - abs(scaled))) <= half * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("machine", MACHINES)
+def test_every_displayed_figure_is_the_documents(known: Library, model: str, machine: str) -> None:
+    made = deck(known, usual(known, model), machine=machine)
+    read = Reader(html.page(made, plotly=""))
+    documents = {made.runs[0]["id"]: run_document(known, known.run(usual(known, model)))}
+    assert json.loads(read.scripts["data"])["runs"] == json.loads(json.dumps(list(documents.values())))
+    for run, field, text in read.figures:
+        assert agrees(text, look_up(documents[run], field)), (field, text)
+    fields = {field for _, field, _ in read.figures}
+    assert fields >= {
+        "intensity", "baseline_intensity", "intensity_gain_percent", "weight_bytes", "moved_bytes", "evaluations",
+        "evaluations_new", "seconds", "report_top1_percent", "report_baseline_top1_percent", "report_drop_points",
+        "report_drop_interval.0", "report_drop_interval.1", "model_hash", "search_hash", "report_hash", "policy_key",
+    }  # fmt: skip
+    assert (f"predicted_speedup.{machine}" in fields) is hardware.machine(machine).runs_fp32
+
+
+def test_a_comparison_displays_the_documents_too(known: Library) -> None:
+    runs = [run for run in known.runs("resnet20") if run.request.alpha == 0.9 or run.request.label == "all at 8 bits"]
+    made = deck(known, *(run.id for run in runs[:4]))
+    documents = {run["id"]: run for run in made.runs}
+    for run, field, text in Reader(html.page(made, plotly="")).figures:
+        assert agrees(text, look_up(documents[run], field)), (field, text)
+
+
+def test_the_reader_of_figures_is_strict() -> None:
+    assert agrees("165 kB", 165440.0)
+    assert agrees("12 min", 715.2)
+    assert agrees("51", 50.5457)
+    assert agrees("0.7", -0.72)
+    assert not agrees("1.51", 1.52)
+    assert not agrees("166 kB", 165440.0)
+    assert not agrees("0.73", 0.72)
+
+
+def every_run(known: Library) -> Iterator[Run]:
+    for model in MODELS:
+        yield from (run for run in known.runs(model) if run.policy is not None)
+
+
+def test_titles_claim_no_more_than_the_numbers(known: Library) -> None:
+    """Every third bundled run on a machine that gains, one that may not, and one that can't run it."""
+    for place, run in enumerate(every_run(known)):
+        if place % 3:
+            continue
+        for machine in MACHINES:
+            made = deck(known, run.id, machine=machine)
+            check_claims(made)
+
+
+def check_claims(made: Deck) -> None:
+    (document,) = made.runs
+    headline, price, speed = (titled(made, key) for key in ("message", "trade-off", "speed"))
+    assert "±" not in headline + price + speed
+    low, high = document["report_drop_interval"] or document["search_drop_interval"]
+    fp32 = document["intensity_gain_percent"] == 0
+    if low <= 0 <= high and not fp32:
+        assert "within noise" in price
+        assert "within noise" in headline or "not reported yet" in headline
+    elif not fp32:
+        assert "within noise" not in price
+    factor = document["predicted_speedup"][made.machine]
+    if factor is None:
+        assert "can't run" in speed and "predicted" not in headline
+    elif factor < FASTER:
+        assert not re.search(r"redicted [\d.]+ ×", headline + speed)
+        assert "o faster" in headline or fp32
+    else:
+        assert f"predicted {factor:.2f} × faster" in headline or fp32
+
+
+def test_the_plain_search_is_counted_by_its_moves(known: Library) -> None:
+    # ResNet-20: 20 layers, 2 widths below FP32; greedy at alpha 0.9 takes 18 and rests in its 19th step.
+    plain_count = 2 * sum(20 - taken for taken in range(19))
+    assert f"the plain search makes {plain_count}" in titled(deck(known, usual(known, "resnet20")), "cost")
+
+
+def test_listed_policies_are_no_search(known: Library) -> None:
+    run = next(run for run in known.runs("resnet20") if run.request.algorithm is Algorithm.UNIFORM)
+    made = deck(known, run.id)
+    assert titled(made, "cost").startswith("No search: 1 policy was")
+    assert "one width for all is the choice itself" in titled(made, "uniform")
+
+
+def test_fp32_gains_and_loses_nothing(known: Library) -> None:
+    run = next(run for run in every_run(known) if run.policy is not None and run.policy.is_fp32)
+    made = deck(known, run.id)
+    assert "nothing is gained or lost" in titled(made, "message")
+    assert titled(made, "trade-off") == "Nothing is quantized, so no accuracy is lost"
+
+
+class Unreported(Library):
+    """Nothing is measured on report images, or on any."""
+
+    nowhere = False
+
+    def paired(
+        self,
+        model: str,
+        split: SplitName,
+        images: int,
+        before: Policy,
+        after: Policy,
+        quantizer: Quantizer = Quantizer(),
+    ) -> Paired | None:
+        if split is SplitName.REPORT or self.nowhere:
+            return None
+        return super().paired(model, split, images, before, after, quantizer)
+
+
+def test_a_run_without_report_figures_says_so(known: Library) -> None:
+    library = Unreported(None, known.bundled)
+    made = deck(library, usual(known, "resnet20"))
+    assert "(accuracy on search images, not reported yet)" in titled(made, "message")
+    assert "5,000 search images, not reported yet" in titled(made, "trade-off")
+    page = html.page(made, plotly="")
+    assert "report_top1_percent" not in {field for _, field, _ in Reader(page).figures}
+    library.nowhere = True
+    made = deck(library, usual(known, "resnet20"))
+    assert "(accuracy not measured here)" in titled(made, "message")
+    assert titled(made, "trade-off") == "The price in accuracy is not measured here"
+
+
+@pytest.fixture
+def imported(known: Library, tmp_path: Path) -> tuple[Library, Run]:
+    """A library of a user who imported a run of digits_cnn and has nothing else."""
+    content = exchange.export_run(known, usual(known, "digits_cnn"))
+    library = Library(Store(tmp_path / "store.sqlite"), None)
+    return library, exchange.import_run(library, content.encode())
+
+
+def test_an_imported_run_says_where_it_is_from(imported: tuple[Library, Run]) -> None:
+    library, run = imported
+    made = deck(library, run.id)
+    assert run.origin is not None
+    for slide in made.slides:
+        assert f"imported, measured on {run.origin.cpu}" in slide.kicker
+    assert "imported from elsewhere" in titled(made, "provenance")
+    assert "(accuracy not measured here)" in titled(made, "message")
+    right = next(number for number in made.slides[0].numbers if number.label == "Right, as imported")
+    assert plain(right.value) == str(run.steps[-1].correct)
+
+
+def test_a_label_cannot_leave_its_place(known: Library, tmp_path: Path) -> None:
+    label = "</script><img src=x onerror=alert(1)>&\"'\u2028"
+    bundled = known.run(usual(known, "digits_cnn"))
+    library = Library(Store(tmp_path / "store.sqlite"), known.bundled)
+    run = library.add_run(replace(bundled, id="0123456789", request=replace(bundled.request, label=label)))
+    page = html.page(deck(library, run.id), plotly="")
+    assert "<img" not in page and "</script><" not in page.replace("</script>\n<script", "")
+    read = Reader(page)
+    assert json.loads(read.scripts["data"])["runs"][0]["label"] == label
+    assert not any(name.startswith("on") for _, attributes in read.tags for name in attributes)
+
+
+def test_the_file_is_whole(known: Library) -> None:
+    page = html.page(deck(known, usual(known, "digits_cnn")))
+    read = Reader(page)
+    assert html.plotly_script() in page
+    assert "default-src 'none'" in page
+    for tag, attributes in read.tags:
+        assert not (attributes.get("src") or "").strip(), tag
+        assert (attributes.get("href") or "data:,").startswith("data:"), tag
+    own = page.replace(html.plotly_script(), "").replace(read.scripts["data"], "").replace(read.scripts["figures"], "")
+    assert not re.search(r"https?://|@import|url\((?!data:)", own)
+    assert own.count("font/woff2") == len(fonts.FACES)
+
+
+def test_the_fonts_are_those_of_the_app() -> None:
+    with (ROOT / ".streamlit" / "config.toml").open("rb") as file:
+        faces = tomllib.load(file)["theme"]["fontFaces"]
+    assert {face["url"].rpartition("/")[2]: face["unicodeRange"] for face in faces} == dict(fonts.FACES)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("machine", MACHINES)
+def test_every_figure_is_one_for_plotly_in_both_themes(known: Library, model: str, machine: str) -> None:
+    for slide in deck(known, usual(known, model), machine=machine).slides:
+        if slide.figure is not None:
+            for theme in (slide.figure.light, slide.figure.dark):
+                go.Figure(theme)
+            assert slide.figure.light != slide.figure.dark
+            assert len(slide.figure.alt) > 20
+
+
+def test_a_deck_of_one_run_has_its_slides_in_order(known: Library) -> None:
+    made = deck(known, usual(known, "resnet20"))
+    keys = [slide.key for slide in made.slides]
+    assert keys == ["message", "problem", "roofline", "bits", "trade-off", "uniform", "speed", "cost", "provenance"]
+    assert made.title == titled(made, "message")
+
+
+def test_runs_of_one_model_share_a_trade_off_and_those_of_two_a_table(known: Library) -> None:
+    same = [run.id for run in known.runs("resnet20") if run.request.alpha == 0.9][:2]
+    keys = [slide.key for slide in deck(known, *same).slides]
+    assert keys[:3] == ["compared", "table", "message"] and keys.count("problem") == 1
+    other = deck(known, usual(known, "resnet20"), usual(known, "mobilenet_v2"))
+    keys = [slide.key for slide in other.slides]
+    assert keys[:2] == ["table", "message"] and keys.count("problem") == 2
+    assert other.title == "ResNet-20, MobileNetV2: 2 runs compared"
+
+
+def test_a_comparison_is_paired(known: Library) -> None:
+    greedy = usual(known, "resnet20")
+    uniform = next(run.id for run in known.runs("resnet20") if run.request.label == "all at 8 bits")
+    compared = deck(known, greedy, uniform).slides[0]
+    said = " ".join(plain(note) for note in compared.notes)
+    assert "B against A on the same 10,000 report images: 0.71 points" in said and "more accuracy" in said
+
+
+@pytest.mark.parametrize(
+    ("run_ids", "words"), [((), "0 runs are asked for"), (("a", "b", "c", "d", "e", "f", "g"), "takes 1 to 6")]
+)
+def test_too_few_and_too_many_runs(known: Library, run_ids: tuple[str, ...], words: str) -> None:
+    with pytest.raises(SettingError, match=words):
+        deck(known, *run_ids)
+
+
+def test_runs_that_cannot_be_shown(known: Library, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="unknown run 'nosuch'"):
+        deck(known, "nosuch")
+    library = Library(Store(tmp_path / "store.sqlite"), known.bundled)
+    empty = replace(known.run(usual(known, "digits_cnn")), id="0123456789", policy=None, status=RunStatus.QUEUED)
+    library.add_run(empty)
+    with pytest.raises(SettingError, match="is queued and has no policy yet"):
+        deck(library, "0123456789")
+
+
+def test_the_default_run_is_greedy_at_alpha_0_9(known: Library) -> None:
+    for model in MODELS:
+        run = build.default_run(known, model)
+        assert run is not None
+        assert (run.request.algorithm, run.request.alpha, run.request.label) == (Algorithm.GREEDY, 0.9, None)
+    assert build.default_run(Library(None, None), "resnet20") is None
+
+
+def test_data_as_json_and_csv(known: Library) -> None:
+    made = deck(known, usual(known, "resnet20"), usual(known, "digits_cnn"))
+    document = json.loads(html.to_json(made))
+    assert document["runs"] == json.loads(json.dumps(list(made.runs)))
+    assert [slide["title"] for slide in document["slides"]] == [plain(slide.title) for slide in made.slides]
+    speed = next(slide for slide in document["slides"] if slide["key"] == "speed")
+    assert {row["machine"] for row in speed["rows"]} == {machine.name for machine in hardware.MACHINES.values()}
+    rows = list(csv.DictReader(io.StringIO(html.table(made))))
+    assert [row["id"] for row in rows] == [run["id"] for run in made.runs]
+    assert float(rows[0]["report_drop_interval_low"]) == made.runs[0]["report_drop_interval"][0]
+    assert float(rows[0]["predicted_speedup_a100-tf32"]) == made.runs[0]["predicted_speedup"]["a100-tf32"]
+
+
+def test_numbers_keep_their_units() -> None:
+    assert html.unbroken("ResNet-20 does 51 % in 12 min, 165 kB") == (
+        "ResNet\u201120 does 51\u00a0% in 12\u00a0min, 165\u00a0kB"
+    )
+    assert html.unbroken("10 machines, 3 s 5") == "10 machines, 3\u00a0s 5"
+
+
+def test_an_empty_part_says_nothing() -> None:
+    assert say("", "a", ("b",)) == ("a", "b")
+    assert Slide("key", "about", say("title")).numbers == ()
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("AIQ_DATA_DIR", str(tmp_path / "data"))
+    run = usual(open_library(), "digits_cnn")
+
+    def call(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["aiq_core", "report", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            command_line.main()
+        said = capsys.readouterr()
+        assert bool(ended.value.code) is bool(said.err)
+        return said.err or said.out
+
+    path = tmp_path / "deck.html"
+    assert "9 slides" in call(run, "--output", str(path), "--machine", "pi-5")
+    text = path.read_text(encoding="utf-8")
+    assert "Raspberry Pi 5" in text and assets.card("digits_cnn").title in text
+    assert "9 slides" in call(run, "--output", str(tmp_path / "deck.json"))
+    assert json.loads((tmp_path / "deck.json").read_text())["runs"][0]["id"] == run
+    assert "9 slides" in call(run, "--output", str(tmp_path / "deck.csv"))
+    assert "unknown run 'nosuch'" in call("nosuch")
+    assert "unknown machine 'abacus'; choose from a100-tf32" in call(run, "--machine", "abacus")
+    assert "deck.pdf ends in '.pdf'; choose a name that ends in .html" in call(run, "--output", "deck.pdf")
+    assert "cannot be written (No such file" in call(run, "--output", str(tmp_path / "nosuch" / "deck.html"))
