@@ -23,7 +23,10 @@ SHOTS = (
     ("explore-dark", "/?model=mobilenet_v2&machine=pi-5", "dark", 1440, 900),
     ("explore-phone", "/", "light", 390, 1500),
     ("search", "/search", "light", 1440, 900),
+    ("lab", "/lab", "light", 1440, 900),
     ("results", "/results", "light", 1440, 900),
+    ("learn", "/learn?step=5", "light", 1440, 900),
+    ("present", "/present", "light", 1440, 900),
 )
 READY = """() => !document.querySelector('[data-testid="stStatusWidget"], [data-testid="stSkeleton"]') &&
     [...document.querySelectorAll('[data-testid="stPlotlyChart"]')].every(c => c.querySelector('.main-svg'))"""

@@ -170,7 +170,7 @@ def test_a_bad_link_says_what_was_not_used(
     assert not page.warning
 
 
-@pytest.mark.parametrize(("key", "step"), list(product(MACHINES, (1, 2))))
+@pytest.mark.parametrize(("key", "step"), list(product(("coral-usb", "rk3588-npu", "pi-5", "stm32h743"), (1, 2))))
 def test_every_machine_has_an_answer(learn: Callable[..., AppTest], key: str, step: int) -> None:
     page = learn(machine=key, step=str(step))
     assert MACHINES[key].name in words(page)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from aiq_core import __version__
-from aiq_core.deck import compare, slides
+from aiq_core.deck import compare, roofline_slides, slides
 from aiq_core.deck.facts import Facts, facts
 from aiq_core.deck.landscape import table_of, trade_off_data
 from aiq_core.deck.provenance import provenance
@@ -53,8 +53,8 @@ def _of_run(library: Library, known: Facts, with_problem: bool) -> list[Slide]:
     data = None if table is None else trade_off_data(library, table, known)
     made: list[Slide | None] = [
         slides.opening(known),
-        slides.problem(known) if with_problem else None,
-        slides.movement(known),
+        roofline_slides.problem(known) if with_problem else None,
+        roofline_slides.movement(known),
         slides.widths(known, table),
         slides.trade_off(known, data),
         slides.uniform(known),

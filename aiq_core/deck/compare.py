@@ -8,8 +8,8 @@ from aiq_core.charts.wording import join, number, size
 from aiq_core.deck import figures
 from aiq_core.deck.facts import Facts, drop_words, method
 from aiq_core.deck.landscape import table_of, trade_off_data
+from aiq_core.deck.parts import IF_KERNELS, duration, in_both
 from aiq_core.deck.slide import Figure, Slide, Table
-from aiq_core.deck.slides import IF_KERNELS, duration, in_both
 from aiq_core.deck.text import Text, point_word, points, say, size_of
 from aiq_core.library import Library
 from aiq_core.records import SplitName

@@ -1,50 +1,21 @@
 """The slides of one run, each from its facts alone."""
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
-
 from aiq_core.charts.bits import bits_data, bits_figure, bits_frame
 from aiq_core.charts.pareto import ParetoData, pareto_frame
 from aiq_core.charts.pareto_figure import pareto_figure
 from aiq_core.charts.reasons import reasons
-from aiq_core.charts.roofline import RooflineData, roofline_data, roofline_frame
-from aiq_core.charts.roofline_figure import roofline_figure
-from aiq_core.charts.style import Look
-from aiq_core.charts.wording import number, rate, significant, size
+from aiq_core.charts.wording import number, size
 from aiq_core.deck import figures, titles
-from aiq_core.deck.facts import WIDTHS, Facts, drop_words, kicker
+from aiq_core.deck.facts import Facts, drop_words, kicker
 from aiq_core.deck.figures import Lost, SpeedUp
+from aiq_core.deck.parts import COUNTED, IF_KERNELS, duration, in_both, records
 from aiq_core.deck.slide import Figure, Number, Slide
 from aiq_core.deck.text import Text, say, size_of
 from aiq_core.envelope import PolicyTable
 from aiq_core.hardware import MACHINES
-from aiq_core.intensity import TRAFFIC_MODEL, moved_bytes, weight_bytes
+from aiq_core.intensity import weight_bytes
 from aiq_core.library import asked_step
-from aiq_core.records import FP32_BITS, Policy, SplitName
-
-IF_KERNELS = (
-    f"Predicted, not measured: roofline time if kernels for these widths existed, batch 1, {TRAFFIC_MODEL} traffic."
-)
-WHAT_AI_IS = (
-    "Arithmetic intensity: FLOPs done ÷ bytes moved. Left of the ridge, layers wait for bytes; right of it, they "
-    "compute."
-)
-CORNER, CORNER_SHARE = 5.0, 0.05
-"""A layer within this factor of the lowest AI, with at least this share of the time, needs room for its label."""
-
-COUNTED = f"Computed at batch 1, {TRAFFIC_MODEL}: every layer reads its weights and input and writes its output."
-
-
-def in_both(draw: Callable[[Look], dict[str, Any]], alt: str, rows: Any = ()) -> Figure:
-    """A figure in both themes, at a projector's size."""
-    return Figure(draw(Look(dark=False, projector=True)), draw(Look(dark=True, projector=True)), alt, rows)
-
-
-def records(frame: Any) -> list[dict[str, Any]]:
-    """A frame's rows, with None where it has no number."""
-    rows: list[dict[str, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    return rows
+from aiq_core.records import FP32_BITS, SplitName
 
 
 def opening(facts: Facts) -> Slide:
@@ -99,92 +70,6 @@ def _accuracy_note(facts: Facts) -> tuple[Text, ...]:
     if facts.split is SplitName.REPORT:
         return (text,)
     return (text, say("These images chose the policy and flatter it: search images, not reported yet."))
-
-
-def problem(facts: Facts) -> Slide:
-    """What AI is, and where FP32 stands."""
-    profile, fp32 = facts.profile, facts.profile.uniform(FP32_BITS)
-    numbers = (
-        Number("FLOPs an image", say(_flops(profile.flops)), say("2 × multiply-adds")),
-        Number("÷ bytes moved", say(size(moved_bytes(profile, fp32))), say(f"{TRAFFIC_MODEL}, batch 1")),
-        Number("= FLOPs per byte", say(facts.shown("baseline_intensity", 1)), _ridge(facts)),
-    )
-    return Slide(
-        "problem",
-        kicker(facts, facts.machine.name),
-        titles.problem(facts),
-        say(WHAT_AI_IS),
-        numbers,
-        _roofline(facts, fp32),
-        notes=_machine_notes(facts),
-    )
-
-
-def _flops(flops: float) -> str:
-    return f"{significant(flops / 1e6)} M" if flops >= 1e6 else f"{significant(flops / 1e3)} k"
-
-
-def _ridge(facts: Facts) -> Text:
-    if not facts.machine.runs_fp32:
-        return ()
-    _, peak = facts.machine.ceiling(FP32_BITS, FP32_BITS)
-    return say(f"{facts.machine.name} needs {significant(peak / facts.machine.bandwidth.value)}")
-
-
-def _machine_notes(facts: Facts) -> tuple[Text, ...]:
-    machine = facts.machine
-    memory = f"{significant(machine.bandwidth.value / 1e9)} GB/s"
-    if not machine.runs_fp32:
-        return (
-            say(f"{machine.name} only computes in integers, and activations are FP32 here. Choose another machine."),
-        )
-    kind, peak = machine.ceiling(FP32_BITS, FP32_BITS)
-    return (say(f"{machine.name}: {rate(peak, kind)} in {kind} for FP32-typed layers, {memory}. {COUNTED}"),)
-
-
-def _roofline(facts: Facts, after: Policy) -> Figure | None:
-    if not facts.machine.runs_fp32:
-        return None
-    fp32 = facts.profile.uniform(FP32_BITS)
-    data = with_room(roofline_data(facts.machine, facts.profile, fp32, after, 1, WIDTHS, (1,)))
-    alt = (
-        f"Roofline of {facts.machine.name} with the {len(data.dots)} layers of {facts.card.title}, "
-        f"{'at FP32' if after == fp32 else 'FP32 and after'}; {data.memory_bound} are memory-bound."
-    )
-    return in_both(lambda look: roofline_figure(data, look), alt, records(roofline_frame(data)))
-
-
-def with_room(data: RooflineData) -> RooflineData:
-    """Axes that begin lower where layers that matter stand in the corner: their labels go below them."""
-    low, high = data.x_range
-    if not any(dot.before.share > CORNER_SHARE and dot.before.intensity < CORNER * low for dot in data.dots):
-        return data
-    bottom, top = data.y_range
-    return replace(data, x_range=(low / CORNER, high), y_range=(bottom / CORNER, top))
-
-
-def movement(facts: Facts) -> Slide:
-    """The layers before and after."""
-    bound = ""
-    if facts.machine.runs_fp32:
-        bound = f"{facts.memory_bound_before} → {facts.memory_bound_after}"
-    moved = moved_bytes(facts.profile, facts.profile.uniform(FP32_BITS))
-    gain = say("+", facts.shown("intensity_gain_percent", size_of), " %")
-    numbers = [
-        Number("FLOPs per byte, FP32", say(facts.shown("baseline_intensity", 1))),
-        Number("after", say(facts.shown("intensity", 1)), gain),
-        Number("Moved an image", say(facts.shown("moved_bytes", size)), say(f"FP32: {size(moved)}")),
-    ]
-    if bound:
-        numbers.append(Number("Memory-bound", say(bound), say(f"of {len(facts.profile.layers)} layers")))
-    return Slide(
-        "roofline",
-        kicker(facts, facts.machine.name),
-        titles.movement(facts),
-        numbers=tuple(numbers),
-        figure=_roofline(facts, facts.policy),
-        notes=_machine_notes(facts) if not facts.machine.runs_fp32 else (say(IF_KERNELS),),
-    )
 
 
 def widths(facts: Facts, table: PolicyTable | None) -> Slide:
@@ -307,15 +192,3 @@ def _cost_figure(facts: Facts) -> Figure | None:
     alt = f"Moves of {len(steps)} steps: {asked} measured of {facts.moves}, the rest by arithmetic."
     rows = [{"step": step.index, "moves": len(step.candidates), "measured": figures.measured(step)} for step in steps]
     return in_both(lambda look: figures.cost_figure(steps, look), alt, rows)
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it: `8 s`, `4 min`, `1 h 20 min`."""
-    if seconds < 10:
-        return f"{number(seconds, 1)} s"
-    if seconds < 90:
-        return f"{number(seconds, 0)} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
