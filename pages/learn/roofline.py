@@ -136,7 +136,7 @@ def _controls(data: RoofData, options: list[int | None], revealed: bool) -> None
     with what:
         changes = [change.value for change in Change]
         st.segmented_control(
-            "The machine",
+            "What if",
             changes,
             key=address.key(CHANGE, changes),
             required=True,
