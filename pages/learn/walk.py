@@ -7,6 +7,7 @@ from aiq_core.charts.lessons.walk import Walk, WalkStep, walk_frame
 from aiq_core.charts.lessons.walk_figure import walk_figure
 from aiq_core.charts.wording import bits_name, join, number
 from aiq_core.errors import AiqError
+from aiq_core.intensity import intensity
 from aiq_core.library import read_only
 from aiq_core.records import Algorithm, Outcome, Request, Run
 from pages.common import known
@@ -266,12 +267,23 @@ def notes(first: Walk, model: str) -> Notes:
     many = f"3^{layers} = {policies:,}" if layers <= 20 else f"3^{layers} ≈ 10^{len(str(policies)) - 1}"
     return Notes(
         f"Scrub to the end. Here the bound needs {asked:,} of {moves:,} evaluations: {early:,} of the first "
-        f"{early_moves:,}, "
-        f"{asked - early:,} of the rest. Why does it go blunt? (It assumes that the accuracy spent so far comes back.)",
+        f"{early_moves:,}, {asked - early:,} of the rest. Why does it go blunt? (It assumes that the accuracy spent so "
+        "far comes back.)",
         "An exact bound skips most moves. What does “exact” mean here, and does it make the result the best there is?",
-        f"The winner is the one that measuring everything would have found. The best of {many} policies it need not "
-        "be: greedy "
-        f"tries at most {layers * (layers + 1):,}, a sweep {2 * layers}. Accuracy above FP32’s counts as no loss, "
-        "and ties go to "
-        "the earlier layer: two rules that decide whose decision survives new images.",
+        f"The winner is the one that measuring everything finds. The best of {many} policies it need not be: "
+        f"greedy tries at most {layers * (layers + 1):,} moves, a sweep {2 * layers}. {_allowance(first, model)} "
+        "Whose decision survives new images?",
     )
+
+
+def _allowance(first: Walk, model: str) -> str:
+    """How many images the smallest and the largest layer may cost at 4 bits and still pay, from FP32."""
+    profile, rate = assets.profile(model), objective(_run(first)).points_per_intensity
+    sizes = [layer.weights for layer in profile.quantizable]
+    fp32 = profile.uniform(32)
+    said = []
+    for size in (min(sizes), max(sizes)):
+        place = sizes.index(size)
+        gain = intensity(profile, fp32.with_weight_bits(place, 4)) - intensity(profile, fp32)
+        said.append(f"{profile.quantizable_names[place]} may cost {int(rate * gain * first.images / 100):,}")
+    return f"At alpha {first.alpha:g}, of {first.images:,} images, {said[0]}, {said[1]}."
