@@ -13,11 +13,19 @@ LOCK_WAIT_S = 15.0
 """How long a writer waits for another process before it says that the store is locked."""
 
 MAGIC = b"SQLite format 3\x00"
+
+_connected: set[tuple[int, int]] = set()
+"""(device, inode) of the databases that this process has had a connection to."""
 _APPLICATION_ID_AT, _USER_VERSION_AT = 68, 60  # https://www.sqlite.org/fileformat.html, section 1.3
 
 
 def judge(path: Path) -> None:
-    """Raises StoreError for a file that is foreign, newer or unreadable, without opening it for writing."""
+    """Raises StoreError for a file that is foreign, newer or unreadable, without opening it for writing.
+
+    Never of a file that this process is connected to: closing it would let go of every lock that the process has on it
+    (https://www.sqlite.org/howtocorrupt.html, section 2.2), and the last worker to leave would then take the
+    write-ahead log away under the open connections, which would no longer see what others write.
+    """
     try:
         with path.open("rb") as file:
             header = file.read(100)
@@ -30,12 +38,19 @@ def judge(path: Path) -> None:
     if len(header) < 100 or header[:16] != MAGIC:
         raise StoreError(f"{path} is not a SQLite file and was left untouched; move it away or set AIQ_DATA_DIR")
     (application,) = struct.unpack_from(">i", header, _APPLICATION_ID_AT)
+    _check_is_ours(path, application)
+    _check_is_known(path, _version(path, header))
+
+
+def _check_is_ours(path: Path, application: int) -> None:
     if application != APPLICATION_ID:
         raise StoreError(
             f"{path} belongs to another application (id {application:#x}, ours is {APPLICATION_ID:#x}) and was left "
             "untouched; move it away or set AIQ_DATA_DIR"
         )
-    version = _version(path, header)
+
+
+def _check_is_known(path: Path, version: int) -> None:
     if version > len(MIGRATIONS):
         raise StoreError(
             f"{path} has version {version}, newer than the {len(MIGRATIONS)} known here, and was left untouched; "
@@ -66,15 +81,25 @@ def connect(path: Path) -> sqlite3.Connection:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"{path.parent} cannot be created ({error.strerror}); set AIQ_DATA_DIR") from None
-        if path.exists():
+        known = path.exists() and _identity(path) in _connected
+        if path.exists() and not known:
             judge(path)
         connection = sqlite3.connect(path, timeout=LOCK_WAIT_S, isolation_level=None, check_same_thread=False)
         try:
+            if known:
+                _check_is_ours(path, connection.execute("PRAGMA application_id").fetchone()[0])
+                _check_is_known(path, connection.execute("PRAGMA user_version").fetchone()[0])
             _prepare(connection)
         except BaseException:
             connection.close()
             raise
+        _connected.add(_identity(path))
         return connection
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

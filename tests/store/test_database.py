@@ -8,11 +8,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from aiq_core.errors import StoreError
+from aiq_core.records import Run
 from aiq_core.store import Store, database
 from aiq_core.store.schema import APPLICATION_ID, MIGRATIONS
 
@@ -200,6 +202,7 @@ OPEN = """
 import os, sys
 from pathlib import Path
 from aiq_core.errors import StoreError
+from aiq_core.records import Run
 from aiq_core.store import Store
 if os.geteuid() == 0:  # permissions do not bind root, so it becomes nobody
     os.setgroups([])
@@ -268,3 +271,35 @@ def test_writing_to_an_immutable_store_is_refused(tmp_path: Path) -> None:
     bundle = Store(tmp_path / "store.sqlite", immutable=True)
     with pytest.raises(StoreError, match="store.sqlite is read-only; write to a store of your own"):
         bundle.set_archived("x", True)
+
+
+# Several connections.
+
+ADD_RUN = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from aiq_core.store import Store
+
+store = Store(Path(sys.argv[1]))
+run = replace(store.runs()[0], id=sys.argv[2])
+store.add_run(run)
+store.close()
+"""
+
+
+def test_a_store_opened_twice_sees_what_processes_write_after_others_left(tmp_path: Path, finished_run: Run) -> None:
+    """Looked at as a plain file, the store would lose the first connection's lock, and its log with the next writer."""
+    path = tmp_path / "store.sqlite"
+    first = Store(path)
+    first.add_run(finished_run)
+    second = Store(path)
+    for number in range(3):
+        command = [sys.executable, "-c", ADD_RUN, str(path), f"000000000{number}"]
+        subprocess.run(command, cwd=ROOT, check=True, timeout=60)
+        assert first.has_run(f"000000000{number}")
+        assert second.has_run(f"000000000{number}")
+    second.add_run(replace(finished_run, id="0000000009"))
+    first.close()
+    second.close()
+    assert Store(path).has_run("0000000009")
