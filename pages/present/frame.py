@@ -21,14 +21,20 @@ _library = st.components.v2.component("aiq_plotly", js=LIBRARY_JS)
 _frame = st.components.v2.component("aiq_deck", js=FRAME_JS)
 
 
-@st.fragment
 def show(deck_html: str, title: str, slides: int, dark: bool) -> None:
-    """Draws the deck at the address's slide; a slide turned there runs only this again."""
+    """Draws the deck at the address's slide."""
+    with st.container(gap=None):
+        _slides(deck_html, title, slides, dark)
+        # Outside the fragment, so that a slide turned does not send it again.
+        _library(key="plotly", data={"plotly": html.plotly_script()}, height=1)
+
+
+@st.fragment
+def _slides(deck_html: str, title: str, slides: int, dark: bool) -> None:
+    """The frame; a slide turned there runs only this again."""
 
     def turned() -> None:
         address.keep_slide(int(st.session_state[KEY]["slide"]))
 
     data = {"html": deck_html, "title": title, "slide": address.slide(slides), "dark": dark}
-    with st.container(gap=None):
-        _frame(key=KEY, data=data, on_slide_change=turned)
-        _library(key="plotly", data={"plotly": html.plotly_script()}, height=1)
+    _frame(key=KEY, data=data, on_slide_change=turned)
