@@ -14,7 +14,7 @@ from aiq_core.objective import FLOOR_POINTS
 from aiq_core.records import Policy
 from aiq_core.statistics import wilson
 
-DOMINATED_SHOWN = 600
+DOMINATED_SHOWN = 150
 """Dominated points drawn at most: more only hide each other; the table and the CSV have them all."""
 
 
