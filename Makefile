@@ -24,7 +24,7 @@ export PIP_RETRIES ?= 8
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help app view test check lint format results assets bench docs soak screenshots clean
+.PHONY: help app view test thorough check lint format results assets bench docs soak screenshots clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -36,10 +36,13 @@ app: $(APP_READY) ## install everything on first use and start the app
 view: $(VIEW_READY) ## a light install, without torch, that looks at cached runs
 	$(VIEW_VENV)/bin/python $(STREAMLIT)
 
-test: $(TEST_READY) ## run the tests
-	$(RUN) -m pytest $(ARGS)
+test: $(TEST_READY) ## run the tests, each page's main path in the browser among them
+	$(RUN) -m pytest -m "not thorough" $(ARGS)
 
-check: lint test ## formatting, lint, types, import arrows, then the tests
+thorough: $(TEST_READY) ## walk every page in every theme, size and state, with axe-core
+	$(RUN) -m pytest -m thorough $(ARGS)
+
+check: lint test thorough ## formatting, lint, types, import arrows, then all the tests
 
 lint: $(TEST_READY) ## everything in check but the tests
 	$(RUN) -m ruff format --check .

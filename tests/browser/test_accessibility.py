@@ -13,7 +13,7 @@ from aiq_core.hardware import MACHINES
 from aiq_core.library import BUNDLED_RESULTS, Library
 from aiq_core.store import Store
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.thorough]
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(path.parent.name for path in (ROOT / "pages").glob("*/page.py"))

@@ -55,6 +55,7 @@ def bars_are(page: Page, *bits: int) -> None:
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 390)])
 def test_it_opens_with_three_charts_and_fits(app_server: str, visit: Visit, scheme: str, width: int) -> None:
     page = visit(f"{app_server}/lab?model=mobilenet_v2", scheme=scheme, width=width)
@@ -137,6 +138,7 @@ def test_a_policy_is_edited_measured_saved_and_linked(
     expect(metric(again, "Top-1, 500 report")).to_have_text(re.compile(r"\d+\.\d\d %"))
 
 
+@pytest.mark.thorough
 def test_a_read_only_server_still_answers_every_edit(start_server: Callable[..., Any], visit: Visit) -> None:
     server = start_server(environment={"AIQ_READ_ONLY": "1"})
     page = visit(f"{server.url}/lab?model=digits_cnn&policy=w8x5+a32x6&layer=linear")

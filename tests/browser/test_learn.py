@@ -45,6 +45,8 @@ def test_guess_reveal_ghost_next_and_the_link(app_server: str, visit: Visit, set
     assert "your guess" in traces(again)
 
 
+@pytest.mark.thorough
+@pytest.mark.thorough
 @pytest.mark.parametrize("step", range(1, 8))
 def test_a_lesson_is_one_screen(app_server: str, visit: Visit, step: int) -> None:
     page = visit(f"{app_server}/learn?step={step}")
@@ -58,6 +60,7 @@ def test_a_phone_is_not_scrolled_sideways(app_server: str, visit: Visit, step: i
     assert sideways <= 0
 
 
+@pytest.mark.thorough
 def test_a_search_plays_in_the_browser(app_server: str, visit: Visit) -> None:
     page = visit(f"{app_server}/learn?step=5")
     first = page.evaluate("document.querySelector('.js-plotly-plot').layout.annotations[0].text")
@@ -68,6 +71,7 @@ def test_a_search_plays_in_the_browser(app_server: str, visit: Visit) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_a_clicked_bar_picks_its_weight(app_server: str, visit: Visit, settle: Settle) -> None:
     page = visit(f"{app_server}/learn?step=3")
     formula: Any = page.locator(MAIN).get_by_text(re.compile("8 → 4 bits")).first

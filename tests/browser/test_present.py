@@ -43,6 +43,8 @@ def current(deck: FrameLocator | Page) -> Locator:
 # In the page
 
 
+@pytest.mark.thorough
+@pytest.mark.thorough
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_it_opens_with_its_message(app_server: str, visit: Visit, scheme: str, width: int) -> None:
@@ -74,6 +76,7 @@ def test_keys_turn_the_slides_and_write_the_address(app_server: str, visit: Visi
     expect(page).not_to_have_url(re.compile("slide="))
 
 
+@pytest.mark.thorough
 def test_a_deep_link_opens_its_slide(app_server: str, visit: Visit) -> None:
     runs = f"{usual('mobilenet_v2')},{usual('digits_cnn')}"
     page = visit(f"{app_server}/present?run={runs}&machine=pi-5&slide=4")
@@ -83,6 +86,7 @@ def test_a_deep_link_opens_its_slide(app_server: str, visit: Visit) -> None:
     expect(page).to_have_url(re.compile(r"slide=4"))
 
 
+@pytest.mark.thorough
 def test_keys_in_a_field_stay_there(app_server: str, visit: Visit) -> None:
     page = visit(f"{app_server}/present")
     deck = frame(page)
@@ -92,6 +96,7 @@ def test_keys_in_a_field_stay_there(app_server: str, visit: Visit) -> None:
     expect(current(deck)).to_have_attribute("id", "slide-1")
 
 
+@pytest.mark.thorough
 def test_another_machine_keeps_the_slide(app_server: str, visit: Visit, settle: Callable[..., None]) -> None:
     page = visit(f"{app_server}/present?slide=7")
     frame(page)
@@ -181,6 +186,7 @@ def test_what_the_file_displays_is_what_show_prints(offline: Callable[..., Page]
             assert f"{abs(value):.{digits}f}" == text.lstrip("−"), field
 
 
+@pytest.mark.thorough
 def test_the_address_holds_the_slide(offline: Callable[..., Page]) -> None:
     page = offline("digits_cnn")
     page.keyboard.press("End")
@@ -190,6 +196,7 @@ def test_the_address_holds_the_slide(offline: Callable[..., Page]) -> None:
     expect(current(page)).to_have_attribute("id", "slide-9")
 
 
+@pytest.mark.thorough
 def test_it_follows_the_system_and_its_own_switch(offline: Callable[..., Page]) -> None:
     page = offline("digits_cnn", scheme="dark")
     background = "getComputedStyle(document.body).backgroundColor"
@@ -200,6 +207,7 @@ def test_it_follows_the_system_and_its_own_switch(offline: Callable[..., Page]) 
     assert page.evaluate(background) == dark
 
 
+@pytest.mark.thorough
 def test_charts_answer_the_pointer(offline: Callable[..., Page]) -> None:
     """They are drawn larger than designed, and a mark under the pointer is still the one that answers."""
     page = offline("resnet20")
@@ -225,6 +233,7 @@ def test_charts_answer_the_pointer(offline: Callable[..., Page]) -> None:
     expect(page.locator(".slide.current .hoverlayer")).to_contain_text(name[1])
 
 
+@pytest.mark.thorough
 def test_it_prints_one_slide_a_page(offline: Callable[..., Page], tmp_path: Path) -> None:
     page = offline("resnet20", scheme="dark")
     content = page.pdf(prefer_css_page_size=True)
@@ -236,6 +245,7 @@ def test_it_prints_one_slide_a_page(offline: Callable[..., Page], tmp_path: Path
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(27, 35, 48)"
 
 
+@pytest.mark.thorough
 def test_it_saves_its_data(offline: Callable[..., Page]) -> None:
     page = offline("digits_cnn")
     page.keyboard.press("End")
@@ -245,6 +255,7 @@ def test_it_saves_its_data(offline: Callable[..., Page]) -> None:
         assert started.value.suggested_filename == f"aiq-digits_cnn-{usual('digits_cnn')}.{ending}"
 
 
+@pytest.mark.thorough
 def test_it_reads_on_a_phone(offline: Callable[..., Page]) -> None:
     page = offline("resnet20", width=390)
     for _ in range(9):
