@@ -13,7 +13,9 @@ LESSONS = 6
 QUESTIONS = 7
 """The last step: the six final questions."""
 
-STEP, DONE, GUESSES, HIDE, COMPLAINTS = (f"learn:{name}" for name in ("step", "done", "guess", "hide", "complaints"))
+STEP, DONE, GUESSES, HIDE, COMPLAINTS, MOVED = (
+    f"learn:{name}" for name in ("step", "done", "guess", "hide", "complaints", "moved")
+)
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ def step() -> int:
 def go(to: int) -> None:
     """Shows another step."""
     st.session_state[STEP] = min(max(to, 1), QUESTIONS)
+    st.session_state[MOVED] = True
 
 
 def is_hidden() -> bool:
@@ -152,7 +155,8 @@ def value(setting: Setting, options: Sequence[Any] | None = None) -> Any:
 
 def _asked(setting: Setting, options: Sequence[Any] | None) -> Any:
     text = st.query_params.get(setting.name)
-    if text is None:
+    # After a move the address still says what the step before was set to, by names that several steps have.
+    if text is None or st.session_state.get(MOVED):
         return setting.default
     try:
         found = setting.read(text)

@@ -65,7 +65,7 @@ def message(data: BatchData, chosen: str) -> str:
     subject, other = data.models
     text = f"{subject.title} at batch 1: :violet[{number(100 * subject.weight_share, 0)} % of the bytes are weights]"
     if subject.once >= 0.1:
-        text += f", and {number(100 * subject.once, 0)} % of those serve one multiplication per image"
+        text += f", and {number(100 * subject.once, 0)} % of those are used only once per image"
     else:
         served, share = max(subject.reuse.items(), key=lambda item: item[1])
         text += f", and {number(100 * share, 0)} % of those serve {served:,} multiplications per image"
@@ -141,7 +141,7 @@ def _question(data: BatchData, guess: float | None, revealed: bool) -> None:
                 frame.verdict(is_right(subject, guess, step), reply(data, guess))
             frame.reveal_button(LESSON, True)
             st.markdown(truth(data))
-            with st.expander("Why 4 bits isn’t 8 × faster"):
+            with st.expander("Why 4 bits isn’t 8 × faster", expanded=True):
                 st.markdown(why_not_8(data))
             return
         widget = f"learn-{LESSON}-guess"
@@ -171,14 +171,13 @@ def _show_asked() -> None:
 def truth(data: BatchData) -> str:
     """What the reveal shows: the limit, and that batch and bits shrink the same bytes."""
     lines = [
-        f"**{number(data.subject.intensity(ASKED), 2)}**: the curve bends to {number(data.subject.limit, 2)} as the "
-        "weight "
-        "bar melts. Fewer bits melt the same bar:"
+        f"**{number(data.subject.intensity(ASKED), 2)}**: the curve bends to {number(data.subject.limit, 2)} as "
+        "each image pays a smaller share of the weights. Fewer bits shrink the same share; they raise intensity by:"
     ]
     for model in data.models:
         before, after = model.intensity(1, 4) / model.intensity(1), model.intensity(ASKED, 4) / model.intensity(ASKED)
         lines.append(
-            f"- {model.title}: 4 bits add {number(100 * (before - 1), 1)} % at batch 1, "
+            f"- {model.title} at 4 bits: {number(100 * (before - 1), 1)} % at batch 1, "
             f"{number(100 * (after - 1), 1)} % at {ASKED}"
         )
     subject = data.subject
@@ -196,6 +195,7 @@ def why_not_8(data: BatchData) -> str:
     before = model.weight_bytes[32] + model.activation_bytes
     after = model.weight_bytes[4] + model.activation_bytes
     return (
+        "Batch 4 and 8 bits both quarter the weight bytes per image, so they give the same intensity. "
         f"At batch 1, {model.title} at 4 bits moves {number(before / after, 2)} × fewer bytes ({before:,.0f} → "
         f"{after:,.0f}), as activations stay FP32. That caps the gain, and only left of the ridge, and only if a "
         "kernel reads "
@@ -247,12 +247,13 @@ def _controls() -> None:
 def formula(data: BatchData) -> str:
     """AI of a batch with its numbers in."""
     subject = data.subject
-    flops, weights, moved = subject.flops, subject.weight_bytes[32], subject.activation_bytes
-    batch = ASKED if address.is_revealed(LESSON) else 1
+    revealed = address.is_revealed(LESSON)
+    batch, bits = (data.batch, data.bits) if revealed else (1, 32)
+    flops, weights, moved = subject.flops, subject.weight_bytes[bits], subject.activation_bytes
     return (
         f"**AI(B)** = B · F / (W + B · A) = {batch} × {flops:,.0f} / ({weights:,.0f} + {batch} × {moved:,.0f}) = "
-        f"**{number(subject.intensity(batch), 2)}** · B → ∞: F / A "
-        f"{'= **' + number(subject.limit, 2) + '**' if address.is_revealed(LESSON) else '= ?'} · reuse per image = "
+        f"**{number(subject.intensity(batch, bits), 2)}** · B → ∞: F / A "
+        f"{'= **' + number(subject.limit, 2) + '**' if revealed else '= ?'} · reuse per image = "
         "MACs / "
         "weights"
     )

@@ -57,7 +57,7 @@ def draw(view: View) -> None:
             title = f"Each layer alone at {bits} bits"
             frame.figure(
                 title,
-                f"{assets.card(model).title}; ● ━ net loss with its 95 % interval, thin where it holds 0",
+                f"{assets.card(model).title}; ● ━ net loss with its 95 % interval, thin = may be no change",
                 spec,
                 found,
                 "layers",
@@ -68,8 +68,9 @@ def draw(view: View) -> None:
 
 
 def _sort() -> None:
-    """The answer shows the rows by size: a staircase, and what is none."""
+    """The answer shows the rows by size, a staircase and what is none, at the bits that were asked about."""
     address.put(ORDER, "size")
+    address.put(BITS, ASKED_BITS)
 
 
 def _detail(data: LayersData, excuse: str) -> str:
@@ -176,7 +177,9 @@ def truth(data: LayersData) -> str:
         "ragged."
     )
     if rank is not None:
-        text += f" Rank correlation of size with turned answers: {number(rank, 2)}."
+        text += f" Rank correlation of size with turned answers: {number(rank, 2)} (0 = unrelated, ±1 = perfect order)."
+    net = [row.lost - row.gained for row in (first, second)]
+    text += f" Turned answers are not yet accuracy: net, the two lose {net[0]} and {net[1]} answers."
     return text + " The pair was chosen on search images; these are " + (
         "report images, which had no part in that." if data.split == "report" else "the same search images."
     )  # fmt: skip

@@ -133,7 +133,7 @@ def _missed(data: PriceData) -> Known:
 def question(data: PriceData) -> str:
     """Which alpha picks S?"""
     missed = _missed(data)
-    return f"S {_place(missed)}: no policy beats it on both axes. Which alpha picks it?"
+    return f"S {_place(missed)}: no policy is as good on both axes and better on one. Which alpha picks it?"
 
 
 def _above_fp32(data: PriceData) -> bool:
@@ -151,7 +151,10 @@ def replies(data: PriceData) -> list[Answer]:
     )
     return [
         Answer("Some alpha, finely tuned", "A straight line that tilts touches hull points only."),
-        Answer("None: so it is dominated", "Dominated means that another is as good on both axes. None is."),
+        Answer(
+            "None: so it is dominated",
+            "Dominated means that another is at least as good on both axes and better on one. None is.",
+        ),
         Answer("0.5: it lies between", f"Alpha is a price, not a place: {picked}.", ghost=0.5),
         Answer("None: only a budget reaches it", why, True),
     ]

@@ -39,7 +39,7 @@ def draw(view: View) -> None:
     answers = replies(data)
     state = frame.asked(LESSON, answers)
     change = Change(address.value(CHANGE, [c.value for c in Change])) if state.revealed else Change.NONE
-    frame.message(message(data), excuse or _source(data), TERMS)
+    frame.message(message(data, change), excuse or _source(data), TERMS)
     with frame.halves() as (left, right):
         with left:
             text = "A kernel sits at a quarter of the ridge. A new chip doubles FLOP/s, the bandwidth stays. Its speed?"
@@ -48,7 +48,7 @@ def draw(view: View) -> None:
         with right:
             _charts(view, data, change, state)
             _controls(data, options, state.revealed)
-    frame.formula(formula(data), TERMS)
+    frame.formula(formula(data, change), TERMS)
 
 
 def _new_chip() -> None:
@@ -63,15 +63,17 @@ def _source(data: RoofData) -> str:
     )
 
 
-def message(data: RoofData) -> str:
-    """What the roofline says of the kernel chosen."""
+def message(data: RoofData, change: Change = Change.NONE) -> str:
+    """What the roofline of the machine, changed or not, says of the kernel chosen."""
+    peak, bandwidth = data.roof(change)
     value, own = data.kernel.intensity, data.kernel.name != data.title
-    bound = "memory" if data.memory_bound(value) else "compute"
-    ridge = significant(data.ridge)
+    bound = "memory" if value < peak / bandwidth else "compute"
+    ridge = significant(peak / bandwidth)
+    machine = data.machine if change is Change.NONE else f"{data.machine} with {change.label}"
     subject = "your kernel" if own else data.title
-    text = f"At {number(value, 2)} FLOPs/byte, {subject} is :violet[{bound}-bound] on {data.machine} (ridge {ridge})"
+    text = f"At {number(value, 2)} FLOPs/byte, {subject} is :violet[{bound}-bound] on {machine} (ridge {ridge})"
     if not own:
-        few, all_ = data.memory_bound_layers, len(data.layers)
+        few, all_ = sum(layer.intensity < peak / bandwidth for layer in data.layers), len(data.layers)
         counted = f"all {all_} of its layers" if few == all_ else f"{few} of its {all_} layers"
         text += f"; so are {counted}" if bound == "memory" else f"; memory-bound are {few} of its {all_} layers"
     return f"{text}. Fewer bytes {'make it faster' if bound == 'memory' else 'buy nothing'} here."
@@ -125,7 +127,7 @@ def _controls(data: RoofData, options: list[int | None], revealed: bool) -> None
     kernel, machine, what = st.columns([0.4, 0.25, 0.35], gap="medium")
     with kernel:
         st.select_slider(
-            "Kernel’s intensity, FLOPs/byte",
+            "Move ● to, FLOPs/byte",
             options,
             key=address.key(KERNEL, options),
             format_func=lambda power: data.title if power is None else significant(10 ** (power / 20)),
@@ -146,15 +148,16 @@ def _controls(data: RoofData, options: list[int | None], revealed: bool) -> None
         )
 
 
-def formula(data: RoofData) -> str:
-    """AI, ridge and speed with their numbers in."""
-    ai, peak = number(data.model.intensity, 2), rate(data.peak, data.number_type)
-    bandwidth = f"{significant(data.bandwidth / 1e9)} GB/s"
-    speed = rate(data.attainable(data.model.intensity), data.number_type)
+def formula(data: RoofData, change: Change = Change.NONE) -> str:
+    """AI, ridge and speed of the machine, changed or not, with their numbers in."""
+    flops_per_s, bytes_per_s = data.roof(change)
+    ai, peak = number(data.model.intensity, 2), rate(flops_per_s, data.number_type)
+    bandwidth = f"{significant(bytes_per_s / 1e9)} GB/s"
+    speed = rate(data.attainable(data.model.intensity, change), data.number_type)
     return (
         f"**AI** = {data.flops:,.0f} FLOPs / {data.moved_bytes:,.0f} bytes = **{ai}** · **ridge** = {peak} / "
         f"{bandwidth} = "
-        f"**{significant(data.ridge)}** · **speed** ≤ min({peak}, {ai} × {bandwidth}) = **{speed}**"
+        f"**{significant(flops_per_s / bytes_per_s)}** · **speed** ≤ min({peak}, {ai} × {bandwidth}) = **{speed}**"
     )
 
 

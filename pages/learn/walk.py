@@ -25,7 +25,7 @@ AT = Setting("at", ALPHA, float)
 MOVE = Setting("move", 1, int)
 SETTINGS = (SEARCH, AT, MOVE)
 KEY = "│ best loss possible ● measured ▹ stopped early ★ wins; a padlock: greedy never changes it again"
-TERMS = ("Loss", "Alpha", "Policy", "Bit-width", "Arithmetic intensity (AI)")
+TERMS = ("Loss", "Alpha", "Greedy", "Coordinate descent", "Policy", "Bit-width", "Arithmetic intensity (AI)")
 
 
 def draw(view: View) -> None:
@@ -77,7 +77,11 @@ def _run(shown: Walk) -> Run:
 
 def _detail(shown: Walk, model: str, excuse: str) -> str:
     run = f"Run {shown.run_id}: {assets.card(model).title}, {shown.algorithm} at alpha {shown.alpha:g}"
-    return f"{excuse} {run}, {shown.images:,} search images".strip()
+    how = (
+        "Loss = accuracy lost − intensity gained, weighed by alpha. Intensity is known beforehand; the best loss "
+        "possible assumes that no accuracy is lost, so a move whose best cannot win needs no measuring"
+    )
+    return f"{excuse} {run}, {shown.images:,} search images. {how}.".strip()
 
 
 def step_text(step: WalkStep) -> str:
