@@ -68,6 +68,14 @@ class Library:
         """Text that changes whenever the stores do: a cache key."""
         return "-" if self.user is None else self.user.version()
 
+    def table_version(self, model: str, images: int) -> str:
+        """Text that changes whenever a `table` may: not with every heartbeat of a search."""
+        return "-" if self.user is None else self.user.evaluations_version(assets.card(model).model_hash, images)
+
+    def finished_version(self) -> str:
+        """Text that changes whenever the finished runs do."""
+        return "-" if self.user is None else self.user.finished_version()
+
     # Evaluations
 
     def key(self, model: str, split: SplitName, policy: Policy, quantizer: Quantizer = Quantizer()) -> EvaluationKey:

@@ -66,6 +66,24 @@ class Store:
             parts.append("-" if stat is None else f"{stat.st_mtime_ns:x}.{stat.st_size:x}")
         return "/".join(parts)
 
+    def evaluations_version(self, model_hash: str, images: int) -> str:
+        """Text that changes whenever an evaluation of a model on at least so many images was written."""
+        with self._reading() as db:
+            row = db.execute(
+                "SELECT COUNT(*), TOTAL(done), MAX(created_at) FROM evaluations WHERE model_hash=? AND done>=?",
+                (model_hash, images),
+            ).fetchone()
+        return "/".join(map(str, row))
+
+    def finished_version(self) -> str:
+        """Text that changes whenever a run was finished, archived or restored."""
+        with self._reading() as db:
+            (text,) = db.execute(
+                "SELECT GROUP_CONCAT(id || archived) FROM (SELECT id, archived FROM runs WHERE status=? ORDER BY id)",
+                (RunStatus.DONE,),
+            ).fetchone()
+        return text or ""
+
     # Evaluations
 
     def evaluation(self, key: EvaluationKey, sources: Iterable[str] = (MEASURED,)) -> Evaluation | None:

@@ -24,7 +24,7 @@ def _table(model: str, images: int, version: str) -> PolicyTable:
 
 def table(model: str, images: int) -> PolicyTable:
     """Every policy known of a model on the first `images` search images."""
-    return _table(model, images, library().version())
+    return _table(model, images, library().table_version(model, images))
 
 
 def is_known(model: str, images: int) -> bool:
@@ -40,7 +40,7 @@ def _runs(model: str, version: str) -> tuple[Run, ...]:
 
 def runs(model: str) -> tuple[Run, ...]:
     """Finished runs of a model, without steps."""
-    return tuple(run for run in _runs(model, library().version()) if run.status is RunStatus.DONE)
+    return tuple(run for run in _runs(model, library().finished_version()) if run.status is RunStatus.DONE)
 
 
 @st.cache_resource(max_entries=200, show_spinner=False)
@@ -56,7 +56,7 @@ def _reasons(model: str, policy_key: str, version: str) -> Run | None:
 
 def reasons(model: str, policy_key: str) -> Run | None:
     """The earliest run that asked for a policy, with its steps."""
-    return _reasons(model, policy_key, library().version())
+    return _reasons(model, policy_key, library().finished_version())
 
 
 def normaliser(model: str) -> float:
@@ -75,7 +75,7 @@ def _envelope(model: str, images: int, version: str) -> tuple[Segment, ...]:
 
 def path(model: str, images: int) -> tuple[Segment, ...]:
     """The policies best at some alpha, with their ranges of alpha."""
-    return _envelope(model, images, library().version())
+    return _envelope(model, images, library().table_version(model, images))
 
 
 def image_counts(model: str) -> dict[str, int]:

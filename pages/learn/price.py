@@ -39,10 +39,10 @@ def _data(model: str, images: int, version: str) -> PriceData:
 
 def draw(view: View) -> None:
     model, table, excuse = measured.subject(view)
-    data = _data(model, table.images, known.library().version())
+    data = _data(model, table.images, known.library().table_version(model, table.images))
     if data.missed is None:
         model, table, excuse = measured.instead(model, "has no Pareto point off the hull")
-        data = _data(model, table.images, known.library().version())
+        data = _data(model, table.images, known.library().table_version(model, table.images))
     choices = (None, *(policy.correct for policy in data.front))
     alpha, least = address.value(PRICE), address.value(LEAST, choices)
     answers = replies(data)

@@ -141,8 +141,8 @@ def _exact(view: View) -> str:
     )
     run_id = found.get(walk.ALPHA)
     if run_id is not None:
-        steps = known.run(run_id, known.library().version()).steps
-        first = runs.steps_of(run_id, known.library().version()).steps[0]
+        steps = known.run(run_id, known.library().finished_version()).steps
+        first = runs.steps_of(run_id, known.library().finished_version()).steps[0]
         text += f" In step 1 of {len(steps)}, {first.measured} of {len(first.options)} moves were measured."
     return f"{text} A sweep can change a layer again, back to FP32 too."
 
@@ -150,7 +150,7 @@ def _exact(view: View) -> str:
 def _alpha(view: View) -> str:
     model, table, note = measured.subject(view)
     worth = exchange_rate(0.9, known.normaliser(model), known.ACCURACY_NORMALISER)
-    data = price._data(model, table.images, known.library().version())
+    data = price._data(model, table.images, known.library().table_version(model, table.images))
     return (
         f"A FLOP/byte may cost up to {price._points(worth)} points of accuracy. Whatever alpha, it can’t reach "
         "Pareto points off "

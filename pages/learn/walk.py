@@ -33,7 +33,7 @@ def draw(view: View) -> None:
     runs = {search: walks(model, search) for search in SEARCHES}
     alphas = tuple(dict.fromkeys((ALPHA, *runs[SEARCHES[0]])))
     search, alpha = address.value(SEARCH, SEARCHES), address.value(AT, alphas)
-    version = known.library().version()
+    version = known.library().finished_version()
     first = steps_of(runs[SEARCHES[0]][ALPHA], version)
     greedy = steps_of(runs[SEARCHES[0]][alpha], version)
     sweeps = steps_of(runs[SEARCHES[1]][alpha], version) if alpha in runs[SEARCHES[1]] else None
@@ -72,7 +72,7 @@ def _subject(view: View) -> tuple[str, str]:
 
 
 def _run(shown: Walk) -> Run:
-    return known.run(shown.run_id, known.library().version())
+    return known.run(shown.run_id, known.library().finished_version())
 
 
 def _detail(shown: Walk, model: str, excuse: str) -> str:

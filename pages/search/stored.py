@@ -43,7 +43,7 @@ def run(run_id: str) -> Run:
     """A run with its steps as they are now. Raises UnknownNameError."""
     library = known.library()
     found = library.run(run_id)
-    return found if found.status in jobs.UNFINISHED else known.run(run_id, library.version())
+    return found if found.status in jobs.UNFINISHED else known.run(run_id, library.finished_version())
 
 
 def is_stopping(of: Run) -> bool:

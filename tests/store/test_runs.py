@@ -185,3 +185,21 @@ def test_a_bundle_holds_finished_runs_and_answers_without_a_journal(
     assert (folder / "results.sqlite").read_bytes()[18:20] == b"\x01\x01"  # journal, not write-ahead log
     with pytest.raises(StoreError, match="read-only"):
         bundle.save_evaluation(evaluation(8))
+
+
+def test_versions_change_with_what_they_are_of(
+    store: Store, finished_run: Run, evaluation: Callable[..., Evaluation]
+) -> None:
+    model = finished_run.model_hash
+    runs, policies = [store.finished_version()], [store.evaluations_version(model, 500)]
+    store.add_run(finished_run)
+    runs.append(store.finished_version())
+    store.save_run(finished_run)  # a heartbeat
+    assert store.finished_version() == runs[-1]
+    store.set_archived(finished_run.id, True)
+    runs.append(store.finished_version())
+    assert len(set(runs)) == len(runs)
+    store.save_evaluation(evaluation(4, 10))
+    policies.append(store.evaluations_version(model, 500))
+    assert len(set(policies)) == len(policies)
+    assert store.evaluations_version(model, 501) == store.evaluations_version("0" * 16, 500)
