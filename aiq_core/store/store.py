@@ -30,7 +30,9 @@ class Store:
     def __init__(self, path: Path, immutable: bool = False) -> None:
         self.path, self.immutable = path, immutable
         self._local = threading.local()
-        self._connection()
+        # Held for as long as the store is: threads come and go, and each last connection to close would checkpoint the
+        # write-ahead log and take it away.
+        self._first: sqlite3.Connection | None = self._connection()
 
     def _connection(self) -> sqlite3.Connection:
         """This thread's connection."""
@@ -41,7 +43,8 @@ class Store:
         return connection
 
     def close(self) -> None:
-        """Closes this thread's connection."""
+        """Closes this thread's connection, and the first one."""
+        self._first = None
         connection = self._local.__dict__.pop("connection", None)
         if connection is not None:
             connection.close()

@@ -1,5 +1,8 @@
 """What the stores hold, kept in memory until they change. Cached as they are: nobody may change them."""
 
+import gc
+from typing import TypeVar
+
 import streamlit as st
 
 from aiq_core import assets
@@ -12,14 +15,27 @@ WIDTHS = (32, 8, 4)
 ACCURACY_NORMALISER = 10.0
 
 
+Value = TypeVar("Value")
+
+
+def kept(value: Value) -> Value:
+    """The value, taken out of the garbage collector's rounds with everything that is alive now.
+
+    Streamlit collects garbage after every run of a script, and so would walk through all that is imported and cached.
+    """
+    gc.collect()
+    gc.freeze()
+    return value
+
+
 @st.cache_resource
 def library() -> Library:
-    return open_library()
+    return kept(open_library())
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _table(model: str, images: int, version: str) -> PolicyTable:
-    return library().table(model, images)
+    return kept(library().table(model, images))
 
 
 def table(model: str, images: int) -> PolicyTable:
@@ -35,7 +51,7 @@ def is_known(model: str, images: int) -> bool:
 
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _runs(model: str, version: str) -> tuple[Run, ...]:
-    return library().runs(model)
+    return kept(library().runs(model))
 
 
 def runs(model: str) -> tuple[Run, ...]:
@@ -46,12 +62,12 @@ def runs(model: str) -> tuple[Run, ...]:
 @st.cache_resource(max_entries=200, show_spinner=False)
 def run(run_id: str, version: str) -> Run:
     """A run with its steps."""
-    return library().run(run_id)
+    return kept(library().run(run_id))
 
 
 @st.cache_resource(max_entries=400, show_spinner=False)
 def _reasons(model: str, policy_key: str, version: str) -> Run | None:
-    return library().reasons(model, Policy.from_key(policy_key))
+    return kept(library().reasons(model, Policy.from_key(policy_key)))
 
 
 def reasons(model: str, policy_key: str) -> Run | None:
