@@ -26,6 +26,10 @@ MOVE = Setting("move", 1, int)
 SETTINGS = (SEARCH, AT, MOVE)
 KEY = "│ best loss possible ● measured ▹ stopped early ★ wins; a padlock: greedy never changes it again"
 TERMS = ("Loss", "Alpha", "Greedy", "Coordinate descent", "Policy", "Bit-width", "Arithmetic intensity (AI)")
+HOW = (
+    "Loss = accuracy lost − intensity gained, weighed by alpha. Intensity is known beforehand; the best loss possible "
+    "assumes that no accuracy is lost, so a move whose best cannot win needs no measuring."
+)
 
 
 def draw(view: View) -> None:
@@ -51,6 +55,7 @@ def draw(view: View) -> None:
             frame.question(LESSON, question(first), answers, truth(seen), TERMS)
             if state.revealed:
                 _second_sweep(seen)
+            st.caption(HOW)
             frame.notes(notes(first, model))
         with right:
             other = sweeps if shown is greedy else greedy
@@ -77,11 +82,7 @@ def _run(shown: Walk) -> Run:
 
 def _detail(shown: Walk, model: str, excuse: str) -> str:
     run = f"Run {shown.run_id}: {assets.card(model).title}, {shown.algorithm} at alpha {shown.alpha:g}"
-    how = (
-        "Loss = accuracy lost − intensity gained, weighed by alpha. Intensity is known beforehand; the best loss "
-        "possible assumes that no accuracy is lost, so a move whose best cannot win needs no measuring"
-    )
-    return f"{excuse} {run}, {shown.images:,} search images. {how}.".strip()
+    return f"{excuse} {run}, {shown.images:,} search images".strip()
 
 
 def step_text(step: WalkStep) -> str:
