@@ -1,4 +1,5 @@
-"""How fast the first screen is, beside an empty Streamlit page in the same run: `python benchmarks/first_screen.py`.
+"""How fast the first screen is, beside an empty Streamlit page in the same run:
+`PYTHONPATH=. python benchmarks/first_screen.py`.
 
 Needs playwright and Chromium. Both servers run from the start and were visited once; every repetition is a new
 browser context. Prints medians in seconds with the targets they are held to on two idle cores.
@@ -7,16 +8,11 @@ browser context. Prints medians in seconds with the targets they are held to on 
 import os
 import platform
 import shutil
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import plotly
@@ -27,8 +23,8 @@ from aiq_core import assets
 from aiq_core.envelope import envelope
 from aiq_core.library import open_library
 from aiq_core.objective import default_normaliser, floor_correct
+from benchmarks._server import APP, server
 
-ROOT = Path(__file__).resolve().parent.parent
 REPEATS = 7
 CHROMIUM_FLAGS = (
     "--no-sandbox",
@@ -58,35 +54,6 @@ WATCH = """
 }
 """
 """Remembers when the sentence changed and when a chart was last touched, by the browser's own clock."""
-
-
-@contextmanager
-def server(script: Path, data_dir: Path) -> Iterator[str]:
-    """A Streamlit server in its own process; yields its address."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
-    command += ["--server.headless", "true", "--server.fileWatcherType", "none"]
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env={**os.environ, "AIQ_DATA_DIR": str(data_dir)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            try:
-                with urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=2):
-                    break
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.1)
-        yield f"http://localhost:{port}"
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 @contextmanager
@@ -195,7 +162,7 @@ def main() -> None:
         script = Path(folder) / "empty.py"
         script.write_text(EMPTY_PAGE)
         browser = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
-        with server(ROOT / "app.py", Path(folder) / "app") as app, server(script, Path(folder) / "empty") as empty:
+        with server(APP, Path(folder) / "app") as app, server(script, Path(folder) / "empty") as empty:
             found = measure(browser, app, empty)
         browser.close()
     for name, values in found.items():

@@ -18,7 +18,8 @@ import streamlit
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks._common import machine
-from benchmarks.first_screen import CHROMIUM_FLAGS, ROOT, alpha_at_a_change, server, settle, visitor
+from benchmarks._server import APP, server
+from benchmarks.first_screen import CHROMIUM_FLAGS, alpha_at_a_change, settle, visitor
 
 MODEL = "mobilenet_v2"
 TARGET_MS = 300
@@ -126,7 +127,7 @@ def main() -> None:
         print(f"{machine(os.cpu_count() or 1)};")
         print(f"streamlit {streamlit.__version__}, plotly {plotly.__version__}, Chromium {browser.version}; {MODEL},")
         print(f"key to last change, median (fastest to slowest) of {repeats} visits")
-        with server(ROOT / "app.py", Path(folder) / "app") as app, server(script, Path(folder) / "none") as empty_url:
+        with server(APP, Path(folder) / "app") as app, server(script, Path(folder) / "none") as empty_url:
             found = measure(browser, app, empty_url, repeats)
         browser.close()
     base = statistics.median(found[EMPTY])

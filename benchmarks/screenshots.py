@@ -3,20 +3,14 @@
 Needs the system's Chromium, or the one that `playwright install chromium` fetched.
 """
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
 import tempfile
-import time
-import urllib.request
-from contextlib import closing
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks._server import APP, ROOT, server
+
 IMAGES = ROOT / "docs" / "images"
 SHOTS = (
     ("explore-light", "/", "light", 1440, 900),
@@ -35,27 +29,14 @@ READY = """() => !document.querySelector('[data-testid="stStatusWidget"], [data-
 def main() -> None:
     """Starts the app with an empty store, visits each page and writes its picture."""
     IMAGES.mkdir(parents=True, exist_ok=True)
-    with closing(socket.socket()) as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory() as data:
-        command = [sys.executable, "app.py", "--server.port", str(port), "--server.headless", "true"]
-        server = subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, "AIQ_DATA_DIR": data}, stdout=subprocess.DEVNULL
-        )
-        try:
-            _wait(f"http://localhost:{port}/_stcore/health")
-            with sync_playwright() as playwright:
-                found = shutil.which("chromium") or shutil.which("google-chrome")
-                browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
-                for name, path, scheme, width, height in SHOTS:
-                    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
-                    _photograph(page, f"http://localhost:{port}{path}", IMAGES / f"{name}.png")
-                    page.close()
-                browser.close()
-        finally:
-            server.terminate()
-            server.wait()
+    with tempfile.TemporaryDirectory() as data, server(APP, Path(data)) as url, sync_playwright() as playwright:
+        found = shutil.which("chromium") or shutil.which("google-chrome")
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        for name, path, scheme, width, height in SHOTS:
+            page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+            _photograph(page, f"{url}{path}", IMAGES / f"{name}.png")
+            page.close()
+        browser.close()
 
 
 def _photograph(page: Page, url: str, path: Path) -> None:
@@ -66,16 +47,6 @@ def _photograph(page: Page, url: str, path: Path) -> None:
     page.wait_for_timeout(1_000)
     page.screenshot(path=path)
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size:,} bytes")
-
-
-def _wait(url: str) -> None:
-    for _ in range(240):
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except OSError:
-            time.sleep(0.25)
-    raise SystemExit(f"the app did not answer at {url} within 60 s")
 
 
 if __name__ == "__main__":

@@ -10,17 +10,13 @@ import asyncio
 import os
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from socket import socket
 
 import streamlit
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -33,41 +29,14 @@ from aiq_core.library import Library
 from aiq_core.records import Algorithm, Request, RunStatus
 from aiq_core.store import Store
 from benchmarks._common import machine
+from benchmarks._server import APP, server
 
-ROOT = Path(__file__).resolve().parent.parent
 SEARCH = Request("resnet20", Algorithm.COORDINATE, 0.9, images=2000, use_bundled=False)
 """Minutes of evaluations on the images that ship with the app."""
 
 ANSWER_S = 60.0
 WARM_UP = 1
 """Interactions of each session that do not count."""
-
-
-@contextmanager
-def server(data_dir: Path) -> Iterator[int]:
-    """The app in a process of its own; yields its port."""
-    with closing(socket()) as probe:
-        probe.bind(("localhost", 0))
-        port = int(probe.getsockname()[1])
-    process = subprocess.Popen(
-        [sys.executable, "app.py", "--server.port", str(port), "--server.headless", "true"],
-        cwd=ROOT,
-        env={**os.environ, "AIQ_DATA_DIR": str(data_dir)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            try:
-                with urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=2):
-                    break
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.1)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 @contextmanager
@@ -92,7 +61,7 @@ def search(data_dir: Path) -> Iterator[Library]:
 class Session:
     """One reader: its page, what it waited for, and what went wrong."""
 
-    port: int
+    url: str
     page: str
     alpha: float
     opened_s: float = 0.0
@@ -106,7 +75,7 @@ class Session:
     async def live(self, interactions: int, every_s: float, first_s: float) -> None:
         """Opens the page after a while, then interacts."""
         await asyncio.sleep(first_s)
-        address = f"ws://localhost:{self.port}/_stcore/stream"
+        address = f"{self.url.replace('http', 'ws', 1)}/_stcore/stream"
         async with connect(address, subprotocols=["streamlit"], max_size=None) as socket_:  # type: ignore[list-item]
             reader = asyncio.create_task(self._read(socket_))
             self.opened_s = await self._timed(socket_)
@@ -181,11 +150,11 @@ class Session:
             self._timers.pop(fragment).cancel()
 
 
-async def everybody(port: int, sessions: int, interactions: int, every_s: float) -> list[Session]:
+async def everybody(url: str, sessions: int, interactions: int, every_s: float) -> list[Session]:
     """All sessions at once, their clocks spread over the interval."""
     chance = random.Random(0)
     readers = [
-        Session(port, "search" if number % 4 == 3 else "", round(chance.uniform(0.5, 0.98), 2))
+        Session(url, "search" if number % 4 == 3 else "", round(chance.uniform(0.5, 0.98), 2))
         for number in range(sessions)
     ]
     async with asyncio.TaskGroup() as group:
@@ -234,14 +203,14 @@ def main() -> int:
     print(f"Streamlit {streamlit.__version__}; {options.sessions} sessions, one interaction each {options.every:g} s")
     with tempfile.TemporaryDirectory(prefix="aiq-sessions-", ignore_cleanup_errors=True) as folder:
         data_dir = Path(folder)
-        with server(data_dir) as port:
+        with server(APP, data_dir) as url:
             shape = (options.sessions, options.interactions, options.every)
-            idle = asyncio.run(everybody(port, *shape))
+            idle = asyncio.run(everybody(url, *shape))
             wrong = print_results("without a search", idle)
             with search(data_dir) as library:
                 before = library.store.run(SEARCH.digest).evaluations_new
                 began = time.monotonic()
-                busy = asyncio.run(everybody(port, *shape))
+                busy = asyncio.run(everybody(url, *shape))
                 done = library.store.run(SEARCH.digest).evaluations_new - before
                 wrong += print_results("while a search runs", busy)
                 print(f"  the search: {done} evaluations meanwhile, {done / (time.monotonic() - began):.2f} a second")

@@ -12,6 +12,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from aiq_core import assets, exchange, library
+from aiq_core.charts import wording
 from aiq_core.errors import AiqError, InfeasibleError, SettingError
 from aiq_core.execute import new_run
 from aiq_core.records import Algorithm, Origin, Outcome, Request, Run, RunStatus
@@ -176,7 +177,7 @@ def test_an_estimate_of_listed_policies_counts_them() -> None:
     [(0.04, "0.0 s"), (42, "42 s"), (240, "4 min"), (3600, "1 h"), (4800, "1 h 20 min"), (float("inf"), "unknown")],
 )
 def test_durations(seconds: float, text: str) -> None:
-    assert names.duration(seconds) == text
+    assert wording.duration(seconds) == text
 
 
 def test_progress_by_the_budget_used_up_most() -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from math import isfinite
 
 from aiq_core.hardware import NumberType
 from aiq_core.records import FP32_BITS, Policy
@@ -122,3 +123,17 @@ def _shared_parts(names: Sequence[str]) -> str:
             break
         shared.append(parts[0])
     return ".".join(shared)
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: `8 s`, `4 min`, `1 h 20 min`."""
+    if not isfinite(seconds):
+        return "unknown"
+    if seconds < 10:
+        return f"{number(seconds, 1)} s"
+    if seconds < 90:
+        return f"{number(seconds, 0)} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"

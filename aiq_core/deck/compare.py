@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 
 from aiq_core import statistics
 from aiq_core.charts.pareto_figure import pareto_figure
-from aiq_core.charts.wording import join, number, size
+from aiq_core.charts.wording import duration, join, number, size
 from aiq_core.deck import figures
 from aiq_core.deck.facts import Facts, drop_words, method
 from aiq_core.deck.landscape import table_of, trade_off_data
-from aiq_core.deck.parts import IF_KERNELS, duration, in_both
+from aiq_core.deck.parts import IF_KERNELS, in_both
 from aiq_core.deck.slide import Figure, Slide, Table
 from aiq_core.deck.text import Text, point_word, points, say, size_of
 from aiq_core.library import Library

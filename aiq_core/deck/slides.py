@@ -4,11 +4,11 @@ from aiq_core.charts.bits import bits_data, bits_figure, bits_frame
 from aiq_core.charts.pareto import ParetoData, pareto_frame
 from aiq_core.charts.pareto_figure import pareto_figure
 from aiq_core.charts.reasons import reasons
-from aiq_core.charts.wording import number, size
+from aiq_core.charts.wording import duration, number, size
 from aiq_core.deck import figures, titles
 from aiq_core.deck.facts import Facts, drop_words, kicker
 from aiq_core.deck.figures import Lost, SpeedUp
-from aiq_core.deck.parts import COUNTED, IF_KERNELS, duration, in_both, records
+from aiq_core.deck.parts import COUNTED, IF_KERNELS, in_both, records
 from aiq_core.deck.slide import Figure, Number, Slide
 from aiq_core.deck.text import Text, say, size_of
 from aiq_core.envelope import PolicyTable

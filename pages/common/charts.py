@@ -9,6 +9,7 @@ import streamlit as st
 from plotly.basedatatypes import BaseFigure
 
 from aiq_core.charts.style import config
+from aiq_core.hardware import Machine
 
 
 @contextmanager
@@ -38,6 +39,18 @@ def card(
                     on_click="ignore",
                 )
         yield
+
+
+def has_roofline(machine: Machine) -> bool:
+    """Whether a machine has a roofline here; where it has none, a card in its place says why."""
+    if not machine.runs_fp32:
+        with card("Roofline", f"{machine.name} can't run FP32 activations"):
+            st.info(
+                f"{machine.name} only computes in integers, and activations are FP32 here, so there is no "
+                "prediction for it. Choose another machine.",
+                icon=":material/block:",
+            )
+    return machine.runs_fp32
 
 
 class _Ready(BaseFigure):  # type: ignore[misc]

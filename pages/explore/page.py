@@ -18,7 +18,7 @@ from aiq_core.library import asked_step
 from aiq_core.objective import exchange_rate
 from aiq_core.records import Algorithm, Policy, Run
 from pages.common import controls, known
-from pages.common.charts import card, chart
+from pages.common.charts import card, chart, has_roofline
 from pages.common.controls import View
 from pages.explore import numbers, panels, runs
 from pages.explore.figures import Figures, figures
@@ -111,13 +111,7 @@ def _heading(
 
 
 def _roofline(view: View, policy: Policy, pinned: Policy | None) -> None:
-    if not view.machine.runs_fp32:
-        with card("Roofline", f"{view.machine.name} can't run FP32 activations"):
-            st.info(
-                f"{view.machine.name} only computes in integers, and activations are FP32 here, so there is no "
-                "prediction for it. Choose another machine.",
-                icon=":material/block:",
-            )
+    if not has_roofline(view.machine):
         return
     profile = assets.profile(view.model)
     before, name = (profile.uniform(32), "FP32") if pinned is None else (pinned, "A")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from aiq_core import assets, execute, jobs
-from aiq_core.charts.wording import bit_counts
+from aiq_core.charts.wording import bit_counts, duration
 from aiq_core.errors import AiqError
 from aiq_core.library import read_only
 from aiq_core.records import Algorithm, Policy, Request, Run, RunStatus, SplitName
@@ -16,7 +16,6 @@ from pages.common import known
 from pages.common.controls import View
 from pages.lab import state
 from pages.search import estimate
-from pages.search.names import duration
 
 POLL_S = 1.0
 LABEL = "measured in the Lab"

@@ -17,7 +17,7 @@ from aiq_core.charts.wording import bits_name, number
 from aiq_core.library import asked_step
 from aiq_core.records import FP32_BITS, OFFERED_BITS, ModelProfile, Policy
 from pages.common import controls, known
-from pages.common.charts import card, chart
+from pages.common.charts import card, chart, has_roofline
 from pages.common.controls import View
 from pages.explore import panels
 from pages.lab import state
@@ -115,13 +115,7 @@ def _clicked() -> None:
 
 def roofline(view: View, before: Policy, before_name: str, policy: Policy, layer: int) -> None:
     """Every layer before → after, the picked one ringed."""
-    if not view.machine.runs_fp32:
-        with card("Roofline", f"{view.machine.name} can't run FP32 activations"):
-            st.info(
-                f"{view.machine.name} only computes in integers, and activations are FP32 here, so there is no "
-                "prediction for it. Choose another machine.",
-                icon=":material/block:",
-            )
+    if not has_roofline(view.machine):
         return
     profile = assets.profile(view.model)
     name = "FP32" if before.is_fp32 else before_name

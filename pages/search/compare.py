@@ -6,7 +6,7 @@ import streamlit as st
 
 from aiq_core import assets
 from aiq_core.charts.bits import bits_figure, bits_frame
-from aiq_core.charts.wording import number, size
+from aiq_core.charts.wording import duration, number, size
 from aiq_core.intensity import intensity, moved_bytes, weight_bytes
 from aiq_core.library import asked_step
 from aiq_core.records import Run, SplitName
@@ -53,7 +53,7 @@ def _numbers(first: Run, second: Run) -> None:
         ("Weights", weight_bytes(profile, a), weight_bytes(profile, b), size),
         ("Bytes moved", moved_bytes(profile, a), moved_bytes(profile, b), size),
         ("Evaluations", first.evaluations, second.evaluations, lambda value: number(value, 0)),
-        ("Time", first.seconds, second.seconds, names.duration),
+        ("Time", first.seconds, second.seconds, duration),
     )
     with st.container(horizontal=True, border=True, gap="small"):
         for label, before, after, text in rows:

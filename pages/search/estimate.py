@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiq_core import assets
-from aiq_core.charts.wording import join, number
+from aiq_core.charts.wording import duration, join, number
 from aiq_core.records import SEARCHES, Algorithm, Request, Run, RunStatus
 from aiq_core.store.store import MEASURED
-from pages.search.names import ALGORITHMS, duration
+from pages.search.names import ALGORITHMS
 
 RECENT_RUNS = 10
 """How many of the newest runs the rate is read from: a machine changes."""

@@ -1,9 +1,7 @@
 """What runs are called and where they stand, as people read it; pure."""
 
-from math import isfinite
-
 from aiq_core import assets, jobs
-from aiq_core.charts.wording import join, number
+from aiq_core.charts.wording import duration, join
 from aiq_core.records import SEARCHES, Algorithm, Run, RunStatus
 from aiq_core.store.store import BUNDLED, IMPORTED, MEASURED
 
@@ -58,20 +56,6 @@ def origin(run: Run) -> str:
 def is_own(run: Run) -> bool:
     """Whether the run is this store's to cancel, resume or archive."""
     return run.origin is None or run.origin.source != BUNDLED
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it: `8 s`, `4 min`, `1 h 20 min`."""
-    if not isfinite(seconds):
-        return "unknown"
-    if seconds < 10:
-        return f"{number(seconds, 1)} s"
-    if seconds < 90:
-        return f"{number(seconds, 0)} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
 
 
 def share(run: Run) -> float:

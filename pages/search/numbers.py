@@ -3,7 +3,7 @@
 import streamlit as st
 
 from aiq_core import assets, jobs, statistics
-from aiq_core.charts.wording import MINUS, number, signed, span
+from aiq_core.charts.wording import MINUS, duration, number, signed, span
 from aiq_core.intensity import intensity
 from aiq_core.records import SEARCHES, Run, RunStatus, SplitName
 from aiq_core.statistics import Interval, Paired
@@ -30,7 +30,7 @@ def draw(run: Run) -> None:
         )
         st.metric(
             "Time",
-            names.duration(run.seconds),
+            duration(run.seconds),
             names.left(run) or None,
             delta_color="off",
             delta_arrow="off",

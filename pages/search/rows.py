@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from aiq_core.charts.wording import duration
 from aiq_core.records import Run
 from pages.search import names
 
@@ -70,7 +71,7 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
                 "top-1 %": None if row.correct is None else 100 * row.correct / row.run.request.images,
                 "evaluations": row.run.evaluations,
                 "new": row.run.evaluations_new,
-                "time": names.duration(row.run.seconds),
+                "time": duration(row.run.seconds),
                 "origin": names.origin(row.run),
                 "started": row.run.created_at[:16].replace("T", " "),
             }
