@@ -103,6 +103,7 @@ def data() -> None:
 def train(
     model: Model,
     output: Annotated[Path | None, typer.Option(help="Where weights and card go; ./trained/MODEL.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, or cuda for an NVIDIA GPU.")] = "cpu",
 ) -> None:
     """Train a model by its recipe; killed at any moment, it goes on where it was."""
     from aiq_core.runtime.train import Progress as TrainingProgress
@@ -112,7 +113,7 @@ def train(
         err.print(f"epoch {at.epoch}/{at.epochs}  loss {at.loss:.4f}  ETA {at.eta_s:.0f} s")
 
     folder = output or Path("trained") / model
-    card = run_training(model, folder, report)
+    card = run_training(model, folder, report, device=device)
     out.print(
         f"{model}: {card.search_top1_percent:.2f} % on search, {card.report_top1_percent:.2f} % on report, in {folder}"
     )

@@ -25,7 +25,7 @@ RANDOM_SEEDS = (0, 1, 2, 3, 4)
 SEARCHED = (("resnet20", 5000), ("mobilenet_v2", 5000), ("digits_cnn", 500))
 """Model and search images: all of them."""
 
-STRUCTURE = (("plain_convnet20", 5000),)
+STRUCTURE = (("plain_convnet20", 5000), ("heavy_early_resnet20", 5000))
 """Models of other structure, to ask which layers go first and why; searched at fewer alphas."""
 
 TENTHS = tuple(tenth / 10 for tenth in range(11))
@@ -57,8 +57,10 @@ def structure_runs(library: Library) -> Iterator[Request]:
     """The runs of the structure models."""
     for model, images in STRUCTURE:
         yield from _first(model, images)
-        yield _search(model, images, Algorithm.COORDINATE, 0.9)
+    for model, images in STRUCTURE:
         yield from _baselines(library, model, images)
+    for model, images in STRUCTURE:
+        yield _search(model, images, Algorithm.COORDINATE, 0.9)
 
 
 def _first(model: str, images: int) -> Iterator[Request]:
@@ -90,7 +92,13 @@ def _baselines(library: Library, model: str, images: int) -> Iterator[Request]:
 
 
 def make(report: Callable[[str], None], threads: int | None = None) -> None:
-    """Makes every wanted run that is not done yet and publishes after each; then the report figures of the best."""
+    """Makes every wanted run that is not done yet and publishes after each; then the report figures of the best.
+
+    A new workshop starts from what is bundled; delete both to make everything anew.
+    """
+    if BUNDLED_RESULTS.is_file() and not WORKSHOP.is_file():
+        WORKSHOP.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(WORKSHOP, BUNDLED_RESULTS.read_bytes())
     library = Library(Store(WORKSHOP), None)
     evaluators = Evaluators(threads)
     for runs, models in ((main_runs, SEARCHED), (structure_runs, STRUCTURE)):

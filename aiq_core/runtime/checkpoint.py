@@ -40,7 +40,7 @@ def load_checkpoint(work: Path, recipe: Recipe) -> Checkpoint | None:
         return None
     try:
         # weights_only: tensors and plain containers, no code.
-        saved = torch.load(path, weights_only=True)
+        saved = torch.load(path, map_location="cpu", weights_only=True)
         made_by = saved.pop("recipe")
     except Exception as error:  # whatever torch raises for a damaged file
         raise SettingError(f"{path} cannot be resumed ({type(error).__name__}); delete it to start anew") from None

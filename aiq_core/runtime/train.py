@@ -41,16 +41,18 @@ def train(
     report: Callable[[Progress], None] = lambda _: None,
     recipe: Recipe | None = None,
     work: Path | None = None,
+    device: str = "cpu",
 ) -> assets.Card:
-    """Train a model and write weights.safetensors and card.json to `output`.
+    """Train a model on `device`, `cpu` or `cuda`, and write weights.safetensors and card.json to `output`.
 
-    Every epoch's state is saved in `work` (the cache's training/NAME by default) and resumed from there, along
-    the same trajectory. Only the choice between the last and the averaged weights looks at `search`.
+    Every epoch's state is saved in `work` (the cache's training/NAME by default) and resumed from there: on the
+    CPU along the same trajectory, on a GPU up to the order in which its kernels add. Only the choice between the
+    last and the averaged weights looks at `search`. Raises SettingError for a device that is not here.
     """
     model = spec(name)
-    recipe = suited_to_cpu(recipe or model.recipe)
+    recipe = suited_to(device, recipe or model.recipe)
     work = work or assets.cache_dir() / "training" / name
-    trainer = Trainer(model, recipe)
+    trainer = Trainer(model, recipe, device)
     saved = load_checkpoint(work, recipe)
     if saved is not None:
         trainer.restore(saved)
@@ -63,7 +65,8 @@ def train(
     kept, network = trainer.better()
     save_weights(network, output / "weights.safetensors")
     # Without the local part (+cpu, +cu130), which says how the wheel was built.
-    card = write_card(model, output, asdict(recipe) | {"kept": kept, "torch": torch.__version__.split("+")[0]})
+    how = {"kept": kept, "torch": torch.__version__.split("+")[0], "device": device}
+    card = write_card(model, output, asdict(recipe) | how)
     (work / CHECKPOINT).unlink(missing_ok=True)
     return card
 
@@ -71,14 +74,14 @@ def train(
 class Trainer:
     """A network, its average and its optimizer on the way through a recipe; `epoch` counts finished epochs."""
 
-    def __init__(self, model: ModelSpec, recipe: Recipe) -> None:
-        self.model, self.recipe, self.epoch = model, recipe, 0
+    def __init__(self, model: ModelSpec, recipe: Recipe, device: str = "cpu") -> None:
+        self.model, self.recipe, self.device, self.epoch = model, recipe, device, 0
         pixels, labels = training_images(model.dataset)
         self._pixels = pixels
         self._labels = torch.from_numpy(labels.astype(np.int64))
         torch.manual_seed(recipe.seed)
-        self.network = model.build().to(memory_format=torch.channels_last)
-        self.average = model.build().to(memory_format=torch.channels_last)
+        self.network = model.build().to(device, memory_format=torch.channels_last)
+        self.average = model.build().to(device, memory_format=torch.channels_last)
         self.average.load_state_dict(self.network.state_dict())
         self._optimizer = torch.optim.SGD(
             parameter_groups(self.network, recipe.weight_decay), lr=0.0, momentum=recipe.momentum, nesterov=True
@@ -92,41 +95,41 @@ class Trainer:
         """One pass over the training images; the mean loss."""
         self.network.train()
         order = torch.randperm(len(self._labels), generator=self._random)
-        total = 0.0
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
         for step in range(self._steps_per_epoch):
             indices = order[step * self.recipe.batch_size : (step + 1) * self.recipe.batch_size]
             total += self._step(self.epoch * self._steps_per_epoch + step, indices)
         self.epoch += 1
-        return total / self._steps_per_epoch
+        return total.item() / self._steps_per_epoch
 
-    def _step(self, step: int, indices: Tensor) -> float:
+    def _step(self, step: int, indices: Tensor) -> Tensor:
         recipe = self.recipe
         rate = learning_rate(recipe, step, self._steps_per_epoch * recipe.epochs)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         inputs = to_input(self._pixels[indices.numpy()], self.model.mean, self.model.std)
-        inputs = augment(inputs, recipe.crop_padding, recipe.flip, self._random)
+        inputs = augment(inputs, recipe.crop_padding, recipe.flip, self._random).to(self.device)
         dtype = getattr(torch, recipe.autocast) if recipe.autocast else torch.bfloat16
-        with torch.autocast("cpu", dtype=dtype, enabled=recipe.autocast is not None):
+        with torch.autocast(self.device, dtype=dtype, enabled=recipe.autocast is not None):
             logits = self.network(inputs)
         loss = nn.functional.cross_entropy(
-            logits.float(), self._labels[indices], label_smoothing=recipe.label_smoothing
+            logits.float(), self._labels[indices].to(self.device), label_smoothing=recipe.label_smoothing
         )
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         average_into(self.average, self.network, min(recipe.average_decay, (1 + step) / (10 + step)))
-        return loss.item()
+        return loss.detach()
 
     def state(self) -> Checkpoint:
-        """Everything the trajectory depends on; torch's own generator too, which dropout draws from."""
+        """Everything the trajectory depends on; torch's own generators too, which dropout draws from."""
         return {
             "epoch": self.epoch,
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "augmentation_random": self._random.get_state(),
-            "torch_random": torch.get_rng_state(),
+            "torch_random": torch.get_rng_state() if self.device == "cpu" else torch.cuda.get_rng_state(),
         }
 
     def restore(self, saved: Checkpoint) -> None:
@@ -136,19 +139,25 @@ class Trainer:
         self.average.load_state_dict(saved["average"])
         self._optimizer.load_state_dict(saved["optimizer"])
         self._random.set_state(saved["augmentation_random"])
-        torch.set_rng_state(saved["torch_random"])
+        (torch.set_rng_state if self.device == "cpu" else torch.cuda.set_rng_state)(saved["torch_random"])
 
     def better(self) -> tuple[str, nn.Module]:
         """`last` or `averaged`, whichever gets more of `search` right, and its network; `averaged` at a tie."""
-        last, averaged = (top1_percent(self.model, net, SplitName.SEARCH) for net in (self.network, self.average))
-        return ("last", self.network) if last > averaged else ("averaged", self.average)
+        network, average = self.network.cpu(), self.average.cpu()
+        last, averaged = (top1_percent(self.model, net, SplitName.SEARCH) for net in (network, average))
+        return ("last", network) if last > averaged else ("averaged", average)
 
 
-def suited_to_cpu(recipe: Recipe) -> Recipe:
+def suited_to(device: str, recipe: Recipe) -> Recipe:
     """The recipe, without autocast where this CPU would emulate it; the card records what ran.
 
-    Seen on an AVX2 CPU: a bfloat16 step of resnet20 took 8 times an FP32 step.
+    Seen on an AVX2 CPU: a bfloat16 step of resnet20 took 8 times an FP32 step. Raises SettingError for a device
+    that is not here.
     """
+    if device == "cuda" and torch.cuda.is_available():
+        return recipe
+    if device != "cpu":
+        raise SettingError(f"device={device!r} cannot be used here; give cpu" + ("" if device == "cuda" else " or cuda"))
     return recipe if torch.backends.cpu.get_cpu_capability() == "AVX512" else replace(recipe, autocast=None)
 
 
@@ -171,10 +180,11 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
 @torch.no_grad()
 def average_into(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Move the average towards the network, buffers too; counters are copied."""
-    for mean, value in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-        if mean.is_floating_point():
-            mean.lerp_(value, 1 - decay)
-        else:
+    pairs = list(zip(average.state_dict().values(), network.state_dict().values(), strict=True))
+    means, values = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
+    torch._foreach_lerp_(means, values, 1 - decay)
+    for mean, value in pairs:
+        if not mean.is_floating_point():
             mean.copy_(value)
 
 

@@ -15,7 +15,7 @@ from aiq_core.errors import SettingError
 from aiq_core.runtime.augment import augment
 from aiq_core.runtime.checkpoint import CHECKPOINT
 from aiq_core.runtime.models import Recipe, spec
-from aiq_core.runtime.train import Progress, average_into, learning_rate, parameter_groups, suited_to_cpu, train
+from aiq_core.runtime.train import Progress, average_into, learning_rate, parameter_groups, suited_to, train
 
 SHORT = replace(spec("digits_cnn").recipe, epochs=4)
 
@@ -141,7 +141,15 @@ def test_autocast_only_where_it_is_not_emulated(
 ) -> None:
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     recipe = spec("resnet20").recipe
-    assert suited_to_cpu(recipe) == replace(recipe, autocast=autocast)
+    assert suited_to("cpu", recipe) == replace(recipe, autocast=autocast)
+
+
+@pytest.mark.parametrize(("device", "remedy"), [("cuda", "give cpu$"), ("tpu", "give cpu or cuda$")])
+def test_a_device_that_is_not_here_is_refused(tmp_path: Path, device: str, remedy: str) -> None:
+    if device == "cuda" and torch.cuda.is_available():
+        pytest.skip("this machine has the device")
+    with pytest.raises(SettingError, match=f"device='{device}' cannot be used here; {remedy}"):
+        train("digits_cnn", tmp_path / "out", recipe=SHORT, work=tmp_path, device=device)
 
 
 def test_weight_decay_acts_on_layers_alone() -> None:
