@@ -12,6 +12,8 @@ APP_READY := $(VENV)/.app-ready
 TEST_READY := $(VENV)/.test-ready
 VIEW_READY := $(VIEW_VENV)/.ready
 
+# A worker a core; much of the suite waits for a browser.
+PYTEST = $(RUN) -m pytest --numprocesses auto --dist worksteal
 # Streamlit opens a browser itself where there is a screen; CI has none.
 STREAMLIT = app.py $(if $(PORT),--server.port $(PORT)) \
 	$(if $(ADDRESS),--server.address $(ADDRESS)) $(if $(WATCH),--server.fileWatcherType $(WATCH)) $(if $(CI),--server.headless true)
@@ -37,10 +39,10 @@ view: $(VIEW_READY) ## a light install, without torch, that looks at cached runs
 	$(VIEW_VENV)/bin/python $(STREAMLIT)
 
 test: $(TEST_READY) ## run the tests, each page's main path in the browser among them
-	$(RUN) -m pytest -m "not thorough" $(ARGS)
+	$(PYTEST) -m "not thorough" $(ARGS)
 
 thorough: $(TEST_READY) ## walk every page in every theme, size and state, with axe-core
-	$(RUN) -m pytest -m thorough $(ARGS)
+	$(PYTEST) -m thorough $(ARGS)
 
 check: lint test thorough ## formatting, lint, types, import arrows, then all the tests
 

@@ -41,24 +41,29 @@ SERVER_AWAY = (
     "disconnected from server",
 )
 DATA_DIR = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
-NO_BROWSER = pytest.StashKey[str]()
+NO_BROWSER = "no Chromium"
+REMEDY = "apt install chromium, or .venv/bin/playwright install chromium"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Sets the environment before anything of aiq_core or torch is imported; AIQ_CACHE_DIR stays as it is."""
     config.stash[DATA_DIR] = tempfile.TemporaryDirectory(prefix="aiq-tests-", ignore_cleanup_errors=True)
     os.environ["AIQ_DATA_DIR"] = config.stash[DATA_DIR].name
-    os.environ["OMP_NUM_THREADS"] = "2"
+    os.environ["OMP_NUM_THREADS"] = "1"  # a worker of pytest's keeps one core busy
+    os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and rich would take it for good
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     config.stash[DATA_DIR].cleanup()
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if reason := config.stash.get(NO_BROWSER, None):
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    # From the reports, as the tests may have run in other processes.
+    skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())]
+    without = [reason for reason in skipped if NO_BROWSER in reason]
+    if without:
         terminalreporter.section("BROWSER TESTS SKIPPED", red=True, bold=True)
-        terminalreporter.line(reason)
+        terminalreporter.line(f"{len(without)} of them: {NO_BROWSER}; {REMEDY}")
 
 
 @dataclass
@@ -152,15 +157,14 @@ def _launch(playwright: Playwright) -> Browser:
 
 
 @pytest.fixture(scope="session")
-def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
+def browser() -> Iterator[Browser]:
     """Chromium. Without one the test is skipped and the summary says so; under CI it fails."""
     with sync_playwright() as playwright:
         try:
             chromium = _launch(playwright)
         except PlaywrightError as error:
             first = str(error).splitlines()[0]
-            reason = f"no Chromium ({first}): apt install chromium, or .venv/bin/playwright install chromium"
-            request.config.stash[NO_BROWSER] = reason
+            reason = f"{NO_BROWSER} ({first}); {REMEDY}"
             if os.environ.get("CI"):
                 pytest.fail(reason)
             pytest.skip(reason)

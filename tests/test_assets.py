@@ -20,7 +20,7 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_papers_models_come_first() -> None:
-    assert assets.model_names() == ("resnet20", "mobilenet_v2", "plain_convnet20", "digits_cnn")
+    assert assets.model_names() == ("resnet20", "mobilenet_v2", "heavy_early_resnet20", "plain_convnet20", "digits_cnn")
 
 
 def test_figures_of_the_bundled_weights() -> None:

@@ -167,7 +167,7 @@ def test_show_says_everything_of_a_bundled_run(aiq: Aiq) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("profile", "resnet21"), "unknown model 'resnet21'; choose from resnet20, mobilenet_v2, plain_convnet20"),
+        (("profile", "resnet21"), "unknown model 'resnet21'; choose from resnet20, mobilenet_v2, heavy_early_resnet20"),
         (("profile", "resnet20", "--batch", "0"), "batch=0 is not offered; choose 1 or more images"),
         (("show", "nosuch"), "unknown run 'nosuch'; choose from"),
         (("show", "[red]nosuch"), "unknown run '[red]nosuch'"),

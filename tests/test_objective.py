@@ -189,7 +189,7 @@ def test_settings_at_their_limits_are_taken(changes: dict[str, Any]) -> None:
         ({"images": -10}, SettingError, "images=-10"),
         ({"images": 495}, SettingError, "images=495"),
         ({"images": 510}, DataError, "510 images of search are asked for, digits has 500"),
-        ({"model": "digits"}, UnknownNameError, "'digits'; choose from resnet20, mobilenet_v2, plain_conv"),
+        ({"model": "digits"}, UnknownNameError, "'digits'; choose from resnet20, mobilenet_v2, heavy_early"),
         ({"alpha": NAN}, SettingError, "alpha=nan"),
     ],
     ids=str,

@@ -157,7 +157,9 @@ def suited_to(device: str, recipe: Recipe) -> Recipe:
     if device == "cuda" and torch.cuda.is_available():
         return recipe
     if device != "cpu":
-        raise SettingError(f"device={device!r} cannot be used here; give cpu" + ("" if device == "cuda" else " or cuda"))
+        raise SettingError(
+            f"device={device!r} cannot be used here; give cpu" + ("" if device == "cuda" else " or cuda")
+        )
     return recipe if torch.backends.cpu.get_cpu_capability() == "AVX512" else replace(recipe, autocast=None)
 
 

@@ -101,8 +101,9 @@ def test_a_click_on_a_mark_drives_every_view(app_server: str, visit: Visit) -> N
     page.mouse.click(at["x"], at["y"])
     caption(page, "all 20 layers at 8 bits")
     caption(page, "the policy you picked")
-    bits = page.evaluate("[...document.querySelectorAll('.js-plotly-plot')[2].data[0].text]")
-    assert bits == ["8"] * 20
+    page.wait_for_function(
+        "[...document.querySelectorAll('.js-plotly-plot')[2]?.data[0].text ?? []].join() == Array(20).fill(8).join()"
+    )
 
 
 def test_a_deep_link_is_followed_by_the_first_visitor(start_server: Callable[..., Any], visit: Visit) -> None:

@@ -33,16 +33,16 @@ def choose(place: Page | Locator, label: str, option: str) -> None:
     """Picks an option that begins like this; typed first, as a long list draws only what is in sight."""
     page = place if isinstance(place, Page) else place.page
     found = page.get_by_role("option", name=re.compile(re.escape(option))).first
-    for attempt in range(4):
+    for attempt in range(20):
         place.get_by_role("combobox", name=label).first.click()
         page.keyboard.type(option)
         try:
-            expect(found).to_have_attribute("data-focused", "true", timeout=LONG_MS / 4)
+            expect(found).to_have_attribute("data-focused", "true", timeout=LONG_MS / 20)
             break
         except AssertionError:
             # A run that is new to the list makes a new list.
             page.keyboard.press("Escape")
-            if attempt == 3:
+            if attempt == 19:
                 raise
     # By key: while the page grows, the list may hang below the window's edge.
     page.keyboard.press("Enter")

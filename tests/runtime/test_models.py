@@ -23,7 +23,7 @@ def with_weights(model: ModelSpec) -> nn.Module:
 
 
 def test_unknown_model_lists_what_there_is() -> None:
-    with pytest.raises(UnknownNameError, match="'resnet21'; choose from resnet20, mobilenet_v2, plain_conv"):
+    with pytest.raises(UnknownNameError, match="'resnet21'; choose from resnet20, mobilenet_v2, heavy_early"):
         spec("resnet21")
 
 
