@@ -360,16 +360,15 @@ def show(run_id: str, as_json: Json = False) -> None:
 
 
 def _print_runs(library: Library, known: list[Run]) -> None:
-    names = max(map(len, assets.model_names()))
-    widths = {"id": 10, "model": names, "algorithm": 10, "alpha": 5, "status": 6, "AI": 6, "search %": 8}
-    # Never cut, also at 80 characters: an id that is cut can't be used. The label has what is left.
-    whole = [Column(name, no_wrap=True, min_width=width) for name, width in widths.items()]
+    # The least that fits 80 characters; the label alone is cut, as an id that is cut can't be used.
+    widths = {"id": 10, "model": 20, "search": 14, "status": 6, "AI": 6, "top-1 %": 7}
+    whole = (Column(name, no_wrap=True, min_width=width) for name, width in widths.items())
     table = Table(*whole, Column("label", no_wrap=True), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for run in known:
-        figures = documents.policy_figures(library, run)
+        alpha = "" if run.request.alpha is None else f" {run.request.alpha:g}"
         table.add_row(
-            *(run.id, run.request.model, str(run.request.algorithm)),
-            *("" if run.request.alpha is None else f"{run.request.alpha:g}", str(run.status), *figures),
+            *(run.id, run.request.model, f"{run.request.algorithm}{alpha}", str(run.status)),
+            *documents.policy_figures(library, run),
             run.request.label or "",
         )
     out.print(table)

@@ -10,6 +10,7 @@ from aiq_core.execute import Evaluators, execute, new_run, report_images
 from aiq_core.library import BUNDLED_RESULTS, Library
 from aiq_core.objective import default_normaliser, floor_correct
 from aiq_core.records import Algorithm, ImageSet, Quantizer, Request, Run, RunStatus, SplitName
+from aiq_core.runtime.files import write_whole
 from aiq_core.search.baselines import random_like, single_layer, uniform
 from aiq_core.search.memo import Memo
 from aiq_core.store import Store

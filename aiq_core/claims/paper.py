@@ -101,7 +101,7 @@ def _heavy_structure(evidence: Evidence) -> Claim:
     depth = correlation(went, list(range(len(layers))))
     note = (
         f"Spearman, a layer's place among the moves with its weight count, {found.p_text}; holds where larger layers "
-        f"go first (ρ < 0, p < 0.05); with depth {depth.text}"
+        f"go first (correlation below 0, p < 0.05); with depth {depth.text}"
     )
     lost = evidence.alone(HEAVY, 4, SplitName.SEARCH)
     if lost is not None:

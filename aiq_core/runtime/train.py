@@ -80,8 +80,8 @@ class Trainer:
         self._pixels = pixels
         self._labels = torch.from_numpy(labels.astype(np.int64))
         torch.manual_seed(recipe.seed)
-        self.network = model.build().to(device, memory_format=torch.channels_last)
-        self.average = model.build().to(device, memory_format=torch.channels_last)
+        self.network = model.build().to(memory_format=torch.channels_last).to(device)
+        self.average = model.build().to(memory_format=torch.channels_last).to(device)
         self.average.load_state_dict(self.network.state_dict())
         self._optimizer = torch.optim.SGD(
             parameter_groups(self.network, recipe.weight_decay), lr=0.0, momentum=recipe.momentum, nesterov=True
