@@ -360,10 +360,10 @@ def show(run_id: str, as_json: Json = False) -> None:
 
 
 def _print_runs(library: Library, known: list[Run]) -> None:
-    # The least that fits 80 characters; the label alone is cut, as an id that is cut can't be used.
+    # At 80 characters the label alone gives way: an id that is cut can't be used.
     widths = {"id": 10, "model": 20, "search": 14, "status": 6, "AI": 6, "top-1 %": 7}
     whole = (Column(name, no_wrap=True, min_width=width) for name, width in widths.items())
-    table = Table(*whole, Column("label", no_wrap=True), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(*whole, "label", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for run in known:
         alpha = "" if run.request.alpha is None else f" {run.request.alpha:g}"
         table.add_row(
