@@ -32,6 +32,8 @@ Images = Annotated[int | None, typer.Option(help="Search images, a multiple of 1
 NoBundled = Annotated[bool, typer.Option("--no-bundled", help="Let no bundled evaluation answer.")]
 
 POLL_S = 0.2
+LABEL_WIDTH = 100
+"""Characters a line from which the list of runs has room for their labels."""
 
 
 def print_json(document: Any) -> None:
@@ -360,16 +362,17 @@ def show(run_id: str, as_json: Json = False) -> None:
 
 
 def _print_runs(library: Library, known: list[Run]) -> None:
-    # At 80 characters the label alone gives way: an id that is cut can't be used.
+    # Whole also at 80 characters, where labels have no room: an id that is cut can't be used.
     widths = {"id": 10, "model": 20, "search": 14, "status": 6, "AI": 6, "top-1 %": 7}
     whole = (Column(name, no_wrap=True, min_width=width) for name, width in widths.items())
-    table = Table(*whole, "label", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    labels = ("label",) if out.width >= LABEL_WIDTH else ()
+    table = Table(*whole, *labels, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for run in known:
         alpha = "" if run.request.alpha is None else f" {run.request.alpha:g}"
         table.add_row(
             *(run.id, run.request.model, f"{run.request.algorithm}{alpha}", str(run.status)),
             *documents.policy_figures(library, run),
-            run.request.label or "",
+            *(run.request.label or "" for _ in labels),
         )
     out.print(table)
 
