@@ -5,6 +5,7 @@ Needs playwright and Chromium. Both servers run from the start and were visited 
 browser context. Prints medians in seconds with the targets they are held to on two idle cores.
 """
 
+import math
 import os
 import platform
 import shutil
@@ -35,7 +36,7 @@ CHROMIUM_FLAGS = (
 )
 EMPTY_PAGE = "import streamlit as st\nst.title('Empty')\n"
 HEADING = '[data-testid="stMain"] h4'
-CHART = '[data-testid="stPlotlyChart"] .main-svg'
+CHART = ".aiq-chart .main-svg"
 
 WATCH = """
 () => {
@@ -48,7 +49,7 @@ WATCH = """
     const text = document.querySelector('[data-testid="stMain"] h4')?.textContent;
     if (seen.key && !seen.sentence && text && text !== before) seen.sentence = now;
     const drawn = n => n.nodeType === 1 &&
-      (n.closest('[data-testid="stPlotlyChart"]') || n.querySelector?.('.main-svg'));
+      (n.closest('.aiq-chart') || n.querySelector?.('.main-svg'));
     if (seen.key && changes.some(c => drawn(c.target) || [...c.addedNodes].some(drawn))) seen.chart = now;
   }).observe(document.querySelector('[data-testid="stMain"]'), {subtree: true, childList: true, characterData: true});
 }
@@ -78,7 +79,7 @@ def timed(page: Page, start: Callable[[], object], selectors: tuple[str, ...]) -
 def settle(page: Page) -> None:
     """Waits until the script has run and every chart is drawn."""
     page.wait_for_function(
-        """() => { const charts = [...document.querySelectorAll('[data-testid="stPlotlyChart"]')];
+        """() => { const charts = [...document.querySelectorAll('.aiq-chart')];
             return !document.querySelector('[data-testid="stStatusWidget"], [data-testid="stSkeleton"]') &&
                 charts.length >= 3 && charts.every(c => c.querySelector('.main-svg')); }""",
         timeout=60_000,
@@ -95,7 +96,7 @@ def alpha_at_a_change(model: str = "resnet20") -> float:
     segments = envelope(table, default_normaliser(profile, (32, 8, 4)), 10.0, floor)
     edges = [segment.low for segment in segments[1:] if 0.02 < segment.low < 0.98]
     nearest = min(edges, key=lambda edge: abs(edge - 0.9))
-    return -(-int(nearest * 1000) // 10) / 100 + (0.01 if nearest * 100 % 1 == 0 else 0.0)
+    return (math.floor(nearest * 100) + 1) / 100
 
 
 def key_press(page: Page, key: str) -> tuple[float, float]:

@@ -48,7 +48,7 @@ answer => {
 """
 """Remembers when what answers was last touched."""
 
-CHARTS = '[data-testid="stPlotlyChart"]'
+CHARTS = ".aiq-chart"
 TEXT = '[data-testid="stText"]'
 
 

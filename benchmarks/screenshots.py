@@ -23,7 +23,7 @@ SHOTS = (
     ("present", "/present", "light", 1440, 900),
 )
 READY = """() => !document.querySelector('[data-testid="stStatusWidget"], [data-testid="stSkeleton"]') &&
-    [...document.querySelectorAll('[data-testid="stPlotlyChart"]')].every(c => c.querySelector('.main-svg'))"""
+    [...document.querySelectorAll('.aiq-chart')].every(c => c.querySelector('.main-svg'))"""
 
 
 def main() -> None:

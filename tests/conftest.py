@@ -177,7 +177,7 @@ def settle(page: Page, timeout_s: float = 60) -> None:
     page.locator('[data-testid="stMain"]').locator("h1, h2, h3, h4, p").first.wait_for(timeout=timeout_s * 1000)
     page.wait_for_function(
         """() => !document.querySelector('[data-testid="stStatusWidget"], [data-testid="stSkeleton"]') &&
-            [...document.querySelectorAll('[data-testid="stPlotlyChart"]')].every(c => c.querySelector('.main-svg'))""",
+            [...document.querySelectorAll('.aiq-chart')].every(c => c.querySelector('.main-svg'))""",
         timeout=timeout_s * 1000,
     )
 

@@ -290,7 +290,7 @@ def stored(folder: Path) -> list[Run]:
 def test_every_model_opens(app: Callable[..., AppTest], model: str) -> None:
     test = app(model=model)
     assert any(m.value.startswith(f"#### {assets.card(model).title}: ") for m in test.markdown)
-    assert len(test.get("plotly_chart")) == 3
+    assert len(test.get("bidi_component")) == 3
     assert not test.warning
     # A model that nothing is known of opens on FP32, whose accuracy can be measured.
     is_known = bool(library.open_library().runs(model))

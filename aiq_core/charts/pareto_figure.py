@@ -16,39 +16,38 @@ from aiq_core.statistics import Interval
 HEIGHT_PX = 292
 MARGIN_PX = {"l": 48, "r": 10, "t": 22, "b": 38}
 RING_PX = 17
-HIT_PX = 6
-"""Plotly calls a click within 3 px of a mark's centre a hit; the later of two hits wins, whatever their sizes."""
 
 
 def pareto_figure(data: ParetoData, look: Look) -> dict[str, Any]:
     """The figure as a Plotly dict; `customdata` of every policy's mark is its key, so that a click can name it."""
     palette = look.palette
     uniform = [point for _, point in data.uniform]
+    # Where two marks meet, a click takes the one drawn later.
     traces = [
         _marks(data.dominated, look, style.faded(palette.muted, 0.35), 4.5, "circle"),
         _intervals([*data.path, *uniform], look),
         _path(data.path, look),
-        _marks(data.random, look, palette.muted, 7.5, "x-thin", line=1.6),
+        _marks(data.random, look, palette.muted, 7.5, "x-thin", line=1.6, kind=data.random_name),
         _marks(data.others, look, palette.text, 5.5, "circle-open", line=1.3),
         *(
             _marks([point], look, palette.bits[bits], 10, style.SYMBOLS[bits], line=1.8 if bits == FP32_BITS else 0)
             for bits, point in data.uniform
         ),
         _paper(data.paper, look),
-        *(_ring(point, look, palette.text, 1) for point in (data.pinned,) if point is not None),
-        *(_ring(point, look, palette.accent, 0.3) for point in (data.shown,) if point is not None),
-        _hits(data, look),
     ]
+    ringed = [(point, colour) for point, colour in ((data.pinned, palette.text), (data.shown, palette.accent)) if point]
+    named = {key for trace in traces for key in trace.get("customdata", ())}
+    traces += [_marks([point], look, colour, 4.5, "circle") for point, colour in ringed if point.key not in named]
     return {
         "data": [trace for trace in traces if len(trace["x"])],
         "layout": style.layout(
             look,
             HEIGHT_PX,
             MARGIN_PX,
-            clickmode="event+select",
             xaxis=style.axis(look, "FLOPs per byte", range=list(data.x_range)),
             yaxis=style.axis(look, f"top-1 %, {data.images:,} search images", range=list(data.y_range)),
-            shapes=_budget_shapes(data, look),
+            # Shapes, not marks: where alpha moves on, the marks stay as they are and need not be drawn again.
+            shapes=[*_budget_shapes(data, look), *(_ring(point, look, colour) for point, colour in ringed)],
             annotations=[
                 *_labels(data, look),
                 *_budget_note(data, look),
@@ -61,9 +60,8 @@ def pareto_figure(data: ParetoData, look: Look) -> dict[str, Any]:
 
 
 def _marks(
-    points: Sequence[Point], look: Look, colour: str, size: float, symbol: str, line: float = 0
+    points: Sequence[Point], look: Look, colour: str, size: float, symbol: str, line: float = 0, kind: str = ""
 ) -> dict[str, Any]:
-    """Marks to look at: the pointer meets the invisible ones of `_hits`. A selection elsewhere must not fade them."""
     return {
         "type": "scatter",
         "mode": "markers",
@@ -76,14 +74,21 @@ def _marks(
             "line": {"width": line * look.scale, "color": colour},
             "opacity": 1,
         },
-        "unselected": {"marker": {"opacity": 1}},
-        "hoverinfo": "skip",
+        "customdata": [point.key for point in points],
+        "text": [_hover(point, kind) for point in points],
+        "hovertemplate": "%{text}<extra></extra>",
     }
 
 
 def _intervals(points: Sequence[Point], look: Look) -> dict[str, Any]:
     """95 % intervals, faint: drawn as strong as the marks they would drown the path."""
-    return _marks(points, look, style.faded(look.palette.muted, 0.01), 1, "circle") | {
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [point.intensity for point in points],
+        "y": [point.top1 for point in points],
+        "marker": {"color": style.faded(look.palette.muted, 0.01), "size": 1},
+        "hoverinfo": "skip",
         "error_y": {
             "type": "data",
             "symmetric": False,
@@ -92,7 +97,7 @@ def _intervals(points: Sequence[Point], look: Look) -> dict[str, Any]:
             "color": style.faded(look.palette.muted, 0.4),
             "thickness": 1.2 * look.scale,
             "width": 0,
-        }
+        },
     }
 
 
@@ -101,29 +106,13 @@ def _path(points: Sequence[Point], look: Look) -> dict[str, Any]:
     return _marks(points, look, look.palette.text, 6.5, "circle") | {"mode": "lines+markers", "line": line}
 
 
-def _ring(point: Point, look: Look, colour: str, when_unselected: float) -> dict[str, Any]:
-    """A ring, with the opacity it has while a click has selected another policy."""
-    ring = _marks([point], look, colour, RING_PX, "circle-open", line=2.6)
-    return ring | {"unselected": {"marker": {"opacity": when_unselected}}}
-
-
-def _hits(data: ParetoData, look: Look) -> dict[str, Any]:
-    """An invisible mark on every policy, the important ones last; the selected one shows as the ring."""
-    uniform = [point for _, point in data.uniform]
-    rings = [point for point in (data.pinned, data.shown) if point is not None]
-    random = set(data.random)
-    ordered = dict.fromkeys([*data.dominated, *data.others, *data.random, *data.path, *uniform, *rings])
-    last = {point: place for place, point in enumerate([*data.others, *data.random, *data.path, *uniform, *rings])}
-    points = sorted(ordered, key=lambda point: last.get(point, -1))
-    trace = _marks(points, look, look.palette.accent, HIT_PX, "circle-open", line=2.6)
-    trace["marker"]["opacity"] = 0
-    return trace | {
-        "customdata": [point.key for point in points],
-        "text": [_hover(point, data.random_name if point in random else "") for point in points],
-        "hovertemplate": "%{text}<extra></extra>",
-        "hoverinfo": "text",
-        "selected": {"marker": {"opacity": 1, "size": RING_PX * look.scale}},
-        "unselected": {"marker": {"opacity": 0}},
+def _ring(point: Point, look: Look, colour: str) -> dict[str, Any]:
+    radius = RING_PX / 2 * look.scale
+    return {
+        **{"type": "circle", "xsizemode": "pixel", "ysizemode": "pixel"},
+        **{"xanchor": point.intensity, "yanchor": point.top1},
+        **{"x0": -radius, "x1": radius, "y0": -radius, "y1": radius},
+        "line": {"color": colour, "width": 2.6 * look.scale},
     }
 
 
@@ -146,7 +135,6 @@ def _paper(points: Sequence[PaperPoint], look: Look) -> dict[str, Any]:
         "x": [point.intensity for point in points],
         "y": [point.top1 for point in points],
         "marker": {"symbol": "star", "size": 9 * look.scale, "color": look.palette.paper, "opacity": 1},
-        "unselected": {"marker": {"opacity": 1}},
         "hovertext": [
             f"the paper's {p.name}: AI {number(p.intensity, 2)}, top-1 {number(p.top1, 2)} % on its test images"
             for p in points

@@ -13,6 +13,7 @@ HEIGHT_PX = 292
 MARGIN_PX = {"l": 50, "r": 66, "t": 22, "b": 38}
 LARGEST_MARK_PX = 22
 SMALLEST_MARK_PX = 6
+ARROW_PX = 8
 CROWDED_LEFT = 0.38
 """Share of the plot's width left of which a label does not fit left of its mark."""
 
@@ -22,7 +23,7 @@ def roofline_figure(data: RooflineData, look: Look) -> dict[str, Any]:
     (x_low, x_high), (y_low, y_high) = data.x_range, data.y_range
     decades = [10.0**power for power in range(ceil(log10(y_low)), floor(log10(y_high)) + 1)]
     return {
-        "data": [*_roof_traces(data, look), *_dot_traces(data, look)],
+        "data": [*_roof_traces(data, look), *_arrow_traces(data, look), *_dot_traces(data, look)],
         "layout": style.layout(
             look,
             HEIGHT_PX,
@@ -31,7 +32,6 @@ def roofline_figure(data: RooflineData, look: Look) -> dict[str, Any]:
             annotations=[
                 *_zone_notes(data, look),
                 *_ceiling_notes(data, look),
-                *_arrows(data, look),
                 *_layer_notes(data, look),
                 _legend(data, look),
             ],
@@ -155,29 +155,34 @@ def _ceiling_notes(data: RooflineData, look: Look) -> list[dict[str, Any]]:
     return notes
 
 
-def _arrows(data: RooflineData, look: Look) -> list[dict[str, Any]]:
-    arrows = []
-    for spot in data.spots:
-        if spot.before.bits == spot.after.bits or spot.after.intensity / spot.before.intensity < 1.08:
-            continue  # an arrow shorter than its marks says nothing
-        arrows.append(
+def _arrow_traces(data: RooflineData, look: Look) -> list[dict[str, Any]]:
+    """From before to after, one trace a width: as annotations, arrows took most of the time to draw the chart."""
+    # An arrow shorter than its marks says nothing.
+    far = [spot for spot in data.spots if spot.after.intensity / spot.before.intensity >= 1.08]
+    traces = []
+    for bits in sorted({spot.after.bits for spot in far if spot.after.bits != spot.before.bits}):
+        spots = [spot for spot in far if spot.after.bits == bits != spot.before.bits]
+        colour = look.palette.bits[bits]
+        traces.append(
             {
-                "x": log10(spot.after.intensity),
-                "y": log10(spot.after.rate),
-                "ax": log10(spot.before.intensity),
-                "ay": log10(spot.before.rate),
-                "axref": "x",
-                "ayref": "y",
-                "text": "",
-                "showarrow": True,
-                "arrowhead": 2,
-                "arrowsize": 0.8,
-                "arrowwidth": 1.8 * look.scale,
-                "arrowcolor": look.palette.bits[spot.after.bits],
-                "standoff": _diameter(spot.after.share, look) / 2,
+                "type": "scatter",
+                "mode": "lines+markers",
+                "hoverinfo": "skip",
+                "x": [x for spot in spots for x in (spot.before.intensity, spot.after.intensity, None)],
+                "y": [y for spot in spots for y in (spot.before.rate, spot.after.rate, None)],
+                "line": {"color": colour, "width": 1.8 * look.scale},
+                "marker": {
+                    "symbol": "arrow",
+                    "angleref": "previous",
+                    "color": colour,
+                    "line": {"width": 0},
+                    "opacity": 1,
+                    "size": [size for _ in spots for size in (0, ARROW_PX * look.scale, 0)],
+                    "standoff": [px for spot in spots for px in (0, _diameter(spot.after.share, look) / 2, 0)],
+                },
             }
         )
-    return arrows
+    return traces
 
 
 def _diameter(share: float, look: Look) -> float:

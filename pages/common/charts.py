@@ -2,14 +2,22 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pandas as pd
 import streamlit as st
-from plotly.basedatatypes import BaseFigure
+from plotly.io.json import to_json_plotly
 
 from aiq_core.charts.style import config
 from aiq_core.hardware import Machine
+
+
+class Click(NamedTuple):
+    """The mark of a chart that was clicked: its `customdata` and its place in its trace, None where it has none."""
+
+    customdata: Any
+    index: int | None
 
 
 @contextmanager
@@ -53,27 +61,26 @@ def has_roofline(machine: Machine) -> bool:
     return machine.runs_fp32
 
 
-class _Ready(BaseFigure):  # type: ignore[misc]
-    """A figure drawn as it is: Plotly's validation would cost more than all the rest, and tests do it."""
-
-    def __init__(self, spec: dict[str, Any]) -> None:
-        self._spec = spec
-
-    def to_dict(self) -> dict[str, Any]:
-        return self._spec
+_draw = st.components.v2.component(
+    "aiq-chart",
+    html='<div class="aiq-chart" role="figure"></div>',
+    css=".aiq-chart:fullscreen { background: var(--st-background-color); }",
+    js=(Path(__file__).parent / "chart.js").read_text(encoding="utf-8"),
+    isolate_styles=False,
+)
 
 
 def chart(
-    figure: dict[str, Any], key: str, file_name: str, alt: str, on_select: Callable[[], None] | None = None
+    figure: dict[str, Any], key: str, file_name: str, alt: str, on_click: Callable[[Click], None] | None = None
 ) -> None:
-    """A Plotly figure drawn as it is, without Streamlit's theme; `alt` is read by screen readers."""
-    st.plotly_chart(
-        _Ready(figure),
-        key=key,
-        theme=None,
-        width="stretch",
-        config=config(file_name),
-        on_select=on_select or "ignore",
-        selection_mode="points",
-        alt=alt,
-    )
+    """A Plotly figure drawn as it is; `alt` is read by screen readers, `on_click` hears of a click on a mark."""
+
+    def clicked() -> None:
+        if on_click is not None and (click := st.session_state[key]["clicked"]) is not None:
+            on_click(Click(**click))
+
+    # Plotly's encoder knows numpy. As texts, the browser can tell what is new from what is not.
+    parts = {"traces": figure["data"], "layout": figure["layout"], "frames": figure.get("frames", [])}
+    texts = {name: to_json_plotly(part) for name, part in parts.items()}
+    more = {"config": config(file_name), "height": figure["layout"]["height"], "clickable": on_click is not None}
+    _draw(key=key, data={**texts, **more, "alt": alt}, on_clicked_change=clicked)

@@ -161,7 +161,7 @@ def _trade_off(
             "pareto",
             f"{view.model}-trade-off",
             f"Top-1 against FLOPs per byte for {len(table.policies)} measured policies; the table has them too.",
-            on_select=panels.point_clicked,
+            on_click=panels.point_clicked,
         )
 
 

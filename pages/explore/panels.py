@@ -15,6 +15,7 @@ from aiq_core.intensity import TRAFFIC_MODEL
 from aiq_core.records import EVALUATOR_VERSION, Policy, SplitName
 from aiq_core.statistics import wilson
 from pages.common import controls, known
+from pages.common.charts import Click
 from pages.common.controls import View
 from pages.explore.figures import Figures
 from pages.explore.selection import Selection
@@ -64,14 +65,10 @@ def _pick(key: str) -> None:
     st.session_state["budget"] = controls.OFF
 
 
-def point_clicked() -> None:
-    """A click on a mark picks its policy. The second click on one sends nothing selected, and changes nothing."""
-    points = st.session_state["pareto"]["selection"]["points"]
-    keys = [point.get("customdata") for point in points]
-    keys = [key[0] if isinstance(key, list) else key for key in keys]
-    keys = [key for key in keys if isinstance(key, str) and key.startswith("w")]
-    if keys:
-        _pick(keys[0])
+def point_clicked(click: Click) -> None:
+    """A click on a policy's mark picks it; the paper's points are not policies of ours."""
+    if isinstance(click.customdata, str):
+        _pick(click.customdata)
 
 
 def machine_sources(machine: Machine) -> None:

@@ -17,7 +17,7 @@ from aiq_core.charts.wording import bits_name, number
 from aiq_core.library import asked_step
 from aiq_core.records import FP32_BITS, OFFERED_BITS, ModelProfile, Policy
 from pages.common import controls, known
-from pages.common.charts import card, chart, has_roofline
+from pages.common.charts import Click, card, chart, has_roofline
 from pages.common.controls import View
 from pages.explore import panels
 from pages.lab import state
@@ -36,7 +36,7 @@ def bits(view: View, start: Entry, before: Policy, policy: Policy, layer: int, b
         alt = ", ".join(f"{bar.layer} {bar.bits}" for bar in data.bars)
         figure = clickable(bits_figure(data, view.look), data, layer, view.look)
         name = f"{view.model}-lab-bits"
-        chart(figure, CHART, name, f"Bits per layer, {data.bars[layer].layer} picked: {alt}", on_select=_clicked)
+        chart(figure, CHART, name, f"Bits per layer, {data.bars[layer].layer} picked: {alt}", on_click=_clicked)
         below()
 
 
@@ -72,7 +72,6 @@ def _reasons(view: View, profile: ModelProfile, start: Entry, policy: Policy) ->
 def clickable(figure: dict[str, Any], data: BitsData, layer: int, look: Look) -> dict[str, Any]:
     """The bits figure with a column a layer to click on, the picked one shaded and named."""
     bars, layout, palette = figure["data"][0], figure["layout"], look.palette
-    keep = {"marker": {"opacity": 1}}
     top = bar_height(FP32_BITS) * 1.18
     columns = {
         "type": "bar",
@@ -82,8 +81,6 @@ def clickable(figure: dict[str, Any], data: BitsData, layer: int, look: Look) ->
         "marker": {"color": "rgba(0,0,0,0)", "line": {"width": 0}},
         "customdata": bars["customdata"],
         "hovertemplate": bars["hovertemplate"],
-        "selected": keep,
-        "unselected": keep,
     }
     picked = {
         "type": "rect",
@@ -99,18 +96,16 @@ def clickable(figure: dict[str, Any], data: BitsData, layer: int, look: Look) ->
     # The columns stand above the bars and say what they would: once is enough to send.
     below = {name: value for name, value in bars.items() if name not in ("customdata", "hovertemplate")}
     return {
-        "data": [{**below, "hoverinfo": "skip", "selected": keep, "unselected": keep}, columns],
+        "data": [{**below, "hoverinfo": "skip"}, columns],
         "layout": {**layout, "barmode": "overlay", "shapes": [*layout["shapes"], picked]},
     }
 
 
-def _clicked() -> None:
-    """A click on a column picks its layer; Plotly sends nothing selected where the same one is clicked again."""
-    points = st.session_state[CHART]["selection"]["points"]
-    places = [point["point_index"] for point in points if "point_index" in point]
+def _clicked(click: Click) -> None:
+    """A click on a column picks its layer."""
     names = assets.profile(st.session_state["model"]).quantizable_names
-    if places and places[-1] < len(names):
-        state.set_layer(names[places[-1]])
+    if click.index is not None and click.index < len(names):
+        state.set_layer(names[click.index])
 
 
 def roofline(view: View, before: Policy, before_name: str, policy: Policy, layer: int) -> None:

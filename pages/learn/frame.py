@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.common.charts import card, chart
+from pages.common.charts import Click, card, chart
 from pages.common.controls import View
 from pages.learn import address, glossary
 
@@ -189,7 +189,7 @@ def _reveal(lesson: int, before: Callable[[], None] | None) -> None:
 
 def figure(
     title: str, subtitle: str, spec: dict[str, Any], frame: pd.DataFrame, name: str, alt: str,
-    on_select: Callable[[], None] | None = None,
+    on_click: Callable[[Click], None] | None = None,
 ) -> None:  # fmt: skip
     """A chart in its card, with the same data as a table and as CSV."""
 
@@ -198,7 +198,7 @@ def figure(
             st.dataframe(frame, hide_index=True, height=TABLE_PX, key=f"learn-table-{name}")
 
     with card(title, subtitle, frame, f"learn-{name}", extra=table):
-        chart(spec, f"learn-{name}", f"learn-{name}", alt, on_select=on_select)
+        chart(spec, f"learn-{name}", f"learn-{name}", alt, on_click=on_click)
 
 
 def formula(text: str, terms: Sequence[str]) -> None:

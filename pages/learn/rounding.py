@@ -17,7 +17,7 @@ from aiq_core.charts.wording import number, signed, significant
 from aiq_core.quantizer import Grid, SquaredError, levels, round_to_grid
 from aiq_core.records import Granularity
 from pages.common import known
-from pages.common.charts import card, chart
+from pages.common.charts import Click, card, chart
 from pages.common.controls import View
 from pages.learn import address, frame
 from pages.learn.address import Setting
@@ -163,14 +163,13 @@ def _charts(view: View, data: RoundingData, grid: Grid, state: frame.Asked, aske
             "the range."
         )
 
-        def picked() -> None:
-            points = st.session_state["learn-weights"]["selection"]["points"]
-            first = points[0]["customdata"][0] if points and points[0].get("customdata") else -1
+        def picked(click: Click) -> None:
+            first = click.customdata[0] if click.customdata else -1
             if first >= 0:
                 st.session_state[EXAMPLE] = ((view.model, data.layer), int(first))
 
         spec = histogram_figure(data, view.look)
-        frame.figure(data.layer, f"{data.weights:,} weights; click one", spec, table, "weights", alt, on_select=picked)
+        frame.figure(data.layer, f"{data.weights:,} weights; click one", spec, table, "weights", alt, on_click=picked)
     with error:
         shown = (
             "opens with the answer"

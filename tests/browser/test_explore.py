@@ -19,7 +19,7 @@ Settle = Callable[..., None]
 
 def chart(page: Page, place: int) -> Any:
     """The chart in this place: roofline, trade-off, bits."""
-    return page.locator('[data-testid="stPlotlyChart"]').nth(place)
+    return page.locator(".aiq-chart").nth(place)
 
 
 def heading(page: Page) -> str:
@@ -65,8 +65,8 @@ def mark_named(page: Page, key: str) -> dict[str, float]:
 def test_it_opens_with_its_message_and_three_charts(app_server: str, visit: Visit, scheme: str, width: int) -> None:
     page = visit(app_server, scheme=scheme, width=width)
     assert "more work per byte" in heading(page)
-    expect(page.locator('[data-testid="stPlotlyChart"] .main-svg').first).to_be_visible()
-    expect(page.locator('[data-testid="stPlotlyChart"]')).to_have_count(3, timeout=20_000)
+    expect(page.locator(".aiq-chart .main-svg").first).to_be_visible()
+    expect(page.locator(".aiq-chart")).to_have_count(3, timeout=20_000)
     sideways = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert sideways <= 0
 

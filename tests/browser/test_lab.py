@@ -59,7 +59,7 @@ def bars_are(page: Page, *bits: int) -> None:
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 390)])
 def test_it_opens_with_three_charts_and_fits(app_server: str, visit: Visit, scheme: str, width: int) -> None:
     page = visit(f"{app_server}/lab?model=mobilenet_v2", scheme=scheme, width=width)
-    expect(page.locator('[data-testid="stPlotlyChart"]')).to_have_count(3, timeout=LONG_MS)
+    expect(page.locator(".aiq-chart")).to_have_count(3, timeout=LONG_MS)
     assert heading(page).startswith("MobileNetV2: ")
     sideways, hidden = page.evaluate(
         """() => { const root = document.documentElement, main = document.querySelector('[data-testid=stMain]');

@@ -180,7 +180,7 @@ def test_a_job_from_start_to_archive(
     page.wait_for_url(re.compile("run="), timeout=LONG_MS)
     run_id = parse_qs(urlsplit(page.url).query)["run"][0]
     expect(progress(page).first).to_contain_text("step", timeout=LONG_MS)
-    expect(page.locator('[data-testid="stPlotlyChart"]').nth(1)).to_be_visible(timeout=LONG_MS)
+    expect(page.locator(".aiq-chart").nth(1)).to_be_visible(timeout=LONG_MS)
     first = evaluations(page)
     workers.let_go()
     workers.hold_when(lambda runs: any(run.id == run_id and run.evaluations > first + 1 for run in runs))
@@ -199,7 +199,7 @@ def test_a_job_from_start_to_archive(
     settle(page)
     assert run_id in page.locator('[data-testid="stMain"]').inner_text()
     expect(progress(page).first).to_contain_text("step", timeout=LONG_MS)
-    expect(page.locator('[data-testid="stPlotlyChart"]').nth(1)).to_be_visible(timeout=LONG_MS)
+    expect(page.locator(".aiq-chart").nth(1)).to_be_visible(timeout=LONG_MS)
     page.locator(f".st-key-cancel-{run_id} button").first.click()
     expect(page.get_by_text("stopping after this chunk")).to_be_visible(timeout=LONG_MS)
     page.get_by_role("button", name=re.compile("^Cancel all")).click()

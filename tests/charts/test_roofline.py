@@ -1,7 +1,6 @@
 """The roofline chart: dots by hand, axes that never jump, labels and zones that are there."""
 
 from itertools import pairwise
-from math import log10
 
 import plotly.graph_objects as go
 import pytest
@@ -110,11 +109,12 @@ def n_font(labels: list[dict[str, object]]) -> float:
 def test_arrows_join_before_to_after_and_leave_still_layers_alone(profile: ModelProfile) -> None:
     view = data(profile, profile.policy({"body.0.conv": 4}))
     figure = roofline_figure(view, Look())
-    arrows = [note for note in figure["layout"]["annotations"] if note.get("axref") == "x"]
+    (arrows,) = [trace for trace in figure["data"] if trace.get("marker", {}).get("symbol") == "arrow"]
     (dot,) = [dot for dot in view.dots if dot.layer == "body.0.conv"]
-    assert [(arrow["ax"], arrow["x"]) for arrow in arrows] == [
-        (log10(dot.before.intensity), log10(dot.after.intensity))
-    ]
+    assert arrows["x"] == [dot.before.intensity, dot.after.intensity, None]
+    assert arrows["y"] == [dot.before.rate, dot.after.rate, None]
+    # The head alone is drawn, at the end.
+    assert [size > 0 for size in arrows["marker"]["size"]] == [False, True, False]
 
 
 def test_a_projector_enlarges_type_and_marks(profile: ModelProfile) -> None:

@@ -72,8 +72,6 @@ def _bars(data: RoundingData, look: Look) -> dict[str, Any]:
             "line": {"width": 0},
             "opacity": 1,
         },
-        "selected": {"marker": {"opacity": 1}},
-        "unselected": {"marker": {"opacity": 1}},
     }
 
 

@@ -1,0 +1,67 @@
+// Draws a Plotly figure and, when the next one comes, changes what differs. Streamlit's own chart element would be
+// thrown away and drawn anew, twice, whenever a number in it changes.
+
+// One script for all charts of a page.
+const plotly = () =>
+  (window.aiqPlotly ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = new URL("app/static/plotly-cartesian.min.js", document.baseURI);
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => reject(new Error(`${script.src} did not load; reload the page`));
+    document.head.append(script);
+  }));
+
+const EXPAND =
+  "M0 600V1000H400V880H120V600ZM600 1000H1000V600H880V880H600ZM0 0V400H120V120H400V0ZM880 400H1000V0H600V120H880Z";
+
+const fullscreen = {
+  name: "fullscreen",
+  title: "Full screen",
+  icon: { width: 1000, height: 1000, path: EXPAND },
+  click: (box) => (document.fullscreenElement ? document.exitFullscreen() : box.requestFullscreen()),
+};
+
+async function draw(box) {
+  const Plotly = await plotly();
+  // What came while the script was on its way counts, not what asked for it.
+  const { traces, layout, frames, config } = box.wanted;
+  const before = box.drawn;
+  // A task each at first, so that one chart can be seen while the next is drawn.
+  if (before === undefined) await new Promise((resolve) => setTimeout(resolve));
+  if (!box.isConnected || (before?.traces === traces && before.layout === layout)) return;
+  box.drawn = box.wanted;
+  await Plotly.react(box, {
+    // The same traces again are the same arrays: Plotly takes arrays that are others for changed ones.
+    data: before?.traces === traces ? box.data : JSON.parse(traces),
+    layout: JSON.parse(layout),
+    frames: JSON.parse(frames),
+    config: { ...config, modeBarButtonsToAdd: [fullscreen] },
+  });
+  box.width = box.clientWidth;
+  if (before === undefined) box.on("plotly_click", (event) => box.clicked(event.points[0]));
+}
+
+async function fit(box) {
+  const isFull = document.fullscreenElement === box;
+  const height = isFull ? innerHeight : box.wanted.height;
+  if (box.drawn === undefined || !box.clientWidth) return;
+  if (box.clientWidth === box.width && height === box.layout.height) return;
+  box.width = box.clientWidth;
+  await (await plotly()).relayout(box, { width: undefined, autosize: true, height });
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const box = parentElement.querySelector(".aiq-chart");
+  box.setAttribute("aria-label", data.alt);
+  box.style.minHeight = `${data.height}px`;
+  box.clicked = ({ customdata, pointIndex }) =>
+    data.clickable && setTriggerValue("clicked", { customdata: customdata ?? null, index: pointIndex ?? null });
+  box.wanted = data;
+  draw(box).catch((error) => box.replaceChildren(error.message));
+  box.watcher ??= new ResizeObserver(() => fit(box));
+  box.watcher.observe(box);
+  return () => {
+    box.watcher.disconnect();
+    window.Plotly?.purge(box);
+  };
+}
