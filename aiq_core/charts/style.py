@@ -173,9 +173,10 @@ def note(look: Look, text: str, x: float, y: float, **more: Any) -> dict[str, An
 
 
 def config(file_name: str) -> dict[str, Any]:
-    """Plotly's configuration: no logo, zoom by button only, and an SVG of the chart under `file_name`."""
+    """Plotly's configuration: no logo, no upload, zoom by button only, an SVG of the chart under `file_name`."""
     return {
         "displaylogo": False,
+        "showSendToCloud": False,
         "scrollZoom": False,
         "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoom2d", "pan2d"],
         "toImageButtonOptions": {"format": "svg", "filename": file_name},

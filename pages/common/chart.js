@@ -37,23 +37,21 @@ async function draw(box) {
     frames: JSON.parse(frames),
     config: { ...config, modeBarButtonsToAdd: [fullscreen] },
   });
-  box.width = box.clientWidth;
+  [box.width, box.height] = [box.clientWidth, box.clientHeight];
   if (before === undefined) box.on("plotly_click", (event) => box.clicked(event.points[0]));
 }
 
 async function fit(box) {
-  const isFull = document.fullscreenElement === box;
-  const height = isFull ? innerHeight : box.wanted.height;
   if (box.drawn === undefined || !box.clientWidth) return;
-  if (box.clientWidth === box.width && height === box.layout.height) return;
-  box.width = box.clientWidth;
-  await (await plotly()).relayout(box, { width: undefined, autosize: true, height });
+  if (box.clientWidth === box.width && box.clientHeight === box.height) return;
+  [box.width, box.height] = [box.clientWidth, box.clientHeight];
+  (await plotly()).Plots.resize(box);
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const box = parentElement.querySelector(".aiq-chart");
   box.setAttribute("aria-label", data.alt);
-  box.style.minHeight = `${data.height}px`;
+  box.style.height = `${data.height}px`;
   box.clicked = ({ customdata, pointIndex }) =>
     data.clickable && setTriggerValue("clicked", { customdata: customdata ?? null, index: pointIndex ?? null });
   box.wanted = data;

@@ -64,7 +64,7 @@ def has_roofline(machine: Machine) -> bool:
 _draw = st.components.v2.component(
     "aiq-chart",
     html='<div class="aiq-chart" role="figure"></div>',
-    css=".aiq-chart:fullscreen { background: var(--st-background-color); }",
+    css=".aiq-chart:fullscreen { background: var(--st-background-color); height: 100% !important; }",
     js=(Path(__file__).parent / "chart.js").read_text(encoding="utf-8"),
     isolate_styles=False,
 )

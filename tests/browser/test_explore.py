@@ -79,6 +79,19 @@ def test_the_first_screen_fits_without_scrolling(app_server: str, visit: Visit) 
     assert hidden <= 0
 
 
+def test_a_chart_opens_in_full_screen_and_offers_no_upload(app_server: str, visit: Visit) -> None:
+    page = visit(app_server)
+    chart(page, 1).hover()
+    buttons = chart(page, 1).locator(".modebar-btn")
+    titles = buttons.evaluate_all("buttons => buttons.map(button => button.dataset.title)")
+    assert titles == ["Download plot", "Zoom in", "Zoom out", "Reset axes", "Full screen"]
+    buttons.last.click()
+    page.wait_for_function("document.fullscreenElement?._fullLayout.width === innerWidth")
+    page.evaluate("document.exitFullscreen()")
+    fits = "box => Math.abs(box.clientWidth - box._fullLayout.width) < 1"
+    page.wait_for_function(f"[...document.querySelectorAll('.aiq-chart')].every({fits})")
+
+
 def test_every_chart_has_a_text_for_screen_readers(app_server: str, visit: Visit) -> None:
     page = visit(app_server)
     for place, word in enumerate(("Roofline", "FLOPs per byte", "Bits per layer")):
