@@ -4,6 +4,9 @@ from collections.abc import Iterable
 
 import streamlit as st
 
+from aiq_core.objective import NORMALISER_FACTOR
+from pages.common.known import ACCURACY_NORMALISER
+
 TERMS = {
     "FLOP": "one floating-point add or multiply; counts work.",
     "FLOP/s": "operations per second; a speed.",
@@ -24,6 +27,8 @@ TERMS = {
     "Bit-width": "bits per stored number; 4 bits give 15 symmetric levels.",
     "Policy": "a bit-width for each layer's weights and activations.",
     "Loss": "what a search makes small: accuracy lost, minus intensity gained, weighed by alpha.",
+    "Normalisers": f"what intensity and points lost are divided by before alpha weighs them: {NORMALISER_FACTOR} × the "
+    f"intensity with every layer at its fewest bits, and {ACCURACY_NORMALISER:g} points.",
     "Greedy": "take the best single move of all, freeze that layer, repeat.",
     "Coordinate descent": "go layer by layer, give each its best width, FP32 too; sweep again until nothing changes.",
     "Alpha": "intensity's weight in the loss; it sets accuracy's price.",

@@ -1,5 +1,7 @@
 """Lesson 6: what alpha buys."""
 
+from dataclasses import replace
+
 import streamlit as st
 
 from aiq_core import assets
@@ -26,7 +28,7 @@ def _alpha(text: str) -> float:
 PRICE = Setting("price", ALPHA, _alpha)
 LEAST = Setting("least", None, int)
 SETTINGS = (PRICE, LEAST)
-TERMS = ("Alpha", "Loss", "Pareto front", "Convex hull", "Envelope", "Confidence interval", "Policy")
+TERMS = ("Alpha", "Loss", "Normalisers", "Pareto front", "Convex hull", "Envelope", "Confidence interval", "Policy")
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
@@ -48,6 +50,7 @@ def draw(view: View) -> None:
     answers = replies(data)
     state = frame.asked(LESSON, answers)
     chosen = data.pick(alpha).policy if least is None else data.within(least)
+    data = data if least is None else replace(data, budgeted=chosen)
     frame.message(message(data, alpha, least, chosen), _detail(data, model, excuse), TERMS)
     with frame.halves() as (left, right):
         with left:
@@ -68,7 +71,7 @@ def draw(view: View) -> None:
                 alt,
             )
             _controls(data, choices)
-    frame.formula(formula(data, alpha), TERMS)
+    frame.formula(formula(data, alpha) if least is None else budget_formula(data, least), TERMS)
 
 
 def _frame(data: PriceData, revealed: bool):  # type: ignore[no-untyped-def]
@@ -209,6 +212,26 @@ def formula(data: PriceData, alpha: float) -> str:
     )
     return join(
         [head, *(_step(data, one, other, price) for one, other in zip(data.picks, data.picks[1:], strict=False))]
+    )
+
+
+def budget_formula(data: PriceData, least: int) -> str:
+    """What a budget computes, and whether any price would have come to the same."""
+    chosen = data.within(least)
+    level = number(100 * least / data.images, 2)
+    kept = [policy for policy in data.front if policy.correct >= least]
+    pick = next((pick for pick in data.picks if pick.policy.row == chosen.row), None)
+    also = (
+        "no alpha picks it"
+        if pick is None
+        else f"alphas from {number(pick.low, 2)} to {number(pick.high, 2)} pick it too: it is {pick.letter}"
+    )
+    return join(
+        [
+            f"**budget** right ≥ {least:,}/{data.images:,} = {level} % leaves {len(kept)} of {len(data.front)} Pareto "
+            f"points · **max AI** = **{number(chosen.intensity, 2)}** FLOPs/byte",
+            also,
+        ]
     )
 
 

@@ -9,7 +9,7 @@ from aiq_core.charts.wording import bits_name, join, number
 from aiq_core.errors import AiqError
 from aiq_core.intensity import intensity
 from aiq_core.library import read_only
-from aiq_core.records import Algorithm, Outcome, Request, Run
+from aiq_core.records import FP32_BITS, Algorithm, Outcome, Request, Run
 from pages.common import known
 from pages.common.controls import DEFAULT_MODEL, View
 from pages.learn import address, frame
@@ -25,7 +25,16 @@ AT = Setting("at", ALPHA, float)
 MOVE = Setting("move", 1, int)
 SETTINGS = (SEARCH, AT, MOVE)
 KEY = "│ best loss possible ● measured ▹ stopped early ★ wins; a padlock: greedy never changes it again"
-TERMS = ("Loss", "Alpha", "Greedy", "Coordinate descent", "Policy", "Bit-width", "Arithmetic intensity (AI)")
+TERMS = (
+    "Loss",
+    "Normalisers",
+    "Alpha",
+    "Greedy",
+    "Coordinate descent",
+    "Policy",
+    "Bit-width",
+    "Arithmetic intensity (AI)",
+)
 HOW = (
     "Loss = accuracy lost − intensity gained, weighed by alpha. Intensity is known beforehand; the best loss possible "
     "assumes that no accuracy is lost, so a move whose best cannot win needs no measuring."
@@ -140,9 +149,11 @@ def truth(seen: list[Walk]) -> str:
         head += f" At alpha {ALPHA:g}, {what}."
     if restless:
         most = max(restless, key=lambda each: len(each.changed_again))
+        # A layer that moved before and moves again shows it best; one that leaves FP32 late had only waited.
+        example = next((step for step in most.changed_again if step.before != FP32_BITS), most.changed_again[0])
         head += (
             f" At {len(restless)} of {len(seen)} alphas searched one did or more, most at alpha {most.alpha:g}: "
-            f"{_layers(len(most.changed_again))}, the first {_change(most.changed_again[0])}."
+            f"{_layers(len(most.changed_again))}, such as {_change(example)}."
         )
     return head
 

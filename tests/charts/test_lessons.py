@@ -1,5 +1,6 @@
 """The lessons' figures: numbers by hand, every model and state drawn, and answers veiled until they are revealed."""
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -369,6 +370,16 @@ def test_the_line_of_equal_loss_has_equal_loss(known: library.Library, name: str
         lost = max(0.0, data.baseline.top1 - y)
         loss = -alpha * x / data.normaliser + (1 - alpha) * lost / data.accuracy_normaliser
         assert loss == pytest.approx(data.loss(chosen, alpha))
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_what_a_budget_picks_is_within_the_axes(known: library.Library, name: str) -> None:
+    data = price_of(known, name)
+    for policy in data.front:
+        chosen = data.within(policy.correct)
+        axes = price_figure(replace(data, budgeted=chosen), Look(), 0.9, policy.correct)["layout"]
+        assert axes["xaxis"]["range"][0] < chosen.intensity < axes["xaxis"]["range"][1]
+        assert axes["yaxis"]["range"][0] < chosen.top1 < axes["yaxis"]["range"][1]
 
 
 @pytest.mark.parametrize(("name", "look"), list(product(MEASURED, LOOKS)))

@@ -39,7 +39,10 @@ class Pick:
 
 @dataclass(frozen=True)
 class PriceData:
-    """`picks` by rising alpha; `behind` are Pareto points that no alpha picks; `missed` is the one asked about."""
+    """`picks` by rising alpha; `behind` are Pareto points that no alpha picks; `missed` is the one asked about.
+
+    `budgeted` is the one that a budget picked, where one is set: the axes reach as far as to it.
+    """
 
     images: int
     policies: int
@@ -51,6 +54,7 @@ class PriceData:
     dominated: tuple[Known, ...]
     uniform: tuple[tuple[int, Known], ...]
     missed: Known | None
+    budgeted: Known | None = None
 
     def pick(self, alpha: float) -> Pick:
         """The policy of lowest loss at an alpha; where two meet, the higher AI."""
@@ -80,15 +84,17 @@ class PriceData:
 
     @property
     def x_range(self) -> tuple[float, float]:
-        """Where the hull and the missed policy lie: further out nothing is decided."""
-        seen = [pick.policy.intensity for pick in self.picks] + ([self.missed.intensity] if self.missed else [])
+        """Where the hull, the missed and the budgeted policy lie: further out nothing is decided."""
+        seen = [pick.policy.intensity for pick in self.picks]
+        seen += [policy.intensity for policy in (self.missed, self.budgeted) if policy]
         room = max(max(seen) - min(seen), 0.01 * max(seen))
         return min(seen) - 0.18 * room, max(seen) + 0.22 * room
 
     @property
     def y_range(self) -> tuple[float, float]:
         """Top-1 of the same, with room for half of their intervals."""
-        seen = [pick.policy for pick in self.picks] + ([self.missed] if self.missed else []) + [self.baseline]
+        seen = [*(pick.policy for pick in self.picks), self.baseline]
+        seen += [policy for policy in (self.missed, self.budgeted) if policy]
         low, high = min(p.top1 for p in seen), max(p.top1 for p in seen)
         room = max(0.35 * (high - low), 0.15)
         return low - room, high + room
