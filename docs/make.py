@@ -22,7 +22,7 @@ from aiq_core.store import Store
 from pages.results import content
 
 DOCS = Path(__file__).resolve().parent
-MODELS = ("resnet20", "mobilenet_v2", "plain_convnet20")
+MODELS = ("resnet20", "mobilenet_v2", "plain_convnet20", "heavy_early_resnet20")
 WIDTH_PX = 720
 LOOK = Look()
 DRAW = """async figure => {
