@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from aiq_core import assets
 from aiq_core.errors import SettingError
@@ -184,7 +185,7 @@ def average_into(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Move the average towards the network, buffers too; counters are copied."""
     pairs = list(zip(average.state_dict().values(), network.state_dict().values(), strict=True))
     means, values = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
-    torch._foreach_lerp_(means, values, 1 - decay)
+    get_ema_multi_avg_fn(decay)(means, values, 0)  # type: ignore[no-untyped-call]
     for mean, value in pairs:
         if not mean.is_floating_point():
             mean.copy_(value)

@@ -1,5 +1,5 @@
-// Draws a Plotly figure and, when the next one comes, changes what differs. Streamlit's own chart element would be
-// thrown away and drawn anew, twice, whenever a number in it changes.
+// Draws a Plotly figure and, when the next one comes, changes what differs. Streamlit's own chart element is thrown
+// away and drawn anew whenever a number in it changes.
 
 // One script for all charts of a page.
 const plotly = () =>
@@ -23,13 +23,12 @@ const fullscreen = {
 
 async function draw(box) {
   const Plotly = await plotly();
-  // What came while the script was on its way counts, not what asked for it.
-  const { traces, layout, frames, config } = box.wanted;
-  const before = box.drawn;
   // A task each at first, so that one chart can be seen while the next is drawn.
-  if (before === undefined) await new Promise((resolve) => setTimeout(resolve));
-  if (!box.isConnected || (before?.traces === traces && before.layout === layout)) return;
-  box.drawn = box.wanted;
+  if (box.drawn === undefined) await new Promise((resolve) => setTimeout(resolve));
+  // Only now: what came in the meantime counts, not what asked for it.
+  const before = box.drawn;
+  const { traces, layout, frames, config } = (box.drawn = box.wanted);
+  if (!box.isConnected || ["traces", "layout", "frames"].every((part) => before?.[part] === box.drawn[part])) return;
   await Plotly.react(box, {
     // The same traces again are the same arrays: Plotly takes arrays that are others for changed ones.
     data: before?.traces === traces ? box.data : JSON.parse(traces),

@@ -61,9 +61,10 @@ def has_roofline(machine: Machine) -> bool:
     return machine.runs_fp32
 
 
+# Under the test id of Streamlit's own charts, for which tools that photograph pages wait.
 _draw = st.components.v2.component(
     "aiq-chart",
-    html='<div class="aiq-chart" role="figure"></div>',
+    html='<div class="aiq-chart" data-testid="stPlotlyChart" role="figure"></div>',
     css=".aiq-chart:fullscreen { background: var(--st-background-color); height: 100% !important; }",
     js=(Path(__file__).parent / "chart.js").read_text(encoding="utf-8"),
     isolate_styles=False,
