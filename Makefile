@@ -12,7 +12,7 @@ APP_READY := $(VENV)/.app-ready
 TEST_READY := $(VENV)/.test-ready
 VIEW_READY := $(VIEW_VENV)/.ready
 
-# A worker a core; much of the suite waits for a browser.
+# A worker a core; on two, one takes the browser's tests and waits, the other computes.
 PYTEST = $(RUN) -m pytest --numprocesses auto --dist worksteal
 # Streamlit opens a browser itself where there is a screen; CI has none.
 STREAMLIT = app.py $(if $(PORT),--server.port $(PORT)) \

@@ -1,5 +1,6 @@
 """The bundled results: which runs the app ships with, made by one resumable command and published into assets/."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,6 @@ from aiq_core.execute import Evaluators, execute, new_run, report_images
 from aiq_core.library import BUNDLED_RESULTS, Library
 from aiq_core.objective import default_normaliser, floor_correct
 from aiq_core.records import Algorithm, ImageSet, Quantizer, Request, Run, RunStatus, SplitName
-from aiq_core.runtime.files import write_whole
 from aiq_core.search.baselines import random_like, single_layer, uniform
 from aiq_core.search.memo import Memo
 from aiq_core.store import Store
@@ -99,7 +99,8 @@ def make(report: Callable[[str], None], threads: int | None = None) -> None:
     """
     if BUNDLED_RESULTS.is_file() and not WORKSHOP.is_file():
         WORKSHOP.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(WORKSHOP, BUNDLED_RESULTS.read_bytes())
+        shutil.copyfile(BUNDLED_RESULTS, WORKSHOP.with_suffix(".copy"))
+        WORKSHOP.with_suffix(".copy").replace(WORKSHOP)
     library = Library(Store(WORKSHOP), None)
     evaluators = Evaluators(threads)
     for runs, models in ((main_runs, SEARCHED), (structure_runs, STRUCTURE)):

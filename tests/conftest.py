@@ -211,6 +211,10 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
         page.on("console", lambda m: errors.append(f"{m.location['url']}: {m.text}") if _is_ours(m) else None)
         page.goto(url)
         settle(page)
+        if page.locator(".aiq-chart").count() == 0:
+            # Without one, the code that draws them may still be on its way.
+            page.wait_for_load_state("networkidle")
+            settle(page)
         return page
 
     yield open_page

@@ -27,6 +27,7 @@ def test_ladder_takes_the_same_moves_with_ever_less_work(bench: Bench) -> None:
     assert tables(costs).count("\n") == 1 + len(costs)
 
 
+@pytest.mark.thorough
 def test_stopping_the_plain_rungs_early_changes_their_seconds_only(bench: Bench) -> None:
     whole, early = ladder(bench, 0.9, None), ladder(bench, 0.9, 2)
     for full, short in zip(whole[:2], early[:2], strict=True):

@@ -141,7 +141,7 @@ def every_run(known: Library) -> Iterator[Run]:
         yield from (run for run in known.runs(model) if run.policy is not None)
 
 
-@pytest.mark.parametrize("every", [8, pytest.param(1, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("every", [32, pytest.param(1, marks=pytest.mark.thorough)])
 def test_titles_claim_no_more_than_the_numbers(known: Library, every: int) -> None:
     """Bundled runs on a machine that gains, one that may not, and one that can't run it."""
     for run in islice(every_run(known), 0, None, every):

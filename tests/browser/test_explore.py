@@ -60,8 +60,10 @@ def mark_named(page: Page, key: str) -> dict[str, float]:
     return found
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(
+    ("scheme", "width"),
+    [("light", 1440), *(pytest.param(*more, marks=pytest.mark.thorough) for more in (("light", 390), ("dark", 390)))],
+)
 def test_it_opens_with_its_message_and_three_charts(app_server: str, visit: Visit, scheme: str, width: int) -> None:
     page = visit(app_server, scheme=scheme, width=width)
     assert "more work per byte" in heading(page)

@@ -53,6 +53,7 @@ def test_a_lesson_is_one_screen(app_server: str, visit: Visit, step: int) -> Non
     assert not scrolls(page)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("step", [3, 5])
 def test_a_phone_is_not_scrolled_sideways(app_server: str, visit: Visit, step: int) -> None:
     page = visit(f"{app_server}/learn?step={step}&done={step}", scheme="dark", width=390)

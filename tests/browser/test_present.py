@@ -155,7 +155,12 @@ def offline(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Page]]:
 
 
 @pytest.mark.parametrize(
-    ("model", "machine"), [("resnet20", "a100-tf32"), ("mobilenet_v2", "pi-5"), ("digits_cnn", "coral-usb")]
+    ("model", "machine"),
+    [
+        ("resnet20", "a100-tf32"),
+        pytest.param("mobilenet_v2", "pi-5", marks=pytest.mark.thorough),
+        pytest.param("digits_cnn", "coral-usb", marks=pytest.mark.thorough),
+    ],
 )
 def test_the_file_works_alone(offline: Callable[..., Page], model: str, machine: str) -> None:
     page = offline(model, machine=machine)
