@@ -53,9 +53,15 @@ def _tables(claims: tuple[Claim, ...]) -> None:
         for tab, paper in zip(st.tabs(["The paper's", "Ours"]), (True, False), strict=True):
             rows = content.table(claims, paper)
             rows[""] = [f":{COLOURS.get(text, 'gray')}[{text}]" for text in rows[""]]
-            for name in ("How", "Run"):
-                rows[name] = [f":small[:gray[{text}]]" if text else "" for text in rows[name]]
+            rows["Run"] = [_small(text) for text in rows["Run"]]
+            # Under the claim: as a column of its own, out of sight on a phone, it made every row a screen high.
+            how = rows.pop("How")
+            rows["Claim"] = [f"{claim}  \n{_small(text)}" for claim, text in zip(rows["Claim"], how, strict=True)]
             tab.table(rows, border="horizontal", hide_index=True)
+
+
+def _small(text: str) -> str:
+    return f":small[:gray[{text}]]" if text else ""
 
 
 def _draw_optimism(view: View, data: OptimismData | None) -> None:
