@@ -33,6 +33,8 @@ CHROMIUM_FLAGS = (
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
 )
 EMPTY_PAGE = "import streamlit as st\nst.title('Empty')\n"
 HEADING = '[data-testid="stMain"] h4'
