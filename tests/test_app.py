@@ -136,7 +136,7 @@ def test_a_named_algorithm_shows_its_nearest_run(app: Callable[..., AppTest]) ->
 
 def test_a_projector_enlarges_the_charts(app: Callable[..., AppTest]) -> None:
     plain, large = app(), app(projector="true")
-    sizes = [test.get("bidi_component")[0].proto.json.count("17.25") for test in (plain, large)]
+    sizes = [test.get("bidi_component")[0].proto.json.count(r"\"size\":17.25") for test in (plain, large)]
     assert sizes[0] == 0
     assert sizes[1] > 0
 

@@ -41,6 +41,11 @@ class Block:
     first: int
     last: int
 
+    @property
+    def middle(self) -> float:
+        """Where its name goes."""
+        return (self.first + self.last) / 2
+
 
 @dataclass(frozen=True)
 class BitsData:
@@ -154,12 +159,11 @@ def bits_figure(data: BitsData, look: Look) -> dict[str, Any]:
     parts, ticks = blocks([bar.layer for bar in data.bars])
     places = list(range(len(data.bars)))
     offered = sorted({FP32_BITS, 8, 4, *(bar.bits for bar in data.bars)})
-    wide = [part for part in parts if part.last > part.first]
-    x_axis: dict[str, Any] = {"tickvals": [(part.first + part.last) / 2 for part in wide], "ticks": "", "tickangle": 0}
-    x_axis["ticktext"] = [part.name for part in wide]
-    if ticks is not None:
-        # On a phone the names turn upright and the margin grows.
-        x_axis = {"tickvals": places, "ticktext": list(ticks), "ticks": "", "automargin": "height"}
+    # Layers by name, which on a phone turn upright as the margin grows; else parts, whose names are short.
+    named: dict[str, Any] = {"tickvals": places, "ticktext": list(ticks or ()), "automargin": "height"}
+    if ticks is None:
+        wide = [part for part in parts if part.last > part.first]
+        named = {"tickvals": [part.middle for part in wide], "ticktext": [part.name for part in wide], "tickangle": 0}
     return {
         "data": [_bar_trace(data, places, look)],
         "layout": style.layout(
@@ -170,7 +174,7 @@ def bits_figure(data: BitsData, look: Look) -> dict[str, Any]:
             uniformtext={"mode": "hide", "minsize": look.font_px * 0.75},
             annotations=_block_notes(parts, look) if ticks is not None else [],
             shapes=[*_block_edges(parts, look), *_pinned_edges(data, look)],
-            xaxis=style.axis(look, "", showgrid=False, range=[-0.6, len(places) - 0.4], **x_axis),
+            xaxis=style.axis(look, "", showgrid=False, range=[-0.6, len(places) - 0.4], ticks="", **named),
             yaxis=style.axis(
                 look,
                 "bits",
@@ -210,37 +214,32 @@ def _bar_trace(data: BitsData, places: list[int], look: Look) -> dict[str, Any]:
 def _pinned_edges(data: BitsData, look: Look) -> list[dict[str, Any]]:
     """Where the pinned policy stood, as a bar's former edge."""
     changed = set(data.changed)
-    return [
-        {
-            "type": "line",
-            "x0": place - 0.45,
-            "x1": place + 0.45,
-            "y0": bar_height(bar.pinned_bits or FP32_BITS),
-            "y1": bar_height(bar.pinned_bits or FP32_BITS),
-            "line": {"color": look.palette.accent, "width": 3 * look.scale},
-        }
-        for place, bar in enumerate(data.bars)
-        if bar in changed
-    ]
+    return _lines(
+        [
+            f"M{place - 0.45},{bar_height(bar.pinned_bits or FP32_BITS)}H{place + 0.45}"
+            for place, bar in enumerate(data.bars)
+            if bar in changed
+        ],
+        color=look.palette.accent,
+        width=3 * look.scale,
+    )
 
 
 def _block_notes(parts: Sequence[Block], look: Look) -> list[dict[str, Any]]:
-    """Names of the parts above the plot, where bars are named below; single bars left out."""
-    return [
-        style.note(look, part.name, (part.first + part.last) / 2, 1, yref="paper", yanchor="bottom", yshift=2)
-        for part in parts
-        if part.last > part.first
-    ]
+    """Names of the parts above the plot, where bars are named below."""
+    return [style.note(look, part.name, part.middle, 1, yref="paper", yanchor="bottom", yshift=2) for part in parts]
 
 
 def _block_edges(parts: Sequence[Block], look: Look) -> list[dict[str, Any]]:
-    """A thin line at both ends of each part, all of them one shape: each of its own takes its time to draw."""
+    """A thin line at both ends of each part."""
     edges = sorted({part.first - 0.5 for part in parts} | {part.last + 0.5 for part in parts})
-    if not edges:
-        return []
-    path = "".join(f"M{edge},0V1" for edge in edges)
-    line = {"color": look.palette.grid, "width": look.scale}
-    return [{"type": "path", "yref": "paper", "path": path, "line": line, "layer": "below"}]
+    lines = _lines([f"M{edge},0V1" for edge in edges], color=look.palette.grid, width=look.scale)
+    return [{**shape, "yref": "paper", "layer": "below"} for shape in lines]
+
+
+def _lines(paths: Sequence[str], **line: Any) -> list[dict[str, Any]]:
+    """Lines as one shape, if there are any: each of its own takes its time to draw."""
+    return [{"type": "path", "path": "".join(paths), "line": line}] if paths else []
 
 
 def _hover(bar: Bar, data: BitsData) -> str:

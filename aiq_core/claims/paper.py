@@ -1,6 +1,6 @@
 """The paper's claims (arXiv 2512.14090), each recomputed on our own networks and images."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -72,19 +72,16 @@ def _plain_structure(evidence: Evidence) -> Claim:
     statement = (
         "PlainConvNet20 (18 layers alike): without a difference in channels, depth does not decide who goes first"
     )
-    run = evidence.search(PLAIN, Algorithm.GREEDY, 0.9)
-    if run is None:
-        return Claim(name, statement, None, None, unit, note=NOT_RUN)
     layers = assets.profile(PLAIN).quantizable
     largest = max(layer.weights for layer in layers)
     alike = [place for place, layer in enumerate(layers) if layer.weights == largest]
-    went = [_places(evidence, run)[place] for place in alike]
+    order = _order(evidence, PLAIN, alike)
+    if order is None:
+        return Claim(name, statement, None, None, unit, note=NOT_RUN)
+    run, went, sensitivity = order
     found = correlation(went, alike)
     note = f"Spearman, a layer's place among the moves with its depth, {found.p_text}; holds where p ≥ 0.05"
-    lost = evidence.alone(PLAIN, 4, SplitName.SEARCH)
-    if lost is not None:
-        note += f"; with points lost alone at 4 bits {correlation(went, [lost[place] for place in alike]).text}"
-    return Claim(name, statement, None, found.rho, unit, None, found.p >= 0.05, run.id, note)
+    return Claim(name, statement, None, found.rho, unit, None, found.p >= 0.05, run.id, note + sensitivity)
 
 
 def _heavy_structure(evidence: Evidence) -> Claim:
@@ -93,29 +90,40 @@ def _heavy_structure(evidence: Evidence) -> Claim:
     statement = (
         "HeavyEarlyResNet20 (64, 32, 16, 16 channels): channel count decides which layers go first, before depth"
     )
-    run = evidence.search(HEAVY, Algorithm.GREEDY, 0.9)
-    if run is None:
+    weights = [layer.weights for layer in assets.profile(HEAVY).quantizable]
+    places = range(len(weights))
+    order = _order(evidence, HEAVY, places)
+    if order is None:
         return Claim(name, statement, None, None, unit, note=NOT_RUN)
-    went, layers = _places(evidence, run), assets.profile(HEAVY).quantizable
-    found = correlation(went, [layer.weights for layer in layers])
-    depth = correlation(went, list(range(len(layers))))
+    run, went, sensitivity = order
+    found = correlation(went, weights)
     note = (
         f"Spearman, a layer's place among the moves with its weight count, {found.p_text}; holds where larger layers "
-        f"go first (correlation below 0, p < 0.05); with depth {depth.text}"
+        f"go first (correlation below 0, p < 0.05); with depth {correlation(went, places).text}"
     )
-    lost = evidence.alone(HEAVY, 4, SplitName.SEARCH)
-    if lost is not None:
-        note += f"; with points lost alone at 4 bits {correlation(went, lost).text}"
-    return Claim(name, statement, None, found.rho, unit, None, found.rho < 0 and found.p < 0.05, run.id, note)
+    holds = found.rho < 0 and found.p < 0.05
+    return Claim(name, statement, None, found.rho, unit, None, holds, run.id, note + sensitivity)
 
 
-def _places(evidence: Evidence, run: Run) -> list[int]:
-    """Place among the run's moves at which each quantizable layer first moved; layers that stay share the last."""
+def _order(evidence: Evidence, model: str, places: Sequence[int]) -> tuple[Run, list[int], str] | None:
+    """Greedy's run, the place among its moves of the layers at `places`, and how that goes with points lost alone.
+
+    A layer counts by its first move; layers that stay share the last place. None where the run is not made.
+    """
+    run = evidence.search(model, Algorithm.GREEDY, 0.9)
+    if run is None:
+        return None
     first: dict[str, int] = {}
     for step in evidence.library.run(run.id).steps:
         if step.layer is not None:
             first.setdefault(step.layer, step.index)
-    return [first.get(name, len(first) + 1) for name in assets.profile(run.request.model).quantizable_names]
+    names = assets.profile(model).quantizable_names
+    went = [first.get(names[place], len(first) + 1) for place in places]
+    lost = evidence.alone(model, 4, SplitName.SEARCH)
+    if lost is None:
+        return run, went, ""
+    text = correlation(went, [lost[place] for place in places]).text
+    return run, went, f"; with points lost alone at 4 bits {text}"
 
 
 def _accounting() -> Iterator[Claim]:

@@ -62,7 +62,10 @@ def mark_named(page: Page, key: str) -> dict[str, float]:
 
 @pytest.mark.parametrize(
     ("scheme", "width"),
-    [("light", 1440), *(pytest.param(*more, marks=pytest.mark.thorough) for more in (("light", 390), ("dark", 390)))],
+    [
+        ("light", 1440),
+        *(pytest.param(*more, marks=pytest.mark.thorough) for more in (("dark", 1440), ("light", 390), ("dark", 390))),
+    ],
 )
 def test_it_opens_with_its_message_and_three_charts(app_server: str, visit: Visit, scheme: str, width: int) -> None:
     page = visit(app_server, scheme=scheme, width=width)

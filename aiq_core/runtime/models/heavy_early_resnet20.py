@@ -4,24 +4,19 @@ After the structure study of arXiv 2512.14090: stem and stages of 64, 32, 16 and
 layers hold most weights. Its first stage changes channels, so each of the three begins with a projection.
 """
 
+from dataclasses import replace
 from functools import partial
 
-from aiq_core.runtime.models.resnet20 import ResNet20, projections, segments
-from aiq_core.runtime.models.spec import CIFAR10_MEAN, CIFAR10_STD, ModelSpec, Recipe
+from aiq_core.runtime.models.resnet20 import RESNET20, ResNet20, projections
 
 STEM_WIDTH = 64
 STAGE_WIDTHS = (32, 16, 16)
 
-HEAVY_EARLY_RESNET20 = ModelSpec(
+HEAVY_EARLY_RESNET20 = replace(
+    RESNET20,
     name="heavy_early_resnet20",
     title="HeavyEarlyResNet20",
-    dataset="cifar10",
-    input_shape=(3, 32, 32),
-    classes=10,
-    mean=CIFAR10_MEAN,
-    std=CIFAR10_STD,
     build=partial(ResNet20, STEM_WIDTH, STAGE_WIDTHS),
-    segments=segments,
-    recipe=Recipe(epochs=100, peak_learning_rate=0.2, autocast="bfloat16"),
+    recipe=replace(RESNET20.recipe, epochs=100),
     excluded=projections(STEM_WIDTH, STAGE_WIDTHS),
 )
