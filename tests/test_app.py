@@ -134,6 +134,26 @@ def test_a_named_algorithm_shows_its_nearest_run(app: Callable[..., AppTest]) ->
     assert any("nearest, alpha 0.9" in element.value for element in test.caption)
 
 
+def opened(test: AppTest, key: str) -> AppTest:
+    """The page with a popover open."""
+    test.session_state[key] = True
+    return healthy(test.run())
+
+
+def test_popovers_are_filled_when_they_are_opened(app: Callable[..., AppTest]) -> None:
+    test = app(alpha="0.5")
+    assert not [*test.code, *test.table, *test.dataframe]
+    sentence, link = opened(test, "popover-Share").code
+    assert sentence.value.startswith("ResNet-20 does")
+    assert "alpha=0.5" in link.value
+    (provenance,) = opened(test, "popover-Provenance").table
+    assert assets.card("resnet20").model_hash in provenance.value.loc["model", "value"]
+    sources = opened(test, "popover-Sources").table
+    assert any("DRAM" in table.value.index for table in sources)
+    (points,) = opened(test, "popover-trade-off").dataframe
+    assert {"FP32", "all 8 bits", "all 4 bits"} <= set(points.value["kind"])
+
+
 def test_a_projector_enlarges_the_charts(app: Callable[..., AppTest]) -> None:
     plain, large = app(), app(projector="true")
     sizes = [test.get("bidi_component")[0].proto.json.count(r"\"size\":17.25") for test in (plain, large)]

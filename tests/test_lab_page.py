@@ -263,6 +263,12 @@ def press(test: AppTest, key: str) -> AppTest:
     return of_key(test.button, key).click().run()
 
 
+def opened(test: AppTest, label: str) -> AppTest:
+    """The page with a popover open: what is in it is made then."""
+    test.session_state[f"popover-{label}"] = True
+    return healthy(test.run())
+
+
 def set_bits(test: AppTest, bits: int, layer: str | None = None) -> AppTest:
     if layer is not None:
         of_key(test.selectbox, "lab-layer").set_value(layer).run()
@@ -385,7 +391,7 @@ def test_the_layer_of_a_link_is_picked(app: Callable[..., AppTest]) -> None:
 
 
 def test_it_starts_from_uniform_widths_a_run_and_a_link(app: Callable[..., AppTest]) -> None:
-    test = app(model="digits_cnn")
+    test = opened(app(model="digits_cnn"), "Start from")
     for bits in (32, 8, 4):
         assert shown(healthy(press(test, f"lab-start-{bits}"))) == DIGITS.uniform(bits)
     run = next(run for run in library.open_library().runs("digits_cnn") if run.request.alpha == 0.1)
@@ -399,7 +405,7 @@ def test_it_starts_from_uniform_widths_a_run_and_a_link(app: Callable[..., AppTe
 
 
 def test_a_pasted_link_of_another_model_leads_there(app: Callable[..., AppTest]) -> None:
-    test = app(model="digits_cnn")
+    test = opened(app(model="digits_cnn"), "Start from")
     key = assets.profile("resnet20").uniform(5).key
     of_key(test.text_input, "lab-pasted").set_value(f"http://x/lab?model=resnet20&policy={quote_plus(key)}").run()
     assert test.session_state["model"] == "resnet20"
@@ -416,15 +422,21 @@ def test_a_pasted_link_of_another_model_leads_there(app: Callable[..., AppTest])
     ],
 )
 def test_a_bad_paste_changes_nothing(app: Callable[..., AppTest], text: str, words: str) -> None:
-    test = app(model="digits_cnn", policy=ODD.key)
+    test = opened(app(model="digits_cnn", policy=ODD.key), "Start from")
     of_key(test.text_input, "lab-pasted").set_value(text).run()
     assert not test.exception
     assert any(words in error.value for error in test.error)
     assert shown(test) == ODD
 
 
+def test_the_link_to_share_holds_the_policy(app: Callable[..., AppTest]) -> None:
+    link, key = opened(app(model="digits_cnn", policy=ODD.key), "Share").code
+    assert key.value == ODD.key
+    assert f"policy={quote_plus(ODD.key)}" in link.value
+
+
 def test_several_layers_are_set_and_undone_at_once(app: Callable[..., AppTest]) -> None:
-    test = app(model="resnet20", policy=assets.profile("resnet20").uniform(32).key)
+    test = opened(app(model="resnet20", policy=assets.profile("resnet20").uniform(32).key), "Several")
     of_key(test.selectbox, "lab-group").set_value("layer2 (6)").run()
     of_key(test.button_group, "lab-group-bits").set_value(5).run()
     press(test, "lab-set-group")

@@ -14,6 +14,9 @@ MARGIN_PX = {"l": 50, "r": 66, "t": 22, "b": 38}
 LARGEST_MARK_PX = 22
 SMALLEST_MARK_PX = 6
 ARROW_PX = 8
+AWAY = 0.03
+"""How far beside its mark a label begins, as a share of the plot's width."""
+
 CROWDED_LEFT = 0.38
 """Share of the plot's width left of which a label does not fit left of its mark."""
 
@@ -23,16 +26,20 @@ def roofline_figure(data: RooflineData, look: Look) -> dict[str, Any]:
     (x_low, x_high), (y_low, y_high) = data.x_range, data.y_range
     decades = [10.0**power for power in range(ceil(log10(y_low)), floor(log10(y_high)) + 1)]
     return {
-        "data": [*_roof_traces(data, look), *_arrow_traces(data, look), *_dot_traces(data, look)],
+        "data": [
+            *_roof_traces(data, look),
+            *_arrow_traces(data, look),
+            *_label_traces(data, look),
+            *_dot_traces(data, look),
+        ],
         "layout": style.layout(
             look,
             HEIGHT_PX,
             MARGIN_PX,
-            shapes=_zones(data, look),
-            annotations=[
-                *_zone_notes(data, look),
-                *_ceiling_notes(data, look),
-                *_layer_notes(data, look),
+            shapes=[
+                *_zones(data, look),
+                *_zone_labels(data, look),
+                *_ceiling_labels(data, look),
                 _legend(data, look),
             ],
             xaxis=style.axis(look, "FLOPs per byte", type="log", range=[log10(x_low), log10(x_high)], dtick=1),
@@ -68,25 +75,17 @@ def _zones(data: RooflineData, look: Look) -> list[dict[str, Any]]:
     return [*shapes, {**whole, "type": "line", "x0": edge, "x1": edge, "line": dotted, "layer": "above"}]
 
 
-def _zone_notes(data: RooflineData, look: Look) -> list[dict[str, Any]]:
+def _zone_labels(data: RooflineData, look: Look) -> list[dict[str, Any]]:
     palette, size = look.palette, look.font_px
-    corner = {"xref": "paper", "yref": "paper"}
-    memory = {"xanchor": "left", "yanchor": "top", "xshift": 6, "yshift": -5}
-    compute = {"xanchor": "right", "yanchor": "bottom", "xshift": -6, "yshift": 4}
+    fonts = [{"size": size, "color": colour} for colour in (palette.memory, palette.compute)]
+    low_right = {"yref": "paper", "xanchor": "right", "yanchor": "bottom"}
+    high_left = {"yref": "paper", "xanchor": "left", "yanchor": "top"}
+    ridge = f"ridge {wording.significant(data.roof.ridge)}"
+    over = 4 + 1.6 * size  # a line above "compute-bound", which may reach across the ridge on a phone
     return [
-        style.note(look, "memory-bound", x=0, y=1, **corner, **memory, font={"size": size, "color": palette.memory}),
-        style.note(look, "compute-bound", x=1, y=0, **corner, **compute, font={"size": size, "color": palette.compute}),
-        style.note(
-            look,
-            f"ridge {wording.significant(data.roof.ridge)}",
-            x=log10(data.roof.ridge),
-            y=0,
-            yref="paper",
-            xanchor="right",
-            yanchor="bottom",
-            xshift=-5,
-            yshift=4 + 1.6 * size,  # a line above "compute-bound", which may reach across the ridge on a phone
-        ),
+        style.label(look, "memory-bound", 0, 1, (6, -5), xref="paper", **high_left, font=fonts[0]),
+        style.label(look, "compute-bound", 1, 0, (-6, 4), xref="paper", **low_right, font=fonts[1]),
+        style.label(look, ridge, data.roof.ridge, 0, (0, over - 5), xref="x", **low_right, padding=5),
     ]
 
 
@@ -130,29 +129,29 @@ def _line_px(look: Look) -> float:
     return labels.LINE_EM * 0.9 * look.font_px
 
 
-def _ceiling_notes(data: RooflineData, look: Look) -> list[dict[str, Any]]:
+def _ceiling_labels(data: RooflineData, look: Look) -> list[dict[str, Any]]:
     """A label right of each ceiling, in the margin, so that marks and labels inside stay clear."""
     ceilings = sorted(data.ceilings, key=lambda ceiling: ceiling.rate)
     wanted = [_up_px(data, ceiling.rate, look) for ceiling in ceilings]
-    notes = []
+    found = []
     for ceiling, height, at in zip(ceilings, labels.spread(wanted, _line_px(look)), wanted, strict=True):
         text = f"{ceiling.number_type} {wording.prefixed_rate(ceiling.rate)}"
         roof = ceiling is data.roof
-        notes.append(
-            style.note(
+        found.append(
+            style.label(
                 look,
                 f"<b>{text}</b>" if roof else text,
-                x=1,
-                y=log10(ceiling.rate),
+                1,
+                ceiling.rate,
+                (4 * look.scale, height - at),
                 xref="paper",
+                yref="y",
                 xanchor="left",
                 yanchor="middle",
-                xshift=4 * look.scale,
-                yshift=height - at,
                 font={"size": look.font_px * 0.9, "color": look.palette.text if roof else look.palette.muted},
             )
         )
-    return notes
+    return found
 
 
 def _arrow_traces(data: RooflineData, look: Look) -> list[dict[str, Any]]:
@@ -245,10 +244,11 @@ def _hover(spot: Spot, before_name: str) -> str:
     )
 
 
-def _layer_notes(data: RooflineData, look: Look) -> list[dict[str, Any]]:
-    """Labels of the largest spots: up and left of the roof, which is empty there; in the left third, down and right.
+def _label_traces(data: RooflineData, look: Look) -> list[dict[str, Any]]:
+    """Names of the largest spots: up and left of the roof, which is empty there; in the left third, down and right.
 
-    Stacked in the order of their marks, so that the lines to them do not cross.
+    Stacked in the order of their marks, so that the lines to them do not cross. Texts and lines are traces, a third
+    quicker to draw than annotations.
     """
     largest = sorted(data.spots[:LABELLED], key=lambda spot: spot.after.intensity)
     gap = _line_px(look)
@@ -256,36 +256,39 @@ def _layer_notes(data: RooflineData, look: Look) -> list[dict[str, Any]]:
     below = [spot for spot in largest if spot not in above][::-1]
     heights = labels.spread([_up_px(data, spot.after.rate, look) + 0.9 * gap for spot in above], gap)
     depths = labels.spread([0.9 * gap - _up_px(data, spot.after.rate, look) for spot in below], gap)
-    return [
-        *(_pointer(data, spot, height, "right", look) for spot, height in zip(above, heights, strict=True)),
-        *(_pointer(data, spot, -depth, "left", look) for spot, depth in zip(below, depths, strict=True)),
-    ]
-
-
-def _pointer(data: RooflineData, spot: Spot, height: float, anchor: str, look: Look) -> dict[str, Any]:
-    """A label at `height` pixels above the axis, with a thin line to its spot."""
-    away = 12 * look.scale
+    places = [*zip(above, heights, strict=True), *((spot, -depth) for spot, depth in zip(below, depths, strict=True))]
     short = wording.without_shared_head([dot.layer for dot in data.dots])
-    return {
-        "text": wording.together([short[name] for name in spot.names]),
-        "x": log10(spot.after.intensity),
-        "y": log10(spot.after.rate),
-        "ax": -away if anchor == "right" else away,
-        "ay": _up_px(data, spot.after.rate, look) - height,
-        "xanchor": anchor,
-        "yanchor": "middle",
-        "showarrow": True,
-        "arrowhead": 0,
-        "arrowwidth": look.scale,
-        "arrowcolor": style.faded(look.palette.muted, 0.6),
-        "standoff": _diameter(spot.after.share, look) / 2,
-        "borderpad": 1,
-        "font": {"size": look.font_px * 0.9, "color": look.palette.text},
-    }
+    (x_low, x_high), (y_low, y_high) = data.x_range, data.y_range
+    plot_px = _up_px(data, y_high, look)
+    aside = (x_high / x_low) ** AWAY
+    xs = [spot.after.intensity * (aside if spot in below else 1 / aside) for spot, _ in places]
+    ys = [y_low * (y_high / y_low) ** (height / plot_px) for _, height in places]
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "hoverinfo": "skip",
+            "x": [x for (spot, _), to in zip(places, xs, strict=True) for x in (spot.after.intensity, to, None)],
+            "y": [y for (spot, _), to in zip(places, ys, strict=True) for y in (spot.after.rate, to, None)],
+            "line": {"color": style.faded(look.palette.muted, 0.6), "width": look.scale},
+        },
+        {
+            "type": "scatter",
+            "mode": "text",
+            "name": "labels",
+            "hoverinfo": "skip",
+            "x": xs,
+            "y": ys,
+            "text": [wording.together([short[name] for name in spot.names]) for spot, _ in places],
+            "textposition": ["middle right" if spot in below else "middle left" for spot, _ in places],
+            "textfont": {"size": look.font_px * 0.9, "color": look.palette.text},
+            "cliponaxis": False,
+        },
+    ]
 
 
 def _legend(data: RooflineData, look: Look) -> dict[str, Any]:
     """What the marks mean, in one line above the plot."""
     widths = {bits for dot in data.dots for bits in (dot.before.bits, dot.after.bits)}
     text = f"{style.key_to_bits(widths, look)}   outline: {data.before_name}"
-    return style.note(look, text, x=0, y=1, xref="paper", yref="paper", xanchor="left", yanchor="bottom", yshift=4)
+    return style.label(look, text, 0, 1, (0, 4), xref="paper", yref="paper", xanchor="left", yanchor="bottom")

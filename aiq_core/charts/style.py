@@ -162,6 +162,8 @@ def axis(look: Look, title: str, **more: Any) -> dict[str, Any]:
         "zeroline": False,
         "tickfont": {"size": look.font_px * 0.95, "color": palette.muted},
         "linecolor": palette.grid,
+        # Else Plotly measures each tick's text again, a tenth of a redraw; our margins have room for all.
+        "ticklabeloverflow": "allow",
         **more,
     }
 
@@ -170,6 +172,29 @@ def note(look: Look, text: str, x: float, y: float, **more: Any) -> dict[str, An
     """A text annotation without an arrow."""
     more.setdefault("font", {"size": look.font_px * 0.95, "color": look.palette.muted})
     return {"text": text, "x": x, "y": y, "showarrow": False, "borderpad": 0, **more}
+
+
+def label(look: Look, text: str, x: float, y: float, shift: tuple[float, float], **more: Any) -> dict[str, Any]:
+    """A text at `shift` pixels (rightwards, upwards) from a place, as a shape's: Plotly draws annotations twice.
+
+    `more` are references of x and y, of the shape, and anchors, padding and font, of the label. On a logarithmic axis
+    Plotly takes shifts below 0 for 0; `padding` moves the text away from its anchor there.
+    """
+    font = {"size": look.font_px * 0.95, "color": look.palette.muted}
+    names = ("font", "padding", "xanchor", "yanchor")
+    own = {name: more.pop(name) for name in names if name in more}
+    return {
+        "type": "line",
+        "xsizemode": "pixel",
+        "ysizemode": "pixel",
+        "xanchor": x,
+        "yanchor": y,
+        **dict.fromkeys(("x0", "x1"), shift[0]),
+        **dict.fromkeys(("y0", "y1"), shift[1]),
+        "line": {"width": 0},
+        "label": {"text": text, "font": font, "textposition": "end", "textangle": 0, "padding": 0, **own},
+        **more,
+    }
 
 
 def config(file_name: str) -> dict[str, Any]:

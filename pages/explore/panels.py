@@ -1,6 +1,7 @@
 """What stands beside the views: pin, share, provenance, options and the table of the trade-off."""
 
 from collections.abc import Sequence
+from functools import partial
 from urllib.parse import urlencode
 
 import pandas as pd
@@ -17,6 +18,7 @@ from aiq_core.statistics import wilson
 from pages.common import controls, known
 from pages.common.charts import Click
 from pages.common.controls import View
+from pages.common.popovers import popover
 from pages.explore.figures import Figures
 from pages.explore.selection import Selection
 
@@ -35,13 +37,15 @@ def buttons(
                   help="Keep this policy as A and go on moving: the views compare both.")  # fmt: skip
     else:
         st.button("Unpin A", icon=":material/close:", on_click=_unpin, type="tertiary")
-    with st.popover("Share", icon=":material/share:", type="tertiary"):
-        st.caption("The sentence")
-        st.code(text, language=None, wrap_lines=True)
-        st.caption("A link to this view")
-        st.code(link(), language=None, wrap_lines=True)
-    with st.popover("Provenance", icon=":material/fact_check:", type="tertiary"):
-        _provenance(view, table, chosen)
+    popover("Share", "share", partial(_share, text))
+    popover("Provenance", "fact_check", partial(_provenance, view, table, chosen))
+
+
+def _share(text: str) -> None:
+    st.caption("The sentence")
+    st.code(text, language=None, wrap_lines=True)
+    st.caption("A link to this view")
+    st.code(link(), language=None, wrap_lines=True)
 
 
 def link() -> str:
@@ -73,24 +77,27 @@ def point_clicked(click: Click) -> None:
 
 def machine_sources(machine: Machine) -> None:
     """Where each of the machine's numbers comes from."""
-    with st.popover("Sources", icon=":material/menu_book:", type="tertiary"):
-        st.markdown(f"**{machine.name}** :gray[grade {machine.grade}: {GRADES[machine.grade]}]")
-        rows = [
-            {"what": str(kind), "value": rate(source.value, kind), "kind": str(source.kind), "source": source.note}
-            for kind, source in machine.rates.items()
-        ]
-        memory = machine.bandwidth
-        rows.append(
-            {
-                "what": "DRAM",
-                "value": f"{significant(memory.value / 1e9)} GB/s",
-                "kind": str(memory.kind),
-                "source": memory.note,
-            }
-        )
-        st.table(pd.DataFrame(rows).set_index("what"))
-        if machine.note:
-            st.caption(machine.note)
+    popover("Sources", "menu_book", partial(_sources, machine))
+
+
+def _sources(machine: Machine) -> None:
+    st.markdown(f"**{machine.name}** :gray[grade {machine.grade}: {GRADES[machine.grade]}]")
+    rows = [
+        {"what": str(kind), "value": rate(source.value, kind), "kind": str(source.kind), "source": source.note}
+        for kind, source in machine.rates.items()
+    ]
+    memory = machine.bandwidth
+    rows.append(
+        {
+            "what": "DRAM",
+            "value": f"{significant(memory.value / 1e9)} GB/s",
+            "kind": str(memory.kind),
+            "source": memory.note,
+        }
+    )
+    st.table(pd.DataFrame(rows).set_index("what"))
+    if machine.note:
+        st.caption(machine.note)
 
 
 def overlay(name: str) -> bool:
@@ -101,11 +108,14 @@ def overlay(name: str) -> bool:
 
 def trade_off_options(view: View, table: PolicyTable, path: Sequence[int], random: Sequence[Policy]) -> None:
     """Overlays, and the same points as a table for keyboard and screen reader."""
-    with st.popover("Table", icon=":material/table_rows:", type="tertiary"):
+    # Not filled when opened, but for the table: what the toggles hold counts while it is closed too.
+    icon = ":material/table_rows:"
+    with st.popover("Table", icon=icon, type="tertiary", key="popover-trade-off", on_change="rerun") as box:
         with st.container(horizontal=True):
             st.toggle("Dominated points", OVERLAYS["dominated"], key="dominated", bind="query-params")
             st.toggle("The paper's points", OVERLAYS["paper"], key="paper", bind="query-params")
-        _table(table, path, random)
+        if box.open:
+            _table(table, path, random)
 
 
 def _table(table: PolicyTable, path: Sequence[int], random: Sequence[Policy]) -> None:

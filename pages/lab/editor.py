@@ -1,5 +1,7 @@
 """What changes the policy: the layer at work, its bits, several layers at once, undo, redo and starts."""
 
+from functools import partial
+
 import streamlit as st
 
 from aiq_core import assets
@@ -8,6 +10,7 @@ from aiq_core.charts.wording import bit_counts, bits_name
 from aiq_core.records import FP32_BITS, OFFERED_BITS, Algorithm, Policy, Run
 from pages.common import known
 from pages.common.controls import View
+from pages.common.popovers import popover
 from pages.lab import policies, state
 from pages.lab.history import History
 
@@ -46,22 +49,25 @@ def layer_and_bits(view: View, policy: Policy, layer: int) -> None:
 
 def several(view: View, policy: Policy) -> None:
     """One width for many layers: a single edit, undone at once."""
+    popover("Several", "stacks", partial(_several, view, policy))
+
+
+def _several(view: View, policy: Policy) -> None:
     groups = policies.groups(assets.profile(view.model))
-    with st.popover("Several", icon=":material/stacks:", type="tertiary"):
-        if st.session_state.get(GROUP) not in groups:
-            st.session_state[GROUP] = next(iter(groups))
-        name = st.selectbox("Layers", list(groups), key=GROUP)
-        st.caption(bit_counts(Policy(tuple(policy.weight_bits[i] for i in groups[name]), ())))
-        bits = st.segmented_control(
-            "Bits", OFFERED_BITS, default=8, key=GROUP_BITS, format_func=width_name, required=True, wrap=True
-        )
-        st.button(
-            f"Set {name} to {bits_name(bits or 8)}",
-            key="lab-set-group",
-            on_click=state.set_bits,
-            args=(view.model, groups[name], bits, name),
-            width="stretch",
-        )
+    if st.session_state.get(GROUP) not in groups:
+        st.session_state[GROUP] = next(iter(groups))
+    name = st.selectbox("Layers", list(groups), key=GROUP)
+    st.caption(bit_counts(Policy(tuple(policy.weight_bits[i] for i in groups[name]), ())))
+    bits = st.segmented_control(
+        "Bits", OFFERED_BITS, default=8, key=GROUP_BITS, format_func=width_name, required=True, wrap=True
+    )
+    st.button(
+        f"Set {name} to {bits_name(bits or 8)}",
+        key="lab-set-group",
+        on_click=state.set_bits,
+        args=(view.model, groups[name], bits, name),
+        width="stretch",
+    )
 
 
 def undo_redo(view: View, history: History) -> None:
@@ -92,33 +98,36 @@ def undo_redo(view: View, history: History) -> None:
 
 def starts(view: View) -> None:
     """Where to begin: uniform widths, what Explore shows, a run's end, a link."""
+    popover("Start from", "flag", partial(_starts, view))
+
+
+def _starts(view: View) -> None:
     profile, model = assets.profile(view.model), view.model
-    with st.popover("Start from", icon=":material/flag:", type="tertiary"):
-        with st.container(horizontal=True, gap="small"):
-            for bits, name in ((32, "FP32"), (8, "INT8"), (4, "INT4")):
-                args = (model, profile.uniform(bits), "FP32" if bits == 32 else f"all at {bits} bits")
-                st.button(name, key=f"lab-start-{bits}", on_click=state.start_from, args=args)
-            found = state.default(view)
-            label = found.text[0].upper() + found.text[1:]
-            st.button(label, key="lab-start-best", on_click=state.start_from, args=(model, found.policy, found.text))
-        runs = {run.id: run for run in known.runs(model) if run.policy is not None}
-        st.selectbox(
-            "The end of a run",
-            list(runs),
-            index=None,
-            key=RUN_BOX,
-            format_func=lambda run_id: _run_name(runs[run_id]) if run_id in runs else run_id,
-            placeholder="Choose a run",
-            on_change=_run_chosen,
-            args=(model, runs),
-        )
-        st.text_input(
-            "A link, a policy key or JSON",
-            key=PASTED,
-            placeholder="…/lab?model=…&policy=w4x20 …",
-            on_change=state.import_text,
-            args=(model, PASTED),
-        )
+    with st.container(horizontal=True, gap="small"):
+        for bits, name in ((32, "FP32"), (8, "INT8"), (4, "INT4")):
+            args = (model, profile.uniform(bits), "FP32" if bits == 32 else f"all at {bits} bits")
+            st.button(name, key=f"lab-start-{bits}", on_click=state.start_from, args=args)
+        found = state.default(view)
+        label = found.text[0].upper() + found.text[1:]
+        st.button(label, key="lab-start-best", on_click=state.start_from, args=(model, found.policy, found.text))
+    runs = {run.id: run for run in known.runs(model) if run.policy is not None}
+    st.selectbox(
+        "The end of a run",
+        list(runs),
+        index=None,
+        key=RUN_BOX,
+        format_func=lambda run_id: _run_name(runs[run_id]) if run_id in runs else run_id,
+        placeholder="Choose a run",
+        on_change=_run_chosen,
+        args=(model, runs),
+    )
+    st.text_input(
+        "A link, a policy key or JSON",
+        key=PASTED,
+        placeholder="…/lab?model=…&policy=w4x20 …",
+        on_change=state.import_text,
+        args=(model, PASTED),
+    )
 
 
 def _run_name(run: Run) -> str:

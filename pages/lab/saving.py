@@ -1,6 +1,7 @@
 """Keeping a policy: as a run, as a link, as JSON."""
 
 import json
+from functools import partial
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -12,6 +13,7 @@ from aiq_core.library import read_only
 from aiq_core.records import Policy, SplitName
 from pages.common import known
 from pages.common.controls import View
+from pages.common.popovers import popover
 from pages.lab import measuring, state
 from pages.lab.accuracy import Measured
 
@@ -23,11 +25,14 @@ def draw(view: View, policy: Policy, found: dict[SplitName, Measured | None]) ->
     with st.popover("Save", icon=":material/save:", type="tertiary"):
         _save(view, policy)
         _export(view, policy, found)
-    with st.popover("Share", icon=":material/share:", type="tertiary"):
-        st.caption("A link to this policy")
-        st.code(link(policy), language=None, wrap_lines=True)
-        st.caption("Its key")
-        st.code(policy.key, language=None, wrap_lines=True)
+    popover("Share", "share", partial(_share, policy))
+
+
+def _share(policy: Policy) -> None:
+    st.caption("A link to this policy")
+    st.code(link(policy), language=None, wrap_lines=True)
+    st.caption("Its key")
+    st.code(policy.key, language=None, wrap_lines=True)
 
 
 def link(policy: Policy) -> str:

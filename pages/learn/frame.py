@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -10,6 +11,7 @@ import streamlit as st
 
 from pages.common.charts import Click, card, chart
 from pages.common.controls import View
+from pages.common.popovers import popover
 from pages.learn import address, glossary
 
 TITLES = ("Roofline", "Batch", "Rounding", "Layers", "Search", "Alpha", "Questions")
@@ -194,10 +196,10 @@ def figure(
     """A chart in its card, with the same data as a table and as CSV."""
 
     def table() -> None:
-        with st.popover("Table", icon=":material/table_rows:", type="tertiary"):
-            st.dataframe(frame, hide_index=True, height=TABLE_PX, key=f"learn-table-{name}")
+        st.dataframe(frame, hide_index=True, height=TABLE_PX, key=f"learn-table-{name}")
 
-    with card(title, subtitle, frame, f"learn-{name}", extra=table):
+    button = partial(popover, "Table", "table_rows", table, f"popover-learn-{name}")
+    with card(title, subtitle, frame, f"learn-{name}", extra=button):
         chart(spec, f"learn-{name}", f"learn-{name}", alt, on_click=on_click)
 
 

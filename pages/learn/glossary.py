@@ -1,10 +1,12 @@
 """The words of the lessons, each in a line."""
 
 from collections.abc import Iterable
+from functools import partial
 
 import streamlit as st
 
 from aiq_core.objective import NORMALISER_FACTOR
+from pages.common import popovers
 from pages.common.known import ACCURACY_NORMALISER
 
 TERMS = {
@@ -63,13 +65,15 @@ def explain(terms: Iterable[str]) -> str:
 
 def popover(first: Iterable[str]) -> None:
     """All words, those of the lesson first."""
-    first = tuple(first)
-    with st.popover("Words", icon=":material/dictionary:", type="tertiary"):
-        for term in first:
-            st.markdown(f"**{term}**: {TERMS[term]}")
-        with st.expander("All words and five misconceptions"):
-            for term, meaning in TERMS.items():
-                if term not in first:
-                    st.markdown(f"**{term}**: {meaning}")
-            for wrong, right in MISCONCEPTIONS:
-                st.markdown(f"*{wrong}* {right}")
+    popovers.popover("Words", "dictionary", partial(_words, tuple(first)))
+
+
+def _words(first: tuple[str, ...]) -> None:
+    for term in first:
+        st.markdown(f"**{term}**: {TERMS[term]}")
+    with st.expander("All words and five misconceptions"):
+        for term, meaning in TERMS.items():
+            if term not in first:
+                st.markdown(f"**{term}**: {meaning}")
+        for wrong, right in MISCONCEPTIONS:
+            st.markdown(f"*{wrong}* {right}")

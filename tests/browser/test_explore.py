@@ -97,6 +97,19 @@ def test_a_chart_opens_in_full_screen_and_offers_no_upload(app_server: str, visi
     page.wait_for_function(f"[...document.querySelectorAll('.aiq-chart')].every({fits})")
 
 
+def test_a_popover_is_filled_when_it_opens_and_empty_when_it_closed(app_server: str, visit: Visit) -> None:
+    page = visit(app_server)
+    button = page.get_by_role("button", name="Share", exact=False).first
+    body = page.locator('[data-testid="stPopoverBody"]')
+    button.click()
+    expect(body.get_by_text("more work per byte")).to_be_visible()
+    expect(body.get_by_text("http://")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(body).to_have_count(0)
+    button.click()
+    expect(body.get_by_text("http://")).to_be_visible()
+
+
 def test_every_chart_has_a_text_for_screen_readers(app_server: str, visit: Visit) -> None:
     page = visit(app_server)
     for place, word in enumerate(("Roofline", "FLOPs per byte", "Bits per layer")):

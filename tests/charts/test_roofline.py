@@ -1,6 +1,7 @@
 """The roofline chart: dots by hand, axes that never jump, labels and zones that are there."""
 
 from itertools import pairwise
+from math import log10
 
 import plotly.graph_objects as go
 import pytest
@@ -64,9 +65,9 @@ def test_the_ridge_divides_the_zones(profile: ModelProfile) -> None:
     assert view.roof.ridge == pytest.approx(156e12 / 1555e9)
     assert view.memory_bound == 3
     figure = roofline_figure(view, Look())
-    memory, compute, ridge = figure["layout"]["shapes"]
+    memory, compute, ridge, *labels = figure["layout"]["shapes"]
     assert memory["x1"] == compute["x0"] == ridge["x0"] == view.roof.ridge
-    texts = [note["text"] for note in figure["layout"]["annotations"]]
+    texts = [shape["label"]["text"] for shape in labels]
     assert {"memory-bound", "compute-bound", "ridge 100"} <= set(texts)
     assert "<b>TF32 156T</b>" in texts
     assert {"INT4 1,248T", "INT8 624T", "FP16 312T", "FP32 19.5T"} <= set(texts)
@@ -91,19 +92,16 @@ def test_layer_labels_stack_without_overlap_on_every_machine(name: str, key: str
     figure = roofline_figure(data(profile, profile.uniform(4), key), Look())
     y_low, y_high = figure["layout"]["yaxis"]["range"]
     plot = figure["layout"]["height"] - figure["layout"]["margin"]["t"] - figure["layout"]["margin"]["b"]
-    labels = [n for n in figure["layout"]["annotations"] if n.get("showarrow") and n["text"]]
-    assert 1 <= len(labels) <= LABELLED
-    for side in ("left", "right"):
-        heights = sorted((n["y"] - y_low) / (y_high - y_low) * plot - n["ay"] for n in labels if n["xanchor"] == side)
+    (named,) = [trace for trace in figure["data"] if trace["mode"] == "text"]
+    assert 1 <= len(named["text"]) <= LABELLED
+    for side in ("middle left", "middle right"):
+        heights = sorted(
+            (log10(y) - y_low) / (y_high - y_low) * plot
+            for y, position in zip(named["y"], named["textposition"], strict=True)
+            if position == side
+        )
         assert all(0 <= height <= plot for height in heights)
-        assert all(upper - lower >= n_font(labels) for lower, upper in pairwise(heights))
-
-
-def n_font(labels: list[dict[str, object]]) -> float:
-    """The labels' type size."""
-    font = labels[0]["font"]
-    assert isinstance(font, dict)
-    return float(font["size"])
+        assert all(upper - lower >= named["textfont"]["size"] for lower, upper in pairwise(heights))
 
 
 def test_arrows_join_before_to_after_and_leave_still_layers_alone(profile: ModelProfile) -> None:
