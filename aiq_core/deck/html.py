@@ -10,10 +10,9 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from aiq_core.charts.style import DARK, LIGHT, config
-from aiq_core.deck.fonts import font_faces
+from aiq_core.deck.fonts import STATIC, font_faces
 from aiq_core.deck.slide import Deck, Slide
 from aiq_core.deck.text import plain
 
@@ -45,8 +44,8 @@ def unbroken(text: str) -> str:
 
 @cache
 def plotly_script() -> str:
-    """Plotly's JavaScript, from the package."""
-    return str(get_plotlyjs())
+    """The part of Plotly's JavaScript that the app's charts need."""
+    return (STATIC / "plotly-cartesian.min.js").read_text(encoding="utf-8")
 
 
 def page(deck: Deck, plotly: str | None = None) -> str:

@@ -5,6 +5,14 @@ const ROOM_BELOW_PX = 12;
 const LEAST_PX = 430;
 const frames = new WeakMap();
 
+// Plotly's script as text, once: the deck can't fetch, being of no origin.
+let script;
+const plotly = () =>
+  (script ??= fetch(new URL("app/static/plotly-cartesian.min.js", document.baseURI)).then((answer) => {
+    if (!answer.ok) throw new Error(`${answer.url} did not load; reload the page`);
+    return answer.text();
+  }));
+
 export default function ({ data, parentElement, setStateValue }) {
   const state = frames.get(parentElement) ?? start(parentElement, data);
   state.tell = (slide) => setStateValue("slide", slide);
@@ -39,14 +47,11 @@ function start(parentElement, data) {
   };
   const heard = (event) => {
     if (event.source !== state.frame.contentWindow) return;
-    if (event.data?.deck === "ready") plotly();
+    // The words are there before the charts.
+    if (event.data?.deck === "ready") plotly().then((script) => event.source.postMessage({ deck: "plotly", script }, "*"));
     if (event.data?.deck !== "slide") return;
     state.slide = event.data.slide;
     state.tell(state.slide);
-  };
-  // The words are there before the charts: Plotly's script comes to the page once, and after the deck.
-  const plotly = () => {
-    if (window.aiqPlotly) state.frame.contentWindow?.postMessage({ deck: "plotly", script: window.aiqPlotly }, "*");
   };
   const pressed = (event) => {
     const path = event.composedPath()[0];
@@ -56,12 +61,10 @@ function start(parentElement, data) {
     state.frame.contentWindow?.postMessage({ deck: "key", key: event.key, shift: event.shiftKey }, "*");
   };
   window.addEventListener("message", heard);
-  window.addEventListener("aiq-plotly", plotly);
   window.addEventListener("keydown", pressed);
   window.addEventListener("resize", state.fit);
   state.stop = () => {
     window.removeEventListener("message", heard);
-    window.removeEventListener("aiq-plotly", plotly);
     window.removeEventListener("keydown", pressed);
     window.removeEventListener("resize", state.fit);
     frames.delete(parentElement);

@@ -44,7 +44,6 @@ def current(deck: FrameLocator | Page) -> Locator:
 
 
 @pytest.mark.thorough
-@pytest.mark.thorough
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_it_opens_with_its_message(app_server: str, visit: Visit, scheme: str, width: int) -> None:
@@ -121,6 +120,15 @@ def test_the_page_shows_the_file_that_it_saves(app_server: str, visit: Visit, tm
     shown = page.locator("iframe").get_attribute("srcdoc")
     assert shown == saved.replace(html.plotly_script(), "")  # which the page brings itself
     expect(deck.locator(".slide")).to_have_count(saved.count('class="slide"'))
+
+
+def test_charts_are_drawn_on_the_way_from_it_to_another_page_and_back(app_server: str, visit: Visit) -> None:
+    page = visit(f"{app_server}/present")
+    frame(page)
+    page.get_by_role("link", name="Explore").first.click()
+    expect(page.locator(".aiq-chart .main-svg").first).to_be_visible(timeout=WAIT_MS)
+    page.get_by_role("link", name="Present").first.click()
+    frame(page)
 
 
 # The file
