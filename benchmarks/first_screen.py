@@ -8,7 +8,6 @@ browser context. Prints medians in seconds with the targets they are held to on 
 import math
 import os
 import platform
-import shutil
 import statistics
 import tempfile
 import time
@@ -24,18 +23,10 @@ from aiq_core import assets
 from aiq_core.envelope import envelope
 from aiq_core.library import open_library
 from aiq_core.objective import default_normaliser, floor_correct
+from benchmarks._browser import launch
 from benchmarks._server import APP, server
 
 REPEATS = 7
-CHROMIUM_FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 EMPTY_PAGE = "import streamlit as st\nst.title('Empty')\n"
 HEADING = '[data-testid="stMain"] h4'
 CHART = ".aiq-chart .main-svg"
@@ -159,12 +150,10 @@ def main() -> None:
     cores, load = os.cpu_count(), os.getloadavg()[0]
     print(f"{platform.machine()}, {cores} cores, load {load:.1f}; Python {platform.python_version()},")
     print(f"streamlit {streamlit.__version__}, plotly {plotly.__version__}; median (fastest to slowest) of {REPEATS}")
-    names = ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome")
-    executable = next(filter(None, map(shutil.which, names)), None)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         script = Path(folder) / "empty.py"
         script.write_text(EMPTY_PAGE)
-        browser = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
+        browser = launch(playwright)
         with server(APP, Path(folder) / "app") as app, server(script, Path(folder) / "empty") as empty:
             found = measure(browser, app, empty)
         browser.close()

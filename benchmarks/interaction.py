@@ -7,7 +7,6 @@ answers a slider: what no page of Streamlit's can beat. Needs playwright and Chr
 
 import argparse
 import os
-import shutil
 import statistics
 import tempfile
 from collections.abc import Callable
@@ -17,9 +16,10 @@ import plotly
 import streamlit
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from benchmarks._browser import launch
 from benchmarks._common import machine
 from benchmarks._server import APP, server
-from benchmarks.first_screen import CHROMIUM_FLAGS, alpha_at_a_change, settle, visitor
+from benchmarks.first_screen import alpha_at_a_change, settle, visitor
 
 MODEL = "mobilenet_v2"
 TARGET_MS = 300
@@ -118,12 +118,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5, help="visits to each page")
     repeats = parser.parse_args().repeats
-    names = ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome")
-    executable = next(filter(None, map(shutil.which, names)), None)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         script = Path(folder) / "empty.py"
         script.write_text(EMPTY_PAGE)
-        browser = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
+        browser = launch(playwright)
         print(f"{machine(os.cpu_count() or 1)};")
         print(f"streamlit {streamlit.__version__}, plotly {plotly.__version__}, Chromium {browser.version}; {MODEL},")
         print(f"key to last change, median (fastest to slowest) of {repeats} visits")

@@ -3,12 +3,12 @@
 Needs the system's Chromium, or the one that `playwright install chromium` fetched.
 """
 
-import shutil
 import tempfile
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
+from benchmarks._browser import DRAWN, launch
 from benchmarks._server import APP, ROOT, server
 
 IMAGES = ROOT / "docs" / "images"
@@ -22,16 +22,13 @@ SHOTS = (
     ("learn", "/learn?step=5", "light", 1440, 900),
     ("present", "/present", "light", 1440, 900),
 )
-READY = """() => !document.querySelector('[data-testid="stStatusWidget"], [data-testid="stSkeleton"]') &&
-    [...document.querySelectorAll('.aiq-chart')].every(c => c.querySelector('.main-svg'))"""
 
 
 def main() -> None:
     """Starts the app with an empty store, visits each page and writes its picture."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as data, server(APP, Path(data)) as url, sync_playwright() as playwright:
-        found = shutil.which("chromium") or shutil.which("google-chrome")
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        browser = launch(playwright)
         for name, path, scheme, width, height in SHOTS:
             page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
             _photograph(page, f"{url}{path}", IMAGES / f"{name}.png")
@@ -43,7 +40,7 @@ def _photograph(page: Page, url: str, path: Path) -> None:
     page.goto(url)
     page.wait_for_selector('[data-testid="stMain"] h4, [data-testid="stMain"] p', timeout=60_000)
     page.wait_for_timeout(1_500)
-    page.wait_for_function(READY, timeout=60_000)
+    page.wait_for_function(DRAWN, timeout=60_000)
     page.wait_for_timeout(1_000)
     page.screenshot(path=path)
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size:,} bytes")

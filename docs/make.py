@@ -1,7 +1,6 @@
 """Makes docs/results.md and its charts from the stored evaluations: `make docs`. Needs playwright and Chromium."""
 
 import re
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,15 +9,16 @@ from urllib.parse import unquote
 
 import pandas as pd
 from playwright.sync_api import sync_playwright
-from plotly.offline import get_plotlyjs
 
 from aiq_core.charts.aggressive import aggressive_figure
 from aiq_core.charts.optimism import optimism_figure
 from aiq_core.charts.style import Look
 from aiq_core.claims import claims
 from aiq_core.claims.evidence import Evidence
+from aiq_core.deck.html import plotly_script
 from aiq_core.library import BUNDLED_RESULTS, Library
 from aiq_core.store import Store
+from benchmarks._browser import launch
 from pages.results import content
 
 DOCS = Path(__file__).resolve().parent
@@ -84,11 +84,10 @@ def draw(figures: dict[str, dict[str, Any]]) -> None:
     """Writes each figure as docs/images/NAME.svg, drawn by Plotly in Chromium as on the page."""
     folder = DOCS / "images"
     folder.mkdir(exist_ok=True)
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        browser = launch(playwright)
         page = browser.new_page()
-        page.add_script_tag(content=get_plotlyjs())
+        page.add_script_tag(content=plotly_script())
         for name, figure in figures.items():
             layout = figure["layout"] | {"width": WIDTH_PX, "paper_bgcolor": LOOK.palette.background}
             address = page.evaluate(DRAW, {"data": figure["data"], "layout": layout})

@@ -1,7 +1,6 @@
 """Fixtures that every test may use: a store of the session's own, servers in their own processes, Chromium."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,20 +15,13 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
+
+from benchmarks._browser import DRAWN, launch
 
 ROOT = Path(__file__).resolve().parent.parent
 START_S = 60
-CHROMIUM_FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 # Streamlit itself asks for these below a sub-page's address on a deep link and gets a 404.
 STREAMLIT_404 = ("/_stcore/health", "/_stcore/host-config")
 # What a page says while its server is away: the test stopped it, or fails anyway.
@@ -149,19 +141,12 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         server.stop()
 
 
-def _launch(playwright: Playwright) -> Browser:
-    """The system's Chromium, else the one that `playwright install chromium` fetched."""
-    names = ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    found = next(filter(None, map(shutil.which, names)), None)
-    return playwright.chromium.launch(executable_path=found, args=CHROMIUM_FLAGS)
-
-
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium. Without one the test is skipped and the summary says so; under CI it fails."""
     with sync_playwright() as playwright:
         try:
-            chromium = _launch(playwright)
+            chromium = launch(playwright)
         except PlaywrightError as error:
             first = str(error).splitlines()[0]
             reason = f"{NO_BROWSER} ({first}); {REMEDY}"
@@ -175,11 +160,7 @@ def browser() -> Iterator[Browser]:
 def settle(page: Page, timeout_s: float = 60) -> None:
     """Waits until the script has run and every chart on the page is drawn."""
     page.locator('[data-testid="stMain"]').locator("h1, h2, h3, h4, p").first.wait_for(timeout=timeout_s * 1000)
-    page.wait_for_function(
-        """() => !document.querySelector('[data-testid="stStatusWidget"], [data-testid="stSkeleton"]') &&
-            [...document.querySelectorAll('.aiq-chart')].every(c => c.querySelector('.main-svg'))""",
-        timeout=timeout_s * 1000,
-    )
+    page.wait_for_function(DRAWN, timeout=timeout_s * 1000)
 
 
 @pytest.fixture(name="settle")

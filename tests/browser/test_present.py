@@ -122,15 +122,6 @@ def test_the_page_shows_the_file_that_it_saves(app_server: str, visit: Visit, tm
     expect(deck.locator(".slide")).to_have_count(saved.count('class="slide"'))
 
 
-def test_charts_are_drawn_on_the_way_from_it_to_another_page_and_back(app_server: str, visit: Visit) -> None:
-    page = visit(f"{app_server}/present")
-    frame(page)
-    page.get_by_role("link", name="Explore").first.click()
-    expect(page.locator(".aiq-chart .main-svg").first).to_be_visible(timeout=WAIT_MS)
-    page.get_by_role("link", name="Present").first.click()
-    frame(page)
-
-
 # The file
 
 
