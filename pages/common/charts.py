@@ -24,11 +24,11 @@ class Click(NamedTuple):
 def card(
     title: str,
     subtitle: str,
-    frame: pd.DataFrame | None = None,
+    frame: Callable[[], pd.DataFrame] | None = None,
     name: str = "",
     extra: Callable[[], None] | None = None,
 ) -> Iterator[None]:
-    """A bordered box with a title line; `frame` is offered as CSV, `extra` draws more options."""
+    """A bordered box with a title line; what `frame` makes is offered as CSV, `extra` draws more options."""
     with st.container(border=True, gap=None):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
             st.markdown(f"**{title}** :gray[{subtitle}]", width="stretch")
@@ -37,7 +37,7 @@ def card(
             if frame is not None:
                 st.download_button(
                     "CSV",
-                    lambda: frame.to_csv(index=False).encode(),
+                    lambda: frame().to_csv(index=False).encode(),
                     f"{name}.csv",
                     "text/csv",
                     key=f"csv-{name}",

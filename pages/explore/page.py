@@ -118,7 +118,7 @@ def _roofline(view: View, policy: Policy, pinned: Policy | None) -> None:
     data = roofline_data(view.machine, profile, before, policy, view.batch, known.WIDTHS, controls.BATCHES, name)
     title = f"layers, {name} → now, by predicted time"
     sources = partial(panels.machine_sources, view.machine)
-    with card("Roofline", title, roofline_frame(data), f"{view.model}-roofline", extra=sources):
+    with card("Roofline", title, partial(roofline_frame, data), f"{view.model}-roofline", extra=sources):
         chart(roofline_figure(data, view.look), "roofline", f"{view.model}-roofline", _roofline_alt(view, data))
 
 
@@ -152,7 +152,7 @@ def _trade_off(
     with card(
         "Trade-off",
         "click a point to see its policy everywhere",
-        pareto_frame(data),
+        partial(pareto_frame, data),
         f"{view.model}-trade-off",
         extra=lambda: panels.trade_off_options(view, table, rows, random),
     ):
@@ -178,7 +178,7 @@ def _bits(view: View, table: PolicyTable, chosen: Selection, pinned: Policy | No
             f" and {len(changed) - 4} more" if len(changed) > 4 else ""
         )
         title = f"B differs from A in {len(changed)} layers: {names}" if changed else "B is A"
-    with card("Bits per layer", title, bits_frame(data), f"{view.model}-bits"):
+    with card("Bits per layer", title, partial(bits_frame, data), f"{view.model}-bits"):
         alt = ", ".join(f"{bar.layer} {bar.bits}" for bar in data.bars)
         chart(bits_figure(data, view.look), "bits", f"{view.model}-bits", f"Bits per layer: {alt}")
 

@@ -98,7 +98,7 @@ def draw(view: View, found: dict[SplitName, Measured | None], extra: Callable[[]
     turned = flips(measured, labels, len(pictures(dataset, measured.split, assets.has_all_images(dataset))))
     frame = flips_frame(measured, turned, labels, names)
     name = f"{view.model}-{measured.split}-flips"
-    with card("Flipped images", _title(turned), frame, name, extra):
+    with card("Flipped images", _title(turned), lambda: frame, name, extra):
         with st.container(height=round(HEIGHT_PX * view.look.scale), border=False, key="lab-flips"):
             st.html(page(view, measured, turned, labels, names))
         _below(known_splits, measured, turned)

@@ -32,7 +32,7 @@ def bits(view: View, start: Entry, before: Policy, policy: Policy, layer: int, b
     data = _bits_data(view, profile, start, before, policy)
     changed = len(data.changed)
     title = f"click a layer to work on it; {_differ(changed)}"
-    with card("Bits per layer", title, bits_frame(data), f"{view.model}-lab-bits"):
+    with card("Bits per layer", title, partial(bits_frame, data), f"{view.model}-lab-bits"):
         alt = ", ".join(f"{bar.layer} {bar.bits}" for bar in data.bars)
         figure = clickable(bits_figure(data, view.look), data, layer, view.look)
         name = f"{view.model}-lab-bits"
@@ -135,7 +135,7 @@ def roofline(view: View, before: Policy, before_name: str, policy: Policy, layer
     )
     title = f"{before_name} → now; ring: {picked}"
     sources = partial(panels.machine_sources, view.machine)
-    with card("Roofline", title, roofline_frame(data), f"{view.model}-lab-roofline", extra=sources):
+    with card("Roofline", title, partial(roofline_frame, data), f"{view.model}-lab-roofline", extra=sources):
         alt = (
             f"Roofline of {view.machine.name} with {len(data.dots)} layers of {view.model} at batch {view.batch}; "
             f"{data.memory_bound} are memory-bound. {picked} does {number(dot.after.intensity, 2)} FLOPs per byte."
@@ -157,7 +157,7 @@ def weights(view: View, policy: Policy, layer: int, extra: Callable[[], None]) -
     """The picked layer's weights before rounding and after."""
     name = assets.profile(view.model).quantizable_names[layer]
     data = _weights(view.model, name, policy.weight_bits[layer])
-    with card("Weights", name, weights_frame(data), f"{view.model}-{name}-weights", extra):
+    with card("Weights", name, partial(weights_frame, data), f"{view.model}-{name}-weights", extra):
         alt = f"Histogram of the {data.weights:,} weights of {name} before rounding and at {bits_name(data.bits)}."
         if data.error is not None:
             alt += f" {error_text(data.error)}."

@@ -199,7 +199,7 @@ def figure(
         st.dataframe(frame, hide_index=True, height=TABLE_PX, key=f"learn-table-{name}")
 
     button = partial(popover, "Table", "table_rows", table, f"popover-learn-{name}")
-    with card(title, subtitle, frame, f"learn-{name}", extra=button):
+    with card(title, subtitle, lambda: frame, f"learn-{name}", extra=button):
         chart(spec, f"learn-{name}", f"learn-{name}", alt, on_click=on_click)
 
 

@@ -1,5 +1,7 @@
 """Results: every headline claim recomputed from the stored evaluations, and the evidence behind three of them."""
 
+from functools import partial
+
 import streamlit as st
 
 from aiq_core import assets
@@ -49,7 +51,9 @@ def main() -> None:
 
 
 def _tables(claims: tuple[Claim, ...]) -> None:
-    with card("Claims", "arXiv 2512.14090's on our networks and images, and ours", content.frame(claims), "claims"):
+    with card(
+        "Claims", "arXiv 2512.14090's on our networks and images, and ours", partial(content.frame, claims), "claims"
+    ):
         for tab, paper in zip(st.tabs(["The paper's", "Ours"]), (True, False), strict=True):
             rows = content.table(claims, paper)
             rows[""] = [f":{COLOURS.get(text, 'gray')}[{text}]" for text in rows[""]]
@@ -70,7 +74,7 @@ def _draw_optimism(view: View, data: OptimismData | None) -> None:
         with card("Search against report", title):
             st.info("No policy is measured on both splits yet.", icon=":material/hourglass_empty:")
         return
-    with card("Search against report", title, optimism_frame(data), f"{view.model}-optimism"):
+    with card("Search against report", title, partial(optimism_frame, data), f"{view.model}-optimism"):
         alt = f"Points lost on report against search images for {len(data.points)} policies of {view.model}."
         chart(optimism_figure(data, view.look), "optimism", f"{view.model}-optimism", alt)
         st.caption(content.optimism_caption(data))
@@ -82,7 +86,7 @@ def _draw_widths(view: View, data: AggressiveData) -> None:
         with card("Larger layers, fewer bits?", title):
             st.info("No search of this model on all its images yet.", icon=":material/hourglass_empty:")
         return
-    with card("Larger layers, fewer bits?", title, aggressive_frame(data), f"{view.model}-widths"):
+    with card("Larger layers, fewer bits?", title, partial(aggressive_frame, data), f"{view.model}-widths"):
         layers = len(assets.profile(view.model).quantizable)
         alt = f"Bits of {layers} layers by weight count in {len(data.rows)} searches. {content.widths_caption(data)}"
         chart(aggressive_figure(data, view.look), "widths", f"{view.model}-widths", alt)

@@ -1,6 +1,7 @@
 """Two runs beside each other: their paths overlaid, the layers that differ, and their policies on the same images."""
 
 from collections.abc import Callable
+from functools import partial
 
 import streamlit as st
 
@@ -90,7 +91,7 @@ def _overlay(view: View, first: Run, second: Run) -> None:
         [("A", first), ("B", second)], assets.profile(model), stored.references(model, images), candidates=False
     )
     name = f"{first.id}-{second.id}-paths"
-    with card("Paths", "moves taken by A and B", progress_frame(data), name):
+    with card("Paths", "moves taken by A and B", partial(progress_frame, data), name):
         alt = f"Top-1 against FLOPs per byte: {len(first.steps)} steps of A and {len(second.steps)} of B."
         chart(progress_figure(data, view.look), "paths", name, alt)
 
@@ -103,11 +104,11 @@ def _bits(view: View, first: Run, second: Run) -> None:
     frame = differences.layers(profile, first.policy, second.policy)
     title = f"{len(frame)} of {len(profile.quantizable)} layers differ; lines show A" if len(frame) else "A and B agree"
     name = f"{first.id}-{second.id}-bits"
-    with card("Bits of B", title, bits_frame(data), name):
+    with card("Bits of B", title, partial(bits_frame, data), name):
         alt = ", ".join(f"{bar.layer} {bar.bits}" for bar in data.bars)
         chart(bits_figure(data, view.look), "compare-bits", name, f"Bits per layer of B: {alt}")
     if len(frame):
-        with card("Layers that differ", "", frame, f"{first.id}-{second.id}-layers"):
+        with card("Layers that differ", "", lambda: frame, f"{first.id}-{second.id}-layers"):
             st.dataframe(
                 frame,
                 hide_index=True,

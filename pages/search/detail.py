@@ -1,5 +1,7 @@
 """One run: where it stands, its path through the trade-off, its bits with reasons, its moves and their candidates."""
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
@@ -72,7 +74,7 @@ def _trade_off(view: View, run: Run) -> None:
     model = run.request.model
     data = progress_data([("this run", run)], assets.profile(model), stored.references(model, run.request.images))
     title = "each move taken, and what lost" if run.request.algorithm in SEARCHES else "the policies listed"
-    with card("Path", title, progress_frame(data), f"{run.id}-path"):
+    with card("Path", title, partial(progress_frame, data), f"{run.id}-path"):
         alt = f"Top-1 against FLOPs per byte over {len(run.steps)} steps of run {run.id}; the moves table has them all."
         chart(progress_figure(data, view.look), f"path-{run.id}", f"{run.id}-path", alt)
 
@@ -102,7 +104,10 @@ def policy_bits(run: Run, policy: Policy, position: int | None, pinned: Policy |
 def _bits(view: View, run: Run, step: Step) -> None:
     data = policy_bits(run, step.policy, run.steps.index(step))
     with card(
-        "Bits per layer", f"after step {step.index}: {bit_counts(step.policy)}", bits_frame(data), f"{run.id}-bits"
+        "Bits per layer",
+        f"after step {step.index}: {bit_counts(step.policy)}",
+        partial(bits_frame, data),
+        f"{run.id}-bits",
     ):
         alt = ", ".join(f"{bar.layer} {bar.bits}" for bar in data.bars)
         chart(bits_figure(data, view.look), f"bits-{run.id}", f"{run.id}-bits", f"Bits per layer: {alt}")
@@ -113,7 +118,7 @@ def _bits(view: View, run: Run, step: Step) -> None:
 
 def _moves(run: Run) -> None:
     frame = moves_frame(run)
-    with card("Moves", "newest first, with their reasons", frame, f"{run.id}-moves"):
+    with card("Moves", "newest first, with their reasons", lambda: frame, f"{run.id}-moves"):
         st.dataframe(
             frame,
             key=f"moves-{run.id}",
@@ -134,7 +139,7 @@ def _moves(run: Run) -> None:
 
 def _policies(run: Run) -> None:
     frame = policies_frame(run)
-    with card("Policies", "measured as listed: no candidates, no pruning", frame, f"{run.id}-policies"):
+    with card("Policies", "measured as listed: no candidates, no pruning", lambda: frame, f"{run.id}-policies"):
         st.dataframe(
             frame,
             key=f"policies-{run.id}",
@@ -156,7 +161,7 @@ def _height(frame: pd.DataFrame) -> int:
 def _candidates(run: Run, step: Step) -> None:
     title = f"step {step.index}: {counts(step)}"
     frame = candidates_frame(step, run.request.images)
-    with card("Candidates", title, frame, f"{run.id}-candidates-{step.index}"):
+    with card("Candidates", title, lambda: frame, f"{run.id}-candidates-{step.index}"):
         st.dataframe(
             frame,
             key=f"candidates-{run.id}",

@@ -29,7 +29,7 @@ def draw(view: View) -> None:
     frame = rows.frame([_row(run) for run in found])
     st.session_state[SHOWN] = [run.id for run in found]
     title = f"{len(found):,} of {sum(run.archived == filters.archived for run in everything):,}; "
-    with card("Runs", title + "tick one to show it, two to compare them", frame, "runs"):
+    with card("Runs", title + "tick one to show it, two to compare them", lambda: frame, "runs"):
         st.dataframe(
             frame.drop(columns=["model"] if filters.model else []),
             key="history",
