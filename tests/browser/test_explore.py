@@ -110,6 +110,20 @@ def test_a_popover_is_filled_when_it_opens_and_empty_when_it_closed(app_server: 
     expect(body.get_by_text("http://")).to_be_visible()
 
 
+def test_every_chart_gives_its_data(app_server: str, visit: Visit) -> None:
+    page = visit(app_server)
+    found = {}
+    for button in page.get_by_role("button", name="CSV").all():
+        with page.expect_download() as started:
+            button.click()
+        found[started.value.suggested_filename] = started.value.path().read_text(encoding="utf-8").splitlines()
+    assert sorted(found) == ["resnet20-bits.csv", "resnet20-roofline.csv", "resnet20-trade-off.csv"]
+    layers = len(assets.profile("resnet20").quantizable)
+    assert len(found["resnet20-bits.csv"]) == 1 + layers
+    assert found["resnet20-roofline.csv"][0].startswith("model,machine,batch,layer,")
+    assert len(found["resnet20-trade-off.csv"]) > 100
+
+
 def test_every_chart_has_a_text_for_screen_readers(app_server: str, visit: Visit) -> None:
     page = visit(app_server)
     for place, word in enumerate(("Roofline", "FLOPs per byte", "Bits per layer")):
