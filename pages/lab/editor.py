@@ -7,12 +7,13 @@ import streamlit as st
 from aiq_core import assets
 from aiq_core.charts.style import GLYPHS
 from aiq_core.charts.wording import bit_counts, bits_name
-from aiq_core.records import FP32_BITS, OFFERED_BITS, Algorithm, Policy, Run
+from aiq_core.records import FP32_BITS, OFFERED_BITS, Policy, Run
 from pages.common import known
 from pages.common.controls import View
 from pages.common.popovers import popover
 from pages.lab import policies, state
 from pages.lab.history import History
+from pages.search import names
 
 GROUP, GROUP_BITS, RUN_BOX, PASTED = "lab-group", "lab-group-bits", "lab-start-run", "lab-pasted"
 
@@ -23,27 +24,27 @@ def width_name(bits: int) -> str:
 
 def layer_and_bits(view: View, policy: Policy, layer: int) -> None:
     """The layer as a list, for keyboard and screen reader, and its widths."""
-    names = assets.profile(view.model).quantizable_names
+    layers = assets.profile(view.model).quantizable_names
     bits = policy.weight_bits[layer]
-    st.session_state[state.LAYER_BOX], st.session_state[state.BITS] = names[layer], bits
+    st.session_state[state.LAYER_BOX], st.session_state[state.BITS] = layers[layer], bits
     st.selectbox(
         "Layer",
-        names,
+        layers,
         key=state.LAYER_BOX,
-        format_func=lambda name: f"{name} · {bits_name(policy.weight_bits[names.index(name)])}",
+        format_func=lambda name: f"{name} · {bits_name(policy.weight_bits[layers.index(name)])}",
         on_change=lambda: state.set_layer(st.session_state[state.LAYER_BOX]),
         label_visibility="collapsed",
         width=215,
     )
     st.segmented_control(
-        f"Bits of {names[layer]}",
+        f"Bits of {layers[layer]}",
         OFFERED_BITS,
         key=state.BITS,
         format_func=width_name,
         required=True,
         wrap=True,
         label_visibility="collapsed",
-        on_change=lambda: state.set_bits(view.model, (layer,), st.session_state[state.BITS], names[layer]),
+        on_change=lambda: state.set_bits(view.model, (layer,), st.session_state[state.BITS], layers[layer]),
     )
 
 
@@ -104,9 +105,9 @@ def starts(view: View) -> None:
 def _starts(view: View) -> None:
     profile, model = assets.profile(view.model), view.model
     with st.container(horizontal=True, gap="small"):
-        for bits, name in ((32, "FP32"), (8, "INT8"), (4, "INT4")):
+        for bits, text in ((32, "FP32"), (8, "INT8"), (4, "INT4")):
             args = (model, profile.uniform(bits), "FP32" if bits == 32 else f"all at {bits} bits")
-            st.button(name, key=f"lab-start-{bits}", on_click=state.start_from, args=args)
+            st.button(text, key=f"lab-start-{bits}", on_click=state.start_from, args=args)
         found = state.default(view)
         label = found.text[0].upper() + found.text[1:]
         st.button(label, key="lab-start-best", on_click=state.start_from, args=(model, found.policy, found.text))
@@ -116,7 +117,7 @@ def _starts(view: View) -> None:
         list(runs),
         index=None,
         key=RUN_BOX,
-        format_func=lambda run_id: _run_name(runs[run_id]) if run_id in runs else run_id,
+        format_func=lambda run_id: f"{names.what(runs[run_id])} · {run_id}" if run_id in runs else run_id,
         placeholder="Choose a run",
         on_change=_run_chosen,
         args=(model, runs),
@@ -130,18 +131,8 @@ def _starts(view: View) -> None:
     )
 
 
-def _run_name(run: Run) -> str:
-    request = run.request
-    what = f"{request.algorithm}".replace("_", " ")
-    if request.algorithm is Algorithm.MANUAL:
-        what = "by hand"
-    if request.alpha is not None:
-        what += f" at alpha {request.alpha:g}"
-    return f"{what}{f' · {request.label}' if request.label else ''} · {run.id}"
-
-
 def _run_chosen(model: str, runs: dict[str, Run]) -> None:
     run = runs.get(st.session_state[RUN_BOX] or "")
     st.session_state[RUN_BOX] = None
     if run is not None and run.policy is not None:
-        state.start_from(model, run.policy, f"the end of {_run_name(run)}")
+        state.start_from(model, run.policy, f"the end of {names.what(run)} · {run.id}")
