@@ -93,23 +93,23 @@ def _roof_traces(data: RooflineData, look: Look) -> list[dict[str, Any]]:
     """The bandwidth line up to the roof, the roof, and the ceilings not in use, dashed."""
     (low, high), palette = data.x_range, look.palette
     bandwidth, roof = data.bandwidth, data.roof
+    top = max(data.ceilings, key=lambda ceiling: ceiling.rate)
+    others = [ceiling for ceiling in data.ceilings if ceiling is not roof and ceiling.ridge < high]
     line = {"type": "scatter", "mode": "lines", "hoverinfo": "skip"}
-    traces = [
+    return [
         {
             **line,
             "x": [low, roof.ridge, high],
             "y": [low * bandwidth, roof.rate, roof.rate],
             "line": {"color": palette.text, "width": 1.6 * look.scale},
-        }
+        },
+        {
+            **line,
+            "x": [roof.ridge, top.ridge, None, *(x for ceiling in others for x in (ceiling.ridge, high, None))],
+            "y": [roof.rate, top.rate, None, *(y for ceiling in others for y in (ceiling.rate, ceiling.rate, None))],
+            "line": {"color": style.faded(palette.muted, 0.8), "width": look.scale, "dash": "4px,3px"},
+        },
     ]
-    top = max(data.ceilings, key=lambda ceiling: ceiling.rate)
-    dashed = {"color": style.faded(palette.muted, 0.8), "width": look.scale, "dash": "4px,3px"}
-    if top.rate > roof.rate:
-        traces.append({**line, "x": [roof.ridge, top.ridge], "y": [roof.rate, top.rate], "line": dashed})
-    for ceiling in data.ceilings:
-        if ceiling is not roof and ceiling.ridge < high:
-            traces.append({**line, "x": [ceiling.ridge, high], "y": [ceiling.rate] * 2, "line": dashed})
-    return traces
 
 
 def _up_px(data: RooflineData, rate: float, look: Look) -> float:
