@@ -302,8 +302,10 @@ def main() -> None:
         tables(costs),
         agreement(costs),
         "One full-evaluation equivalent is every image through every layer once. FP32, which also orders the images "
-        "(reference rungs), and the completion of winners are included, report images are not. ≈: the plain algorithm "
-        "was stopped early and the rest is by arithmetic, as each of its candidates costs the same.",
+        "(reference rungs), and the completion of winners are included, report images are not. The reference evaluator "
+        "is the fast forward: batch norm folded, channels last, weights rounded once a layer and width; so that is in "
+        "every row but the first and has none of its own. ≈: the plain algorithm was stopped early and the rest is by "
+        "arithmetic, as each of its candidates costs the same.",
         f"{about}.",
     ]
     print("\n\n".join(lines), flush=True)
