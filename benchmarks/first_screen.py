@@ -23,7 +23,7 @@ from aiq_core import assets
 from aiq_core.envelope import envelope
 from aiq_core.library import open_library
 from aiq_core.objective import default_normaliser, floor_correct
-from benchmarks._browser import launch
+from benchmarks._browser import DRAWN, launch
 from benchmarks._server import APP, server
 
 REPEATS = 7
@@ -71,12 +71,7 @@ def timed(page: Page, start: Callable[[], object], selectors: tuple[str, ...]) -
 
 def settle(page: Page) -> None:
     """Waits until the script has run and every chart is drawn."""
-    page.wait_for_function(
-        """() => { const charts = [...document.querySelectorAll('.aiq-chart')];
-            return !document.querySelector('[data-testid="stStatusWidget"], [data-testid="stSkeleton"]') &&
-                charts.length >= 3 && charts.every(c => c.querySelector('.main-svg')); }""",
-        timeout=60_000,
-    )
+    page.wait_for_function(f"() => document.querySelectorAll('.aiq-chart').length >= 3 && ({DRAWN})()", timeout=60_000)
     page.wait_for_timeout(500)
 
 

@@ -256,20 +256,24 @@ def _label_traces(data: RooflineData, look: Look) -> list[dict[str, Any]]:
     below = [spot for spot in largest if spot not in above][::-1]
     heights = labels.spread([_up_px(data, spot.after.rate, look) + 0.9 * gap for spot in above], gap)
     depths = labels.spread([0.9 * gap - _up_px(data, spot.after.rate, look) for spot in below], gap)
-    places = [*zip(above, heights, strict=True), *((spot, -depth) for spot, depth in zip(below, depths, strict=True))]
+    # Spot, height of its label above the axis in pixels, and the label's side: -1 is left.
+    places = [
+        *((spot, height, -1) for spot, height in zip(above, heights, strict=True)),
+        *((spot, -depth, 1) for spot, depth in zip(below, depths, strict=True)),
+    ]
     short = wording.without_shared_head([dot.layer for dot in data.dots])
     (x_low, x_high), (y_low, y_high) = data.x_range, data.y_range
     plot_px = _up_px(data, y_high, look)
     aside = (x_high / x_low) ** AWAY
-    xs = [spot.after.intensity * (aside if spot in below else 1 / aside) for spot, _ in places]
-    ys = [y_low * (y_high / y_low) ** (height / plot_px) for _, height in places]
+    xs = [spot.after.intensity * aside**side for spot, _, side in places]
+    ys = [y_low * (y_high / y_low) ** (height / plot_px) for _, height, _ in places]
     return [
         {
             "type": "scatter",
             "mode": "lines",
             "hoverinfo": "skip",
-            "x": [x for (spot, _), to in zip(places, xs, strict=True) for x in (spot.after.intensity, to, None)],
-            "y": [y for (spot, _), to in zip(places, ys, strict=True) for y in (spot.after.rate, to, None)],
+            "x": [x for (spot, *_), to in zip(places, xs, strict=True) for x in (spot.after.intensity, to, None)],
+            "y": [y for (spot, *_), to in zip(places, ys, strict=True) for y in (spot.after.rate, to, None)],
             "line": {"color": style.faded(look.palette.muted, 0.6), "width": look.scale},
         },
         {
@@ -279,8 +283,8 @@ def _label_traces(data: RooflineData, look: Look) -> list[dict[str, Any]]:
             "hoverinfo": "skip",
             "x": xs,
             "y": ys,
-            "text": [wording.together([short[name] for name in spot.names]) for spot, _ in places],
-            "textposition": ["middle right" if spot in below else "middle left" for spot, _ in places],
+            "text": [wording.together([short[name] for name in spot.names]) for spot, *_ in places],
+            "textposition": ["middle right" if side > 0 else "middle left" for *_, side in places],
             "textfont": {"size": look.font_px * 0.9, "color": look.palette.text},
             "cliponaxis": False,
         },

@@ -160,7 +160,7 @@ def axis(look: Look, title: str, **more: Any) -> dict[str, Any]:
         "title": {"text": title, "font": {"size": look.font_px, "color": palette.muted}, "standoff": 6 * look.scale},
         "gridcolor": palette.grid,
         "zeroline": False,
-        "tickfont": {"size": look.font_px * 0.95, "color": palette.muted},
+        "tickfont": small_font(look),
         "linecolor": palette.grid,
         # Else Plotly measures each tick's text again, a tenth of a redraw; our margins have room for all.
         "ticklabeloverflow": "allow",
@@ -168,23 +168,37 @@ def axis(look: Look, title: str, **more: Any) -> dict[str, Any]:
     }
 
 
+def small_font(look: Look) -> dict[str, Any]:
+    """Type of ticks and notes."""
+    return {"size": look.font_px * 0.95, "color": look.palette.muted}
+
+
 def note(look: Look, text: str, x: float, y: float, **more: Any) -> dict[str, Any]:
     """A text annotation without an arrow."""
-    more.setdefault("font", {"size": look.font_px * 0.95, "color": look.palette.muted})
-    return {"text": text, "x": x, "y": y, "showarrow": False, "borderpad": 0, **more}
+    return {"text": text, "x": x, "y": y, "showarrow": False, "borderpad": 0, "font": small_font(look), **more}
 
 
-def label(look: Look, text: str, x: float, y: float, shift: tuple[float, float], **more: Any) -> dict[str, Any]:
+def label(
+    look: Look,
+    text: str,
+    x: float,
+    y: float,
+    shift: tuple[float, float],
+    *,
+    xref: str,
+    yref: str,
+    **more: Any,
+) -> dict[str, Any]:
     """A text at `shift` pixels (rightwards, upwards) from a place, as a shape's: Plotly draws annotations twice.
 
-    `more` are references of x and y, of the shape, and anchors, padding and font, of the label. On a logarithmic axis
-    Plotly takes shifts below 0 for 0; `padding` moves the text away from its anchor there.
+    `more` are the label's anchors, font and padding. On a logarithmic axis Plotly takes shifts below 0 for 0; `padding`
+    moves the text away from its anchor there.
     """
-    font = {"size": look.font_px * 0.95, "color": look.palette.muted}
-    names = ("font", "padding", "xanchor", "yanchor")
-    own = {name: more.pop(name) for name in names if name in more}
+    placed = {"textposition": "end", "textangle": 0, "padding": 0}
     return {
         "type": "line",
+        "xref": xref,
+        "yref": yref,
         "xsizemode": "pixel",
         "ysizemode": "pixel",
         "xanchor": x,
@@ -192,8 +206,7 @@ def label(look: Look, text: str, x: float, y: float, shift: tuple[float, float],
         **dict.fromkeys(("x0", "x1"), shift[0]),
         **dict.fromkeys(("y0", "y1"), shift[1]),
         "line": {"width": 0},
-        "label": {"text": text, "font": font, "textposition": "end", "textangle": 0, "padding": 0, **own},
-        **more,
+        "label": {"text": text, "font": small_font(look), **placed, **more},
     }
 
 

@@ -5,13 +5,23 @@ from collections.abc import Callable
 import streamlit as st
 
 
-def popover(label: str, icon: str, draw: Callable[[], None], key: str = "") -> None:
+def copied(caption: str, text: str) -> None:
+    """A text to copy."""
+    st.caption(caption)
+    st.code(text, language=None, wrap_lines=True)
+
+
+def popover(
+    label: str, icon: str, draw: Callable[[], None], key: str = "", always: Callable[[], None] | None = None
+) -> None:
     """A button that opens what `draw` draws; closed, it costs a redraw of the page no more than the button.
 
-    Widgets in it are forgotten when it closes: those whose value counts outside belong into Streamlit's own.
+    Widgets of `draw` are forgotten when it closes; those whose value counts then too are drawn by `always`, above.
     """
     name = key or f"popover-{label}"
     box = st.popover(label, icon=f":material/{icon}:", type="tertiary", key=name, on_change="rerun")
-    if box.open:
-        with box:
+    with box:
+        if always is not None:
+            always()
+        if box.open:
             draw()

@@ -18,7 +18,7 @@ from aiq_core.statistics import wilson
 from pages.common import controls, known
 from pages.common.charts import Click
 from pages.common.controls import View
-from pages.common.popovers import popover
+from pages.common.popovers import copied, popover
 from pages.explore.figures import Figures
 from pages.explore.selection import Selection
 
@@ -42,10 +42,8 @@ def buttons(
 
 
 def _share(text: str) -> None:
-    st.caption("The sentence")
-    st.code(text, language=None, wrap_lines=True)
-    st.caption("A link to this view")
-    st.code(link(), language=None, wrap_lines=True)
+    copied("The sentence", text)
+    copied("A link to this view", link())
 
 
 def link() -> str:
@@ -108,14 +106,13 @@ def overlay(name: str) -> bool:
 
 def trade_off_options(view: View, table: PolicyTable, path: Sequence[int], random: Sequence[Policy]) -> None:
     """Overlays, and the same points as a table for keyboard and screen reader."""
-    # Not filled when opened, but for the table: what the toggles hold counts while it is closed too.
-    icon = ":material/table_rows:"
-    with st.popover("Table", icon=icon, type="tertiary", key="popover-trade-off", on_change="rerun") as box:
-        with st.container(horizontal=True):
-            st.toggle("Dominated points", OVERLAYS["dominated"], key="dominated", bind="query-params")
-            st.toggle("The paper's points", OVERLAYS["paper"], key="paper", bind="query-params")
-        if box.open:
-            _table(table, path, random)
+    popover("Table", "table_rows", partial(_table, table, path, random), "popover-trade-off", always=_overlays)
+
+
+def _overlays() -> None:
+    with st.container(horizontal=True):
+        st.toggle("Dominated points", OVERLAYS["dominated"], key="dominated", bind="query-params")
+        st.toggle("The paper's points", OVERLAYS["paper"], key="paper", bind="query-params")
 
 
 def _table(table: PolicyTable, path: Sequence[int], random: Sequence[Policy]) -> None:

@@ -13,7 +13,7 @@ from aiq_core.library import read_only
 from aiq_core.records import Policy, SplitName
 from pages.common import known
 from pages.common.controls import View
-from pages.common.popovers import popover
+from pages.common.popovers import copied, popover
 from pages.lab import measuring, state
 from pages.lab.accuracy import Measured
 
@@ -29,10 +29,8 @@ def draw(view: View, policy: Policy, found: dict[SplitName, Measured | None]) ->
 
 
 def _share(policy: Policy) -> None:
-    st.caption("A link to this policy")
-    st.code(link(policy), language=None, wrap_lines=True)
-    st.caption("Its key")
-    st.code(policy.key, language=None, wrap_lines=True)
+    copied("A link to this policy", link(policy))
+    copied("Its key", policy.key)
 
 
 def link(policy: Policy) -> str:

@@ -6,9 +6,9 @@ const LEAST_PX = 430;
 const frames = new WeakMap();
 
 // Plotly's script as text, once: the deck can't fetch, being of no origin.
-let script;
+let fetched;
 const plotly = () =>
-  (script ??= fetch(new URL("app/static/plotly-cartesian.min.js", document.baseURI)).then((answer) => {
+  (fetched ??= fetch(new URL("app/static/plotly-cartesian.min.js", document.baseURI)).then((answer) => {
     if (!answer.ok) throw new Error(`${answer.url} did not load; reload the page`);
     return answer.text();
   }));
@@ -47,11 +47,15 @@ function start(parentElement, data) {
   };
   const heard = (event) => {
     if (event.source !== state.frame.contentWindow) return;
-    // The words are there before the charts.
-    if (event.data?.deck === "ready") plotly().then((script) => event.source.postMessage({ deck: "plotly", script }, "*"));
+    if (event.data?.deck === "ready") send();
     if (event.data?.deck !== "slide") return;
     state.slide = event.data.slide;
     state.tell(state.slide);
+  };
+  // The words are there before the charts.
+  const send = async () => {
+    const script = await plotly();
+    state.frame.contentWindow?.postMessage({ deck: "plotly", script }, "*");
   };
   const pressed = (event) => {
     const path = event.composedPath()[0];
