@@ -6,7 +6,7 @@
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -190,12 +190,13 @@ class Library:
 
     def reasons(self, model: str, policy: Policy) -> Run | None:
         """The earliest finished run that asked for a policy, with its steps; None where none did."""
-        for run in self.runs(model):
-            if run.status is RunStatus.DONE and run.policy is not None:
-                full = self.run(run.id)
-                if asked_step(full, policy, assets.profile(model)) is not None:
-                    return full
-        return None
+        finished = (run for run in self.runs(model) if run.status is RunStatus.DONE)
+        return first_asking((self.run(run.id) for run in finished), policy, assets.profile(model))
+
+
+def first_asking(runs: Iterable[Run], policy: Policy, profile: ModelProfile) -> Run | None:
+    """The first of runs, with their steps, that took or measured a policy; None where none did."""
+    return next((run for run in runs if run.policy and asked_step(run, policy, profile) is not None), None)
 
 
 def asked_step(run: Run, policy: Policy, profile: ModelProfile) -> int | None:
