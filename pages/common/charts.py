@@ -71,6 +71,20 @@ _draw = st.components.v2.component(
 )
 
 
+def payload(figure: dict[str, Any], file_name: str, alt: str, clickable: bool = False) -> dict[str, Any]:
+    """What chart.js draws: the figure's parts as texts, so that it can tell what is new from what is not."""
+    # Plotly's encoder knows numpy.
+    parts = {"traces": figure["data"], "layout": figure["layout"], "frames": figure.get("frames", [])}
+    texts = {name: to_json_plotly(part) for name, part in parts.items()}
+    return {
+        **texts,
+        "config": config(file_name),
+        "height": figure["layout"]["height"],
+        "clickable": clickable,
+        "alt": alt,
+    }
+
+
 def chart(
     figure: dict[str, Any], key: str, file_name: str, alt: str, on_click: Callable[[Click], None] | None = None
 ) -> None:
@@ -80,8 +94,4 @@ def chart(
         if on_click is not None and (click := st.session_state[key]["clicked"]) is not None:
             on_click(Click(**click))
 
-    # Plotly's encoder knows numpy. As texts, the browser can tell what is new from what is not.
-    parts = {"traces": figure["data"], "layout": figure["layout"], "frames": figure.get("frames", [])}
-    texts = {name: to_json_plotly(part) for name, part in parts.items()}
-    more = {"config": config(file_name), "height": figure["layout"]["height"], "clickable": on_click is not None}
-    _draw(key=key, data={**texts, **more, "alt": alt}, on_clicked_change=clicked)
+    _draw(key=key, data=payload(figure, file_name, alt, on_click is not None), on_clicked_change=clicked)

@@ -1,8 +1,7 @@
 """The sidebar's controls, bound to the address: the same on every page, so that a link restores the view."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 import streamlit as st
@@ -52,11 +51,7 @@ def complaints() -> list[str]:
     if model not in assets.model_names():
         said.append(f"unknown model {model!r}; choose from {', '.join(assets.model_names())}")
     alpha = asked.get("alpha", str(DEFAULT_ALPHA))
-    try:
-        valid = isfinite(float(alpha)) and 0 <= float(alpha) <= 1
-    except ValueError:
-        valid = False
-    if not valid:
+    if not _is_alpha(alpha):
         said.append(f"alpha={alpha!r} is not offered; choose a number from 0 (accuracy) to 1 (AI)")
     for name, offered in (
         ("budget", BUDGETS),
@@ -68,6 +63,13 @@ def complaints() -> list[str]:
         if value is not None and value not in offered:
             said.append(f"{name}={value!r} is not offered; choose from {', '.join(offered[:16])}")
     return said
+
+
+def _is_alpha(text: str) -> bool:
+    try:
+        return 0 <= float(text) <= 1
+    except ValueError:
+        return False
 
 
 def _select(label: str, key: str, options: dict[str, str], default: str, **more: Any) -> None:
@@ -211,6 +213,31 @@ def view() -> View:
         batch=int(state["batch"]),
         images=counts.get(state["images"], counts["all"]),
         look=Look(dark=st.context.theme.type == "dark", projector=bool(state["projector"])),
+    )
+
+
+def asked(query: Mapping[str, str], dark: bool) -> View:
+    """What an address asks for, as the controls will say once they are drawn; what is not on offer is the default."""
+
+    def pick(name: str, offered: Collection[str], default: str) -> str:
+        value = query.get(name, default)
+        return value if value in offered else default
+
+    model = pick("model", assets.model_names(), DEFAULT_MODEL)
+    counts = known.image_counts(model)
+    budget = pick("budget", BUDGETS, OFF)
+    alpha = query.get("alpha", str(DEFAULT_ALPHA))
+    return View(
+        model=model,
+        source=pick("from", SOURCES, BEST),
+        alpha=round(float(alpha), 2) if _is_alpha(alpha) else DEFAULT_ALPHA,
+        budget=None if budget == OFF else float(budget),
+        policy=query.get(POLICY),
+        pinned=query.get(PINNED),
+        machine=MACHINES[pick("machine", MACHINES, DEFAULT_MACHINE)],
+        batch=int(pick("batch", [str(batch) for batch in BATCHES], "1")),
+        images=counts[pick("images", counts, "all")],
+        look=Look(dark=dark, projector=query.get("projector", "").lower() == "true"),
     )
 
 

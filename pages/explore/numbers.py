@@ -1,5 +1,7 @@
 """The row of numbers, each with its change and how it was got."""
 
+from typing import Literal, NamedTuple
+
 import streamlit as st
 
 from aiq_core import statistics
@@ -14,61 +16,100 @@ from pages.explore.figures import Figures
 COMPUTED = "Computed: FLOPs over bytes moved at batch 1, every layer reading and writing DRAM (unfused)."
 
 
-def draw(found: Figures, view: View) -> None:
+class Metric(NamedTuple):
+    """A number with its change; `colour` and `arrow` as st.metric takes them, `width` in pixels."""
+
+    label: str
+    value: str
+    change: str
+    width: int
+    help: str | None = None
+    colour: Literal["normal", "inverse", "off"] = "normal"
+
+    @property
+    def arrow(self) -> Literal["auto", "off"]:
+        return "off" if self.colour == "off" else "auto"
+
+
+def metrics(found: Figures, view: View) -> list[Metric]:
+    """The row, from left to right."""
     reported = found.report_top1 is not None
     top1 = found.report_top1 or found.search_top1
     drop = found.report_drop or found.search_drop
     images = found.report_images if reported else view.images
     split = "report" if reported else "search"
-    noise = "within noise" if drop.contains_zero else _arrowed(f"{signed(-drop.value, 2)} points")
-    with st.container(horizontal=True, border=True, gap="small"):
-        st.metric(
+    return [
+        Metric(
             "Intensity, FLOPs/byte",
             number(found.intensity, 2),
             _arrowed(f"{signed(found.gain_percent, 1)} %"),
-            width=150,
-            help=COMPUTED,
-        )
-        st.metric(
+            150,
+            COMPUTED,
+        ),
+        Metric(
             f"Top-1, {images:,} {split}",
             f"{number(top1.value, 2)} %",
-            noise,
-            delta_color="off" if drop.contains_zero else "normal",
-            delta_arrow="off" if drop.contains_zero else "auto",
-            width=150,
-            help=f"Measured on {images:,} {split} images. Top-1 {number(top1.value, 2)} %, 95 % {span(top1)} (Wilson). "
+            "within noise" if drop.contains_zero else _arrowed(f"{signed(-drop.value, 2)} points"),
+            150,
+            f"Measured on {images:,} {split} images. Top-1 {number(top1.value, 2)} %, 95 % {span(top1)} (Wilson). "
             f"Drop {number(drop.value, 2)} points, 95 % {span(drop)} (Newcombe, paired).",
-        )
-        st.metric(
+            "off" if drop.contains_zero else "normal",
+        ),
+        Metric(
             "Drop, 95 % interval",
             span(drop),
             f"{number(drop.value, 2)} points",
-            delta_color="off",
-            delta_arrow="off",
-            width=160,
-            help=f"FP32 minus this policy on the same {images:,} {split} images, Newcombe's paired interval.",
-        )
-        st.metric(
-            "Weights", size(found.weight_bytes), _change(found.weight_bytes, found.weight_bytes_before), width=140,
-            delta_color="inverse", help="Computed: weights times their bits, without scales and biases.",
-        )  # fmt: skip
-        st.metric(
-            "Moved per image", size(found.moved_bytes), _change(found.moved_bytes, found.moved_bytes_before), width=140,
-            delta_color="inverse", help=COMPUTED,
-        )  # fmt: skip
-        if found.speed_up is None:
-            st.metric("Predicted speed-up", "–", "can't run FP32", delta_color="off", delta_arrow="off", width=170)
-        else:
+            160,
+            f"FP32 minus this policy on the same {images:,} {split} images, Newcombe's paired interval.",
+            "off",
+        ),
+        Metric(
+            "Weights",
+            size(found.weight_bytes),
+            _change(found.weight_bytes, found.weight_bytes_before),
+            140,
+            "Computed: weights times their bits, without scales and biases.",
+            "inverse",
+        ),
+        Metric(
+            "Moved per image",
+            size(found.moved_bytes),
+            _change(found.moved_bytes, found.moved_bytes_before),
+            140,
+            COMPUTED,
+            "inverse",
+        ),
+        _speed_up(found, view),
+    ]
+
+
+def _speed_up(found: Figures, view: View) -> Metric:
+    name, width = "Predicted speed-up", 170
+    if found.speed_up is None:
+        return Metric(name, "–", "can't run FP32", width, colour="off")
+    return Metric(
+        name,
+        f"{number(found.speed_up, 2)} ×",
+        f"{found.memory_bound_before}/{found.layers} memory-bound",
+        width,
+        f"If kernels for these widths existed: roofline time at FP32 over roofline time of this policy on "
+        f"{view.machine.name} at batch {view.batch}. Predicted, not measured. "
+        f"{found.memory_bound_before} of {found.layers} layers wait for bytes at FP32.",
+        "off",
+    )
+
+
+def draw(found: Figures, view: View) -> None:
+    with st.container(horizontal=True, border=True, gap="small"):
+        for metric in metrics(found, view):
             st.metric(
-                "Predicted speed-up",
-                f"{number(found.speed_up, 2)} ×",
-                f"{found.memory_bound_before}/{found.layers} memory-bound",
-                delta_color="off",
-                delta_arrow="off",
-                width=170,
-                help=f"If kernels for these widths existed: roofline time at FP32 over roofline time of this policy on "
-                f"{view.machine.name} at batch {view.batch}. Predicted, not measured. "
-                f"{found.memory_bound_before} of {found.layers} layers wait for bytes at FP32.",
+                metric.label,
+                metric.value,
+                metric.change,
+                delta_color=metric.colour,
+                delta_arrow=metric.arrow,
+                width=metric.width,
+                help=metric.help,
             )
 
 

@@ -1,7 +1,8 @@
 """What stands beside the views: pin, share, provenance, options and the table of the trade-off."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 from urllib.parse import urlencode
 
 import pandas as pd
@@ -10,17 +11,15 @@ import streamlit as st
 from aiq_core import __version__, assets
 from aiq_core.charts.pareto import describe
 from aiq_core.charts.wording import number, rate, significant, span
-from aiq_core.envelope import PolicyTable, pareto
+from aiq_core.envelope import pareto
 from aiq_core.hardware import Machine
 from aiq_core.intensity import TRAFFIC_MODEL
-from aiq_core.records import EVALUATOR_VERSION, Policy, SplitName
+from aiq_core.records import EVALUATOR_VERSION, SplitName
 from aiq_core.statistics import wilson
 from pages.common import controls, known
 from pages.common.charts import Click
-from pages.common.controls import View
 from pages.common.popovers import copied, popover
-from pages.explore.figures import Figures
-from pages.explore.selection import Selection
+from pages.explore.shown import Shown
 
 GRADES = {"A": "vendor document, two agreeing reports of it, or direct measurement", "B": "inferred in part"}
 
@@ -28,17 +27,21 @@ OVERLAYS = {"dominated": True, "paper": False}
 """What the trade-off may show besides the rest, and whether it does at first."""
 
 
-def buttons(
-    view: View, table: PolicyTable, chosen: Selection, found: Figures, text: str, pinned: Policy | None
-) -> None:
+def buttons(shown: Shown, text: str) -> None:
     """Pin, share and provenance, in the heading's line."""
-    if pinned is None:
-        st.button("Pin as A", icon=":material/push_pin:", on_click=_pin, args=(chosen.policy.key,), type="tertiary",
-                  help="Keep this policy as A and go on moving: the views compare both.")  # fmt: skip
+    if shown.pinned is None:
+        st.button(
+            "Pin as A",
+            icon=":material/push_pin:",
+            on_click=_pin,
+            args=(shown.chosen.policy.key,),
+            type="tertiary",
+            help="Keep this policy as A and go on moving: the views compare both.",
+        )
     else:
         st.button("Unpin A", icon=":material/close:", on_click=_unpin, type="tertiary")
     popover("Share", "share", partial(_share, text))
-    popover("Provenance", "fact_check", partial(_provenance, view, table, chosen))
+    popover("Provenance", "fact_check", partial(_provenance, shown))
 
 
 def _share(text: str) -> None:
@@ -98,15 +101,17 @@ def _sources(machine: Machine) -> None:
         st.caption(machine.note)
 
 
-def overlay(name: str) -> bool:
-    """Whether an overlay is shown; its toggle is drawn later than the chart, so a link is read here first."""
-    asked = st.query_params.get(name)
-    return bool(st.session_state.get(name, OVERLAYS[name] if asked is None else asked == "true"))
+def overlays(asked: Mapping[str, str], held: Mapping[str, Any]) -> dict[str, bool]:
+    """Which overlays are shown: as their toggles hold, which come later than the chart, or as a link asks."""
+    return {
+        name: bool(held[name]) if name in held else asked.get(name, str(usual)).lower() == "true"
+        for name, usual in OVERLAYS.items()
+    }
 
 
-def trade_off_options(view: View, table: PolicyTable, path: Sequence[int], random: Sequence[Policy]) -> None:
+def trade_off_options(shown: Shown) -> None:
     """Overlays, and the same points as a table for keyboard and screen reader."""
-    popover("Table", "table_rows", partial(_table, table, path, random), "popover-trade-off", always=_overlays)
+    popover("Table", "table_rows", partial(_table, shown), "popover-trade-off", always=_overlays)
 
 
 def _overlays() -> None:
@@ -115,10 +120,11 @@ def _overlays() -> None:
         st.toggle("The paper's points", OVERLAYS["paper"], key="paper", bind="query-params")
 
 
-def _table(table: PolicyTable, path: Sequence[int], random: Sequence[Policy]) -> None:
+def _table(shown: Shown) -> None:
+    table = shown.table
     front = pareto(table)
-    named = dict.fromkeys(path, "best at some alpha")
-    for policy in random:
+    named = dict.fromkeys(shown.path, "best at some alpha")
+    for policy in shown.random:
         if (row := table.row(policy)) is not None:
             named[row] = "random layers"
     for bits in (32, 8, 4):
@@ -152,7 +158,8 @@ def _table(table: PolicyTable, path: Sequence[int], random: Sequence[Policy]) ->
     st.caption("Select a row to show its policy everywhere.")
 
 
-def _provenance(view: View, table: PolicyTable, chosen: Selection) -> None:
+def _provenance(shown: Shown) -> None:
+    view, table, chosen = shown.view, shown.table, shown.chosen
     card = assets.card(view.model)
     library = known.library()
     lines = {"policy": chosen.policy.key, "model": f"{view.model}, weights {card.model_hash}"}

@@ -1,0 +1,90 @@
+"""Explore's three charts with what stands in their cards."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from aiq_core.charts.bits import BitsData, bits_data, bits_figure, bits_frame
+from aiq_core.charts.pareto import pareto_data, pareto_frame
+from aiq_core.charts.pareto_figure import pareto_figure
+from aiq_core.charts.reasons import reasons
+from aiq_core.charts.roofline import roofline_data, roofline_frame
+from aiq_core.charts.roofline_figure import roofline_figure
+from aiq_core.library import asked_step
+from aiq_core.records import Policy
+from pages.common import controls, known
+from pages.explore.shown import Shown
+
+
+class Drawing(NamedTuple):
+    """A chart and its card: `key` names it on the page, `name` in files, `frame` makes the table of its data."""
+
+    key: str
+    name: str
+    title: str
+    subtitle: str
+    alt: str
+    figure: dict[str, Any]
+    frame: Callable[[], pd.DataFrame]
+
+
+def roofline(shown: Shown) -> Drawing:
+    """From FP32, or the pinned policy A, to the policy shown; for a machine that has a roofline here."""
+    view, profile = shown.view, shown.table.profile
+    before, name = (profile.uniform(32), "FP32") if shown.pinned is None else (shown.pinned, "A")
+    data = roofline_data(
+        view.machine, profile, before, shown.chosen.policy, view.batch, known.WIDTHS, controls.BATCHES, name
+    )
+    alt = (
+        f"Roofline of {view.machine.name} with {len(data.dots)} layers of {view.model} at batch {view.batch}; "
+        f"{data.memory_bound} are memory-bound with this policy."
+    )
+    subtitle = f"layers, {name} → now, by predicted time"
+    figure = roofline_figure(data, view.look)
+    return Drawing(
+        "roofline", f"{view.model}-roofline", "Roofline", subtitle, alt, figure, partial(roofline_frame, data)
+    )
+
+
+def trade_off(shown: Shown, ring: Policy, dominated: bool, paper: bool) -> Drawing:
+    """Every policy known, with a ring around one."""
+    view = shown.view
+    data = pareto_data(
+        shown.table,
+        shown.path,
+        shown.random,
+        ring,
+        shown.pinned,
+        view.budget,
+        dominated=dominated,
+        paper=paper,
+        random_name="random layers, as many at each width as greedy at alpha 0.9",
+    )
+    alt = f"Top-1 against FLOPs per byte for {len(shown.table.policies)} measured policies; the table has them too."
+    subtitle = "click a point to see its policy everywhere"
+    figure = pareto_figure(data, view.look)
+    return Drawing("pareto", f"{view.model}-trade-off", "Trade-off", subtitle, alt, figure, partial(pareto_frame, data))
+
+
+def bits(shown: Shown) -> Drawing:
+    """The layers' widths, with the reasons of the run that asked for the policy first."""
+    model, profile, policy = shown.view.model, shown.table.profile, shown.chosen.policy
+    run = known.reasons(model, policy.key)
+    position = None if run is None else asked_step(run, policy, profile)
+    why = reasons(profile, policy, run, position)
+    data = bits_data(profile, policy, why, shown.table, shown.pinned, origin="" if run is None else run.id)
+    alt = "Bits per layer: " + ", ".join(f"{bar.layer} {bar.bits}" for bar in data.bars)
+    subtitle = "network order; hover for why each layer has its width" if shown.pinned is None else _difference(data)
+    figure = bits_figure(data, shown.view.look)
+    return Drawing("bits", f"{model}-bits", "Bits per layer", subtitle, alt, figure, partial(bits_frame, data))
+
+
+def _difference(data: BitsData) -> str:
+    """How the policy shown, B, differs from the pinned one."""
+    changed = data.changed
+    if not changed:
+        return "B is A"
+    more = f" and {len(changed) - 4} more" if len(changed) > 4 else ""
+    return f"B differs from A in {len(changed)} layers: {', '.join(bar.layer for bar in changed[:4])}{more}"

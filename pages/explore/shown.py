@@ -1,0 +1,101 @@
+"""What Explore shows of a view, made from it and the stores alone: the server makes it before any page runs."""
+
+from dataclasses import dataclass
+
+from aiq_core import assets
+from aiq_core.charts.wording import bit_counts, join
+from aiq_core.envelope import PolicyTable
+from aiq_core.errors import SettingError
+from aiq_core.records import Algorithm, Policy, Run
+from pages.common import controls, known
+from pages.common.controls import View
+from pages.explore.figures import Figures, figures
+from pages.explore.selection import Decider, Selection, Wish, select
+from pages.explore.sentence import Facts, sentence
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The policy shown, with what it was chosen from and its figures.
+
+    `pinned` is the policy that it is compared with, `complaint` why the one that the link asks for is not.
+    """
+
+    view: View
+    table: PolicyTable
+    finished: tuple[Run, ...]
+    algorithm: Algorithm | None
+    chosen: Selection
+    found: Figures
+    pinned: Policy | None
+    complaint: str
+
+    @property
+    def random(self) -> list[Policy]:
+        """Ends of the random-layers runs."""
+        ends = (run.policy for run in self.finished if run.request.algorithm is Algorithm.RANDOM)
+        return [policy for policy in ends if policy is not None]
+
+    @property
+    def path(self) -> list[int]:
+        """Rows of the policies best at some alpha."""
+        return [segment.row for segment in known.path(self.view.model, self.view.images)]
+
+
+def show(view: View) -> Shown:
+    """Decides what a view shows; FP32 must be known (`known.is_known`)."""
+    table = known.table(view.model, view.images)
+    finished = known.runs(view.model)
+    algorithm = None if view.source == controls.BEST else Algorithm(view.source)
+    wish = Wish(view.alpha, view.budget, view.policy, algorithm)
+    chosen = select(table, wish, finished, known.normaliser(view.model), known.floor(table))
+    found = figures(table, chosen.policy, view.machine, view.batch)
+    pinned, complaint = _pinned(table, view.pinned)
+    return Shown(view, table, finished, algorithm, chosen, found, pinned, complaint)
+
+
+def _pinned(table: PolicyTable, key: str | None) -> tuple[Policy | None, str]:
+    if key is None:
+        return None, ""
+    try:
+        policy = Policy.from_key(key)
+    except SettingError as error:
+        return None, f"The link's pinned policy was not used: {error}."
+    if table.row(policy) is None:
+        return (
+            None,
+            f"The link's pinned policy is not measured on {table.images:,} search images, so it was not pinned.",
+        )
+    return policy, ""
+
+
+def message(shown: Shown, mark: str) -> str:
+    """The page's sentence; `mark` goes around the gain."""
+    view, found = shown.view, shown.found
+    facts = Facts(
+        title=assets.card(view.model).title,
+        gain_percent=found.gain_percent,
+        drop=found.report_drop,
+        search_drop=found.search_drop,
+        search_images=view.images,
+        machine=view.machine.name,
+        speed_up=found.speed_up,
+        memory_bound=found.memory_bound_before,
+        layers=found.layers,
+        batch=view.batch,
+        batch_gain_percent=found.batch_gain_percent,
+    )
+    return sentence(facts, mark)
+
+
+def beneath(shown: Shown) -> str:
+    """The line under the sentence: the policy's bits, why it is the one, and among how many."""
+    view, request = shown.view, None if shown.chosen.run is None else shown.chosen.run.request
+    why = {
+        Decider.ALPHA: f"best found at alpha {view.alpha:.2f}",
+        Decider.BUDGET: f"highest AI within {view.budget or 0:.1f} points on search images",
+        Decider.POLICY: "the policy you picked",
+        Decider.RUN: "" if request is None else f"{request.algorithm} at alpha {request.alpha:g}",
+    }[shown.chosen.decider]
+    measured = f"{len(shown.table.policies):,} policies measured on {shown.table.images:,} search images"
+    return join([bit_counts(shown.chosen.policy), why, measured])
