@@ -11,16 +11,10 @@ ROOT = Path(__file__).parent
 
 
 def serve() -> None:
-    """Starts Streamlit on this file: `python app.py` with any of Streamlit's options.
-
-    A folder named pages turns on Streamlit's old way with pages until the first visitor's script has run, so that
-    visitor, on a link to a sub-page, is told that there is no such page. This says beforehand that it is not so.
-    """
-    from streamlit.runtime.pages_manager import PagesManager
+    """Starts the server: `python app.py` with any of Streamlit's options."""
     from streamlit.web import cli
 
-    PagesManager.uses_pages_directory = False
-    sys.argv = ["streamlit", "run", __file__, *sys.argv[1:]]
+    sys.argv = ["streamlit", "run", str(ROOT / "serve.py"), *sys.argv[1:]]
     sys.exit(cli.main())
 
 

@@ -1,6 +1,7 @@
 """Fixtures that every test may use: a store of the session's own, servers in their own processes, Chromium."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -167,6 +168,24 @@ def settle(page: Page, timeout_s: float = 60) -> None:
 def settle_fixture() -> Callable[..., None]:
     """`settle(page)`, for after a click or a key."""
     return settle
+
+
+@pytest.fixture
+def drawings() -> Callable[[Page], list[str]]:
+    """`drawings(page)` of Explore: each chart's SVG, random names of clips and traces in order of appearance."""
+    return _drawings
+
+
+def _drawings(page: Page) -> list[str]:
+    drawn = "boxes.length === 3 && boxes.every(box => box.querySelector('.modebar-container'))"
+    page.wait_for_function(f"(boxes => {drawn})([...document.querySelectorAll('.aiq-chart')])")
+    found = []
+    for svg in page.evaluate("[...document.querySelectorAll('.aiq-chart')].map(box => box.innerHTML)"):
+        names = dict.fromkeys(re.findall(r"(?:clip|defs-|trace)([0-9a-f]{6})(?![0-9a-f])", svg))
+        for place, name in enumerate(names):
+            svg = svg.replace(name, f"name-{place}")
+        found.append(svg[: svg.index('<div class="modebar-container')])
+    return found
 
 
 def _is_ours(message: ConsoleMessage) -> bool:

@@ -1,4 +1,4 @@
-"""Imports point one way, torch stays in runtime, streamlit in app.py and pages."""
+"""Imports point one way, torch stays in runtime, streamlit in app.py, serve.py and pages."""
 
 import ast
 import json
@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "pages"
-SCREENS = sorted([*ROOT.glob("app.py"), *PAGES.rglob("*.py")])
+SCREENS = sorted([*ROOT.glob("*.py"), *PAGES.rglob("*.py")])
 CORE = sorted((ROOT / "aiq_core").rglob("*.py"))
 RUNTIME = ROOT / "aiq_core" / "runtime"
 

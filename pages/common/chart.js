@@ -28,7 +28,7 @@ function difference(before, after) {
   return Object.fromEntries(other.map((name) => [name, after[name] ?? null]));
 }
 
-async function draw(box) {
+export async function draw(box) {
   const Plotly = await plotly();
   // A task each at first, so that one chart can be seen while the next is drawn.
   if (box.drawn === undefined) await new Promise((resolve) => setTimeout(resolve));
@@ -48,7 +48,7 @@ async function draw(box) {
     });
   }
   [box.width, box.height] = [box.clientWidth, box.clientHeight];
-  if (before === undefined) box.on("plotly_click", (event) => box.clicked(event.points[0]));
+  if (before === undefined) box.on("plotly_click", (event) => box.clicked?.(event.points[0]));
 }
 
 async function fit(box) {
@@ -59,7 +59,14 @@ async function fit(box) {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const box = parentElement.querySelector(".aiq-chart");
+  let box = parentElement.querySelector(".aiq-chart");
+  const early = window.aiqFirst?.take(data.key);
+  if (early) {
+    early.className += ` ${box.className}`;
+    for (const { name, value } of box.attributes) if (name !== "class") early.setAttribute(name, value);
+    box.replaceWith(early);
+    box = early;
+  }
   box.setAttribute("aria-label", data.alt);
   box.style.height = `${data.height}px`;
   box.clicked = ({ customdata, pointIndex }) =>

@@ -62,22 +62,24 @@ def has_roofline(machine: Machine) -> bool:
 
 
 # Under the test id of Streamlit's own charts, for which tools that photograph pages wait.
+CHART_JS = (Path(__file__).parent / "chart.js").read_text(encoding="utf-8")
 _draw = st.components.v2.component(
     "aiq-chart",
     html='<div class="aiq-chart" data-testid="stPlotlyChart" role="figure"></div>',
     css=".aiq-chart:fullscreen { background: var(--st-background-color); height: 100% !important; }",
-    js=(Path(__file__).parent / "chart.js").read_text(encoding="utf-8"),
+    js=CHART_JS,
     isolate_styles=False,
 )
 
 
-def payload(figure: dict[str, Any], file_name: str, alt: str, clickable: bool = False) -> dict[str, Any]:
+def payload(key: str, figure: dict[str, Any], file_name: str, alt: str, clickable: bool = False) -> dict[str, Any]:
     """What chart.js draws: the figure's parts as texts, so that it can tell what is new from what is not."""
     # Plotly's encoder knows numpy.
     parts = {"traces": figure["data"], "layout": figure["layout"], "frames": figure.get("frames", [])}
     texts = {name: to_json_plotly(part) for name, part in parts.items()}
     return {
         **texts,
+        "key": key,
         "config": config(file_name),
         "height": figure["layout"]["height"],
         "clickable": clickable,
@@ -94,4 +96,4 @@ def chart(
         if on_click is not None and (click := st.session_state[key]["clicked"]) is not None:
             on_click(Click(**click))
 
-    _draw(key=key, data=payload(figure, file_name, alt, on_click is not None), on_clicked_change=clicked)
+    _draw(key=key, data=payload(key, figure, file_name, alt, on_click is not None), on_clicked_change=clicked)

@@ -44,9 +44,9 @@ class View:
     look: Look
 
 
-def complaints() -> list[str]:
-    """What the address asks for that is not on offer; Streamlit would reset it in silence."""
-    asked, said = st.query_params, []
+def complaints(asked: Mapping[str, str]) -> list[str]:
+    """What an address asks for that is not on offer; Streamlit would reset it in silence."""
+    said = []
     model = asked.get("model", DEFAULT_MODEL)
     if model not in assets.model_names():
         said.append(f"unknown model {model!r}; choose from {', '.join(assets.model_names())}")
@@ -120,7 +120,7 @@ SECTIONS = ("from", "alpha", "budget", "machine", "batch")
 def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> None:
     """Draws the controls; `view` reads them. `own` are those that the page draws itself, in the slot `form`."""
     # On the first run only: after it the widgets write the address, and what they hold is on offer.
-    for complaint in complaints() if "alpha" not in st.session_state else ():
+    for complaint in complaints(st.query_params) if "alpha" not in st.session_state else ():
         st.warning(f"{complaint}. Showing the default instead.", icon=":material/link_off:")
     keep(*(name for name in SECTIONS if name not in sections and name not in own))
     slots = st.session_state[SLOTS] = {}

@@ -28,7 +28,7 @@ def kept(value: Value) -> Value:
     return value
 
 
-@st.cache_resource
+@st.cache_resource(show_spinner=False)
 def library() -> Library:
     return kept(open_library())
 

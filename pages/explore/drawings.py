@@ -1,10 +1,11 @@
-"""Explore's three charts with what stands in their cards."""
+"""Explore's three charts with what stands in their cards, kept in memory: nobody may change them."""
 
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
 import pandas as pd
+import streamlit as st
 
 from aiq_core.charts.bits import BitsData, bits_data, bits_figure, bits_frame
 from aiq_core.charts.pareto import pareto_data, pareto_frame
@@ -16,6 +17,12 @@ from aiq_core.library import asked_step
 from aiq_core.records import Policy
 from pages.common import controls, known
 from pages.explore.shown import Shown
+
+_kept = st.cache_resource(
+    max_entries=200,
+    show_spinner=False,
+    hash_funcs={Shown: lambda shown: shown.charted, Policy: lambda policy: policy.key},
+)
 
 
 class Drawing(NamedTuple):
@@ -30,6 +37,7 @@ class Drawing(NamedTuple):
     frame: Callable[[], pd.DataFrame]
 
 
+@_kept
 def roofline(shown: Shown) -> Drawing:
     """From FP32, or the pinned policy A, to the policy shown; for a machine that has a roofline here."""
     view, profile = shown.view, shown.table.profile
@@ -48,6 +56,7 @@ def roofline(shown: Shown) -> Drawing:
     )
 
 
+@_kept
 def trade_off(shown: Shown, ring: Policy, dominated: bool, paper: bool) -> Drawing:
     """Every policy known, with a ring around one."""
     view = shown.view
@@ -68,6 +77,7 @@ def trade_off(shown: Shown, ring: Policy, dominated: bool, paper: bool) -> Drawi
     return Drawing("pareto", f"{view.model}-trade-off", "Trade-off", subtitle, alt, figure, partial(pareto_frame, data))
 
 
+@_kept
 def bits(shown: Shown) -> Drawing:
     """The layers' widths, with the reasons of the run that asked for the policy first."""
     model, profile, policy = shown.view.model, shown.table.profile, shown.chosen.policy

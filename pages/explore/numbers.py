@@ -30,6 +30,24 @@ class Metric(NamedTuple):
     def arrow(self) -> Literal["auto", "off"]:
         return "off" if self.colour == "off" else "auto"
 
+    @property
+    def judged(self) -> Literal["good", "bad", ""]:
+        """What its colour says of the change."""
+        if self.colour == "off":
+            return ""
+        return "bad" if self._falls == (self.colour == "normal") else "good"
+
+    @property
+    def arrow_text(self) -> str:
+        """Its arrow where it has one."""
+        if self.colour == "off":
+            return ""
+        return "↓ " if self._falls else "↑ "
+
+    @property
+    def _falls(self) -> bool:
+        return self.change.startswith("-")
+
 
 def metrics(found: Figures, view: View) -> list[Metric]:
     """The row, from left to right."""

@@ -18,7 +18,8 @@ from pages.explore.sentence import Facts, sentence
 class Shown:
     """The policy shown, with what it was chosen from and its figures.
 
-    `pinned` is the policy that it is compared with, `complaint` why the one that the link asks for is not.
+    `pinned` is the policy that it is compared with, `complaint` why the one that the link asks for is not; `version`
+    is that of what the stores hold.
     """
 
     view: View
@@ -29,6 +30,14 @@ class Shown:
     found: Figures
     pinned: Policy | None
     complaint: str
+    version: str
+
+    @property
+    def charted(self) -> str:
+        """Text that changes whenever a chart may."""
+        view = self.view
+        where = (view.model, view.images, view.machine.key, view.batch, view.budget, view.look, self.version)
+        return repr((*where, self.chosen.policy.key, self.pinned and self.pinned.key))
 
     @property
     def random(self) -> list[Policy]:
@@ -51,7 +60,9 @@ def show(view: View) -> Shown:
     chosen = select(table, wish, finished, known.normaliser(view.model), known.floor(table))
     found = figures(table, chosen.policy, view.machine, view.batch)
     pinned, complaint = _pinned(table, view.pinned)
-    return Shown(view, table, finished, algorithm, chosen, found, pinned, complaint)
+    library = known.library()
+    version = f"{library.table_version(view.model, view.images)} {library.finished_version()}"
+    return Shown(view, table, finished, algorithm, chosen, found, pinned, complaint, version)
 
 
 def _pinned(table: PolicyTable, key: str | None) -> tuple[Policy | None, str]:

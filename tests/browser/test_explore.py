@@ -110,21 +110,10 @@ def test_a_popover_is_filled_when_it_opens_and_empty_when_it_closed(app_server: 
     expect(body.get_by_text("http://")).to_be_visible()
 
 
-def drawings(page: Page) -> list[str]:
-    """Each chart's SVG, the random names of its clips and traces in order of appearance."""
-    drawn = "boxes.length === 3 && boxes.every(box => box.querySelector('.modebar-container'))"
-    page.wait_for_function(f"(boxes => {drawn})([...document.querySelectorAll('.aiq-chart')])")
-    found = []
-    for svg in page.evaluate("[...document.querySelectorAll('.aiq-chart')].map(box => box.innerHTML)"):
-        names = dict.fromkeys(re.findall(r"(?:clip|defs-|trace)([0-9a-f]{6})(?![0-9a-f])", svg))
-        for place, name in enumerate(names):
-            svg = svg.replace(name, f"name-{place}")
-        found.append(svg[: svg.index('<div class="modebar-container')])
-    return found
-
-
 @pytest.mark.thorough
-def test_a_chart_changed_in_place_is_the_chart_of_a_new_visit(app_server: str, visit: Visit, settle: Settle) -> None:
+def test_a_chart_changed_in_place_is_the_chart_of_a_new_visit(
+    app_server: str, visit: Visit, settle: Settle, drawings: Callable[[Page], list[str]]
+) -> None:
     page = visit(f"{app_server}/?alpha=0.95&model=mobilenet_v2")
     before = drawings(page)
     for _ in range(5):
