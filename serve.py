@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
-from pages.explore.first import ROUTES, warm
+from pages.first.answer import ROUTES, warm
 
 # A folder named pages turns on Streamlit's old way with pages until the first visitor's script has run, so that
 # visitor, on a link to a sub-page, is told that there is no such page. This says beforehand that it is not so.

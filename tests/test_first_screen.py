@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.explore import first
+from pages.first import answer as first
 
 ROOT = Path(__file__).resolve().parent.parent
 PLAIN = first.STREAMLIT_PAGE.read_text(encoding="utf-8")
@@ -37,7 +37,7 @@ def test_it_says_what_the_page_says(query: dict[str, str]) -> None:
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
     for name, value in query.items():
         page.query_params[name] = value
-    html, _ = first.answer(query), page.run()
+    html, _ = first.answer("", query), page.run()
     heading = next(element.value for element in page.markdown if element.value.startswith("#### "))
     assert texts(html, "<h4>(.*?)</h4>") == [re.sub(r":violet\[(.*?)\]", r"\1", heading.removeprefix("#### "))]
     assert texts(html, '<p class="beneath">(.*?)</p>')[0] in [caption.value for caption in page.caption]
@@ -53,7 +53,7 @@ def charts(html: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def test_both_themes_have_their_charts() -> None:
-    found = charts(first.answer({}))
+    found = charts(first.answer("", {}))
     assert [chart["key"] for chart in found["light"]] == [chart["key"] for chart in found["dark"]]
     assert [chart["key"] for chart in found["light"]] == ["roofline", "pareto", "bits"]
     for light, dark in zip(found["light"], found["dark"], strict=True):
@@ -64,7 +64,6 @@ def test_both_themes_have_their_charts() -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        {"embed": "true"},
         {"model": "<script>alert(1)</script>"},
         {"alpha": "2"},
         {"pin": "[32]"},
@@ -73,17 +72,33 @@ def test_both_themes_have_their_charts() -> None:
     ],
     ids=str,
 )
-def test_what_has_other_parts_is_left_to_the_page(query: dict[str, str]) -> None:
-    assert first.answer(query) == PLAIN
+def test_what_has_other_parts_than_usual_says_what_it_is_for(query: dict[str, str]) -> None:
+    html = first.answer("", query)
+    assert texts(html, "<h4>(.*?)</h4>") == [first.PURPOSES[""]]
+    assert charts(html) == {"light": [], "dark": []}
+    assert "alert(1)" not in html
+
+
+def test_every_page_says_what_it_is_for() -> None:
+    addresses = {path.parent.name for path in (ROOT / "pages").glob("*/page.py")} - {"explore"}
+    assert set(first.PURPOSES) == {"", *addresses}
+    for address in addresses:
+        html = first.answer(address, {})
+        assert texts(html, "<h4>(.*?)</h4>") == [first.PURPOSES[address]]
+        assert first.PURPOSES[address].lower().startswith(address)
+
+
+def test_an_embedded_page_looks_otherwise() -> None:
+    assert first.answer("", {"embed": "true"}) == PLAIN
 
 
 def test_a_fault_leaves_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     def fault(*_: object) -> None:
         raise ZeroDivisionError
 
-    assert first.answer({}) != PLAIN
+    assert first.answer("", {}) != PLAIN
     monkeypatch.setattr(first, "show", fault)
-    assert first.answer({}) == PLAIN
+    assert first.answer("", {}) == PLAIN
 
 
 def test_plotly_comes_packed_and_only_once(app_server: str) -> None:
@@ -102,4 +117,4 @@ def test_plotly_comes_packed_and_only_once(app_server: str) -> None:
 
 def test_the_server_answers_with_it(app_server: str) -> None:
     with urllib.request.urlopen(f"{app_server}/?alpha=0.5") as got:
-        assert charts(got.read().decode())["light"] == charts(first.answer({"alpha": "0.5"}))["light"]
+        assert charts(got.read().decode())["light"] == charts(first.answer("", {"alpha": "0.5"}))["light"]

@@ -1,13 +1,13 @@
-"""The server's first answer to a visitor of Explore: Streamlit's page, with what it will show drawn over it at once.
+"""The server's first answer: Streamlit's page, with what it will show drawn over it at once.
 
-Streamlit's page takes a second to start before it asks for anything. Meanwhile the visitor reads the sentence and the
-numbers, which stand in the answer, and sees the charts, which chart.js draws early and takes over as they are. What
-goes wrong here costs the visitor nothing but that second.
+Streamlit's page takes a second to start before it asks for anything. Meanwhile a visitor of Explore reads the sentence
+and the numbers, which stand in the answer, and sees the charts, which chart.js draws early and takes over as they are;
+a visitor of another page reads what it is for. What goes wrong here costs nothing but that second.
 """
 
 import gzip
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from pages.common import controls, known
 from pages.common.charts import CHART_JS, payload
 from pages.explore import drawings, numbers, panels
 from pages.explore.drawings import Drawing
+from pages.explore.numbers import Metric
 from pages.explore.shown import Shown, beneath, message, show
 
 STREAMLIT_PAGE = Path(st.__file__).parent / "static" / "index.html"
@@ -48,28 +49,58 @@ def _streamlit_page() -> str:
     return STREAMLIT_PAGE.read_text(encoding="utf-8")
 
 
-def page(query: Mapping[str, str]) -> str:
-    """Streamlit's page, with the first screen of an address over it where that has the usual parts."""
+PURPOSES = {
+    "": "Explore: bits, accuracy and arithmetic intensity of one policy",
+    "search": "Search: every run, its moves and what was measured",
+    "lab": "Lab: change a layer's bits and see what follows",
+    "results": "Results: each claim, recomputed from what was measured",
+    "learn": "Learn: rooflines and quantization in six lessons",
+    "present": "Present: runs as slides",
+}
+"""What each page is for, by its address."""
+
+FOLDED = ("learn", "present")
+"""Those that open without a sidebar."""
+
+
+def explore(query: Mapping[str, str]) -> str:
+    """Streamlit's page, with Explore's first screen over it where that has the usual parts."""
     views = {theme: controls.asked(query, dark=theme == "dark") for theme in THEMES}
     view = views["light"]
-    usual = "embed" not in query and not controls.complaints(query) and view.machine.runs_fp32
-    if not usual or not known.is_known(view.model, view.images):
-        return _streamlit_page()
+    if controls.complaints(query) or not view.machine.runs_fp32 or not known.is_known(view.model, view.images):
+        return purpose("")
     shown = show(view)
     if shown.pinned or shown.complaint or shown.chosen.note:
-        return _streamlit_page()
+        return purpose("")
+    opened, inside, after = [*message(shown, MARK).split(MARK), "", ""][:3]
     # Only the browser knows the theme.
     charts = {theme: _drawings(show(view), query) for theme, view in views.items()}
-    opened, inside, after = [*message(shown, MARK).split(MARK), "", ""][:3]
-    body = TEMPLATES.get_template("first.html").render(
-        sentence=(opened, inside, after),
-        beneath=beneath(shown),
-        metrics=numbers.metrics(shown.found, view),
+    return _over((opened, inside, after), charts, beneath(shown), numbers.metrics(shown.found, view))
+
+
+def purpose(address: str) -> str:
+    """Streamlit's page, with what it is for over it."""
+    return _over((PURPOSES[address], "", ""), folded=address in FOLDED)
+
+
+def _over(
+    sentence: tuple[str, str, str],
+    charts: Mapping[str, Sequence[Drawing]] | None = None,
+    beneath: str = "",
+    metrics: Sequence[Metric] = (),
+    folded: bool = False,
+) -> str:
+    charts = charts or dict.fromkeys(THEMES, ())
+    payloads = {theme: [payload(d.key, d.figure, d.name, d.alt) for d in found] for theme, found in charts.items()}
+    head = TEMPLATES.get_template("head.html").render(chart_js=CHART_JS, charts=payloads, plotly=PLOTLY.name)
+    body = TEMPLATES.get_template("body.html").render(
+        sentence=sentence,
+        beneath=beneath,
+        metrics=metrics,
         drawings=charts["light"],
+        folded=folded,
         colours={theme: {name: st.get_option(f"theme.{theme}.{name}") for name in COLOURS} for theme in THEMES},
     )
-    payloads = {theme: [payload(d.key, d.figure, d.name, d.alt) for d in found] for theme, found in charts.items()}
-    head = TEMPLATES.get_template("first_head.html").render(chart_js=CHART_JS, charts=payloads)
     return _streamlit_page().replace("<head>", f"<head>{head}", 1).replace("<body>", f"<body>{body}", 1)
 
 
@@ -78,10 +109,12 @@ def _drawings(shown: Shown, query: Mapping[str, str]) -> list[Drawing]:
     return [drawings.roofline(shown), trade_off, drawings.bits(shown)]
 
 
-def answer(query: Mapping[str, str]) -> str:
-    """The page for an address, whatever happens."""
+def answer(address: str, query: Mapping[str, str]) -> str:
+    """The page of an address, whatever happens."""
+    if "embed" in query:  # where Streamlit's page looks otherwise
+        return _streamlit_page()
     try:
-        return page(query)
+        return purpose(address) if address else explore(query)
     except AiqError as error:  # which the page itself will say
         log.warning("no first screen: %s", error)
     except Exception:
@@ -90,7 +123,9 @@ def answer(query: Mapping[str, str]) -> str:
 
 
 def _page(request: Request) -> HTMLResponse:
-    return HTMLResponse(answer(request.query_params), headers={"Cache-Control": "no-cache"})
+    return HTMLResponse(
+        answer(request.url.path.strip("/"), request.query_params), headers={"Cache-Control": "no-cache"}
+    )
 
 
 @cache
@@ -112,10 +147,10 @@ def _plotly(request: Request) -> Response:
 
 
 # Not async: they read stores, so the server runs them in threads of their own.
-ROUTES = [Route("/", _page), Route(f"/app/static/{PLOTLY.name}", _plotly)]
+ROUTES = [*(Route(f"/{address}", _page) for address in PURPOSES), Route(f"/app/static/{PLOTLY.name}", _plotly)]
 
 
 def warm() -> None:
     """Loads what the first visitor would wait for."""
-    answer({})
+    answer("", {})
     _plotly_gz()
