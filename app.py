@@ -37,13 +37,11 @@ SIDEBARS = {
     "learn": {"sections": ("machine",)},
     "present": {"sections": ("machine",)},
 }
-# Pages that open with the sidebar folded away. (A comment: Streamlit draws a text that stands alone here.)
-WITHOUT_SIDEBAR = ("learn", "present")
 
 # Before the navigation: without an icon of its own the tab would fetch the page's from the network.
 st.set_page_config(page_title="AIQ Explorer", page_icon=str(ROOT / "assets" / "favicon.png"), layout="wide")
 page = st.navigation(list(PAGES), position="top")
-st.set_page_config(initial_sidebar_state="collapsed" if page.url_path in WITHOUT_SIDEBAR else "auto")
+st.set_page_config(initial_sidebar_state="collapsed" if page.url_path in controls.FOLDED else "auto")
 with errors.shown():
     controls.draw(**SIDEBARS.get(page.url_path, {}))
     page.run()

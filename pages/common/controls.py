@@ -23,6 +23,9 @@ SOURCES = {
 OFF = "off"
 BUDGETS = (OFF, *(f"{tenth / 10:.1f}" for tenth in range(31)))
 BATCHES = tuple(2**power for power in range(11))
+FOLDED = ("learn", "present")
+"""Addresses of the pages that open with the sidebar folded away."""
+
 SLOTS = "_slots"
 POLICY, PINNED, CLICKED = "policy", "pin", "clicked"
 """Session keys: the policy that decides, the pinned one, and whether a click, not a link, set the first."""

@@ -8,7 +8,7 @@ a visitor of another page reads what it is for. What goes wrong here costs nothi
 import gzip
 import logging
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import streamlit as st
@@ -59,9 +59,6 @@ PURPOSES = {
 }
 """What each page is for, by its address."""
 
-FOLDED = ("learn", "present")
-"""Those that open without a sidebar."""
-
 
 def explore(query: Mapping[str, str]) -> str:
     """Streamlit's page, with Explore's first screen over it where that has the usual parts."""
@@ -80,7 +77,7 @@ def explore(query: Mapping[str, str]) -> str:
 
 def purpose(address: str) -> str:
     """Streamlit's page, with what it is for over it."""
-    return _over((PURPOSES[address], "", ""), folded=address in FOLDED)
+    return _over((PURPOSES[address], "", ""), folded=address in controls.FOLDED)
 
 
 def _over(
@@ -122,10 +119,8 @@ def answer(address: str, query: Mapping[str, str]) -> str:
     return _streamlit_page()
 
 
-def _page(request: Request) -> HTMLResponse:
-    return HTMLResponse(
-        answer(request.url.path.strip("/"), request.query_params), headers={"Cache-Control": "no-cache"}
-    )
+def _page(address: str, request: Request) -> HTMLResponse:
+    return HTMLResponse(answer(address, request.query_params), headers={"Cache-Control": "no-cache"})
 
 
 @cache
@@ -135,19 +130,21 @@ def _plotly_gz() -> bytes:
 
 def _plotly(request: Request) -> Response:
     """Plotly's file, compressed once: Streamlit compresses it for each visitor, and nobody else is answered then."""
-    headers = {"Cache-Control": "no-cache", "ETag": f'"{PLOTLY.stat().st_mtime_ns:x}"', "Vary": "Accept-Encoding"}
-    if request.headers.get("If-None-Match") == headers["ETag"]:
-        return Response(status_code=304, headers=headers)
     zipped = "gzip" in request.headers.get("Accept-Encoding", "")
-    return Response(
-        _plotly_gz() if zipped else PLOTLY.read_bytes(),
-        media_type="text/javascript",
-        headers=headers | ({"Content-Encoding": "gzip"} if zipped else {}),
-    )
+    tag = f'"{PLOTLY.stat().st_mtime_ns:x}{"-gz" if zipped else ""}"'
+    headers = {"Cache-Control": "no-cache", "ETag": tag, "Vary": "Accept-Encoding"}
+    if request.headers.get("If-None-Match") == tag:
+        return Response(status_code=304, headers=headers)
+    if zipped:
+        headers["Content-Encoding"] = "gzip"
+    return Response(_plotly_gz() if zipped else PLOTLY.read_bytes(), media_type="text/javascript", headers=headers)
 
 
 # Not async: they read stores, so the server runs them in threads of their own.
-ROUTES = [*(Route(f"/{address}", _page) for address in PURPOSES), Route(f"/app/static/{PLOTLY.name}", _plotly)]
+ROUTES = [
+    *(Route(f"/{address}", partial(_page, address)) for address in PURPOSES),
+    Route(f"/app/static/{PLOTLY.name}", _plotly),
+]
 
 
 def warm() -> None:
