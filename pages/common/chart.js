@@ -71,7 +71,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
   box.style.height = `${data.height}px`;
   box.clicked = ({ customdata, pointIndex }) =>
     data.clickable && setTriggerValue("clicked", { customdata: customdata ?? null, index: pointIndex ?? null });
-  box.wanted = data;
+  box.asked = data;
+  // What foresight.js drew stays while the server is still on its way there.
+  if (!box.foreseen || ["traces", "layout", "frames"].every((part) => box.wanted[part] === data[part])) {
+    box.foreseen = false;
+    box.wanted = data;
+  }
+  window.aiqForesight?.heard();
   draw(box).catch((error) => box.replaceChildren(error.message));
   box.watcher ??= new ResizeObserver(() => fit(box));
   box.watcher.observe(box);

@@ -13,9 +13,7 @@ from pages.common.charts import Click, card, chart, has_roofline
 from pages.explore import drawings, numbers, panels, runs
 from pages.explore.drawings import Drawing
 from pages.explore.selection import comparable
-from pages.explore.shown import Shown, beneath, message, show
-
-MARK = "|"
+from pages.explore.shown import Shown, beneath, parts, show
 
 
 def main() -> None:
@@ -45,15 +43,12 @@ def main() -> None:
 
 
 def _heading(shown: Shown) -> None:
-    text = message(shown, MARK)
-    # The sentence marks the gain on both sides with one text; the second mark closes the colour.
-    opened, _, rest = text.partition(MARK)
-    inside, _, after = rest.partition(MARK)
-    st.markdown(f"#### {opened}:violet[{inside}]{after}" if rest else f"#### {text}")
+    opened, gain, after = parts(shown)
+    st.markdown(f"#### {opened}:violet[{gain}]{after}" if gain else f"#### {opened}")
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
         st.caption(beneath(shown), width="content")
         with st.container(horizontal=True, width="content", gap="small"):
-            panels.buttons(shown, text.replace(MARK, ""))
+            panels.buttons(shown, f"{opened}{gain}{after}")
 
 
 def _card(

@@ -13,6 +13,8 @@ from pages.explore.figures import Figures, figures
 from pages.explore.selection import Decider, Selection, Wish, select
 from pages.explore.sentence import Facts, sentence
 
+MARK = "|"
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -51,18 +53,31 @@ class Shown:
         return [segment.row for segment in known.path(self.view.model, self.view.images)]
 
 
+def wish(view: View) -> Wish:
+    """What a view's controls ask for."""
+    return Wish(view.alpha, view.budget, view.policy, _algorithm(view))
+
+
+def _algorithm(view: View) -> Algorithm | None:
+    return None if view.source == controls.BEST else Algorithm(view.source)
+
+
 def show(view: View) -> Shown:
     """Decides what a view shows; FP32 must be known (`known.is_known`)."""
-    table = known.table(view.model, view.images)
-    finished = known.runs(view.model)
-    algorithm = None if view.source == controls.BEST else Algorithm(view.source)
-    wish = Wish(view.alpha, view.budget, view.policy, algorithm)
-    chosen = select(table, wish, finished, known.normaliser(view.model), known.floor(table))
-    found = figures(table, chosen.policy, view.machine, view.batch)
+    library, table, finished = known.library(), known.table(view.model, view.images), known.runs(view.model)
+    chosen = select(table, wish(view), finished, known.normaliser(view.model), known.floor(table))
     pinned, complaint = _pinned(table, view.pinned)
-    library = known.library()
-    version = f"{library.table_version(view.model, view.images)} {library.finished_version()}"
-    return Shown(view, table, finished, algorithm, chosen, found, pinned, complaint, version)
+    return Shown(
+        view=view,
+        table=table,
+        finished=finished,
+        algorithm=_algorithm(view),
+        chosen=chosen,
+        found=figures(table, chosen.policy, view.machine, view.batch),
+        pinned=pinned,
+        complaint=complaint,
+        version=f"{library.table_version(view.model, view.images)} {library.finished_version()}",
+    )
 
 
 def _pinned(table: PolicyTable, key: str | None) -> tuple[Policy | None, str]:
@@ -80,8 +95,8 @@ def _pinned(table: PolicyTable, key: str | None) -> tuple[Policy | None, str]:
     return policy, ""
 
 
-def message(shown: Shown, mark: str) -> str:
-    """The page's sentence; `mark` goes around the gain."""
+def parts(shown: Shown) -> tuple[str, str, str]:
+    """The page's sentence: before the gain, the gain, which is coloured, and after it."""
     view, found = shown.view, shown.found
     facts = Facts(
         title=assets.card(view.model).title,
@@ -96,7 +111,9 @@ def message(shown: Shown, mark: str) -> str:
         batch=view.batch,
         batch_gain_percent=found.batch_gain_percent,
     )
-    return sentence(facts, mark)
+    opened, _, rest = sentence(facts, MARK).partition(MARK)
+    inside, _, after = rest.partition(MARK)
+    return opened, inside, after
 
 
 def beneath(shown: Shown) -> str:

@@ -14,20 +14,21 @@ from pathlib import Path
 import streamlit as st
 from jinja2 import Environment, FileSystemLoader
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from aiq_core.errors import AiqError
 from pages.common import controls, known
 from pages.common.charts import CHART_JS, payload
-from pages.explore import drawings, numbers, panels
+from pages.explore import numbers
 from pages.explore.drawings import Drawing
+from pages.explore.foresight import all_drawings, foresight
 from pages.explore.numbers import Metric
-from pages.explore.shown import Shown, beneath, message, show
+from pages.explore.shown import beneath, parts, show
 
 STREAMLIT_PAGE = Path(st.__file__).parent / "static" / "index.html"
+FORESIGHT_JS = (Path(__file__).parents[1] / "explore" / "foresight.js").read_text(encoding="utf-8")
 PLOTLY = Path(__file__).parents[2] / "static" / "plotly-cartesian.min.js"
-MARK = "|"
 THEMES = ("light", "dark")
 TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
@@ -69,10 +70,9 @@ def explore(query: Mapping[str, str]) -> str:
     shown = show(view)
     if shown.pinned or shown.complaint or shown.chosen.note:
         return purpose("")
-    opened, inside, after = [*message(shown, MARK).split(MARK), "", ""][:3]
     # Only the browser knows the theme.
-    charts = {theme: _drawings(show(view), query) for theme, view in views.items()}
-    return _over((opened, inside, after), charts, beneath(shown), numbers.metrics(shown.found, view))
+    charts = {theme: all_drawings(show(view), query) for theme, view in views.items()}
+    return _over(parts(shown), charts, beneath(shown), numbers.metrics(shown.found, view))
 
 
 def purpose(address: str) -> str:
@@ -89,7 +89,9 @@ def _over(
 ) -> str:
     charts = charts or dict.fromkeys(THEMES, ())
     payloads = {theme: [payload(d.key, d.figure, d.name, d.alt) for d in found] for theme, found in charts.items()}
-    head = TEMPLATES.get_template("head.html").render(chart_js=CHART_JS, charts=payloads, plotly=PLOTLY.name)
+    head = TEMPLATES.get_template("head.html").render(
+        scripts=(CHART_JS, FORESIGHT_JS), charts=payloads, plotly=PLOTLY.name
+    )
     body = TEMPLATES.get_template("body.html").render(
         sentence=sentence,
         beneath=beneath,
@@ -99,11 +101,6 @@ def _over(
         colours={theme: {name: st.get_option(f"theme.{theme}.{name}") for name in COLOURS} for theme in THEMES},
     )
     return _streamlit_page().replace("<head>", f"<head>{head}", 1).replace("<body>", f"<body>{body}", 1)
-
-
-def _drawings(shown: Shown, query: Mapping[str, str]) -> list[Drawing]:
-    trade_off = drawings.trade_off(shown, shown.chosen.policy, **panels.overlays(query, {}))
-    return [drawings.roofline(shown), trade_off, drawings.bits(shown)]
 
 
 def answer(address: str, query: Mapping[str, str]) -> str:
@@ -121,6 +118,10 @@ def answer(address: str, query: Mapping[str, str]) -> str:
 
 def _page(address: str, request: Request) -> HTMLResponse:
     return HTMLResponse(answer(address, request.query_params), headers={"Cache-Control": "no-cache"})
+
+
+def _foresight(request: Request) -> JSONResponse:
+    return JSONResponse(foresight(request.query_params), headers={"Cache-Control": "no-cache"})
 
 
 @cache
@@ -143,6 +144,7 @@ def _plotly(request: Request) -> Response:
 # Not async: they read stores, so the server runs them in threads of their own.
 ROUTES = [
     *(Route(f"/{address}", partial(_page, address)) for address in PURPOSES),
+    Route("/first/foresight", _foresight),
     Route(f"/app/static/{PLOTLY.name}", _plotly),
 ]
 

@@ -1,0 +1,54 @@
+"""What each alpha will show, told to the page beforehand: foresight.js answers a key before the server has."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from pages.common import controls, known
+from pages.common.charts import payload
+from pages.explore import drawings, panels
+from pages.explore.drawings import Drawing
+from pages.explore.selection import select
+from pages.explore.shown import Shown, parts, show, wish
+
+ALPHAS = tuple(step / 100 for step in range(101))
+"""The slider's."""
+
+
+def all_drawings(shown: Shown, query: Mapping[str, str]) -> list[Drawing]:
+    """The three charts as the page draws them where nothing was clicked."""
+    trade_off = drawings.trade_off(shown, shown.chosen.policy, **panels.overlays(query, {}))
+    return [drawings.roofline(shown), trade_off, drawings.bits(shown)]
+
+
+def foresight(query: Mapping[str, str]) -> dict[str, Any]:
+    """`at` gives the place in `shown` of each hundredth of alpha, for an address and its theme: `dark` where it is.
+
+    Empty where the page has other parts than usual.
+    """
+    view = replace(controls.asked(query, dark="dark" in query), policy=None, budget=None)
+    if controls.complaints(query) or not view.machine.runs_fp32 or not known.is_known(view.model, view.images):
+        return {"at": [], "shown": []}
+    shown, overlays = show(view), panels.overlays(query, {})
+    return _foresight(f"{shown.charted} {view.source} {overlays}", shown, query)
+
+
+@st.cache_resource(max_entries=50, show_spinner=False)
+def _foresight(key: str, _shown: Shown, _query: Mapping[str, str]) -> dict[str, Any]:
+    view, table = _shown.view, _shown.table
+    normaliser, floor = known.normaliser(view.model), known.floor(table)
+    places: dict[str, int] = {}
+    at: list[int] = []
+    found: list[dict[str, Any]] = []
+    for alpha in ALPHAS:
+        asked = replace(view, alpha=alpha)
+        policy = select(table, wish(asked), _shown.finished, normaliser, floor).policy.key
+        if policy not in places:
+            places[policy] = len(found)
+            shown = show(asked)
+            charts = [payload(d.key, d.figure, d.name, d.alt) for d in all_drawings(shown, _query)]
+            found.append({"sentence": parts(shown), "charts": charts})
+        at.append(places[policy])
+    return {"at": at, "shown": found}
