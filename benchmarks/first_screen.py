@@ -87,9 +87,10 @@ def painted(page: Page, *parts: str) -> list[float]:
 
 
 def settle(page: Page) -> None:
-    """Waits until the script has run and every chart is drawn."""
+    """Waits until every chart is drawn and the page rests: what alpha will show is fetched half a second later."""
     page.wait_for_function(f"() => document.querySelectorAll('.aiq-chart').length >= 3 && ({DRAWN})()", timeout=60_000)
     page.wait_for_timeout(500)
+    page.wait_for_load_state("networkidle")
 
 
 def alpha_at_a_change(model: str = "resnet20") -> float:

@@ -87,7 +87,7 @@ window.aiqForesight = {
       unsay();
     }
     clearTimeout(asking);
-    asking = setTimeout(ask, 700);
+    asking = setTimeout(ask, 400);
   },
 };
 
