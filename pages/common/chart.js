@@ -30,8 +30,12 @@ function difference(before, after) {
 
 export async function draw(box) {
   const Plotly = await plotly();
-  // A task each at first, so that one chart can be seen while the next is drawn.
-  if (box.drawn === undefined) await new Promise((resolve) => setTimeout(resolve));
+  if (box.drawn === undefined) {
+    // A task each at first, so that one chart can be seen while the next is drawn.
+    await new Promise((resolve) => setTimeout(resolve));
+    // Plotly measures what it writes: in the page's font, letters and symbols.
+    await document.fonts.load("12px Inter", "a↓").catch(() => {});
+  }
   // Only now: what came in the meantime counts, not what asked for it.
   const before = box.drawn;
   const { traces, layout, frames, config } = (box.drawn = box.wanted);

@@ -1,8 +1,8 @@
 """The server's first answer: Streamlit's page, with what it will show drawn over it at once.
 
 Streamlit's page takes a second to start before it asks for anything. Meanwhile a visitor of Explore reads the sentence
-and the numbers, which stand in the answer, and sees the charts, which chart.js draws early and takes over as they are;
-a visitor of another page reads what it is for. What goes wrong here costs nothing but that second.
+and the numbers, which stand in the answer, and sees the roofline, which chart.js draws early and takes over as it is; a
+visitor of another page reads what it is for. What goes wrong here costs nothing but that second.
 """
 
 import gzip
@@ -88,7 +88,7 @@ def _over(
     folded: bool = False,
 ) -> str:
     charts = charts or dict.fromkeys(THEMES, ())
-    payloads = {theme: [payload(d.key, d.figure, d.name, d.alt) for d in found] for theme, found in charts.items()}
+    payloads = {theme: [payload(d.key, d.figure, d.name, d.alt) for d in found[:1]] for theme, found in charts.items()}
     head = TEMPLATES.get_template("head.html").render(
         scripts=(CHART_JS, FORESIGHT_JS), charts=payloads, plotly=PLOTLY.name
     )

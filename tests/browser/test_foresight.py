@@ -59,6 +59,7 @@ def test_alpha_is_answered_at_once_and_as_the_server_answers(app_server: str, vi
     assert drawings(page) == drawings(other) != before
 
 
+@pytest.mark.thorough
 def test_what_was_foreseen_wrongly_gives_way_to_the_server(app_server: str, visit: Visit, drawings: Drawings) -> None:
     def twisted(route: Route) -> None:
         found = route.fetch().json()
