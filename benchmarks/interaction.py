@@ -131,7 +131,7 @@ def main() -> None:
         browser.close()
     base = statistics.median(chain(*found[EMPTY]))
     for name, visits in found.items():
-        values = [value for visit in visits for value in visit]
+        values = [*chain(*visits)]
         middle, first = statistics.median(values), statistics.median(visit[0] for visit in visits)
         ratio = "" if name == EMPTY else f"   {middle / base:4.1f} × the empty page   target {TARGET_MS} ms"
         print(f"{name:<20} {middle:5.0f} ms ({min(values):.0f} to {max(values):.0f}), first key {first:.0f} ms{ratio}")

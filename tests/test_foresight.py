@@ -8,7 +8,8 @@ import pytest
 
 from pages.common import controls
 from pages.common.charts import payload
-from pages.explore.foresight import ALPHAS, all_drawings, foresight
+from pages.explore.drawings import all_drawings
+from pages.explore.foresight import ALPHAS, foresight
 from pages.explore.shown import parts, show
 
 

@@ -21,6 +21,9 @@ const fullscreen = {
   click: (box) => (document.fullscreenElement ? document.exitFullscreen() : box.requestFullscreen()),
 };
 
+// Whether two charts draw the same.
+const same = (one, other) => ["traces", "layout", "frames"].every((part) => one?.[part] === other[part]);
+
 // What a layout has otherwise than the one before, as Plotly.relayout takes it.
 function difference(before, after) {
   const names = new Set([...Object.keys(before), ...Object.keys(after)]);
@@ -28,7 +31,7 @@ function difference(before, after) {
   return Object.fromEntries(other.map((name) => [name, after[name] ?? null]));
 }
 
-export async function draw(box) {
+async function draw(box) {
   const Plotly = await plotly();
   if (box.drawn === undefined) {
     // A task each at first, so that one chart can be seen while the next is drawn.
@@ -39,7 +42,7 @@ export async function draw(box) {
   // Only now: what came in the meantime counts, not what asked for it.
   const before = box.drawn;
   const { traces, layout, frames, config } = (box.drawn = box.wanted);
-  if (!box.isConnected || ["traces", "layout", "frames"].every((part) => before?.[part] === box.drawn[part])) return;
+  if (!box.isConnected || same(before, box.drawn)) return;
   if (before?.traces === traces && before.frames === frames) {
     // Where a mark moved, a thirtieth of the time; all else in the chart stays, the reader's zoom too.
     await Plotly.relayout(box, difference(JSON.parse(before.layout), JSON.parse(layout)));
@@ -77,7 +80,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     data.clickable && setTriggerValue("clicked", { customdata: customdata ?? null, index: pointIndex ?? null });
   box.asked = data;
   // What foresight.js drew stays while the server is still on its way there.
-  if (!box.foreseen || ["traces", "layout", "frames"].every((part) => box.wanted[part] === data[part])) {
+  if (!box.foreseen || same(box.wanted, data)) {
     box.foreseen = false;
     box.wanted = data;
   }

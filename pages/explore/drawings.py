@@ -1,6 +1,6 @@
 """Explore's three charts with what stands in their cards, kept in memory: nobody may change them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,6 +16,8 @@ from aiq_core.charts.roofline_figure import roofline_figure
 from aiq_core.library import asked_step
 from aiq_core.records import Policy
 from pages.common import controls, known
+from pages.common.charts import payload
+from pages.explore import panels
 from pages.explore.shown import Shown
 
 _kept = st.cache_resource(
@@ -35,6 +37,16 @@ class Drawing(NamedTuple):
     alt: str
     figure: dict[str, Any]
     frame: Callable[[], pd.DataFrame]
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """What chart.js draws before the page does; the page's own says whether it can be clicked."""
+        return payload(self.key, self.figure, self.name, self.alt)
+
+
+def all_drawings(shown: Shown, query: Mapping[str, str]) -> list[Drawing]:
+    """The three as the page of an address draws them where nothing was clicked."""
+    return [roofline(shown), trade_off(shown, shown.chosen.policy, **panels.overlays(query, {})), bits(shown)]
 
 
 @_kept

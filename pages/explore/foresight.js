@@ -15,7 +15,6 @@ function now() {
 }
 
 const boxes = () => [...document.querySelectorAll(".aiq-chart")].filter((box) => box.asked);
-const differ = (one, other) => ["traces", "layout", "frames"].some((part) => one[part] !== other[part]);
 
 async function ask() {
   const asked = now();
@@ -31,7 +30,7 @@ function foresee(alpha) {
   say(answer.shown[place].sentence);
   for (const chart of answer.shown[place].charts) {
     const box = boxes().find((box) => box.asked.key === chart.key);
-    if (!box || !differ(box.wanted, chart)) continue;
+    if (!box || same(box.wanted, chart)) continue;
     box.foreseen = true;
     box.wanted = { ...box.wanted, traces: chart.traces, layout: chart.layout, frames: chart.frames };
     draw(box);
@@ -49,7 +48,7 @@ function settle() {
   // Streamlit asks the server when the thumb is let go.
   if (held) return wait();
   for (const box of boxes().filter((box) => box.foreseen)) {
-    if (differ(box.wanted, box.asked)) address = undefined;
+    if (!same(box.wanted, box.asked)) address = undefined;
     box.foreseen = false;
     box.wanted = box.asked;
     draw(box);

@@ -7,20 +7,13 @@ from typing import Any
 import streamlit as st
 
 from pages.common import controls, known
-from pages.common.charts import payload
-from pages.explore import drawings, panels
-from pages.explore.drawings import Drawing
+from pages.explore import panels
+from pages.explore.drawings import all_drawings
 from pages.explore.selection import select
-from pages.explore.shown import Shown, parts, show, wish
+from pages.explore.shown import Shown, has_usual_parts, parts, show, wish
 
 ALPHAS = tuple(step / 100 for step in range(101))
 """The slider's."""
-
-
-def all_drawings(shown: Shown, query: Mapping[str, str]) -> list[Drawing]:
-    """The three charts as the page draws them where nothing was clicked."""
-    trade_off = drawings.trade_off(shown, shown.chosen.policy, **panels.overlays(query, {}))
-    return [drawings.roofline(shown), trade_off, drawings.bits(shown)]
 
 
 def foresight(query: Mapping[str, str]) -> dict[str, Any]:
@@ -29,7 +22,7 @@ def foresight(query: Mapping[str, str]) -> dict[str, Any]:
     Empty where the page has other parts than usual.
     """
     view = replace(controls.asked(query, dark="dark" in query), policy=None, budget=None)
-    if controls.complaints(query) or not view.machine.runs_fp32 or not known.is_known(view.model, view.images):
+    if not has_usual_parts(view, query):
         return {"at": [], "shown": []}
     shown, overlays = show(view), panels.overlays(query, {})
     return _foresight(f"{shown.charted} {view.source} {overlays}", shown, query)
@@ -48,7 +41,7 @@ def _foresight(key: str, _shown: Shown, _query: Mapping[str, str]) -> dict[str, 
         if policy not in places:
             places[policy] = len(found)
             shown = show(asked)
-            charts = [payload(d.key, d.figure, d.name, d.alt) for d in all_drawings(shown, _query)]
+            charts = [drawing.payload for drawing in all_drawings(shown, _query)]
             found.append({"sentence": parts(shown), "charts": charts})
         at.append(places[policy])
     return {"at": at, "shown": found}

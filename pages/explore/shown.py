@@ -1,5 +1,6 @@
 """What Explore shows of a view, made from it and the stores alone: the server makes it before any page runs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiq_core import assets
@@ -27,12 +28,16 @@ class Shown:
     view: View
     table: PolicyTable
     finished: tuple[Run, ...]
-    algorithm: Algorithm | None
     chosen: Selection
     found: Figures
     pinned: Policy | None
     complaint: str
     version: str
+
+    @property
+    def algorithm(self) -> Algorithm | None:
+        """Whose runs decide; None for the best found."""
+        return _algorithm(self.view)
 
     @property
     def charted(self) -> str:
@@ -53,6 +58,11 @@ class Shown:
         return [segment.row for segment in known.path(self.view.model, self.view.images)]
 
 
+def has_usual_parts(view: View, query: Mapping[str, str]) -> bool:
+    """Whether the page of an address and its view has all three charts and nothing above them."""
+    return not controls.complaints(query) and view.machine.runs_fp32 and known.is_known(view.model, view.images)
+
+
 def wish(view: View) -> Wish:
     """What a view's controls ask for."""
     return Wish(view.alpha, view.budget, view.policy, _algorithm(view))
@@ -71,7 +81,6 @@ def show(view: View) -> Shown:
         view=view,
         table=table,
         finished=finished,
-        algorithm=_algorithm(view),
         chosen=chosen,
         found=figures(table, chosen.policy, view.machine, view.batch),
         pinned=pinned,

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 from jinja2 import Environment, FileSystemLoader
@@ -18,13 +19,13 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from aiq_core.errors import AiqError
-from pages.common import controls, known
-from pages.common.charts import CHART_JS, payload
-from pages.explore import numbers
-from pages.explore.drawings import Drawing
-from pages.explore.foresight import all_drawings, foresight
+from pages.common import controls
+from pages.common.charts import CHART_JS
+from pages.explore import drawings, numbers
+from pages.explore.drawings import Drawing, all_drawings
+from pages.explore.foresight import foresight
 from pages.explore.numbers import Metric
-from pages.explore.shown import beneath, parts, show
+from pages.explore.shown import beneath, has_usual_parts, parts, show
 
 STREAMLIT_PAGE = Path(st.__file__).parent / "static" / "index.html"
 FORESIGHT_JS = (Path(__file__).parents[1] / "explore" / "foresight.js").read_text(encoding="utf-8")
@@ -63,16 +64,17 @@ PURPOSES = {
 
 def explore(query: Mapping[str, str]) -> str:
     """Streamlit's page, with Explore's first screen over it where that has the usual parts."""
-    views = {theme: controls.asked(query, dark=theme == "dark") for theme in THEMES}
-    view = views["light"]
-    if controls.complaints(query) or not view.machine.runs_fp32 or not known.is_known(view.model, view.images):
+    view = controls.asked(query, dark=False)
+    if not has_usual_parts(view, query):
         return purpose("")
     shown = show(view)
     if shown.pinned or shown.complaint or shown.chosen.note:
         return purpose("")
+    found = all_drawings(shown, query)
     # Only the browser knows the theme.
-    charts = {theme: all_drawings(show(view), query) for theme, view in views.items()}
-    return _over(parts(shown), charts, beneath(shown), numbers.metrics(shown.found, view))
+    dark = drawings.roofline(show(controls.asked(query, dark=True)))
+    early = {"light": [found[0].payload], "dark": [dark.payload]}
+    return _over(parts(shown), early, found, beneath(shown), numbers.metrics(shown.found, view))
 
 
 def purpose(address: str) -> str:
@@ -82,21 +84,20 @@ def purpose(address: str) -> str:
 
 def _over(
     sentence: tuple[str, str, str],
-    charts: Mapping[str, Sequence[Drawing]] | None = None,
+    early: Mapping[str, Sequence[dict[str, Any]]] | None = None,
+    found: Sequence[Drawing] = (),
     beneath: str = "",
     metrics: Sequence[Metric] = (),
     folded: bool = False,
 ) -> str:
-    charts = charts or dict.fromkeys(THEMES, ())
-    payloads = {theme: [payload(d.key, d.figure, d.name, d.alt) for d in found[:1]] for theme, found in charts.items()}
     head = TEMPLATES.get_template("head.html").render(
-        scripts=(CHART_JS, FORESIGHT_JS), charts=payloads, plotly=PLOTLY.name
+        scripts=(CHART_JS, FORESIGHT_JS), charts=early or dict.fromkeys(THEMES, ()), plotly=PLOTLY.name
     )
     body = TEMPLATES.get_template("body.html").render(
         sentence=sentence,
         beneath=beneath,
         metrics=metrics,
-        drawings=charts["light"],
+        drawings=found,
         folded=folded,
         colours={theme: {name: st.get_option(f"theme.{theme}.{name}") for name in COLOURS} for theme in THEMES},
     )
