@@ -171,16 +171,19 @@ def settle_fixture() -> Callable[..., None]:
 
 
 @pytest.fixture
-def drawings() -> Callable[[Page], list[str]]:
-    """`drawings(page)` of Explore: each chart's SVG, random names of clips and traces in order of appearance."""
+def drawings() -> Callable[..., list[str]]:
+    """`drawings(page, when="true")`: each of three charts' SVG, random names of clips and traces in order.
+
+    Taken at the moment in which `when`, JavaScript on `boxes`, is true of the charts too.
+    """
     return _drawings
 
 
-def _drawings(page: Page) -> list[str]:
-    drawn = "boxes.length === 3 && boxes.every(box => box.querySelector('.modebar-container'))"
-    page.wait_for_function(f"(boxes => {drawn})([...document.querySelectorAll('.aiq-chart')])")
+def _drawings(page: Page, when: str = "true") -> list[str]:
+    drawn = f"boxes.length === 3 && boxes.every(box => box.querySelector('.modebar-container')) && ({when})"
+    svgs = f"(boxes => {drawn} && boxes.map(box => box.innerHTML))([...document.querySelectorAll('.aiq-chart')])"
     found = []
-    for svg in page.evaluate("[...document.querySelectorAll('.aiq-chart')].map(box => box.innerHTML)"):
+    for svg in page.wait_for_function(svgs).json_value():
         names = dict.fromkeys(re.findall(r"(?:clip|defs-|trace)([0-9a-f]{6})(?![0-9a-f])", svg))
         for place, name in enumerate(names):
             svg = svg.replace(name, f"name-{place}")

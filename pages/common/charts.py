@@ -13,6 +13,23 @@ from aiq_core.charts.style import config
 from aiq_core.hardware import Machine
 
 
+class Drawing(NamedTuple):
+    """A chart and its card: `key` names it on the page, `name` in files, `frame` makes the table of its data."""
+
+    key: str
+    name: str
+    title: str
+    subtitle: str
+    alt: str
+    figure: dict[str, Any]
+    frame: Callable[[], pd.DataFrame]
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """What chart.js draws before the page does; the page's own says whether it can be clicked."""
+        return payload(self.key, self.figure, self.name, self.alt)
+
+
 class Click(NamedTuple):
     """The mark of a chart that was clicked: its `customdata` and its place in its trace, None where it has none."""
 
@@ -72,7 +89,9 @@ _draw = st.components.v2.component(
 )
 
 
-def payload(key: str, figure: dict[str, Any], file_name: str, alt: str, clickable: bool = False) -> dict[str, Any]:
+def payload(
+    key: str, figure: dict[str, Any], file_name: str, alt: str, clickable: bool = False, foresight: str = ""
+) -> dict[str, Any]:
     """What chart.js draws: the figure's parts as texts, so that it can tell what is new from what is not."""
     # Plotly's encoder knows numpy.
     parts = {"traces": figure["data"], "layout": figure["layout"], "frames": figure.get("frames", [])}
@@ -84,16 +103,26 @@ def payload(key: str, figure: dict[str, Any], file_name: str, alt: str, clickabl
         "height": figure["layout"]["height"],
         "clickable": clickable,
         "alt": alt,
+        "foresight": foresight,
     }
 
 
 def chart(
-    figure: dict[str, Any], key: str, file_name: str, alt: str, on_click: Callable[[Click], None] | None = None
+    figure: dict[str, Any],
+    key: str,
+    file_name: str,
+    alt: str,
+    on_click: Callable[[Click], None] | None = None,
+    foresight: str = "",
 ) -> None:
-    """A Plotly figure drawn as it is; `alt` is read by screen readers, `on_click` hears of a click on a mark."""
+    """A Plotly figure drawn as it is; `alt` is read by screen readers, `on_click` hears of a click on a mark.
+
+    `foresight` is where foresight.js asks what the page will show next.
+    """
 
     def clicked() -> None:
         if on_click is not None and (click := st.session_state[key]["clicked"]) is not None:
             on_click(Click(**click))
 
-    _draw(key=key, data=payload(key, figure, file_name, alt, on_click is not None), on_clicked_change=clicked)
+    data = payload(key, figure, file_name, alt, on_click is not None, foresight)
+    _draw(key=key, data=data, on_clicked_change=clicked)

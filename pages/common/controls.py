@@ -14,6 +14,7 @@ from pages.common import known
 
 DEFAULT_MODEL = "resnet20"
 DEFAULT_ALPHA = 0.9
+ALPHA = "Alpha: accuracy ↔ intensity"
 BEST = "best"
 SOURCES = {
     BEST: "Best found",
@@ -171,7 +172,7 @@ def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> Non
 def alpha_slider() -> None:
     """Alpha, shared by every page."""
     st.slider(
-        "Alpha: accuracy ↔ intensity",
+        ALPHA,
         0.0,
         1.0,
         DEFAULT_ALPHA,
@@ -242,6 +243,23 @@ def asked(query: Mapping[str, str], dark: bool) -> View:
         images=counts[pick("images", counts, "all")],
         look=Look(dark=dark, projector=query.get("projector", "").lower() == "true"),
     )
+
+
+def query(view: View) -> dict[str, str]:
+    """The address that asks for a view, as `asked` reads it; with `dark` where it is."""
+    counts = known.image_counts(view.model)
+    found = {
+        "model": view.model,
+        "from": view.source,
+        "alpha": f"{view.alpha:.2f}",
+        "budget": OFF if view.budget is None else f"{view.budget:.1f}",
+        "machine": view.machine.key,
+        "batch": str(view.batch),
+        "images": next(name for name, count in counts.items() if count == view.images),
+        "projector": str(view.look.projector).lower(),
+    }
+    more = {POLICY: view.policy, PINNED: view.pinned, "dark": "1" if view.look.dark else None}
+    return found | {name: value for name, value in more.items() if value is not None}
 
 
 def slot(name: str):  # type: ignore[no-untyped-def]

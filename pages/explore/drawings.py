@@ -1,10 +1,8 @@
 """Explore's three charts with what stands in their cards, kept in memory: nobody may change them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, NamedTuple
 
-import pandas as pd
 import streamlit as st
 
 from aiq_core.charts.bits import BitsData, bits_data, bits_figure, bits_frame
@@ -16,7 +14,7 @@ from aiq_core.charts.roofline_figure import roofline_figure
 from aiq_core.library import asked_step
 from aiq_core.records import Policy
 from pages.common import controls, known
-from pages.common.charts import payload
+from pages.common.charts import Drawing
 from pages.explore import panels
 from pages.explore.shown import Shown
 
@@ -25,23 +23,6 @@ _kept = st.cache_resource(
     show_spinner=False,
     hash_funcs={Shown: lambda shown: shown.charted, Policy: lambda policy: policy.key},
 )
-
-
-class Drawing(NamedTuple):
-    """A chart and its card: `key` names it on the page, `name` in files, `frame` makes the table of its data."""
-
-    key: str
-    name: str
-    title: str
-    subtitle: str
-    alt: str
-    figure: dict[str, Any]
-    frame: Callable[[], pd.DataFrame]
-
-    @property
-    def payload(self) -> dict[str, Any]:
-        """What chart.js draws before the page does; the page's own says whether it can be clicked."""
-        return payload(self.key, self.figure, self.name, self.alt)
 
 
 def all_drawings(shown: Shown, query: Mapping[str, str]) -> list[Drawing]:

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
 
+from aiq_core.errors import SettingError
 from pages.common import controls, known
+from pages.common.controls import View
 from pages.explore import panels
 from pages.explore.drawings import all_drawings
 from pages.explore.selection import select
@@ -16,14 +19,21 @@ ALPHAS = tuple(step / 100 for step in range(101))
 """The slider's."""
 
 
-def foresight(query: Mapping[str, str]) -> dict[str, Any]:
-    """`at` gives the place in `shown` of each hundredth of alpha, for an address and its theme: `dark` where it is.
+def address(view: View, overlays: Mapping[str, bool]) -> str:
+    """Where the foresight of a view is: the same for every alpha, as to touch it drops budget and picked policy."""
+    asked = replace(view, alpha=controls.DEFAULT_ALPHA, budget=None, policy=None)
+    shown = {name: str(value).lower() for name, value in overlays.items()}
+    return f"first/foresight/alpha?{urlencode(controls.query(asked) | shown)}"
 
-    Empty where the page has other parts than usual.
+
+def foresight(query: Mapping[str, str]) -> dict[str, Any]:
+    """`at` gives the place in `shown` of each step of the slider named `control`, for an address and its theme.
+
+    Raises SettingError where the page has other parts than usual.
     """
     view = replace(controls.asked(query, dark="dark" in query), policy=None, budget=None)
     if not has_usual_parts(view, query):
-        return {"at": [], "shown": []}
+        raise SettingError("nothing is foreseen of an address whose page has other parts than usual; open it instead")
     shown, overlays = show(view), panels.overlays(query, {})
     return _foresight(f"{shown.charted} {view.source} {overlays}", shown, query)
 
@@ -44,4 +54,4 @@ def _foresight(key: str, _shown: Shown, _query: Mapping[str, str]) -> dict[str, 
             charts = [drawing.payload for drawing in all_drawings(shown, _query)]
             found.append({"sentence": parts(shown), "charts": charts})
         at.append(places[policy])
-    return {"at": at, "shown": found}
+    return {"control": controls.ALPHA, "at": at, "shown": found}

@@ -9,9 +9,8 @@ from aiq_core.charts.wording import number
 from aiq_core.objective import exchange_rate
 from aiq_core.records import Algorithm
 from pages.common import controls, known
-from pages.common.charts import Click, card, chart, has_roofline
-from pages.explore import drawings, numbers, panels, runs
-from pages.explore.drawings import Drawing
+from pages.common.charts import Click, Drawing, card, chart, has_roofline
+from pages.explore import drawings, foresight, numbers, panels, runs
 from pages.explore.selection import comparable
 from pages.explore.shown import Shown, beneath, parts, show
 
@@ -35,7 +34,8 @@ def main() -> None:
     left, right = st.columns(2, gap="small")
     with left:
         if has_roofline(view.machine):
-            _card(drawings.roofline(shown), partial(panels.machine_sources, view.machine))
+            foreseen = foresight.address(view, panels.overlays(st.query_params, st.session_state))
+            _card(drawings.roofline(shown), partial(panels.machine_sources, view.machine), foreseen=foreseen)
     with right:
         _card(_trade_off(shown), partial(panels.trade_off_options, shown), panels.point_clicked)
     _card(drawings.bits(shown))
@@ -52,10 +52,13 @@ def _heading(shown: Shown) -> None:
 
 
 def _card(
-    drawing: Drawing, extra: Callable[[], None] | None = None, on_click: Callable[[Click], None] | None = None
+    drawing: Drawing,
+    extra: Callable[[], None] | None = None,
+    on_click: Callable[[Click], None] | None = None,
+    foreseen: str = "",
 ) -> None:
     with card(drawing.title, drawing.subtitle, drawing.frame, drawing.name, extra):
-        chart(drawing.figure, drawing.key, drawing.name, drawing.alt, on_click)
+        chart(drawing.figure, drawing.key, drawing.name, drawing.alt, on_click, foreseen)
 
 
 def _trade_off(shown: Shown) -> Drawing:

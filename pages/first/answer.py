@@ -7,7 +7,7 @@ visitor of another page reads what it is for. What goes wrong here costs nothing
 
 import gzip
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,16 @@ from starlette.routing import Route
 
 from aiq_core.errors import AiqError
 from pages.common import controls
-from pages.common.charts import CHART_JS
+from pages.common.charts import CHART_JS, Drawing
 from pages.explore import drawings, numbers
-from pages.explore.drawings import Drawing, all_drawings
-from pages.explore.foresight import foresight
+from pages.explore.drawings import all_drawings
+from pages.explore.foresight import foresight as alpha_foresight
 from pages.explore.numbers import Metric
 from pages.explore.shown import beneath, has_usual_parts, parts, show
+from pages.lab.foresight import foresight as bits_foresight
 
 STREAMLIT_PAGE = Path(st.__file__).parent / "static" / "index.html"
-FORESIGHT_JS = (Path(__file__).parents[1] / "explore" / "foresight.js").read_text(encoding="utf-8")
+FORESIGHT_JS = (Path(__file__).parents[1] / "common" / "foresight.js").read_text(encoding="utf-8")
 PLOTLY = Path(__file__).parents[2] / "static" / "plotly-cartesian.min.js"
 THEMES = ("light", "dark")
 TEMPLATES = Environment(
@@ -121,8 +122,11 @@ def _page(address: str, request: Request) -> HTMLResponse:
     return HTMLResponse(answer(address, request.query_params), headers={"Cache-Control": "no-cache"})
 
 
-def _foresight(request: Request) -> JSONResponse:
-    return JSONResponse(foresight(request.query_params), headers={"Cache-Control": "no-cache"})
+def _foresight(found: Callable[[Mapping[str, str]], dict[str, Any]], request: Request) -> JSONResponse:
+    try:
+        return JSONResponse(found(request.query_params), headers={"Cache-Control": "no-cache"})
+    except AiqError as error:
+        return JSONResponse({"error": str(error)}, status_code=400)
 
 
 @cache
@@ -145,7 +149,8 @@ def _plotly(request: Request) -> Response:
 # Not async: they read stores, so the server runs them in threads of their own.
 ROUTES = [
     *(Route(f"/{address}", partial(_page, address)) for address in PURPOSES),
-    Route("/first/foresight", _foresight),
+    Route("/first/foresight/alpha", partial(_foresight, alpha_foresight)),
+    Route("/first/foresight/bits", partial(_foresight, bits_foresight)),
     Route(f"/app/static/{PLOTLY.name}", _plotly),
 ]
 

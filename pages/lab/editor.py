@@ -22,6 +22,10 @@ def width_name(bits: int) -> str:
     return f"{GLYPHS[bits]} FP32" if bits == FP32_BITS else f"{GLYPHS[bits]} {bits}"
 
 
+def bits_label(layer: str) -> str:
+    return f"Bits of {layer}"
+
+
 def layer_and_bits(view: View, policy: Policy, layer: int) -> None:
     """The layer as a list, for keyboard and screen reader, and its widths."""
     layers = assets.profile(view.model).quantizable_names
@@ -37,7 +41,7 @@ def layer_and_bits(view: View, policy: Policy, layer: int) -> None:
         width=215,
     )
     st.segmented_control(
-        f"Bits of {layers[layer]}",
+        bits_label(layers[layer]),
         OFFERED_BITS,
         key=state.BITS,
         format_func=width_name,

@@ -1,20 +1,24 @@
 """Lab: one policy under the hand; every change is answered at once, accuracy when it is asked for."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
 import streamlit as st
 
 from aiq_core import assets
-from aiq_core.charts.wording import bit_counts, join, number, signed
-from aiq_core.errors import SettingError
-from aiq_core.intensity import intensity
-from aiq_core.records import Policy, SplitName
+from aiq_core.charts.wording import bit_counts, join
+from aiq_core.records import SplitName
 from pages.common import controls, known
+from pages.common.charts import Click, Drawing, card, chart, has_roofline
 from pages.common.controls import View
-from pages.lab import editor, flips, measuring, numbers, policies, saving, state, views
+from pages.explore import panels
+from pages.lab import drawings, editor, flips, foresight, measuring, numbers, policies, saving, state
 from pages.lab.accuracy import Measured, measured
 from pages.lab.history import History
+from pages.lab.shown import START, Shown, offered, parts
 
-BEFORE = "lab-before"
-START, FP32, PINNED = "start", "fp32", "pinned"
+AGAINST = "lab-before"
 PANELS = {state.WEIGHTS: "Weights", state.FLIPS: "Images"}
 
 
@@ -23,26 +27,54 @@ def main() -> None:
     measuring.announcement(view.model)
     _messages()
     history = state.history(view)
-    layer = state.layer(assets.profile(view.model))
-    policy = history.current.policy
-    before, before_name = _before(view, history)
+    shown = _shown(view, history)
+    before = shown.before.policy
     library = known.library()
-    found = {split: measured(library, view.model, split, view.images, policy, before) for split in SplitName}
-    is_measured = all(entry is not None for entry in found.values())
+    found = {split: measured(library, view.model, split, view.images, shown.policy, before) for split in SplitName}
     # Closer than elsewhere: five rows stand on one screen.
     with st.container(gap="xsmall"):
-        _heading(view, history, found)
-        numbers.draw(view, before, policy, found)
-    former = history.start.policy if st.session_state[BEFORE] == START else before
-    views.bits(view, history.start, former, policy, layer, lambda: _controls(view, history, layer, is_measured))
+        _heading(shown, history, found)
+        numbers.draw(view, before, shown.policy, found)
+    with _card(drawings.bits(shown), on_click=_layer_clicked, foreseen=foresight.address(shown)):
+        _controls(shown, is_measured=all(entry is not None for entry in found.values()))
     left, right = st.columns(2, gap="small")
     with left:
-        views.roofline(view, before, before_name, policy, layer)
+        if has_roofline(view.machine):
+            with _card(drawings.roofline(shown), partial(panels.machine_sources, view.machine)):
+                pass
     with right:
         if st.session_state.setdefault(state.PANEL, state.WEIGHTS) == state.FLIPS:
             flips.draw(view, found, _panel_switch)
         else:
-            views.weights(view, policy, layer, _panel_switch)
+            with _card(drawings.weights(shown), _panel_switch):
+                st.caption(drawings.weights_lost(shown))
+
+
+def _shown(view: View, history: History) -> Shown:
+    start, layer = history.start, state.layer(assets.profile(view.model))
+    if st.session_state.get(AGAINST) not in offered(view, start):
+        st.session_state[AGAINST] = START
+    return Shown(view, history.current.policy, start, st.session_state[AGAINST], layer)
+
+
+@contextmanager
+def _card(
+    drawing: Drawing,
+    extra: Callable[[], None] | None = None,
+    on_click: Callable[[Click], None] | None = None,
+    foreseen: str = "",
+) -> Iterator[None]:
+    """A chart in its card, with room beneath it."""
+    with card(drawing.title, drawing.subtitle, drawing.frame, drawing.name, extra):
+        chart(drawing.figure, drawing.key, drawing.name, drawing.alt, on_click, foreseen)
+        yield
+
+
+def _layer_clicked(click: Click) -> None:
+    """A click on a column picks its layer."""
+    names = assets.profile(st.session_state["model"]).quantizable_names
+    if click.index is not None and click.index < len(names):
+        state.set_layer(names[click.index])
 
 
 def _panel_switch() -> None:
@@ -63,73 +95,41 @@ def _messages() -> None:
         st.success(note, icon=":material/check:")
 
 
-def _heading(view: View, history: History, found: dict[SplitName, Measured | None]) -> None:
-    profile, policy = assets.profile(view.model), history.current.policy
-    value, fp32 = intensity(profile, policy), intensity(profile, profile.uniform(32))
-    title = assets.card(view.model).title
-    gain = 100 * (value / fp32 - 1)
-    said = "" if policy.is_fp32 else f", {signed(gain, 1 if abs(gain) < 99.95 else 0)} % on FP32"
+def _heading(shown: Shown, history: History, found: dict[SplitName, Measured | None]) -> None:
+    view, policy, start = shown.view, shown.policy, shown.start
+    opened, value, after = parts(shown)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
-        st.markdown(f"#### {title}: :violet[{number(value, 2)} FLOPs per byte]{said}", width="content")
+        st.markdown(f"#### {opened}:violet[{value}]{after}", width="content")
         with st.container(horizontal=True, width="content", gap="small"):
             editor.undo_redo(view, history)
             editor.starts(view)
             editor.several(view, policy)
             saving.draw(view, policy, found)
-    edits = policies.change(profile, history.start.policy, policy)
-    if _is_unedited(history):
+    edits = policies.change(shown.profile, start.policy, policy)
+    if shown.is_unedited:
         edits = "not edited yet, so beside FP32"
     counted = {split: None if entry is None else entry.images for split, entry in found.items()}
     noted = measuring.note(view, counted)
-    st.caption(join([bit_counts(policy), f"started from {history.start.text}", edits, noted]))
+    st.caption(join([bit_counts(policy), f"started from {start.text}", edits, noted]))
 
 
-def _before(view: View, history: History) -> tuple[Policy, str]:
-    """The policy that deltas are against, and its short name: the start, FP32, or Explore's pinned one.
-
-    A start that was not edited yet stands against FP32: against itself there is nothing to see.
-    """
-    offered = _offered(view, history)
-    if st.session_state.get(BEFORE) not in offered:
-        st.session_state[BEFORE] = START
-    chosen = st.session_state[BEFORE]
-    return offered[FP32] if chosen == START and _is_unedited(history) else offered[chosen]
-
-
-def _is_unedited(history: History) -> bool:
-    return history.current.policy == history.start.policy
-
-
-def _offered(view: View, history: History) -> dict[str, tuple[Policy, str]]:
-    offered = {START: (history.start.policy, "start"), FP32: (assets.profile(view.model).uniform(32), "FP32")}
-    if view.pinned is not None and (pinned := _pinned(view)) is not None:
-        offered[PINNED] = (pinned, "A")
-    return offered
-
-
-def _pinned(view: View) -> Policy | None:
-    try:
-        return policies.read_key(view.pinned or "", assets.profile(view.model))
-    except SettingError:
-        return None
-
-
-def _controls(view: View, history: History, layer: int, is_measured: bool) -> None:
+def _controls(shown: Shown, is_measured: bool) -> None:
     """What changes the policy, and what the views compare it with."""
-    offered = _offered(view, history)
+    view, policy = shown.view, shown.policy
+    choices = offered(view, shown.start)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        editor.layer_and_bits(view, history.current.policy, layer)
+        editor.layer_and_bits(view, policy, shown.layer)
         st.selectbox(
             "Compare with",
-            list(offered),
-            key=BEFORE,
-            format_func=lambda name: f"against {'the ' if name == START else ''}{offered[name][1]}",
+            list(choices),
+            key=AGAINST,
+            format_func=lambda name: f"against {'the ' if name == START else ''}{choices[name].name}",
             label_visibility="collapsed",
             width=150,
-            help=f"What the changes are against. The start is {history.start.text}.",
+            help=f"What the changes are against. The start is {shown.start.text}.",
         )
-        measuring.button(view, history.current.policy, is_measured)
-    measuring.watch(view, history.current.policy)
+        measuring.button(view, policy, is_measured)
+    measuring.watch(view, policy)
 
 
 main()

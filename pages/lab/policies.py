@@ -36,6 +36,14 @@ def read_key(key: str, profile: ModelProfile) -> Policy:
     return policy
 
 
+def pinned(key: str | None, profile: ModelProfile) -> Policy | None:
+    """Explore's pinned policy; None where there is none, or it is no policy of the model."""
+    try:
+        return None if key is None else read_key(key, profile)
+    except SettingError:
+        return None
+
+
 def _fits(policy: Policy, profile: ModelProfile) -> bool:
     sizes = len(profile.quantizable), len(profile.activation_groups)
     return sizes == (len(policy.weight_bits), len(policy.activation_bits))

@@ -1,34 +1,37 @@
-// Answers alpha at once: what every alpha shows was asked for while nothing else was to do (foresight.py). What the
-// server sends is drawn in any case: a moment later, and as a rule the same.
+// Answers a control at once: what each of its values shows was asked for while nothing else was to do. A chart of the
+// page says where (charts.py). What the server sends is drawn in any case: a moment later, and as a rule the same.
 
-const ALPHA = '[data-testid="stSidebar"] input[aria-label^="Alpha"]';
 const PATIENCE_MS = 1500;
 let address, answer, asking, waiting, held;
 
-// What of the address decides what an alpha shows. To touch alpha drops the budget and the picked policy.
-function now() {
-  const asked = new URLSearchParams(location.search);
-  for (const name of ["alpha", "budget", "policy"]) asked.delete(name);
-  const app = document.querySelector('[data-testid="stApp"]');
-  if (app && getComputedStyle(app).colorScheme === "dark") asked.set("dark", "1");
-  return `${location.pathname}?${asked}`;
-}
-
 const boxes = () => [...document.querySelectorAll(".aiq-chart")].filter((box) => box.asked);
+const offered = () => boxes().find((box) => box.asked.foresight)?.asked.foresight;
 
 async function ask() {
-  const asked = now();
-  if (asked === address || !boxes().some((box) => box.asked.key === "pareto")) return;
+  const asked = offered();
+  if (asked === undefined || asked === address) return;
   [address, answer] = [asked, undefined];
-  const found = await fetch(new URL(`first/foresight?${asked.split("?")[1]}`, document.baseURI));
+  const found = await fetch(new URL(asked, document.baseURI));
   if (found.ok && asked === address) answer = await found.json();
 }
 
-function foresee(alpha) {
-  const place = answer?.at[Math.round(100 * alpha)];
-  if (place === undefined || now() !== address) return;
-  say(answer.shown[place].sentence);
-  for (const chart of answer.shown[place].charts) {
+// The place of what a control now shows among its values: a slider's hundredth, a radio button in its group.
+function place(control) {
+  const radios = [...control.querySelectorAll('[role="radio"]')];
+  if (radios.length) return radios.findIndex((radio) => radio.ariaChecked === "true");
+  return Math.round(100 * control.ariaValueText);
+}
+
+function foresee(changes) {
+  // Not where the server has said meanwhile that something else counts, and only what the reader's hand is on.
+  if (!answer || offered() !== address) return;
+  const control = changes
+    .map(({ target }) => target.closest('[role="radiogroup"]') ?? target)
+    .find((control) => control.ariaLabel === answer.control && control.contains(document.activeElement));
+  const shown = control && answer.shown[answer.at[place(control)]];
+  if (!shown) return;
+  say(shown.sentence);
+  for (const chart of shown.charts) {
     const box = boxes().find((box) => box.asked.key === chart.key);
     if (!box || same(box.wanted, chart)) continue;
     box.foreseen = true;
@@ -47,6 +50,7 @@ function wait() {
 function settle() {
   // Streamlit asks the server when the thumb is let go.
   if (held) return wait();
+  clearTimeout(waiting);
   for (const box of boxes().filter((box) => box.foreseen)) {
     if (!same(box.wanted, box.asked)) address = undefined;
     box.foreseen = false;
@@ -81,10 +85,7 @@ function unsay() {
 window.aiqForesight = {
   // The server's data for a chart has come.
   heard() {
-    if (boxes().every((box) => !box.foreseen)) {
-      clearTimeout(waiting);
-      unsay();
-    }
+    if (offered() !== address || boxes().every((box) => !box.foreseen)) settle();
     clearTimeout(asking);
     asking = setTimeout(ask, 400);
   },
@@ -93,7 +94,8 @@ window.aiqForesight = {
 for (const name of ["pointerdown", "pointerup", "pointercancel"]) {
   addEventListener(name, () => (held = name === "pointerdown"), true);
 }
-new MutationObserver((changes) => {
-  const moved = changes.find(({ target }) => target.matches(ALPHA));
-  if (moved) foresee(Number(moved.target.getAttribute("aria-valuetext")));
-}).observe(document, { subtree: true, attributes: true, attributeFilter: ["aria-valuetext"] });
+new MutationObserver(foresee).observe(document, {
+  subtree: true,
+  attributes: true,
+  attributeFilter: ["aria-valuetext", "aria-checked"],
+});

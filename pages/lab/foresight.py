@@ -1,0 +1,54 @@
+"""What each width of the picked layer will show, told to the page beforehand: see foresight.js."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlencode
+
+from aiq_core import assets
+from aiq_core.errors import SettingError
+from aiq_core.records import OFFERED_BITS
+from pages.common import controls
+from pages.lab import drawings, editor, policies
+from pages.lab.history import Entry
+from pages.lab.shown import Shown, offered, parts
+
+
+def address(shown: Shown) -> str:
+    """Where the foresight of the picked layer is: the same for each of its widths."""
+    asked = controls.query(replace(shown.view, policy=shown.at(OFFERED_BITS[0]).policy.key))
+    more = {
+        "layer": shown.layer_name,
+        "start": shown.start.policy.key,
+        "start-text": shown.start.text,
+        "against": shown.against,
+    }
+    return f"first/foresight/bits?{urlencode(asked | more)}"
+
+
+def foresight(query: Mapping[str, str]) -> dict[str, Any]:
+    """`at` gives the place in `shown` of each width offered in the group named `control`.
+
+    Raises SettingError for what is no address of the Lab's.
+    """
+    shown = _asked(query)
+    found = []
+    for bits in OFFERED_BITS:
+        then = shown.at(bits)
+        charts = [drawings.bits(then), drawings.weights(then)]
+        if then.view.machine.runs_fp32:
+            charts.append(drawings.roofline(then))
+        found.append({"sentence": parts(then), "charts": [chart.payload for chart in charts]})
+    return {"control": editor.bits_label(shown.layer_name), "at": [*range(len(found))], "shown": found}
+
+
+def _asked(query: Mapping[str, str]) -> Shown:
+    view = controls.asked(query, dark="dark" in query)
+    profile = assets.profile(view.model)
+    start = Entry(policies.read_key(query.get("start", ""), profile), query.get("start-text", ""), is_start=True)
+    layer, against = query.get("layer", ""), query.get("against", "")
+    for value, known in ((layer, profile.quantizable_names), (against, offered(view, start))):
+        if value not in known:
+            raise SettingError(f"{value[:60]!r} is not offered; choose from {', '.join(known)}")
+    policy = policies.read_key(view.policy or "", profile)
+    return Shown(view, policy, start, against, profile.quantizable_names.index(layer))
