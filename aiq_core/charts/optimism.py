@@ -15,8 +15,8 @@ from aiq_core.envelope import PolicyTable
 from aiq_core.records import Policy
 from aiq_core.statistics import Interval, Paired, drop, wilson
 
-HEIGHT_PX = 320
-MARGIN_PX = {"l": 48, "r": 10, "t": 22, "b": 38}
+HEIGHT_PX = 336
+MARGIN_PX = {"l": 48, "r": 10, "t": 38, "b": 38}
 
 
 class Kind(StrEnum):
@@ -190,10 +190,11 @@ def _hover(point: Judged) -> str:
 
 
 def _key(kinds: list[Kind], look: Look) -> dict[str, Any]:
-    """What the marks mean, in one line above the plot."""
+    """What the marks mean, in lines above the plot that are short enough for a phone."""
     parts = [f"<span style='color:{_colour(kind, look)}'>{GLYPHS[kind]}</span> {kind}" for kind in reversed(kinds)]
-    where = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom", "yshift": 4}
-    return style.note(look, "   ".join(parts), 0, 1, **where)
+    text = "<br>".join("   ".join(parts[i : i + 3]) for i in range(0, len(parts), 3))
+    where = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom", "yshift": 4, "align": "left"}
+    return style.note(look, text, 0, 1, **where)
 
 
 def _above(look: Look) -> dict[str, Any]:

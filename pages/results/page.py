@@ -50,7 +50,12 @@ def main() -> None:
     _search_cost()
 
 
+# Streamlit breaks a cell's text at 350 px, however wide its column is: half the screen was left empty.
+WHOLE_CELLS = "<style>[data-testid='stTable'] td > div { max-width: none !important; }</style>"
+
+
 def _tables(claims: tuple[Claim, ...]) -> None:
+    st.html(WHOLE_CELLS)
     with card(
         "Claims", "arXiv 2512.14090's on our networks and images, and ours", partial(content.frame, claims), "claims"
     ):

@@ -20,3 +20,30 @@ def test_every_page_works_after_another(
         if name != "Search":
             expect(page.locator(".aiq-chart .main-svg").first).to_be_visible(timeout=30_000)
         settle(page)
+
+
+CHARTED = ("", "search", "lab", "results", *(f"learn?step={step}" for step in range(1, 7)))
+
+OUTSIDE = """
+() => [...document.querySelectorAll('.aiq-chart')].flatMap(box => {
+  const around = box.getBoundingClientRect();
+  return [...box.querySelectorAll('text')].filter(text => {
+    const {left, right, top, bottom, width} = text.getBoundingClientRect();
+    const beyond = Math.max(around.left - left, right - around.right, around.top - top, bottom - around.bottom);
+    return width > 0 && getComputedStyle(text).opacity !== '0' && beyond > 1;
+  }).map(text => `${box.asked.key}: ${text.textContent}`);
+})
+"""
+"""Texts that a chart's edge cuts off."""
+
+
+@pytest.mark.parametrize(("width", "projector"), [(390, False), (1440, True)])
+def test_charts_cut_no_text_off(app_server: str, visit: Callable[..., Page], width: int, projector: bool) -> None:
+    found: list[str] = []
+    for path in CHARTED:
+        more = f"{'&' if '?' in path else '?'}projector=true" if projector else ""
+        page = visit(f"{app_server}/{path}{more}", width=width)
+        expect(page.locator(".aiq-chart .main-svg").first).to_be_visible(timeout=30_000)
+        found += page.evaluate(OUTSIDE)
+        page.close()
+    assert found == []

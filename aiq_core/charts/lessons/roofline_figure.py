@@ -11,7 +11,7 @@ from aiq_core.charts.style import Look
 VEIL = 1.16
 """How far the veil reaches left and right of its kernel, as a factor."""
 HEIGHT_PX = 440
-MARGIN_PX = {"l": 54, "r": 12, "t": 14, "b": 40}
+MARGIN_PX = {"l": 54, "r": 18, "t": 14, "b": 40}
 
 
 def _y_range(data: RoofData) -> tuple[float, float]:
@@ -177,6 +177,8 @@ def time_figure(data: RoofData, look: Look, change: Change = Change.NONE) -> dic
     palette, names = look.palette, ("bytes", "compute")
     lit = [times[0] >= times[1], times[1] > times[0]]
     colours = [palette.memory, palette.compute]
+    fills = [c if on else style.faded(c, 0.3) for c, on in zip(colours, lit, strict=True)]
+    hatch = ["" if on else "/" for on in lit]
     text = [f"<b>{wording.seconds(t)}</b>" if on else wording.seconds(t) for t, on in zip(times, lit, strict=True)]
     return {
         "data": [
@@ -190,9 +192,9 @@ def time_figure(data: RoofData, look: Look, change: Change = Change.NONE) -> dic
                 "constraintext": "none",
                 "cliponaxis": False,
                 "marker": {
-                    "color": [c if on else style.faded(c, 0.3) for c, on in zip(colours, lit, strict=True)],
+                    "color": fills,
                     "line": {"color": colours, "width": 1.4 * look.scale},
-                    "pattern": {"shape": ["" if on else "/" for on in lit], "solidity": 0.2, "fillmode": "overlay"},
+                    "pattern": {"shape": hatch, "solidity": 0.2, "bgcolor": fills, "fgcolor": colours},
                 },
                 "hovertemplate": "%{x}: %{y:.3s}s<extra></extra>",
             }

@@ -19,7 +19,7 @@ PLAYED = 60
 """Steps that one press of play shows at most: more would make the page heavy."""
 
 LEFT, RIGHT = (0.0, 0.44), (0.54, 1.0)
-NAMES = {Algorithm.GREEDY: "greedy", Algorithm.COORDINATE: "coordinate descent"}
+NAMES = {Algorithm.GREEDY: "greedy", Algorithm.COORDINATE: "coordinate"}
 
 
 def walk_figure(
@@ -37,7 +37,9 @@ def walk_figure(
     most = max(walk.steps[-1].evaluations for walk in both if walk.steps)
     at = _moving_layout(shown, steps, step, look)
     losses_axis = style.axis(look, "◂ lower loss is better", domain=list(LEFT), nticks=4, tickangle=0)
-    rows = style.axis(look, "", showgrid=False, range=[-row_count(steps) - 0.2, 0.8])
+    # A line of room for how many more there are.
+    spare = 1.2 if any(len(step.options) > MOST_ROWS for step in steps) else 0.2
+    rows = style.axis(look, "", showgrid=False, range=[-row_count(steps) - spare, 0.8])
     return {
         "data": [*moving, *fixed],
         "frames": frames,
