@@ -36,6 +36,15 @@ PARTS = {
     # From here on the page answers.
     "controls": '[data-testid="stSidebar"] [data-testid="stSlider"]',
 }
+OTHERS = {
+    "search": ("heading", "chart"),
+    "lab": ("heading", "chart"),
+    "results": ("heading", "chart"),
+    "learn": ("heading", "chart"),
+    "present": ("heading",),
+}
+"""What is waited for on the pages beside Explore; their heading says at first what they are for."""
+
 PAINTED = """
 parts => {
   window.painted = {};
@@ -137,6 +146,12 @@ def measure(browser: Browser, app: str, empty: str) -> dict[str, list[float]]:
             again = painted(page, "chart", "controls")
             settle(page)
             pressed = [key_press(page, key) for key in ("ArrowLeft", "ArrowRight")]
+        others: dict[str, float] = {}
+        for name, parts in OTHERS.items():
+            with visitor(browser) as page:
+                page.goto(f"{app}/{name}", wait_until="commit")
+                seen = painted(page, *parts)
+            others |= {f"{name}: {part}": value for part, value in zip(parts, seen, strict=True)}
         if repeat == 0:
             continue  # the servers' own first visit
         note("empty page: title", title)
@@ -148,6 +163,8 @@ def measure(browser: Browser, app: str, empty: str) -> dict[str, list[float]]:
         for sentence, last in pressed:
             note("alpha key: new sentence", sentence)
             note("alpha key: last chart", last)
+        for name, value in others.items():
+            note(name, value)
     return found
 
 
@@ -157,6 +174,7 @@ TARGETS = {
     "reload: first chart": 0.7,
     "alpha key: new sentence": 0.1,
     "alpha key: last chart": 0.3,
+    **{f"{name}: heading": 1.0 for name in OTHERS},
 }
 
 
