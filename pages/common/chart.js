@@ -55,7 +55,22 @@ async function draw(box) {
     });
   }
   [box.width, box.height] = [box.clientWidth, box.clientHeight];
-  if (before === undefined) box.on("plotly_click", (event) => box.clicked?.(event.points[0]));
+  if (before === undefined) listen(box);
+}
+
+// What Plotly's player breaks off fails without a reason, and nobody of Plotly's takes note of it.
+addEventListener("unhandledrejection", (event) => event.reason === undefined && event.preventDefault());
+
+function listen(box) {
+  box.on("plotly_click", (event) => box.clicked?.(event.points[0]));
+  let frame;
+  box.on("plotly_animatingframe", (event) => (frame = event.name));
+  for (const end of ["plotly_animated", "plotly_animationinterrupted"]) {
+    box.on(end, () => {
+      if (frame !== undefined) box.played?.(frame);
+      frame = undefined;
+    });
+  }
 }
 
 async function fit(box) {
@@ -78,6 +93,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   box.style.height = `${data.height}px`;
   box.clicked = ({ customdata, pointIndex }) =>
     data.clickable && setTriggerValue("clicked", { customdata: customdata ?? null, index: pointIndex ?? null });
+  box.played = (frame) => setTriggerValue("played", frame);
   box.asked = data;
   // What foresight.js drew stays while the server is still on its way there.
   if (!box.foreseen || same(box.wanted, data)) {

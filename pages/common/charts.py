@@ -114,15 +114,21 @@ def chart(
     alt: str,
     on_click: Callable[[Click], None] | None = None,
     foresight: str = "",
+    on_played: Callable[[str], None] | None = None,
 ) -> None:
     """A Plotly figure drawn as it is; `alt` is read by screen readers, `on_click` hears of a click on a mark.
 
-    `foresight` is where foresight.js asks what the page will show next.
+    `foresight` is where foresight.js asks what the page will show next. `on_played` hears at which frame a player
+    came to rest.
     """
 
     def clicked() -> None:
         if on_click is not None and (click := st.session_state[key]["clicked"]) is not None:
             on_click(Click(**click))
 
+    def played() -> None:
+        if on_played is not None and (name := st.session_state[key]["played"]) is not None:
+            on_played(name)
+
     data = payload(key, figure, file_name, alt, on_click is not None, foresight)
-    _draw(key=key, data=data, on_clicked_change=clicked)
+    _draw(key=key, data=data, on_clicked_change=clicked, on_played_change=played)

@@ -30,6 +30,7 @@ from pages.lab.foresight import foresight as bits_foresight
 
 STREAMLIT_PAGE = Path(st.__file__).parent / "static" / "index.html"
 FORESIGHT_JS = (Path(__file__).parents[1] / "common" / "foresight.js").read_text(encoding="utf-8")
+BACK_JS = (Path(__file__).parent / "back.js").read_text(encoding="utf-8")
 PLOTLY = Path(__file__).parents[2] / "static" / "plotly-cartesian.min.js"
 THEMES = ("light", "dark")
 TEMPLATES = Environment(
@@ -92,7 +93,7 @@ def _over(
     folded: bool = False,
 ) -> str:
     head = TEMPLATES.get_template("head.html").render(
-        scripts=(CHART_JS, FORESIGHT_JS), charts=early or dict.fromkeys(THEMES, ()), plotly=PLOTLY.name
+        scripts=(CHART_JS, FORESIGHT_JS, BACK_JS), charts=early or dict.fromkeys(THEMES, ()), plotly=PLOTLY.name
     )
     body = TEMPLATES.get_template("body.html").render(
         sentence=sentence,

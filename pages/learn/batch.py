@@ -26,6 +26,7 @@ WIDTHS = (32, 8, 4)
 BATCH = Setting("batchsize", 1, int)
 BITS = Setting("bits", 32, int)
 SETTINGS = (BATCH, BITS)
+LETTERS = "**B** images, **F** FLOPs and **A** bytes of activations an image, **W** bytes of weights in all."
 TERMS = ("Batch", "Arithmetic intensity (AI)", "Activations", "Ridge", "Memory-bound", "Compute-bound", "Bit-width")
 
 
@@ -35,7 +36,8 @@ def draw(view: View) -> None:
     edge = ridge(machine.ceiling(32, 32)[1], machine.bandwidth.value)
     data = BatchData(models(view.model), batch, bits, edge, machine.name)
     revealed, guess = address.is_revealed(LESSON), address.guess(LESSON)
-    frame.message(message(data, assets.card(view.model).title), excuse or _source(data), TERMS)
+    said = message(data, assets.card(view.model).title) if batch == 1 or not revealed else batched(data)
+    frame.message(said, excuse or _source(data), TERMS)
     with frame.halves() as (left, right):
         with left:
             _question(data, guess, revealed)
@@ -43,7 +45,7 @@ def draw(view: View) -> None:
         with right:
             _charts(view, data, guess, revealed)
             _controls()
-    frame.formula(formula(data), TERMS)
+    frame.formula(formula(data), TERMS, LETTERS)
 
 
 def models(chosen: str) -> tuple[BatchModel, ...]:
@@ -78,6 +80,21 @@ def message(data: BatchData, chosen: str) -> str:
             f". ({other.title}: {number(100 * other.weight_share, 0)} % weights, AI {number(other.intensity(1), 2)})"
         )
         return text
+    return f"{text}."
+
+
+def batched(data: BatchData) -> str:
+    """What is left of the weights' share in a batch."""
+    subject, batch, bits = data.subject, data.batch, data.bits
+    weights = subject.weight_bytes[bits] / batch
+    share, value = weights / (weights + subject.activation_bytes), subject.intensity(batch, bits)
+    text = (
+        f"{subject.title} at batch {batch:,}: :violet[{number(100 * share, 0)} % of the bytes are weights], which the "
+        f"batch shares. AI {number(value, 2)}"
+    )
+    if data.ridge is not None:
+        bound = "memory" if value < data.ridge else "compute"
+        text += f" against {data.machine}’s ridge {significant(data.ridge)}: {bound}-bound"
     return f"{text}."
 
 
@@ -135,7 +152,7 @@ def _question(data: BatchData, guess: float | None, revealed: bool) -> None:
             f"{ASKED}, at FP32?"
         )
         if revealed:
-            own = "" if guess is None else f" :violet[✕ Your guess: {guess:g}.]"
+            own = "" if guess is None else f" :violet[◎ Your guess: {guess:g}.]"
             st.markdown(f"{asked}{own}")
             if guess is not None:
                 frame.verdict(is_right(subject, guess, step), reply(data, guess))

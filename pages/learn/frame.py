@@ -141,7 +141,7 @@ def _answered(text: str, answers: Sequence[Answer], guess: float | None) -> None
     lines = []
     for answer in answers:
         words = f"**{answer.text}**" if answer.right else answer.text
-        own = " :violet[✕ your guess]" if answer is chosen else ""
+        own = " :violet[◎ your guess]" if answer is chosen else ""
         lines.append(f"{'✓' if answer.right else '○'} {words}{own}")
     st.markdown(f"**Predict.** {text}\n\n" + "  \n".join(lines))
     if chosen is not None:
@@ -191,7 +191,7 @@ def _reveal(lesson: int, before: Callable[[], None] | None) -> None:
 
 def figure(
     title: str, subtitle: str, spec: dict[str, Any], frame: pd.DataFrame, name: str, alt: str,
-    on_click: Callable[[Click], None] | None = None,
+    on_click: Callable[[Click], None] | None = None, on_played: Callable[[str], None] | None = None,
 ) -> None:  # fmt: skip
     """A chart in its card, with the same data as a table and as CSV."""
 
@@ -200,13 +200,14 @@ def figure(
 
     button = partial(popover, "Table", "table_rows", table, f"popover-learn-{name}")
     with card(title, subtitle, lambda: frame, f"learn-{name}", extra=button):
-        chart(spec, f"learn-{name}", f"learn-{name}", alt, on_click=on_click)
+        chart(spec, f"learn-{name}", f"learn-{name}", alt, on_click=on_click, on_played=on_played)
 
 
-def formula(text: str, terms: Sequence[str]) -> None:
-    """The lesson's formula with its numbers in."""
+def formula(text: str, terms: Sequence[str], letters: str = "") -> None:
+    """The lesson's formula with its numbers in; what its `letters` stand for comes before the words."""
     with st.container(border=True):
-        st.markdown(f":material/function: {text}", help=glossary.explain(terms))
+        said = f"{letters}\n\n{glossary.explain(terms)}" if letters else glossary.explain(terms)
+        st.markdown(f":material/function: {text}", help=said)
 
 
 def notes(found: Notes) -> None:
@@ -254,4 +255,5 @@ def fp32_machine(view: View) -> tuple[Any, str]:
     if view.machine.runs_fp32:
         return view.machine, ""
     other = MACHINES[DEFAULT_MACHINE]
-    return other, f"{view.machine.name} can't run FP32 kernels, so this shows {other.name}, not measured here."
+    why = f"**{view.machine.name} can't run FP32 kernels, so this shows {other.name}**, not measured here."
+    return other, f":material/swap_horiz: {why}"

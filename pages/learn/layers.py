@@ -39,7 +39,7 @@ def draw(view: View) -> None:
     data = replace(data, first=asked.first, second=asked.second, twins=asked.twins)
     answers = replies(asked)
     state = frame.asked(LESSON, answers)
-    frame.message(message(data, state.revealed), _detail(data, excuse), TERMS)
+    frame.message(message(data, state.revealed), _detail(data, model, excuse), TERMS)
     with frame.halves() as (left, right):
         with left:
             frame.question(LESSON, question(asked), answers, truth(asked), TERMS, before=_sort)
@@ -73,8 +73,11 @@ def _sort() -> None:
     address.put(BITS, ASKED_BITS)
 
 
-def _detail(data: LayersData, excuse: str) -> str:
+def _detail(data: LayersData, model: str, excuse: str) -> str:
     detail = f"Measured on {data.images:,} {data.split} images; gains computed ({TRAFFIC_MODEL}, batch 1)"
+    profile = assets.profile(model)
+    if left := len(profile.layers) - len(profile.quantizable):
+        detail += f"; its {left} shortcut layers stay at FP32"
     return f"{excuse} {detail}".strip()
 
 
@@ -179,7 +182,10 @@ def truth(data: LayersData) -> str:
     if rank is not None:
         text += f" Rank correlation of size with turned answers: {number(rank, 2)} (0 = unrelated, ±1 = perfect order)."
     net = [row.lost - row.gained for row in (first, second)]
-    text += f" Turned answers are not yet accuracy: net, the two lose {net[0]} and {net[1]} answers."
+    text += (
+        " Turned answers say how much a layer disturbs the network; accuracy counts lost less gained, and there the "
+        f"two come to {net[0]} and {net[1]} answers."
+    )
     return text + " The pair was chosen on search images; these are " + (
         "report images, which had no part in that." if data.split == "report" else "the same search images."
     )  # fmt: skip
@@ -227,5 +233,6 @@ def notes(data: LayersData) -> Notes:
     return Notes(
         f"Find a layer that “improves”.{example} Believe it?",
         f"{len(data.rows)} intervals at 95 %: how many miss 0 by luck alone?",
-        f"About {lucky}. Here {len(data.beyond_noise)} miss it. So don’t rank layers by noise.",
+        f"About {lucky}. Here {len(data.beyond_noise)} miss it, and no interval says which of them by luck. So don’t "
+        "rank layers whose intervals overlap.",
     )

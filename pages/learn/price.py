@@ -28,7 +28,17 @@ def _alpha(text: str) -> float:
 PRICE = Setting("price", ALPHA, _alpha)
 LEAST = Setting("least", None, int)
 SETTINGS = (PRICE, LEAST)
-TERMS = ("Alpha", "Loss", "Normalisers", "Pareto front", "Convex hull", "Envelope", "Confidence interval", "Policy")
+TERMS = (
+    "Alpha",
+    "Loss",
+    "Normalisers",
+    "Accuracy floor",
+    "Pareto front",
+    "Convex hull",
+    "Envelope",
+    "Confidence interval",
+    "Policy",
+)
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
@@ -64,11 +74,12 @@ def draw(view: View) -> None:
             )
             frame.figure(
                 "Trade-off",
-                "● a price reaches it, ◇ no price does ━ hull ╌ equal loss",
+                f"● best at some alpha{', ◇ at none' if state.revealed else ''} ━ hull ╌ equal loss ┃ 95 % interval",
                 spec,
                 _frame(data, state.revealed),
                 "price",
                 alt,
+                on_played=_played,
             )
             _controls(data, choices)
     frame.formula(formula(data, alpha) if least is None else budget_formula(data, least), TERMS)
@@ -195,6 +206,12 @@ def _controls(data: PriceData, choices: tuple[int | None, ...]) -> None:
             format_func=lambda count: "off" if count is None else f"{number(100 * count / data.images, 2)} %",
             help="Takes the highest intensity that keeps so many images right; alpha is ignored then.",
         )
+
+
+def _played(alpha: str) -> None:
+    """The player stopped at an alpha: the rest of the screen follows it there."""
+    address.put(PRICE, float(alpha))
+    _alpha_moved()
 
 
 def _alpha_moved() -> None:

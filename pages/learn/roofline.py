@@ -71,12 +71,17 @@ def message(data: RoofData, change: Change = Change.NONE) -> str:
     ridge = significant(peak / bandwidth)
     machine = data.machine if change is Change.NONE else f"{data.machine} with {change.label}"
     subject = "your kernel" if own else data.title
+    help_ = "make it faster" if bound == "memory" else "buy nothing"
     text = f"At {number(value, 2)} FLOPs/byte, {subject} is :violet[{bound}-bound] on {machine} (ridge {ridge})"
     if not own:
         few, all_ = sum(layer.intensity < peak / bandwidth for layer in data.layers), len(data.layers)
         counted = f"all {all_} of its layers" if few == all_ else f"{few} of its {all_} layers"
-        text += f"; so are {counted}" if bound == "memory" else f"; memory-bound are {few} of its {all_} layers"
-    return f"{text}. Fewer bytes {'make it faster' if bound == 'memory' else 'buy nothing'} here."
+        if bound == "memory":
+            text += f"; so are {counted}"
+        elif few:
+            text += f"; memory-bound are {few} of its {all_} layers"
+            help_ = f"help only {'that one' if few == 1 else f'those {few}'}"
+    return f"{text}. Fewer bytes {help_} here."
 
 
 def replies(data: RoofData) -> list[Answer]:
@@ -127,11 +132,11 @@ def _controls(data: RoofData, options: list[int | None], revealed: bool) -> None
     kernel, machine, what = st.columns([0.4, 0.25, 0.35], gap="medium")
     with kernel:
         st.select_slider(
-            "Move ● to, FLOPs/byte",
+            "Move a kernel ★ to, FLOPs/byte",
             options,
             key=address.key(KERNEL, options),
             format_func=lambda power: data.title if power is None else significant(10 ** (power / 20)),
-            help="Left end: the model itself. Its work, moved in more or fewer bytes.",
+            help="Left end: the model itself. A kernel ★ is its work, moved in more or fewer bytes.",
         )
     with machine:
         frame.machine_box()
@@ -151,11 +156,13 @@ def _controls(data: RoofData, options: list[int | None], revealed: bool) -> None
 def formula(data: RoofData, change: Change = Change.NONE) -> str:
     """AI, ridge and speed of the machine, changed or not, with their numbers in."""
     flops_per_s, bytes_per_s = data.roof(change)
-    ai, peak = number(data.model.intensity, 2), rate(flops_per_s, data.number_type)
+    own = data.kernel.name != data.title
+    ai, peak = number(data.kernel.intensity, 2), rate(flops_per_s, data.number_type)
     bandwidth = f"{significant(bytes_per_s / 1e9)} GB/s"
-    speed = rate(data.attainable(data.model.intensity, change), data.number_type)
+    speed = rate(data.attainable(data.kernel.intensity, change), data.number_type)
+    divided = "of your kernel" if own else f"= {data.flops:,.0f} FLOPs / {data.moved_bytes:,.0f} bytes"
     return (
-        f"**AI** = {data.flops:,.0f} FLOPs / {data.moved_bytes:,.0f} bytes = **{ai}** · **ridge** = {peak} / "
+        f"**AI** {divided} = **{ai}** · **ridge** = {peak} / "
         f"{bandwidth} = "
         f"**{significant(flops_per_s / bytes_per_s)}** · **speed** ≤ min({peak}, {ai} × {bandwidth}) = **{speed}**"
     )

@@ -120,11 +120,11 @@ def replies(asked: Question) -> list[Answer]:
     stays = Answer("stays: so few clip", "Few clip, but all are rounded, and every step got finer.", ghost=1.0)
     more = Answer("falls the more we cut", turns, ghost=0.5)
     if ratio < PAYS:
-        fall = f"falls by {number(100 * (1 - ratio), 0)} %"
+        falls = f"falls by {number(100 * (1 - ratio), 0)} %"
         return [
             Answer("rises: big weights matter most", f"Only {clipped}; {finer}.", ghost=1.4),
             stays,
-            Answer(fall, f"{clipped}; {finer}.", True, ratio),
+            Answer("falls: the rest get a finer step", f"It {falls}: {clipped}; {finer}.", True, ratio),
             more,
         ]
     return [
@@ -169,7 +169,15 @@ def _charts(view: View, data: RoundingData, grid: Grid, state: frame.Asked, aske
                 st.session_state[EXAMPLE] = ((view.model, data.layer), int(first))
 
         spec = histogram_figure(data, view.look)
-        frame.figure(data.layer, f"{data.weights:,} weights; click one", spec, table, "weights", alt, on_click=picked)
+        frame.figure(
+            data.layer,
+            f"{data.weights:,} weights; click :violet[▼]",
+            spec,
+            table,
+            "weights",
+            alt,
+            on_click=picked,
+        )
     with error:
         shown = (
             "opens with the answer"
@@ -236,12 +244,13 @@ def formula(data: RoundingData) -> str:
     steps = one.weight / one.scale if one.scale else 0.0
     limit = one.scale / 2
     within = f"≤ s/2 = {limit:.4f}" if one.error <= limit * 1.0001 else f"> s/2 = {limit:.4f}: clipped"
-    db = 20 * np.log10(127 / 7)
+    db, coarse = 20 * np.log10(127 / top), data.grid.bits
+    coarser = "" if coarse == 8 else f" · 8 → {coarse} bits: 20·log₁₀(127/{top}) = {number(db, 1)} dB"
     return (
         f"**s** = {cut}{one.largest:.4f} / {top} = {one.scale:.4f} · **q** = round({number(one.weight, 4)} / s) = "
         f"round({number(steps, 2)}) = {number(one.integer, 0)} · **ŵ** = q · s = **{number(one.rounded, 4)}** · "
         f"error {one.error:.4f} "
-        f"{within} · 8 → 4 bits: 20·log₁₀(127/7) = {number(db, 1)} dB"
+        f"{within}{coarser}"
     )
 
 

@@ -24,19 +24,21 @@ SEARCH = Setting("search", SEARCHES[0])
 AT = Setting("at", ALPHA, float)
 MOVE = Setting("move", 1, int)
 SETTINGS = (SEARCH, AT, MOVE)
-KEY = "│ best loss possible ● measured ▹ stopped early ★ wins; a padlock: greedy never changes it again"
+KEY = "│ best loss possible ● measured ▷ stopped early ★ wins"
+FROZEN = "; a padlock: greedy never changes it again"
 TERMS = (
     "Loss",
     "Normalisers",
     "Alpha",
     "Greedy",
     "Coordinate descent",
+    "Sweep",
     "Policy",
     "Bit-width",
     "Arithmetic intensity (AI)",
 )
 HOW = (
-    "Loss = accuracy lost − intensity gained, weighed by alpha. Intensity is known beforehand; the best loss possible "
+    "Loss = accuracy lost − intensity, weighed by alpha. Intensity is known beforehand; the best loss possible "
     "assumes that no accuracy is lost, so a move whose best cannot win needs no measuring."
 )
 
@@ -72,7 +74,9 @@ def draw(view: View) -> None:
             table = walk_frame([greedy, sweeps] if state.revealed and sweeps is not None else [greedy])
             alt = f"{step_text(steps[place])}. Bits per layer after it, and loss against evaluations for each search."
             title = "Greedy" if shown is greedy else "Coordinate descent"
-            frame.figure(title, KEY if shown is greedy else KEY.partition(";")[0], spec, table, "walk", alt)
+            # What a padlock means is the answer.
+            key = KEY + FROZEN if shown is greedy and state.revealed else KEY
+            frame.figure(title, key, spec, table, "walk", alt, on_played=_played)
             _controls(model, steps, alphas, search, alpha, sweeps)
     frame.formula(formula(steps[place], shown, _run(shown)), TERMS)
 
@@ -186,6 +190,11 @@ def _jump(alpha: float, index: int) -> None:
     address.put(SEARCH, SEARCHES[1])
     address.put(AT, alpha)
     address.put(MOVE, index)
+
+
+def _played(step: str) -> None:
+    """The player stopped at a step: the rest of the screen follows it there."""
+    address.put(MOVE, int(step.removeprefix("step ")))
 
 
 def _start_over() -> None:

@@ -62,7 +62,7 @@ def test_a_phone_is_not_scrolled_sideways(app_server: str, visit: Visit, step: i
 
 
 @pytest.mark.thorough
-def test_a_search_plays_in_the_browser(app_server: str, visit: Visit) -> None:
+def test_a_search_plays_in_the_browser_and_the_page_follows(app_server: str, visit: Visit) -> None:
     page = visit(f"{app_server}/learn?step=5")
     first = page.evaluate("document.querySelector('.js-plotly-plot').layout.annotations[0].text")
     assert "step 1" in first
@@ -70,6 +70,11 @@ def test_a_search_plays_in_the_browser(app_server: str, visit: Visit) -> None:
     page.wait_for_function(
         "() => document.querySelector('.js-plotly-plot').layout.annotations[0].text.includes('step 3')", timeout=20_000
     )
+    page.locator(".updatemenu-button").last.click()
+    expect(page.locator(f"{MAIN} h4").first).to_contain_text(re.compile(r"Step [3-6] of"), timeout=20_000)
+    stopped = page.locator(f"{MAIN} h4").first.inner_text().split()[1]
+    assert f"step {stopped}:" in page.evaluate("document.querySelector('.js-plotly-plot').layout.annotations[0].text")
+    assert f"move={stopped}" in page.url
 
 
 @pytest.mark.thorough

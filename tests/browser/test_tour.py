@@ -47,3 +47,22 @@ def test_charts_cut_no_text_off(app_server: str, visit: Callable[..., Page], wid
         found += page.evaluate(OUTSIDE)
         page.close()
     assert found == []
+
+
+def test_back_and_forward_show_what_their_address_says(app_server: str, visit: Callable[..., Page]) -> None:
+    page = visit(f"{app_server}/learn")
+    message = page.locator('[data-testid="stMain"] h4').first
+    first = message.inner_text()
+    page.get_by_role("button", name="Next").click()
+    expect(message).to_contain_text("at batch 1", timeout=20_000)
+    page.wait_for_url("**/learn?step=2")
+    page.go_back()
+    expect(message).to_have_text(first, timeout=20_000)
+    assert page.url == f"{app_server}/learn"
+    page.go_forward()
+    expect(message).to_contain_text("at batch 1", timeout=20_000)
+    # From page to page they are Streamlit's.
+    page.get_by_role("link", name="Results", exact=True).first.click()
+    expect(message).to_contain_text("claims", timeout=20_000)
+    page.go_back()
+    expect(message).to_contain_text("at batch 1", timeout=20_000)

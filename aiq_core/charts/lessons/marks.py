@@ -39,8 +39,8 @@ def question_mark(look: Look, x: float, y: float, **more: Any) -> dict[str, Any]
 
 
 def ghost(look: Look, x: Any, y: Any, text: str = GHOST, **more: Any) -> dict[str, Any]:
-    """A guess: a cross in the accent's colour with its name beside it."""
-    line = {"width": 2.6 * look.scale, "color": look.palette.accent}
+    """A guess: a ringed dot in the accent's colour with its name beside it; a cross would call it wrong."""
+    line = {"width": 2 * look.scale, "color": look.palette.accent}
     return {
         "type": "scatter",
         "mode": "markers+text",
@@ -50,7 +50,7 @@ def ghost(look: Look, x: Any, y: Any, text: str = GHOST, **more: Any) -> dict[st
         "text": [text],
         "textposition": "top center",
         "textfont": {"size": look.font_px, "color": look.palette.accent},
-        "marker": {"symbol": "x-thin", "size": 13 * look.scale, "color": look.palette.accent, "line": line},
+        "marker": {"symbol": "circle-open-dot", "size": 13 * look.scale, "color": look.palette.accent, "line": line},
         "cliponaxis": False,
         "hovertemplate": f"{text}<extra></extra>",
         **more,

@@ -37,7 +37,7 @@ def roof_figure(
             HEIGHT_PX,
             MARGIN_PX,
             shapes=_zones(data, look, change),
-            annotations=_notes(data, look, change, revealed),
+            annotations=_notes(data, look, change, revealed or guess is not None),
             xaxis=style.axis(
                 look, "FLOPs per byte (arithmetic intensity)", type="log", range=[log10(x) for x in X_RANGE], dtick=1
             ),
@@ -148,7 +148,7 @@ def _asked(data: RoofData, look: Look, change: Change, guess: float | None) -> l
     return traces
 
 
-def _notes(data: RoofData, look: Look, change: Change, revealed: bool) -> list[dict[str, Any]]:
+def _notes(data: RoofData, look: Look, change: Change, answered: bool) -> list[dict[str, Any]]:
     palette, size = look.palette, look.font_px
     peak, bandwidth = data.roof(change)
     ridge, x, speed = peak / bandwidth, data.asked.intensity, data.attainable(data.asked.intensity)
@@ -166,7 +166,7 @@ def _notes(data: RoofData, look: Look, change: Change, revealed: bool) -> list[d
         style.note(look, f"peak {wording.rate(peak, data.number_type)}", 1, log10(peak), **flat),
         style.note(look, "the question’s kernel", log10(x), log10(speed), **beside),
     ]
-    if not revealed:
+    if not answered:
         notes.append(marks.question_mark(look, log10(x), log10(speed * 2.3)))
     return notes
 

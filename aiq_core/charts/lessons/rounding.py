@@ -38,7 +38,7 @@ class RoundingData:
     """A layer on a grid. `curve` is the error at each of RANGES, `whole` at the whole range, `now` at the grid's.
 
     `counts` are of weights relative to what their grid spans at the whole range, over `edges`; `bin_weights` is the
-    first weight of each bin (-1 in an empty one); `lines` are the levels on the same axis.
+    first weight of each bin (-1 in an empty one); `lines` are the levels and `place` the example on the same axis.
     """
 
     layer: str
@@ -52,6 +52,7 @@ class RoundingData:
     curve: tuple[SquaredError, ...]
     now: SquaredError
     example: Example
+    place: float
 
     @property
     def whole(self) -> SquaredError:
@@ -99,6 +100,7 @@ def rounding_data(
     places = np.clip(((relative.ravel() - start) / (1 - start) * BINS).astype(int), 0, BINS - 1)
     first = np.full(BINS, -1, dtype=np.int64)
     first[places[::-1]] = np.arange(weight.size)[::-1]
+    index = index if 0 <= index < weight.size else 0
     return RoundingData(
         layer=layer,
         weights=weight.size,
@@ -110,7 +112,8 @@ def rounding_data(
         bounds=bounds,
         curve=curve,
         now=squared_error(weight, now),
-        example=_example(weight, now, index if 0 <= index < weight.size else 0, grid),
+        example=_example(weight, now, index, grid),
+        place=float(relative.flat[index]),
     )
 
 

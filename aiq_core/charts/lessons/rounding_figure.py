@@ -24,7 +24,7 @@ def histogram_figure(data: RoundingData, look: Look) -> dict[str, Any]:
     room = 0.03 * (data.edges[-1] - data.edges[0])
     where = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom", "yshift": 4}
     return {
-        "data": [_bars(data, look), *_level_lines(data, look, top)],
+        "data": [_bars(data, look), *_level_lines(data, look, top), _example(data, look, top)],
         "layout": style.layout(
             look,
             HEIGHT_PX,
@@ -83,6 +83,20 @@ def _level_lines(data: RoundingData, look: Look, top: float) -> list[dict[str, A
     return [marks.line(look, xs, ys, style.faded(look.palette.bits[data.grid.bits], 0.75), 1.3, name="levels")]
 
 
+def _example(data: RoundingData, look: Look, top: float) -> dict[str, Any]:
+    """A pointer at the weight that the formula rounds, above its bar."""
+    inside = (data.edges[:-1] <= data.place) & (data.place <= data.edges[1:])
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "the formula's weight",
+        "x": [data.place],
+        "y": [float(np.sqrt(data.counts[inside].max())) + 0.04 * top],
+        "hovertemplate": f"the formula's weight: {data.example.weight:.4f}<extra></extra>",
+        "marker": {"symbol": "triangle-down", "size": 11 * look.scale, "color": look.palette.accent},
+    }
+
+
 def _levels_key(data: RoundingData, look: Look) -> str:
     bits, palette = data.grid.bits, look.palette
     close = "" if len(data.lines) <= MOST_LINES else ", too close to draw"
@@ -121,7 +135,7 @@ def error_figure(
         traces.append(marks.ghost(look, asked, guess))
     if revealed:
         traces.append(_here(data, look))
-    notes = [] if revealed else [_veil_mark(look, low, top, steep)]
+    notes = [] if revealed or guess is not None else [_veil_mark(look, low, top, steep)]
     y_axis: dict[str, Any] = {"range": [low, top]}
     if steep:
         y_axis = {"type": "log", "range": [float(np.log10(low)), float(np.log10(top))], "dtick": 1}
