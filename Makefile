@@ -71,7 +71,7 @@ docs: $(TEST_READY) ## make docs/results.md and its charts again
 soak: $(TEST_READY) ## kill and restart searches for a while
 	PYTHONPATH=. $(RUN) tests/soak.py $(ARGS)
 
-screenshots: $(TEST_READY) ## photograph every page into screens/
+screenshots: $(TEST_READY) ## photograph every page for the README
 	PYTHONPATH=. $(RUN) benchmarks/screenshots.py $(ARGS)
 
 clean: ## remove what make installed and the caches
