@@ -78,7 +78,7 @@ def queried(address: str) -> dict[str, str]:
 
 def test_all_alphas_have_one_address() -> None:
     asked = [{"alpha": "0.1", "budget": "0.5"}, {"alpha": "0.9", "policy": "w8x20 a32x14"}, {}]
-    addresses = {alphas.address(controls.asked(query, dark=False), panels.overlays(query, {})) for query in asked}
+    addresses = {alphas.address(show(controls.asked(query, dark=False)), panels.overlays(query, {})) for query in asked}
     assert len(addresses) == 1
     assert foresight(queried(addresses.pop()))["at"]
 

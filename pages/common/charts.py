@@ -132,3 +132,17 @@ def chart(
 
     data = payload(key, figure, file_name, alt, on_click is not None, foresight)
     _draw(key=key, data=data, on_clicked_change=clicked, on_played_change=played)
+
+
+def drawing_card(
+    drawing: Drawing,
+    extra: Callable[[], None] | None = None,
+    on_click: Callable[[Click], None] | None = None,
+    foresight: str = "",
+    beneath: Callable[[], None] | None = None,
+) -> None:
+    """A drawing in its card, with more options that `extra` draws and what `beneath` draws under the chart."""
+    with card(drawing.title, drawing.subtitle, drawing.frame, drawing.name, extra):
+        chart(drawing.figure, drawing.key, drawing.name, drawing.alt, on_click, foresight)
+        if beneath is not None:
+            beneath()

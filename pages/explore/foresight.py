@@ -9,7 +9,6 @@ import streamlit as st
 
 from aiq_core.errors import SettingError
 from pages.common import controls, known
-from pages.common.controls import View
 from pages.explore import panels
 from pages.explore.drawings import all_drawings
 from pages.explore.selection import select
@@ -19,11 +18,14 @@ ALPHAS = tuple(step / 100 for step in range(101))
 """The slider's."""
 
 
-def address(view: View, overlays: Mapping[str, bool]) -> str:
-    """Where the foresight of a view is: the same for every alpha, as to touch it drops budget and picked policy."""
-    asked = replace(view, alpha=controls.DEFAULT_ALPHA, budget=None, policy=None)
-    shown = {name: str(value).lower() for name, value in overlays.items()}
-    return f"first/foresight/alpha?{urlencode(controls.query(asked) | shown)}"
+def address(shown: Shown, overlays: Mapping[str, bool]) -> str:
+    """Where the foresight of what is shown is: the same for every alpha, as to touch it drops budget and picked policy.
+
+    Another one when the stores hold more.
+    """
+    asked = controls.query(replace(shown.view, alpha=controls.DEFAULT_ALPHA, budget=None, policy=None))
+    toggles = {name: str(value).lower() for name, value in overlays.items()}
+    return f"first/foresight/alpha?{urlencode(asked | toggles | {'version': shown.version})}"
 
 
 def foresight(query: Mapping[str, str]) -> dict[str, Any]:

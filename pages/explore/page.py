@@ -1,6 +1,5 @@
 """Explore: one policy of one model, its message, and four linked views."""
 
-from collections.abc import Callable
 from functools import partial
 
 import streamlit as st
@@ -9,7 +8,7 @@ from aiq_core.charts.wording import number
 from aiq_core.objective import exchange_rate
 from aiq_core.records import Algorithm
 from pages.common import controls, known
-from pages.common.charts import Click, Drawing, card, chart, has_roofline
+from pages.common.charts import Drawing, drawing_card, has_roofline
 from pages.explore import drawings, foresight, numbers, panels, runs
 from pages.explore.selection import comparable
 from pages.explore.shown import Shown, beneath, parts, show
@@ -34,11 +33,11 @@ def main() -> None:
     left, right = st.columns(2, gap="small")
     with left:
         if has_roofline(view.machine):
-            foreseen = foresight.address(view, panels.overlays(st.query_params, st.session_state))
-            _card(drawings.roofline(shown), partial(panels.machine_sources, view.machine), foreseen=foreseen)
+            foreseen = foresight.address(shown, panels.overlays(st.query_params, st.session_state))
+            drawing_card(drawings.roofline(shown), partial(panels.machine_sources, view.machine), foresight=foreseen)
     with right:
-        _card(_trade_off(shown), partial(panels.trade_off_options, shown), panels.point_clicked)
-    _card(drawings.bits(shown))
+        drawing_card(_trade_off(shown), partial(panels.trade_off_options, shown), panels.point_clicked)
+    drawing_card(drawings.bits(shown))
     _sidebar(shown)
 
 
@@ -49,16 +48,6 @@ def _heading(shown: Shown) -> None:
         st.caption(beneath(shown), width="content")
         with st.container(horizontal=True, width="content", gap="small"):
             panels.buttons(shown, f"{opened}{gain}{after}")
-
-
-def _card(
-    drawing: Drawing,
-    extra: Callable[[], None] | None = None,
-    on_click: Callable[[Click], None] | None = None,
-    foreseen: str = "",
-) -> None:
-    with card(drawing.title, drawing.subtitle, drawing.frame, drawing.name, extra):
-        chart(drawing.figure, drawing.key, drawing.name, drawing.alt, on_click, foreseen)
 
 
 def _trade_off(shown: Shown) -> Drawing:

@@ -1,7 +1,5 @@
 """Lab: one policy under the hand; every change is answered at once, accuracy when it is asked for."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 
 import streamlit as st
@@ -10,7 +8,7 @@ from aiq_core import assets
 from aiq_core.charts.wording import bit_counts, join
 from aiq_core.records import SplitName
 from pages.common import controls, known
-from pages.common.charts import Click, Drawing, card, chart, has_roofline
+from pages.common.charts import Click, drawing_card, has_roofline
 from pages.common.controls import View
 from pages.explore import panels
 from pages.lab import drawings, editor, flips, foresight, measuring, numbers, policies, saving, state
@@ -35,19 +33,23 @@ def main() -> None:
     with st.container(gap="xsmall"):
         _heading(shown, history, found)
         numbers.draw(view, before, shown.policy, found)
-    with _card(drawings.bits(shown), on_click=_layer_clicked, foreseen=foresight.address(shown)):
-        _controls(shown, is_measured=all(entry is not None for entry in found.values()))
+    is_measured = all(entry is not None for entry in found.values())
+    drawing_card(
+        drawings.bits(shown),
+        on_click=_layer_clicked,
+        foresight=foresight.address(shown),
+        beneath=lambda: _controls(shown, is_measured),
+    )
     left, right = st.columns(2, gap="small")
     with left:
         if has_roofline(view.machine):
-            with _card(drawings.roofline(shown), partial(panels.machine_sources, view.machine)):
-                pass
+            drawing_card(drawings.roofline(shown), partial(panels.machine_sources, view.machine))
     with right:
         if st.session_state.setdefault(state.PANEL, state.WEIGHTS) == state.FLIPS:
             flips.draw(view, found, _panel_switch)
         else:
-            with _card(drawings.weights(shown), _panel_switch):
-                st.caption(drawings.weights_lost(shown))
+            lost = drawings.weights_lost(shown)
+            drawing_card(drawings.weights(shown), _panel_switch, beneath=lambda: st.caption(lost))
 
 
 def _shown(view: View, history: History) -> Shown:
@@ -55,19 +57,6 @@ def _shown(view: View, history: History) -> Shown:
     if st.session_state.get(AGAINST) not in offered(view, start):
         st.session_state[AGAINST] = START
     return Shown(view, history.current.policy, start, st.session_state[AGAINST], layer)
-
-
-@contextmanager
-def _card(
-    drawing: Drawing,
-    extra: Callable[[], None] | None = None,
-    on_click: Callable[[Click], None] | None = None,
-    foreseen: str = "",
-) -> Iterator[None]:
-    """A chart in its card, with room beneath it."""
-    with card(drawing.title, drawing.subtitle, drawing.frame, drawing.name, extra):
-        chart(drawing.figure, drawing.key, drawing.name, drawing.alt, on_click, foreseen)
-        yield
 
 
 def _layer_clicked(click: Click) -> None:
