@@ -7,9 +7,7 @@ from aiq_core import execute
 from aiq_core.errors import SettingError
 from aiq_core.library import Library
 from aiq_core.records import Algorithm, Origin, Policy, Request, Run, RunStatus, SplitName
-
-SAVED = "saved by hand"
-"""The source of such a run's origin: it was neither measured, nor bundled, nor imported."""
+from aiq_core.store.store import SAVED
 
 LABEL_LENGTH = 60
 

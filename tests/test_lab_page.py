@@ -22,6 +22,7 @@ from aiq_core.execute import new_run
 from aiq_core.hardware import MACHINES
 from aiq_core.records import Algorithm, Origin, Policy, Request, Run, RunStatus, SplitName
 from aiq_core.store import Store
+from aiq_core.store.store import SAVED
 from pages.common.controls import DEFAULT_MODEL
 from pages.lab import accuracy, flips, measuring, policies
 from pages.lab.history import MOST_ENTRIES, Entry, History
@@ -271,8 +272,13 @@ def opened(test: AppTest, label: str) -> AppTest:
 
 def set_bits(test: AppTest, bits: int, layer: str | None = None) -> AppTest:
     if layer is not None:
-        of_key(test.selectbox, "lab-layer").set_value(layer).run()
-    return healthy(of_key(test.button_group, "lab-bits").set_value(bits).run())
+        layer_box(test).set_value(layer).run()
+    group = next(group for group in test.button_group if (group.key or "").startswith("lab-bits-"))
+    return healthy(group.set_value(bits).run())
+
+
+def layer_box(test: AppTest) -> Any:
+    return next(box for box in test.selectbox if (box.key or "").startswith("lab-layer-"))
 
 
 def metrics(test: AppTest) -> dict[str, Any]:
@@ -387,7 +393,7 @@ def test_an_unknown_layer_in_the_link_is_said(app: Callable[..., AppTest]) -> No
 
 def test_the_layer_of_a_link_is_picked(app: Callable[..., AppTest]) -> None:
     test = app(model="digits_cnn", layer="block2.conv")
-    assert of_key(test.selectbox, "lab-layer").value == "block2.conv"
+    assert layer_box(test).value == "block2.conv"
 
 
 def test_it_starts_from_uniform_widths_a_run_and_a_link(app: Callable[..., AppTest]) -> None:
@@ -498,7 +504,7 @@ def test_a_policy_is_saved_as_a_run_without_steps(app: Callable[..., AppTest], t
     assert run.evaluations == run.evaluations_new == 0
     # Every page that lists runs still opens.
     test.query_params["run"] = run.id
-    for page in ("search", "explore", "results", "lab"):
+    for page in ("search", "explore", "results", "lab", "present"):
         healthy(test.switch_page(str(ROOT / "pages" / page / "page.py")).run())
 
 
@@ -510,6 +516,9 @@ def test_a_saved_run_is_compared_with_a_search(app: Callable[..., AppTest], tmp_
     test.query_params["run"], test.query_params["with"] = run.id, search.id
     healthy(test.switch_page(str(ROOT / "pages" / "search" / "page.py")).run())
     assert any("two runs compared" in element.value for element in test.markdown)
+    test.query_params["run"] = run.id
+    presented = healthy(test.switch_page(str(ROOT / "pages" / "present" / "page.py")).run())
+    assert [box.value for box in presented.multiselect] == [[run.id]]
 
 
 def test_a_saved_run_travels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -517,7 +526,7 @@ def test_a_saved_run_travels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("AIQ_DATA_DIR", str(folders[0]))
     run = manual.save_manual(library.open_library(), "digits_cnn", ODD, 500, " a name ")
     assert run.origin is not None
-    assert run.origin.source == manual.SAVED
+    assert run.origin.source == SAVED
     document = exchange.export_run(library.open_library(), run.id)
     monkeypatch.setenv("AIQ_DATA_DIR", str(folders[1]))
     taken = exchange.import_run(library.open_library(), document.encode())

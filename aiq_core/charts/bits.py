@@ -15,7 +15,7 @@ from aiq_core.records import FP32_BITS, ModelProfile, Policy
 from aiq_core.statistics import Interval, Paired, drop
 
 HEIGHT_PX = 172
-MARGIN_PX = {"l": 36, "r": 10, "t": 18, "b": 18}
+MARGIN_PX = {"l": 36, "r": 16, "t": 18, "b": 18}
 FEW_LAYERS = 26
 """Up to here every bar has its own name; beyond, blocks of layers are named."""
 

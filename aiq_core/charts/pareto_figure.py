@@ -46,6 +46,8 @@ def pareto_figure(data: ParetoData, look: Look) -> dict[str, Any]:
             MARGIN_PX,
             xaxis=style.axis(look, "FLOPs per byte", range=list(data.x_range)),
             yaxis=style.axis(look, f"top-1 %, {data.images:,} search images", range=list(data.y_range)),
+            # The reader's zoom stays while the axes would.
+            uirevision=f"{data.x_range} {data.y_range}",
             # Shapes, not marks: where alpha moves on, the marks stay as they are and need not be drawn again.
             shapes=[*_budget_shapes(data, look), *(_ring(point, look, colour) for point, colour in ringed)],
             annotations=[

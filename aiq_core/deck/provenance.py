@@ -8,12 +8,13 @@ from aiq_core.deck.text import Text, say
 from aiq_core.hardware import Machine
 from aiq_core.intensity import TRAFFIC_MODEL
 from aiq_core.records import EVALUATOR_VERSION, SplitName
-from aiq_core.store.store import BUNDLED, IMPORTED, MEASURED
+from aiq_core.store.store import BUNDLED, IMPORTED, MEASURED, SAVED
 
 ORIGINS = {
     MEASURED: "measured on this computer",
     BUNDLED: "ships with the app",
     IMPORTED: "imported from elsewhere",
+    SAVED: "saved by hand",
 }
 
 
@@ -27,7 +28,7 @@ def provenance(facts: Facts) -> Slide:
         kicker(facts),
         say(f"Every figure can be recomputed: run {facts.run.id}, {whose}"),
         table=Table(("What", "Value"), tuple((say(name), value) for name, value in rows), "Provenance", pairs=True),
-        notes=(say(f"`python -m aiq_core show {facts.run.id} --json` prints the numbers that these slides show."),),
+        notes=(say(f"python -m aiq_core show {facts.run.id} --json prints the numbers that these slides show."),),
     )
 
 

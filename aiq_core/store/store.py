@@ -16,8 +16,9 @@ from aiq_core.errors import StoreError, UnknownNameError
 from aiq_core.records import NOT_DONE, Evaluation, EvaluationKey, Origin, Run, RunStatus, Step
 from aiq_core.store import codec, database
 
-MEASURED, BUNDLED, IMPORTED = "measured", "bundled", "imported"
-"""Where a row comes from: computed by this store's machine, shipped with the app, brought by a user."""
+MEASURED, BUNDLED, IMPORTED, SAVED = "measured", "bundled", "imported", "saved by hand"
+"""Where a row comes from: computed by this store's machine, shipped with the app, brought by a user, or a run that was
+none: a policy kept as it was set."""
 
 _EVALUATION_COLUMNS = (
     "model_hash, split_hash, quantizer, policy, source, images, done, predicted, cpu, torch, threads, chunk, created_at"

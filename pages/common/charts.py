@@ -80,10 +80,15 @@ def has_roofline(machine: Machine) -> bool:
 
 # Under the test id of Streamlit's own charts, for which tools that photograph pages wait.
 CHART_JS = (Path(__file__).parent / "chart.js").read_text(encoding="utf-8")
+# Where nothing can hover, Plotly's buttons would always stand over the chart's own key.
+CHART_CSS = """
+.aiq-chart:fullscreen { background: var(--st-background-color); height: 100% !important; }
+@media (hover: none) { .aiq-chart .modebar-container { display: none; } }
+"""
 _draw = st.components.v2.component(
     "aiq-chart",
     html='<div class="aiq-chart" data-testid="stPlotlyChart" role="figure"></div>',
-    css=".aiq-chart:fullscreen { background: var(--st-background-color); height: 100% !important; }",
+    css=CHART_CSS,
     js=CHART_JS,
     isolate_styles=False,
 )

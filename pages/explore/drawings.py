@@ -27,7 +27,7 @@ _kept = st.cache_resource(
 
 def all_drawings(shown: Shown, query: Mapping[str, str]) -> list[Drawing]:
     """The three as the page of an address draws them where nothing was clicked."""
-    return [roofline(shown), trade_off(shown, shown.chosen.policy, **panels.overlays(query, {})), bits(shown)]
+    return [roofline(shown), trade_off(shown, **panels.overlays(query, {})), bits(shown)]
 
 
 @_kept
@@ -50,14 +50,14 @@ def roofline(shown: Shown) -> Drawing:
 
 
 @_kept
-def trade_off(shown: Shown, ring: Policy, dominated: bool, paper: bool) -> Drawing:
-    """Every policy known, with a ring around one."""
+def trade_off(shown: Shown, dominated: bool, paper: bool) -> Drawing:
+    """Every policy known, with a ring around the one shown."""
     view = shown.view
     data = pareto_data(
         shown.table,
         shown.path,
         shown.random,
-        ring,
+        shown.chosen.policy,
         shown.pinned,
         view.budget,
         dominated=dominated,

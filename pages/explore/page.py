@@ -8,7 +8,7 @@ from aiq_core.charts.wording import number
 from aiq_core.objective import exchange_rate
 from aiq_core.records import Algorithm
 from pages.common import controls, known
-from pages.common.charts import Drawing, drawing_card, has_roofline
+from pages.common.charts import drawing_card, has_roofline
 from pages.explore import drawings, foresight, numbers, panels, runs
 from pages.explore.selection import comparable
 from pages.explore.shown import Shown, beneath, parts, show
@@ -30,13 +30,19 @@ def main() -> None:
     numbers.draw(shown.found, view)
     if shown.pinned is not None:
         st.caption(numbers.against(shown.table, view, shown.chosen.policy, shown.pinned))
+    overlays = panels.overlays(st.query_params, st.session_state)
     left, right = st.columns(2, gap="small")
     with left:
         if has_roofline(view.machine):
-            foreseen = foresight.address(shown, panels.overlays(st.query_params, st.session_state))
-            drawing_card(drawings.roofline(shown), partial(panels.machine_sources, view.machine), foresight=foreseen)
+            drawing_card(
+                drawings.roofline(shown),
+                partial(panels.machine_sources, view.machine),
+                foresight=foresight.address(shown, overlays),
+            )
     with right:
-        drawing_card(_trade_off(shown), partial(panels.trade_off_options, shown), panels.point_clicked)
+        drawing_card(
+            drawings.trade_off(shown, **overlays), partial(panels.trade_off_options, shown), panels.point_clicked
+        )
     drawing_card(drawings.bits(shown))
     _sidebar(shown)
 
@@ -48,14 +54,6 @@ def _heading(shown: Shown) -> None:
         st.caption(beneath(shown), width="content")
         with st.container(horizontal=True, width="content", gap="small"):
             panels.buttons(shown, f"{opened}{gain}{after}")
-
-
-def _trade_off(shown: Shown) -> Drawing:
-    clicked = st.session_state.get(controls.CLICKED)
-    # A click leaves the figure as it is, and Plotly marks the point itself: a new figure would lose the reader's zoom.
-    ring = st.session_state.get("ring", shown.chosen.policy) if clicked else shown.chosen.policy
-    st.session_state["ring"] = ring
-    return drawings.trade_off(shown, ring, **panels.overlays(st.query_params, st.session_state))
 
 
 def _sidebar(shown: Shown) -> None:

@@ -13,7 +13,8 @@ class Facts:
     `drop` is on report images, None where the policy is not reported yet; `search_drop` is on the `search_images`.
 
     `gain_percent` is AI over FP32's at batch 1, `batch_gain_percent` at `batch`; `speed_up` is None where the
-    machine cannot run FP32 activations; `memory_bound` of `layers` layers wait for bytes at FP32.
+    machine cannot run FP32 activations; `memory_bound` of `layers` layers wait for bytes at FP32. `budget` is the
+    points that the reader gives up on search images, where that decides.
     """
 
     title: str
@@ -27,6 +28,7 @@ class Facts:
     layers: int
     batch: int
     batch_gain_percent: float
+    budget: float | None = None
 
 
 def sentence(facts: Facts, mark: str = "") -> str:
@@ -40,6 +42,9 @@ def sentence(facts: Facts, mark: str = "") -> str:
 def _price(facts: Facts) -> str:
     if facts.drop is None:
         return f"{_loss(facts.search_drop)} (on {facts.search_images:,} search images, not reported yet)"
+    if facts.budget is not None and facts.drop.low > 0 and facts.drop.value > facts.budget:
+        lost = number(max(0.0, facts.search_drop.value), 1)
+        return f"{_loss(facts.drop)} on report images ({lost} on search images, which the budget is on)"
     return _loss(facts.drop)
 
 

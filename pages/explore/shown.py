@@ -119,6 +119,7 @@ def parts(shown: Shown) -> tuple[str, str, str]:
         layers=found.layers,
         batch=view.batch,
         batch_gain_percent=found.batch_gain_percent,
+        budget=view.budget if shown.chosen.decider is Decider.BUDGET else None,
     )
     opened, _, rest = sentence(facts, MARK).partition(MARK)
     inside, _, after = rest.partition(MARK)

@@ -15,6 +15,7 @@ from pages.lab import policies, state
 from pages.lab.history import History
 from pages.search import names
 
+UNDO, REDO = "lab-undo", "lab-redo"
 GROUP, GROUP_BITS, RUN_BOX, PASTED = "lab-group", "lab-group-bits", "lab-start-run", "lab-pasted"
 
 
@@ -27,29 +28,47 @@ def bits_label(layer: str) -> str:
 
 
 def layer_and_bits(view: View, policy: Policy, layer: int) -> None:
-    """The layer as a list, for keyboard and screen reader, and its widths."""
+    """The layer as a list, for keyboard and screen reader, and its widths.
+
+    Widgets of each layer's own: until the browser has the answer to a click it goes on sending what it holds, which is
+    another layer's by then.
+    """
     layers = assets.profile(view.model).quantizable_names
-    bits = policy.weight_bits[layer]
-    st.session_state[state.LAYER_BOX], st.session_state[state.BITS] = layers[layer], bits
+    box, widths = f"{state.LAYER_BOX}-{layers[layer]}", f"{state.BITS}-{layers[layer]}"
+    st.session_state[box], st.session_state[widths] = layers[layer], policy.weight_bits[layer]
     st.selectbox(
         "Layer",
         layers,
-        key=state.LAYER_BOX,
+        key=box,
         format_func=lambda name: f"{name} · {bits_name(policy.weight_bits[layers.index(name)])}",
-        on_change=lambda: state.set_layer(st.session_state[state.LAYER_BOX]),
+        on_change=_layer_chosen,
+        args=(box, layers),
         label_visibility="collapsed",
         width=215,
     )
     st.segmented_control(
         bits_label(layers[layer]),
         OFFERED_BITS,
-        key=state.BITS,
+        key=widths,
         format_func=width_name,
         required=True,
         wrap=True,
         label_visibility="collapsed",
-        on_change=lambda: state.set_bits(view.model, (layer,), st.session_state[state.BITS], layers[layer]),
+        on_change=_bits_chosen,
+        args=(view.model, layer, layers[layer], widths),
     )
+
+
+def _layer_chosen(widget: str, layers: tuple[str, ...]) -> None:
+    # The browser sends an option's text: with the width of a moment ago it is the name of none.
+    if st.session_state[widget] in layers:
+        state.set_layer(st.session_state[widget])
+
+
+def _bits_chosen(model: str, layer: int, name: str, widget: str) -> None:
+    # With undo or redo in the same message it is what the browser held before the answer to the last one.
+    if not (st.session_state.get(UNDO) or st.session_state.get(REDO)):
+        state.set_bits(model, (layer,), st.session_state[widget], name)
 
 
 def several(view: View, policy: Policy) -> None:
@@ -79,7 +98,7 @@ def undo_redo(view: View, history: History) -> None:
     undone, redone = history.undone, history.redone
     st.button(
         "Undo",
-        key="lab-undo",
+        key=UNDO,
         icon=":material/undo:",
         type="tertiary",
         disabled=undone is None,
@@ -90,7 +109,7 @@ def undo_redo(view: View, history: History) -> None:
     )
     st.button(
         "Redo",
-        key="lab-redo",
+        key=REDO,
         icon=":material/redo:",
         type="tertiary",
         disabled=redone is None,

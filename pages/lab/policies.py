@@ -1,5 +1,6 @@
 """Policies from what a reader gives - a key, a link, JSON - and layers that are set together; pure."""
 
+import json
 from collections.abc import Iterable
 from urllib.parse import parse_qs, urlsplit
 
@@ -55,7 +56,8 @@ def read_text(text: str, model: str) -> tuple[str, str]:
 
     text = text.strip()
     if text.startswith(("{", "[")):
-        return model, parse_policies(text, assets.profile(model))[0].key
+        named = _named_model(text) or model
+        return named, parse_policies(text, assets.profile(named))[0].key
     if "=" not in text:
         return model, read_key(text, assets.profile(model)).key
     asked = parse_qs(urlsplit(text).query or text.partition("?")[2] or text)
@@ -63,6 +65,16 @@ def read_text(text: str, model: str) -> tuple[str, str]:
         raise SettingError(f"link {text[:80]!r} has no policy=; {REMEDY}")
     named = asked.get("model", [DEFAULT_MODEL])[0]
     return named, read_key(asked["policy"][0], assets.profile(named)).key
+
+
+def _named_model(text: str) -> str | None:
+    """The model that an exported policy names."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    named = document.get("model") if isinstance(document, dict) else None
+    return named if named in assets.model_names() else None
 
 
 def groups(profile: ModelProfile) -> dict[str, tuple[int, ...]]:

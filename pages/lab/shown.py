@@ -78,4 +78,5 @@ def parts(shown: Shown) -> tuple[str, str, str]:
     value, fp32 = intensity(profile, shown.policy), intensity(profile, profile.uniform(FP32_BITS))
     gain = 100 * (value / fp32 - 1)
     said = "" if shown.policy.is_fp32 else f", {signed(gain, 1 if abs(gain) < 99.95 else 0)} % on FP32"
-    return f"{assets.card(shown.view.model).title}: ", f"{number(value, 2)} FLOPs per byte", said
+    at = "" if shown.view.batch == 1 else " at batch 1"
+    return f"{assets.card(shown.view.model).title}: ", f"{number(value, 2)} FLOPs per byte{at}", said

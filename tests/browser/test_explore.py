@@ -165,6 +165,11 @@ def test_a_click_on_a_mark_drives_every_view(app_server: str, visit: Visit) -> N
     page.wait_for_function(
         "[...document.querySelectorAll('.js-plotly-plot')[2]?.data[0].text ?? []].join() == Array(20).fill(8).join()"
     )
+    # The ring lies where the mark does, as on a new visit.
+    ring = "JSON.stringify(document.querySelectorAll('.js-plotly-plot')[1].layout.shapes.at(-1))"
+    page.wait_for_timeout(500)
+    found = page.evaluate(ring)
+    assert found == visit(f"{app_server}/?policy={quote_plus(key)}").evaluate(ring) != visit(app_server).evaluate(ring)
 
 
 def test_a_deep_link_is_followed_by_the_first_visitor(start_server: Callable[..., Any], visit: Visit) -> None:

@@ -146,3 +146,32 @@ def test_a_read_only_server_still_answers_every_edit(start_server: Callable[...,
     bars_are(page, 8, 8, 8, 8, 3)
     expect(page.get_by_text("Read-only server: no accuracy is measured.")).to_be_visible(timeout=LONG_MS)
     expect(page.get_by_role("button", name="Measure accuracy")).to_have_count(0)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("gap_ms", [50, 150])
+def test_undo_before_the_last_answer_came_loses_nothing(
+    app_server: str, visit: Visit, settle: Settle, gap_ms: int
+) -> None:
+    page = visit(f"{app_server}/lab?model=digits_cnn&policy=w8x5+a32x6")
+    for place, layer, bits in ((1, "block2.conv", 6), (3, "block4.conv", 5)):
+        click_layer(page, place)
+        expect(picked(page, layer)).to_be_visible(timeout=LONG_MS)
+        settle(page)
+        choose_bits(page, layer, bits)
+        settle(page)
+    bars_are(page, 8, 6, 8, 5, 8)
+    page.wait_for_url(re.compile("policy=w8.6.8.5.8"))
+    for _ in range(3):
+        page.keyboard.press("Control+z")
+        page.wait_for_timeout(gap_ms)
+    page.wait_for_timeout(1000)
+    settle(page)
+    expect(picked(page, "block4.conv")).to_be_visible(timeout=LONG_MS)
+    for _ in range(2):
+        if page.get_by_role("button", name="Redo").is_enabled():
+            page.keyboard.press("Control+y")
+            page.wait_for_timeout(1000)
+            settle(page)
+    bars_are(page, 8, 6, 8, 5, 8)
+    expect(picked(page, "block4.conv")).to_be_visible(timeout=LONG_MS)
