@@ -12,7 +12,6 @@ from aiq_core.charts.reasons import reasons
 from aiq_core.charts.roofline import roofline_data, roofline_frame
 from aiq_core.charts.roofline_figure import roofline_figure
 from aiq_core.library import asked_step
-from aiq_core.records import Policy
 from pages.common import controls, known
 from pages.common.charts import Drawing
 from pages.explore import panels
@@ -21,7 +20,7 @@ from pages.explore.shown import Shown
 _kept = st.cache_resource(
     max_entries=200,
     show_spinner=False,
-    hash_funcs={Shown: lambda shown: shown.charted, Policy: lambda policy: policy.key},
+    hash_funcs={Shown: lambda shown: shown.charted},
 )
 
 

@@ -71,10 +71,7 @@ def message(data: BatchData, chosen: str) -> str:
     else:
         served, share = max(subject.reuse.items(), key=lambda item: item[1])
         text += f", and {number(100 * share, 0)} % of those serve {served:,} multiplications per image"
-    text += f". AI {number(subject.intensity(1), 2)}"
-    if data.ridge is not None:
-        bound = "memory" if subject.intensity(1) < data.ridge else "compute"
-        text += f" against {data.machine}’s ridge {significant(data.ridge)}: {bound}-bound"
+    text += _against_ridge(data, subject.intensity(1))
     if subject.title != chosen:
         text += (
             f". ({other.title}: {number(100 * other.weight_share, 0)} % weights, AI {number(other.intensity(1), 2)})"
@@ -87,15 +84,19 @@ def batched(data: BatchData) -> str:
     """What is left of the weights' share in a batch."""
     subject, batch, bits = data.subject, data.batch, data.bits
     weights = subject.weight_bytes[bits] / batch
-    share, value = weights / (weights + subject.activation_bytes), subject.intensity(batch, bits)
-    text = (
+    share = weights / (weights + subject.activation_bytes)
+    return (
         f"{subject.title} at batch {batch:,}: :violet[{number(100 * share, 0)} % of the bytes are weights], which the "
-        f"batch shares. AI {number(value, 2)}"
+        f"batch shares{_against_ridge(data, subject.intensity(batch, bits))}."
     )
-    if data.ridge is not None:
-        bound = "memory" if value < data.ridge else "compute"
-        text += f" against {data.machine}’s ridge {significant(data.ridge)}: {bound}-bound"
-    return f"{text}."
+
+
+def _against_ridge(data: BatchData, value: float) -> str:
+    text = f". AI {number(value, 2)}"
+    if data.ridge is None:
+        return text
+    bound = "memory" if value < data.ridge else "compute"
+    return f"{text} against {data.machine}’s ridge {significant(data.ridge)}: {bound}-bound"
 
 
 def _range(subject: BatchModel) -> tuple[float, float, float]:

@@ -8,7 +8,7 @@ from aiq_core import assets
 from aiq_core.charts.lessons.price import Known, Pick, PriceData, price_data, price_frame
 from aiq_core.charts.lessons.price_figure import price_figure
 from aiq_core.charts.wording import join, number, significant
-from pages.common import known
+from pages.common import controls, known
 from pages.common.controls import View
 from pages.learn import address, frame, measured
 from pages.learn.address import Setting
@@ -195,7 +195,7 @@ def _controls(data: PriceData, choices: tuple[int | None, ...]) -> None:
     alpha, least = st.columns(2, gap="medium")
     with alpha:
         st.slider(
-            "Alpha: accuracy ↔ intensity", 0.0, 1.0, step=0.01, key=address.key(PRICE), on_change=_alpha_moved,
+            controls.ALPHA, 0.0, 1.0, step=0.01, key=address.key(PRICE), on_change=_alpha_moved,
             help="The price of accuracy. Touching it switches the budget off.",
         )  # fmt: skip
     with least:
