@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from aiq_core import assets, statistics
+from aiq_core import statistics
 from aiq_core.hardware import MACHINES
 from aiq_core.intensity import TRAFFIC_MODEL, intensity, moved_bytes, weight_bytes
 from aiq_core.library import Library
@@ -66,7 +66,7 @@ def _settings(run: Run) -> dict[str, Any]:
 
 
 def _policy(library: Library, run: Run) -> dict[str, Any]:
-    profile, policy = assets.profile(run.request.model), run.policy
+    profile, policy = library.model(run.request.model).profile, run.policy
     baseline = profile.uniform(32)
     document: dict[str, Any] = {"policy": None, "baseline_intensity": intensity(profile, baseline)}
     if policy is None:
@@ -90,16 +90,15 @@ def _policy(library: Library, run: Run) -> dict[str, Any]:
 
 def _judged(library: Library, run: Run, policy: Policy) -> int:
     """How many report images the run's policy was judged on: all of them, or those of the excerpt."""
-    dataset = assets.card(run.request.model).dataset
-    whole = assets.split_size(dataset, SplitName.REPORT)
-    found = library.evaluation(run.request.model, SplitName.REPORT, policy, run.request.quantizer)
-    return whole if found is not None and found.is_complete(whole) else assets.excerpt_size(dataset)
+    model = library.model(run.request.model)
+    whole = model.dataset.report.size
+    found = library.evaluation(model, SplitName.REPORT, policy, run.request.quantizer)
+    return whole if found is not None and found.is_complete(whole) else model.dataset.report.shipped
 
 
 def _accuracy(library: Library, run: Run, policy: Policy, split: SplitName, images: int) -> dict[str, Any]:
-    request = run.request
-    baseline = assets.profile(request.model).uniform(32)
-    cells = library.paired(request.model, split, images, baseline, policy, request.quantizer)
+    model = library.model(run.request.model)
+    cells = library.paired(model, split, images, model.profile.uniform(32), policy, run.request.quantizer)
     names = ("top1_percent", "top1_interval", "baseline_top1_percent", "drop_points", "drop_interval", "mcnemar_p")
     if cells is None:
         return {f"{split}_{name}": None for name in (*names, "images")}
@@ -142,13 +141,12 @@ def policy_figures(library: Library, run: Run) -> tuple[str, str]:
     """AI and search top-1 of a run's policy as text, empty where there is none."""
     if run.policy is None:
         return "", ""
-    profile = assets.profile(run.request.model)
-    found = library.evaluation(run.request.model, SplitName.SEARCH, run.policy, run.request.quantizer)
-    images = run.request.images
+    model, images = library.model(run.request.model), run.request.images
+    value = f"{intensity(model.profile, run.policy):.3f}"
+    found = library.evaluation(model, SplitName.SEARCH, run.policy, run.request.quantizer)
     if found is None or not found.is_complete(images):
-        return f"{intensity(profile, run.policy):.3f}", ""
-    labels = assets.labels(assets.card(run.request.model).dataset, SplitName.SEARCH)
-    return f"{intensity(profile, run.policy):.3f}", f"{100 * found.correct(labels, images) / images:.2f}"
+        return value, ""
+    return value, f"{100 * found.correct(model.dataset.search.labels, images) / images:.2f}"
 
 
 def sentences(document: dict[str, Any]) -> list[str]:

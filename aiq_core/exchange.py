@@ -12,7 +12,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from aiq_core import assets, objective
+from aiq_core import objective
+from aiq_core.catalog import Model
 from aiq_core.errors import ExchangeError, SettingError
 from aiq_core.library import Library, asked_step
 from aiq_core.records import (
@@ -55,7 +56,8 @@ def export_run(library: Library, run_id: str) -> str:
 
 def _evaluations(library: Library, run: Run) -> list[Evaluation]:
     """What the run's policies predict, on both splits, where it is known."""
-    profile, request = assets.profile(run.request.model), run.request
+    model, request = library.model(run.request.model), run.request
+    profile = model.profile
     policies = {profile.uniform(32), *request.policies, *(step.policy for step in run.steps)}
     previous = profile.policy(request.fixed)
     for step in run.steps:
@@ -63,7 +65,7 @@ def _evaluations(library: Library, run: Run) -> list[Evaluation]:
             policies.add(previous.with_weight_bits(profile.quantizable_names.index(candidate.layer), candidate.bits))
         previous = step.policy
     found = [
-        library.evaluation(request.model, split, policy, request.quantizer)
+        library.evaluation(model, split, policy, request.quantizer)
         for split in SplitName
         for policy in sorted(policies, key=lambda policy: policy.weight_bits)
     ]
@@ -75,10 +77,11 @@ def import_run(library: Library, content: bytes, name: str = "document") -> Run:
     body = _read(content, name)
     try:
         run, evaluations = _parse(body)
-        _check_form(run, evaluations)
+        model = library.model(run.request.model)
+        _check_form(run, evaluations, model.profile)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ExchangeError(f"{name} is not a complete export ({error!r}); export the run again") from None
-    _check(run, evaluations, name)
+    _check(run, evaluations, model, name)
     for evaluation in evaluations:
         library.store.save_evaluation(evaluation)
     return library.add_run(run)
@@ -101,7 +104,7 @@ def import_store(library: Library, path: Path) -> list[Run]:
     The file is a copy that `Store.copy_to` made, and is not changed. Raises an AiqError where it is none, or where any
     run in it was made with other weights or data, and then writes nothing.
     """
-    other = Library(Store(path, immutable=True), None)
+    other = Library(Store(path, immutable=True), None, library.catalogs)
     evaluations = [_as_imported(evaluation) for evaluation in other.store.evaluations()]
     known = {(run.id, run.created_at) for run in library.runs(archived=True)}
     new = [other.store.run(run.id) for run in other.store.runs() if (run.id, run.created_at) not in known]
@@ -110,13 +113,13 @@ def import_store(library: Library, path: Path) -> list[Run]:
         if run.origin is None:
             continue  # queued there and never begun: nothing to show
         name = f"{path.name}, run {run.id},"
-        model_hash = assets.card(run.request.model).model_hash
+        model = library.model(run.request.model)
         taken.append(_taken_in(run))
         try:
-            _check_form(taken[-1], [])
+            _check_form(taken[-1], [], model.profile)
         except (TypeError, ValueError) as error:
             raise ExchangeError(f"{name} is damaged ({error}); export the store again") from None
-        _check(taken[-1], [e for e in evaluations if e.key.model_hash == model_hash], name)
+        _check(taken[-1], [e for e in evaluations if e.key.model_hash == model.hash], model, name)
     for evaluation in evaluations:
         library.store.save_evaluation(evaluation)
     return [library.add_run(run) for run in taken]
@@ -161,13 +164,12 @@ def _parse(body: dict[str, Any]) -> tuple[Run, list[Evaluation]]:
     return _taken_in(run), [_evaluation_from_json(entry) for entry in body["evaluations"]]
 
 
-def _check_form(run: Run, evaluations: list[Evaluation]) -> None:
+def _check_form(run: Run, evaluations: list[Evaluation], profile: ModelProfile) -> None:
     """Raises TypeError or ValueError where a value is of another type than its record says, or names nothing here."""
     for record in (run, *evaluations):
         _check_types(record, type(record), "")
     if not re.fullmatch(r"[0-9a-f]{10}(-\d+)?", run.id):
         raise ValueError(f"{run.id[:40]!r} is no id of a run")
-    profile = assets.profile(run.request.model)
     candidates = [candidate.layer for step in run.steps for candidate in step.candidates]
     for layer in (*candidates, *(step.layer for step in run.steps)):
         if layer is not None and layer not in profile.quantizable_names:
@@ -206,27 +208,27 @@ def _check_types(value: Any, expected: Any, place: str) -> None:
             raise TypeError(f"{place} is {str(value)[:40]!r}")
 
 
-def _check(run: Run, evaluations: list[Evaluation], name: str) -> None:
+def _check(run: Run, evaluations: list[Evaluation], model: Model, name: str) -> None:
     """Raises an AiqError where the document is of other weights or data, or says what cannot be."""
-    card, profile = assets.card(run.request.model), assets.profile(run.request.model)
-    hashes = {split: assets.split_hash(card.dataset, split) for split in SplitName}
-    if (run.model_hash, run.search_hash, run.report_hash) != (card.model_hash, *hashes.values()):
+    dataset = model.dataset
+    hashes = {split: dataset.split(split).hash for split in SplitName}
+    if (run.model_hash, run.search_hash, run.report_hash) != (model.hash, *hashes.values()):
         raise ExchangeError(
-            f"{name} was made with other weights or data (model {run.model_hash}, ours {card.model_hash}); "
+            f"{name} was made with other weights or data (model {run.model_hash}, ours {model.hash}); "
             "import it where those are installed"
         )
-    objective.check(run.request, profile)
+    objective.check(run.request, model.profile)
     images = ImageSet(SplitName.SEARCH, run.request.images).images
-    classes = len(assets.class_names(card.dataset))
+    classes = len(dataset.class_names)
     for evaluation in evaluations:
         split = next((s for s in SplitName if hashes[s] == evaluation.key.split_hash), None)
-        sizes_agree = split is not None and len(evaluation.predicted) == assets.split_size(card.dataset, split)
+        sizes_agree = split is not None and len(evaluation.predicted) == dataset.split(split).size
         known = (evaluation.predicted < classes) | (evaluation.predicted == NOT_DONE)
-        if evaluation.key.model_hash != card.model_hash or not sizes_agree or not np.all(known):
+        if evaluation.key.model_hash != model.hash or not sizes_agree or not np.all(known):
             raise ExchangeError(f"{name} holds predictions of other weights or data; export the run again")
-    if images > assets.split_size(card.dataset, SplitName.SEARCH):
+    if images > dataset.search.size:
         raise ExchangeError(f"{name} counts {images:,} search images, more than there are; export the run again")
-    if run.policy is not None and run.steps and asked_step(run, run.policy, profile) is None:
+    if run.policy is not None and run.steps and asked_step(run, run.policy, model.profile) is None:
         raise ExchangeError(f"{name} names a policy that none of its steps asked for; export the run again")
 
 

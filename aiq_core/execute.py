@@ -5,7 +5,8 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from aiq_core import assets, objective
+from aiq_core import objective
+from aiq_core.catalog import Model
 from aiq_core.errors import AiqError, Cancelled, InfeasibleError
 from aiq_core.library import Library
 from aiq_core.objective import Objective
@@ -33,7 +34,7 @@ STRATEGIES: dict[Algorithm, Callable[[Problem, Ask], Iterator[Step]]] = {
 }
 """The searches there are, by name; the other algorithms list policies."""
 
-MakeEvaluator = Callable[[str, ImageSet, Quantizer], Evaluator]
+MakeEvaluator = Callable[[Model, ImageSet, Quantizer], Evaluator]
 
 CANCEL_CHECK_S = 0.2
 """How often a search looks whether it should stop."""
@@ -43,28 +44,19 @@ class _BudgetSpentError(AiqError):
     """The search has used what it was given; it ends properly at its best so far."""
 
 
-def new_run(request: Request) -> Run:
+def new_run(model: Model, request: Request) -> Run:
     """A queued run of a checked request. Raises SettingError or InfeasibleError where the request cannot be run."""
-    card, profile = assets.card(request.model), assets.profile(request.model)
-    objective.check(request, profile)
-    ImageSet(SplitName.SEARCH, request.images)
-    assets.require_images(card.dataset, ImageSet(SplitName.SEARCH, request.images))
+    objective.check(request, model.profile)
+    model.dataset.search.require(ImageSet(SplitName.SEARCH, request.images).images)
     return Run(
         id=request.digest,
         request=request,
-        model_hash=card.model_hash,
-        search_hash=assets.split_hash(card.dataset, SplitName.SEARCH),
-        report_hash=assets.split_hash(card.dataset, SplitName.REPORT),
+        model_hash=model.hash,
+        search_hash=model.dataset.search.hash,
+        report_hash=model.dataset.report.hash,
         status=RunStatus.QUEUED,
         created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
     )
-
-
-def report_images(dataset: str) -> int:
-    """How many report images can judge here: all where they were fetched, else the excerpt's."""
-    if assets.has_all_images(dataset):
-        return assets.split_size(dataset, SplitName.REPORT)
-    return assets.excerpt_size(dataset)
 
 
 class Execution:
@@ -75,18 +67,19 @@ class Execution:
         self._resumed_at = self._checked = time.monotonic()
         self._spent_s = 0.0
         self._has_start = False
-        self.profile = assets.profile(run.request.model)
+        self.model = library.model(run.request.model)
+        self.profile = self.model.profile
         self.memo = self._memo(SplitName.SEARCH, run.request.images, self._checkpoint)
 
     def _memo(self, split: SplitName, images: int, checkpoint: Callable[[], None]) -> Memo:
         request = self.run.request
-        library = self.library if request.use_bundled else Library(self.library.user, None)
+        library = self.library if request.use_bundled else self.library.without_bundled()
         return Memo(
-            key_of=lambda policy: library.key(request.model, split, policy, request.quantizer),
-            labels=assets.labels(assets.card(request.model).dataset, split),
+            key_of=lambda policy: library.key(self.model, split, policy, request.quantizer),
+            labels=self.model.dataset.split(split).labels,
             images=images,
             store=library,
-            make_evaluator=lambda: self._make_evaluator(request.model, ImageSet(split, images), request.quantizer),
+            make_evaluator=lambda: self._make_evaluator(self.model, ImageSet(split, images), request.quantizer),
             checkpoint=checkpoint,
         )
 
@@ -203,7 +196,8 @@ class Execution:
         """FP32 and what was chosen on the report images, once."""
         request = self.run.request
         chosen = request.policies or ((self.run.policy,) if self.run.policy else ())
-        memo = self._memo(SplitName.REPORT, report_images(assets.card(request.model).dataset), self._checkpoint_cancel)
+        judges = self.model.dataset.available(SplitName.REPORT)
+        memo = self._memo(SplitName.REPORT, judges, self._checkpoint_cancel)
         fp32 = self.profile.uniform(32)
         for policy in (fp32, *chosen):
             memo.ask(policy, None, fp32)
@@ -226,13 +220,13 @@ class Evaluators:
 
     def __init__(self, threads: int | None = None) -> None:
         self._threads = threads
-        self._held: dict[tuple[str, ImageSet, Quantizer], Evaluator] = {}
+        self._held: dict[tuple[Model, ImageSet, Quantizer], Evaluator] = {}
 
-    def __call__(self, model: str, images: ImageSet, quantizer: Quantizer) -> Evaluator:
+    def __call__(self, model: Model, images: ImageSet, quantizer: Quantizer) -> Evaluator:
         """The evaluator of a model, image set and quantizer."""
         from aiq_core.runtime.evaluate import TorchEvaluator
 
-        self._held = {key: value for key, value in self._held.items() if key[0] == model}
+        self._held = {key: value for key, value in self._held.items() if key[0] is model}
         key = (model, images, quantizer)
         if key not in self._held:
             self._held[key] = TorchEvaluator(model, images, quantizer, self._threads)

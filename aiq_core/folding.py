@@ -9,17 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aiq_core import assets
 from aiq_core.errors import WeightsError
 from aiq_core.records import ModelProfile
 
 EPSILON = np.float32(1e-5)
 """What torch adds to a variance by default."""
-
-
-def folded_weights(model: str) -> dict[str, NDArray[np.float32]]:
-    """Layer name -> folded weight, float32 as stored, of a bundled model, in network order."""
-    return fold(assets.weights(model), assets.profile(model))
 
 
 def fold(tensors: Mapping[str, NDArray[Any]], profile: ModelProfile) -> dict[str, NDArray[np.float32]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
-from aiq_core import assets, execute
+from aiq_core import execute
 from aiq_core.errors import SettingError
 from aiq_core.library import Library
 from aiq_core.records import Algorithm, Request, Run, RunStatus
@@ -61,7 +61,10 @@ def submit_sweep(library: Library, requests: Sequence[Request]) -> list[Run]:
     if waiting + len(requests) > most:
         raise SettingError(f"{waiting} searches are queued, this server takes at most {most:.0f}; wait for one to end")
     sweep = uuid.uuid4().hex[:8] if len(requests) > 1 else None
-    runs = [execute.new_run(_within_limits(replace(request, sweep=sweep))) for request in requests]
+    runs = [
+        execute.new_run(library.model(request.model), _within_limits(replace(request, sweep=sweep)))
+        for request in requests
+    ]
     runs = [library.add_run(run) for run in runs]
     ensure_worker(library)
     return runs
@@ -183,22 +186,22 @@ def _lock(library: Library, name: str) -> FileLock:
     return FileLock(folder / f"{name}.lock", thread_local=False)
 
 
-def expected_steps(run: Run) -> int | None:
+def expected_steps(library: Library, run: Run) -> int | None:
     """How many steps a run will take at most, None where nobody can say (coordinate descent sweeps until it rests)."""
     if run.request.policies:
         return len(run.request.policies)
-    layers = len(assets.profile(run.request.model).quantizable)
+    layers = len(library.model(run.request.model).profile.quantizable)
     return (
         layers - len({*run.request.excluded, *run.request.fixed}) if run.request.algorithm is Algorithm.GREEDY else None
     )
 
 
-def eta_s(run: Run) -> float | None:
+def eta_s(library: Library, run: Run) -> float | None:
     """Seconds left, from this run's own pace; None before its first step or where its length is unknown.
 
     Greedy's steps shrink, as each has fewer layers left to try: step k of L tries L - k + 1 of them.
     """
-    total = expected_steps(run)
+    total = expected_steps(library, run)
     done = len(run.steps)
     if total is None or done == 0 or not total > done:
         return None

@@ -1,8 +1,9 @@
-"""Everything known, from the bundled results and the user's store together; torch-free.
+"""Everything known: models and data of the catalogues, results of the bundled and the user's store; torch-free.
 
 >>> from aiq_core.library import open_library
 >>> library = open_library()
->>> run = library.run(library.runs("resnet20")[0].id)
+>>> resnet = library.model("resnet20")
+>>> run = library.run(library.runs(resnet)[0].id)
 """
 
 import os
@@ -14,7 +15,8 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from aiq_core import assets, statistics
+from aiq_core import catalog, statistics
+from aiq_core.catalog import Catalog, Model
 from aiq_core.envelope import PolicyTable
 from aiq_core.errors import DataError, UnknownNameError
 from aiq_core.intensity import traffic
@@ -32,7 +34,7 @@ from aiq_core.records import (
 from aiq_core.store import Store
 from aiq_core.store.store import BUNDLED, IMPORTED, MEASURED
 
-BUNDLED_RESULTS = assets.ASSETS / "runs" / "results.sqlite"
+BUNDLED_RESULTS = catalog.ASSETS / "runs" / "results.sqlite"
 
 
 def data_dir() -> Path:
@@ -48,14 +50,34 @@ def read_only() -> bool:
 def open_library(bundled: bool = True) -> "Library":
     """The user's store (created if need be) and, unless told otherwise, the bundled results."""
     user = None if read_only() else Store(data_dir() / "store.sqlite")
-    return Library(user, Store(BUNDLED_RESULTS, immutable=True) if bundled and BUNDLED_RESULTS.exists() else None)
+    results = Store(BUNDLED_RESULTS, immutable=True) if bundled and BUNDLED_RESULTS.exists() else None
+    return Library(user, results, (catalog.bundled(), Catalog(data_dir() / "catalog")))
 
 
 class Library:
-    """Reads both stores as one; writes go to the user's. Either may be None."""
+    """Reads both stores as one; writes go to the user's. Either may be None. Models are those of the catalogues."""
 
-    def __init__(self, user: Store | None, bundled: Store | None) -> None:
+    def __init__(self, user: Store | None, bundled: Store | None, catalogs: Sequence[Catalog] | None = None) -> None:
         self.user, self.bundled = user, bundled
+        self.catalogs = (catalog.bundled(),) if catalogs is None else tuple(catalogs)
+
+    def without_bundled(self) -> "Library":
+        """The same without the bundled results, which then answer no search."""
+        return Library(self.user, None, self.catalogs)
+
+    @property
+    def models(self) -> dict[str, Model]:
+        """Every model by name, bundled ones first; a name that two catalogues have is the first one's."""
+        return {name: model for each in reversed(self.catalogs) for name, model in each.models.items()} | (
+            self.catalogs[0].models
+        )
+
+    def model(self, name: str) -> Model:
+        """The model of that name. Raises UnknownNameError."""
+        for each in self.catalogs:
+            if name in each.models:
+                return each.models[name]
+        raise UnknownNameError("model", name, self.models)
 
     @property
     def store(self) -> Store:
@@ -68,9 +90,9 @@ class Library:
         """Text that changes whenever the stores do: a cache key."""
         return "-" if self.user is None else self.user.version()
 
-    def table_version(self, model: str, images: int) -> str:
+    def table_version(self, model: Model, images: int) -> str:
         """Text that changes whenever a `table` may: not with every heartbeat of a search."""
-        return "-" if self.user is None else self.user.evaluations_version(assets.card(model).model_hash, images)
+        return "-" if self.user is None else self.user.evaluations_version(model.hash, images)
 
     def finished_version(self) -> str:
         """Text that changes whenever the finished runs do."""
@@ -78,10 +100,9 @@ class Library:
 
     # Evaluations
 
-    def key(self, model: str, split: SplitName, policy: Policy, quantizer: Quantizer = Quantizer()) -> EvaluationKey:
+    def key(self, model: Model, split: SplitName, policy: Policy, quantizer: Quantizer = Quantizer()) -> EvaluationKey:
         """What identifies the evaluation of a policy on a split."""
-        card = assets.card(model)
-        return EvaluationKey(card.model_hash, assets.split_hash(card.dataset, split), quantizer.key(policy), policy.key)
+        return EvaluationKey(model.hash, model.dataset.split(split).hash, quantizer.key(policy), policy.key)
 
     def find(self, key: EvaluationKey) -> Evaluation | None:
         """The evaluation that may answer: the more complete of measured and bundled; imported ones never answer."""
@@ -97,17 +118,16 @@ class Library:
         return self.store.save_evaluation(evaluation)
 
     def evaluation(
-        self, model: str, split: SplitName, policy: Policy, quantizer: Quantizer = Quantizer()
+        self, model: Model, split: SplitName, policy: Policy, quantizer: Quantizer = Quantizer()
     ) -> Evaluation | None:
         """The evaluation of a policy on a split, as `find` finds it."""
         return self.find(self.key(model, split, policy, quantizer))
 
-    def _all(self, model: str, split: SplitName) -> dict[tuple[str, str], list[Evaluation]]:
+    def _all(self, model: Model, split: SplitName) -> dict[tuple[str, str], list[Evaluation]]:
         """Every evaluation by (quantizer, policy) key: measured, then bundled, then imported."""
-        card = assets.card(model)
-        split_hash = assets.split_hash(card.dataset, split)
-        rows = list(self.user.evaluations(card.model_hash, split_hash)) if self.user else []
-        bundled = self.bundled.evaluations(card.model_hash, split_hash) if self.bundled else []
+        split_hash = model.dataset.split(split).hash
+        rows = list(self.user.evaluations(model.hash, split_hash)) if self.user else []
+        bundled = self.bundled.evaluations(model.hash, split_hash) if self.bundled else []
         rows.extend(_as(evaluation, BUNDLED) for evaluation in bundled)
         rank = {MEASURED: 0, BUNDLED: 1, IMPORTED: 2}
         found: dict[tuple[str, str], list[Evaluation]] = {}
@@ -116,26 +136,25 @@ class Library:
         return found
 
     def table(
-        self, model: str, images: int, quantizer: Quantizer = Quantizer(), report_images: int | None = None
+        self, model: Model, images: int, quantizer: Quantizer = Quantizer(), report_images: int | None = None
     ) -> PolicyTable:
         """Every policy complete on the first `images` search images, with its report figures where they are known.
 
         Report figures count the first `report_images`: all by default, and the excerpt where a page works at it.
         Raises DataError where not even FP32 is known.
         """
-        card, profile = assets.card(model), assets.profile(model)
-        everything = assets.split_size(card.dataset, SplitName.SEARCH)
+        profile, dataset = model.profile, model.dataset
         if report_images is None:
-            whole = assets.split_size(card.dataset, SplitName.REPORT)
-            report_images = whole if images == everything else min(images, whole)
+            whole = dataset.report.size
+            report_images = whole if images == dataset.search.size else min(images, whole)
         search = _complete(self._all(model, SplitName.SEARCH), images, profile, quantizer)
         report = _complete(self._all(model, SplitName.REPORT), report_images, profile, quantizer)
         fp32 = profile.uniform(32)
         if fp32 not in search:
             raise DataError(f"nothing is known of {model} on {images:,} search images yet; run a search first")
         policies = tuple(sorted(search, key=lambda policy: policy.weight_bits, reverse=True))
-        rows = _count(search, policies, fp32, assets.labels(card.dataset, SplitName.SEARCH), images)
-        reported = _count(report, policies, fp32, assets.labels(card.dataset, SplitName.REPORT), report_images)
+        rows = _count(search, policies, fp32, dataset.search.labels, images)
+        reported = _count(report, policies, fp32, dataset.report.labels, report_images)
         return PolicyTable(
             profile=profile,
             images=images,
@@ -154,7 +173,7 @@ class Library:
 
     def paired(
         self,
-        model: str,
+        model: Model,
         split: SplitName,
         images: int,
         before: Policy,
@@ -162,18 +181,19 @@ class Library:
         quantizer: Quantizer = Quantizer(),
     ) -> statistics.Paired | None:
         """Two policies on the same images; None where either is not complete there."""
-        labels = assets.labels(assets.card(model).dataset, split)[:images]
+        labels = model.dataset.split(split).labels[:images]
         found = [self.evaluation(model, split, policy, quantizer) for policy in (before, after)]
         right = [e.predicted[:images] == labels for e in found if e is not None and e.is_complete(images)]
         return statistics.paired(right[0], right[1]) if len(right) == 2 else None
 
     # Runs
 
-    def runs(self, model: str | None = None, archived: bool = False) -> tuple[Run, ...]:
+    def runs(self, model: Model | None = None, archived: bool = False) -> tuple[Run, ...]:
         """Runs without their steps, bundled ones first, then the user's, oldest first."""
-        bundled = [_bundled(run) for run in self.bundled.runs(model)] if self.bundled else []
+        name = None if model is None else model.name
+        bundled = [_bundled(run) for run in self.bundled.runs(name)] if self.bundled else []
         taken = {run.id for run in bundled}
-        own = [run for run in (self.user.runs(model) if self.user else []) if run.id not in taken]
+        own = [run for run in (self.user.runs(name) if self.user else []) if run.id not in taken]
         return tuple(run for run in (*bundled, *own) if archived or not run.archived)
 
     def add_run(self, run: Run) -> Run:
@@ -188,10 +208,10 @@ class Library:
             return self.user.run(run_id)
         raise UnknownNameError("run", run_id, [run.id for run in self.runs()][-10:] or ["(no runs yet)"])
 
-    def reasons(self, model: str, policy: Policy) -> Run | None:
+    def reasons(self, model: Model, policy: Policy) -> Run | None:
         """The earliest finished run that asked for a policy, with its steps; None where none did."""
         finished = (run for run in self.runs(model) if run.status is RunStatus.DONE)
-        return first_asking((self.run(run.id) for run in finished), policy, assets.profile(model))
+        return first_asking((self.run(run.id) for run in finished), policy, model.profile)
 
 
 def first_asking(runs: Iterable[Run], policy: Policy, profile: ModelProfile) -> Run | None:

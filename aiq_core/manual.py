@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from aiq_core import execute
+from aiq_core.catalog import Model
 from aiq_core.errors import SettingError
 from aiq_core.library import Library
 from aiq_core.records import Algorithm, Origin, Policy, Request, Run, RunStatus, SplitName
@@ -12,7 +13,7 @@ from aiq_core.store.store import SAVED
 LABEL_LENGTH = 60
 
 
-def save_manual(library: Library, model: str, policy: Policy, images: int, label: str) -> Run:
+def save_manual(library: Library, model: Model, policy: Policy, images: int, label: str) -> Run:
     """Keeps a policy as a finished run of `images` search images under an id of its own.
 
     Raises SettingError where the label is too long or the very same run is kept already, DataError where nothing
@@ -21,7 +22,7 @@ def save_manual(library: Library, model: str, policy: Policy, images: int, label
     label = label.strip()
     if len(label) > LABEL_LENGTH:
         raise SettingError(f"the name has {len(label)} characters; use at most {LABEL_LENGTH}")
-    request = Request(model, Algorithm.MANUAL, images=images, policies=(policy,), label=label or None)
+    request = Request(model.name, Algorithm.MANUAL, images=images, policies=(policy,), label=label or None)
     same = [run for run in library.runs(model, archived=True) if run.request.digest == request.digest]
     if same:
         raise SettingError(f"this policy is kept already as run {same[0].id}; give it another name to keep it twice")
@@ -30,7 +31,7 @@ def save_manual(library: Library, model: str, policy: Policy, images: int, label
     known = found is not None and found.is_complete(images)
     machine = found.origin if found is not None and known else Origin("not measured", "-", 0, 0, now)
     run = replace(
-        execute.new_run(request),
+        execute.new_run(model, request),
         status=RunStatus.DONE,
         origin=replace(machine, created_at=now, source=SAVED),
         finished_at=now,

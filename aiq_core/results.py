@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from aiq_core import assets
+from aiq_core.catalog import Model
 from aiq_core.envelope import envelope
-from aiq_core.execute import Evaluators, execute, new_run, report_images
+from aiq_core.execute import Evaluators, execute, new_run
 from aiq_core.library import BUNDLED_RESULTS, Library
 from aiq_core.objective import default_normaliser, floor_correct
 from aiq_core.records import Algorithm, ImageSet, Quantizer, Request, Run, RunStatus, SplitName
@@ -35,7 +35,7 @@ TENTHS = tuple(tenth / 10 for tenth in range(11))
 def main_runs(library: Library) -> Iterator[Request]:
     """Every run of the main models, the most telling first; the random baselines copy a run made before."""
     for model, images in SEARCHED:
-        yield from _first(model, images)
+        yield from _first(library, model, images)
     for model, images in SEARCHED:
         for alpha in (0.5, 0.3, 0.2, 0.1):
             yield _search(model, images, Algorithm.GREEDY, alpha)
@@ -57,18 +57,20 @@ def main_runs(library: Library) -> Iterator[Request]:
 def structure_runs(library: Library) -> Iterator[Request]:
     """The runs of the structure models."""
     for model, images in STRUCTURE:
-        yield from _first(model, images)
+        yield from _first(library, model, images)
     for model, images in STRUCTURE:
         yield from _baselines(library, model, images)
     for model, images in STRUCTURE:
         yield _search(model, images, Algorithm.COORDINATE, 0.9)
 
 
-def _first(model: str, images: int) -> Iterator[Request]:
+def _first(library: Library, model: str, images: int) -> Iterator[Request]:
     """What a model is nothing without: greedy at alpha 0.9, and the uniform widths to compare it with."""
     yield _search(model, images, Algorithm.GREEDY, 0.9)
     for bits in (8, 4):
-        yield _listed(model, images, Algorithm.UNIFORM, uniform(assets.profile(model), bits), f"all at {bits} bits")
+        yield _listed(
+            model, images, Algorithm.UNIFORM, uniform(library.model(model).profile, bits), f"all at {bits} bits"
+        )
 
 
 def _search(model: str, images: int, algorithm: Algorithm, alpha: float, **settings: object) -> Request:
@@ -80,7 +82,7 @@ def _listed(model: str, images: int, algorithm: Algorithm, policies: tuple[objec
 
 
 def _baselines(library: Library, model: str, images: int) -> Iterator[Request]:
-    profile = assets.profile(model)
+    profile = library.model(model).profile
     greedy = library.run(_search(model, images, Algorithm.GREEDY, 0.9).digest).policy
     assert greedy is not None  # it is done before this is asked for
     for seed in RANDOM_SEEDS:
@@ -108,7 +110,7 @@ def make(report: Callable[[str], None], threads: int | None = None) -> None:
             _make(library, request, evaluators, report)
         for model, images in models:
             report(f"{model} report figures of every policy that is best at some alpha")
-            report_envelope(library, model, images, evaluators)
+            report_envelope(library, library.model(model), images, evaluators)
             publish(library.store, BUNDLED_RESULTS)
 
 
@@ -127,21 +129,21 @@ def _make(library: Library, request: Request, evaluators: Evaluators, report: Ca
 def _stored(library: Library, request: Request) -> Run:
     if library.store.has_run(request.digest):
         return library.store.run(request.digest)
-    return library.store.add_run(new_run(request))
+    return library.store.add_run(new_run(library.model(request.model), request))
 
 
-def report_envelope(library: Library, model: str, images: int, evaluators: Evaluators) -> None:
+def report_envelope(library: Library, model: Model, images: int, evaluators: Evaluators) -> None:
     """Measures every policy that is best at some alpha on the report images, for all images and for the excerpt."""
-    card, profile = assets.card(model), assets.profile(model)
-    judges = report_images(card.dataset)
+    profile, dataset = model.profile, model.dataset
+    judges = dataset.available(SplitName.REPORT)
     memo = Memo(
         key_of=lambda policy: library.key(model, SplitName.REPORT, policy),
-        labels=assets.labels(card.dataset, SplitName.REPORT),
+        labels=dataset.report.labels,
         images=judges,
         store=library,
         make_evaluator=lambda: evaluators(model, ImageSet(SplitName.REPORT, judges), Quantizer()),
     )
-    for count in sorted({images, assets.excerpt_size(card.dataset)}):
+    for count in sorted({images, dataset.excerpt_size}):
         table = library.table(model, count)
         floor = floor_correct(None, table.baseline_correct, count)
         for segment in envelope(table, default_normaliser(profile, (32, 8, 4)), 10.0, floor):

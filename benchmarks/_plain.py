@@ -7,7 +7,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from aiq_core import assets, quantizer
+from aiq_core import quantizer
+from aiq_core.catalog import Model
 from aiq_core.intensity import traffic
 from aiq_core.records import FP32_BITS, ImageSet, Policy, SplitName
 from aiq_core.runtime.models import spec
@@ -51,10 +52,10 @@ def plain_greedy(problem: Problem, ask: Ask) -> Iterator[Taken]:
 class Pixels(Dataset[tuple[torch.Tensor, int]]):
     """The search images, transformed one by one, as a training script has them."""
 
-    def __init__(self, model: str, images: int) -> None:
-        card = assets.card(model)
-        self._images = assets.images(card.dataset, ImageSet(SplitName.SEARCH, images))
-        self._labels = assets.labels(card.dataset, SplitName.SEARCH)
+    def __init__(self, model: Model, images: int) -> None:
+        card, dataset = model.card, model.dataset
+        self._images = dataset.images(ImageSet(SplitName.SEARCH, images))
+        self._labels = dataset.search.labels
         self._transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(card.mean, card.std)])
 
     def __len__(self) -> int:
@@ -71,12 +72,12 @@ class Unfolded:
     differs from the folded reference is float rounding, which can turn a doubtful image.
     """
 
-    def __init__(self, model: str, images: int) -> None:
-        self.network = network_with(spec(model), assets.weights(model), model)
+    def __init__(self, model: Model, images: int) -> None:
+        self.network = network_with(spec(model.name), model.weights, model.name)
         self.meter = Meter().watch([self.network])
         self.evaluations = 0
         self._loader = DataLoader(Pixels(model, images), batch_size=BATCH)
-        names = assets.profile(model).quantizable_names
+        names = model.profile.quantizable_names
         self._layers = [self.network.get_submodule(name) for name in names]
         self._weights = [np.array(layer.weight.detach().numpy()) for layer in self._layers]  # type: ignore[operator, union-attr]
 

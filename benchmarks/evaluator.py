@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
-from aiq_core import assets
+from aiq_core.catalog import Model, bundled
 from aiq_core.records import NOT_DONE, ImageSet, Policy, Quantizer, SplitName
 from aiq_core.runtime.evaluate import CHUNK, TorchEvaluator
 from benchmarks._common import LayerCost, Meter, machine, markdown
@@ -69,9 +69,9 @@ def run(evaluator: TorchEvaluator, policy: Policy, images: int) -> None:
         pass
 
 
-def rates(model: str, images: int, threads: int, peak: float) -> tuple[list[str], str]:
+def rates(model: Model, images: int, threads: int, peak: float) -> tuple[list[str], str]:
     """A model's row of achieved rates, and what stands in its way."""
-    profiled = assets.profile(model)
+    profiled = model.profile
     evaluator = TorchEvaluator(model, ImageSet(SplitName.SEARCH, images), Quantizer(), threads, cache_bytes=0)
     flops = images * profiled.flops
     fp32 = best_seconds(lambda: run(evaluator, profiled.uniform(32), images), 3)
@@ -87,13 +87,13 @@ def rates(model: str, images: int, threads: int, peak: float) -> tuple[list[str]
         if (seconds := time.perf_counter() - began) < total:
             costs, total = list(meter.layers.values()), seconds
     row = [
-        assets.card(model).title,
+        model.title,
         f"{flops / fp32 / 1e9:.1f}",
         f"{flops / int4 / 1e9:.1f}",
         f"{100 * flops / min(fp32, int4) / 1e9 / peak:.0f} %",
         f"{images / fp32:,.0f}",
     ]
-    return row, "\n\n".join([f"### {assets.card(model).title}", _by_kind(costs, total, peak), _operators(watched)])
+    return row, "\n\n".join([f"### {model.title}", _by_kind(costs, total, peak), _operators(watched)])
 
 
 def _by_kind(costs: list[LayerCost], total: float, peak: float) -> str:
@@ -129,7 +129,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--model", action="append", choices=assets.model_names(), help="may be repeated")
+    parser.add_argument("--model", action="append", choices=bundled().models, help="may be repeated")
     chosen = parser.parse_args()
     about = machine(chosen.threads)
     torch.set_num_threads(chosen.threads)
@@ -141,7 +141,7 @@ def main() -> None:
     shapes = [(f"matrix product {gemm_shape}", f"{gemm:.1f}")]
     shapes += [(f"convolution {shape}, {CHUNK} images", f"{rate:.1f}") for rate, shape in convolutions]
     print(markdown(("measured peak", "GFLOP/s"), shapes), end="\n\n")
-    found = [rates(model, chosen.images, chosen.threads, peak) for model in chosen.model or MODELS]
+    found = [rates(bundled().model(model), chosen.images, chosen.threads, peak) for model in chosen.model or MODELS]
     header = (
         "whole evaluation",
         "FP32, GFLOP/s",

@@ -19,7 +19,6 @@ import plotly
 import streamlit
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from aiq_core import assets
 from aiq_core.envelope import envelope
 from aiq_core.library import open_library
 from aiq_core.objective import default_normaliser, floor_correct
@@ -105,8 +104,9 @@ def settle(page: Page) -> None:
 def alpha_at_a_change(model: str = "resnet20") -> float:
     """An alpha of the slider that shows another policy than the next one below, as near 0.9 as there is one."""
     library = open_library()
-    profile, card = assets.profile(model), assets.card(model)
-    table = library.table(model, len(assets.labels(card.dataset, "search")))
+    known = library.model(model)
+    profile = known.profile
+    table = library.table(known, known.dataset.search.size)
     floor = floor_correct(None, table.baseline_correct, table.images)
     segments = envelope(table, default_normaliser(profile, (32, 8, 4)), 10.0, floor)
     edges = [segment.low for segment in segments[1:] if 0.02 < segment.low < 0.98]

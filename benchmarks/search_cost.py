@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from aiq_core import assets
+from aiq_core.catalog import Model, bundled
 from aiq_core.objective import Objective, default_normaliser, floor_correct
 from aiq_core.records import (
     FP32_BITS,
@@ -93,11 +93,11 @@ class Watch:
 class Bench:
     """One model on one image set; every rung starts from nothing."""
 
-    def __init__(self, model: str, images: int, threads: int, chunk: int, steps: int | None) -> None:
+    def __init__(self, model: Model, images: int, threads: int, chunk: int, steps: int | None) -> None:
         self.model, self.images, self.threads, self.chunk, self.steps = model, images, threads, chunk, steps
-        self.profile: ModelProfile = assets.profile(model)
-        self.dataset = assets.card(model).dataset
-        self.labels = assets.labels(self.dataset, SplitName.SEARCH)
+        self.profile: ModelProfile = model.profile
+        self.dataset = model.dataset
+        self.labels = self.dataset.search.labels
         self.full_macs = self.images * self.profile.flops // 2
 
     def problem(self, alpha: float, baseline: int) -> Problem:
@@ -121,7 +121,7 @@ class Bench:
 
     def memo(self, evaluator: TorchEvaluator) -> Memo:
         def key(policy: Policy) -> EvaluationKey:
-            return EvaluationKey(self.model, "search", "reference", policy.key)
+            return EvaluationKey(self.model.name, "search", "reference", policy.key)
 
         return Memo(key, self.labels, self.images, EmptyStore(), lambda: evaluator)
 
@@ -277,7 +277,7 @@ def tables(costs: list[Cost]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="resnet20", choices=assets.model_names())
+    parser.add_argument("--model", default="resnet20", choices=bundled().models)
     parser.add_argument("--images", type=int, default=1000, help="search images, a multiple of 10; 5000 are all")
     parser.add_argument("--alpha", type=float, default=0.9)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -294,11 +294,12 @@ def main() -> None:
     chosen = parser.parse_args()
 
     about = machine(chosen.threads)
-    bench = Bench(chosen.model, chosen.images, chosen.threads, chosen.chunk, chosen.limit_steps)
+    bench = Bench(bundled().model(chosen.model), chosen.images, chosen.threads, chosen.chunk, chosen.limit_steps)
     costs = ladder(bench, chosen.alpha, chosen.plain_steps or None)
     limit = "" if chosen.limit_steps is None else f", the first {chosen.limit_steps} steps only"
+    title = bundled().model(chosen.model).title
     lines = [
-        f"Greedy at alpha {chosen.alpha:g}, {assets.card(chosen.model).title}, {chosen.images:,} search images{limit}.",
+        f"Greedy at alpha {chosen.alpha:g}, {title}, {chosen.images:,} search images{limit}.",
         tables(costs),
         agreement(costs),
         "One full-evaluation equivalent is every image through every layer once. FP32, which also orders the images "

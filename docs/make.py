@@ -10,6 +10,7 @@ from urllib.parse import unquote
 import pandas as pd
 from playwright.sync_api import sync_playwright
 
+from aiq_core.catalog import bundled
 from aiq_core.charts.aggressive import aggressive_figure
 from aiq_core.charts.optimism import optimism_figure
 from aiq_core.charts.style import Look
@@ -54,15 +55,17 @@ def main() -> None:
         if (judged := evidence.optimism(model)) is not None and judged.points:
             name = f"optimism-{model}"
             figures[name] = optimism_figure(judged, LOOK)
-            parts.append(image(name, f"Points lost on report against search images, {content.title(model)}"))
-            parts.append(f"{content.title(model)}. {content.optimism_caption(judged)}")
+            parts.append(image(name, f"Points lost on report against search images, {bundled().model(model).title}"))
+            parts.append(f"{bundled().model(model).title}. {content.optimism_caption(judged)}")
     parts.append("## Larger layers, fewer bits?")
     for model in MODELS:
         if (widths := evidence.widths(model)).rows:
             name = f"widths-{model}"
             figures[name] = aggressive_figure(widths, LOOK)
-            parts.append(image(name, f"Bits of each layer by weight count in every search, {content.title(model)}"))
-            parts.append(f"{content.title(model)}, a row a search. {content.widths_caption(widths)}")
+            parts.append(
+                image(name, f"Bits of each layer by weight count in every search, {bundled().model(model).title}")
+            )
+            parts.append(f"{bundled().model(model).title}, a row a search. {content.widths_caption(widths)}")
     parts += ["## What a search costs", content.search_cost() or "Not measured yet: `make bench`."]
     draw(figures)
     (DOCS / "results.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")

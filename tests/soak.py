@@ -28,7 +28,8 @@ import numpy as np
 from filelock import Timeout
 from numpy.typing import NDArray
 
-from aiq_core import assets, jobs
+from aiq_core import jobs
+from aiq_core.catalog import Model
 from aiq_core.errors import StoreError
 from aiq_core.execute import Execution, new_run
 from aiq_core.library import Library
@@ -45,6 +46,7 @@ from aiq_core.records import (
     RunStatus,
 )
 from aiq_core.store import Store
+from tests import bundled
 
 ROOT = Path(__file__).resolve().parent.parent
 ALL_WIDTHS = (32, 8, 7, 6, 5, 4, 3, 2)
@@ -134,8 +136,8 @@ def fake_worker(folder: Path, pause_s: float = 0.001) -> Process:
 def _work(folder: Path, pause_s: float) -> None:
     library = Library(Store(folder / "store.sqlite"), None)
 
-    def make(model: str, images: ImageSet, quantizer: Quantizer) -> FakeEvaluator:
-        return FakeEvaluator(assets.labels(assets.card(model).dataset, images.split), images.images, pause_s)
+    def make(model: Model, images: ImageSet, quantizer: Quantizer) -> FakeEvaluator:
+        return FakeEvaluator(model.dataset.split(images.split).labels, images.images, pause_s)
 
     for run_id in library.store.with_status(RunStatus.QUEUED):
         with ExitStack() as stack:
@@ -229,7 +231,7 @@ class Soak:
         self.folder, self._start = folder, start
         folder.mkdir(parents=True, exist_ok=True)
         self.library = Library(Store(folder / "store.sqlite"), None)
-        self.run_id = self.library.add_run(new_run(request)).id
+        self.run_id = self.library.add_run(new_run(bundled.model(request.model), request)).id
 
     def run(self) -> Run:
         """The search as the store holds it."""

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from aiq_core import assets
 from aiq_core.hardware import MACHINES
+from tests import bundled
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -82,9 +82,9 @@ def test_the_control_touched_last_decides(app: Callable[..., AppTest]) -> None:
     assert test.select_slider(key="budget").value == "off"
 
 
-@pytest.mark.parametrize("name", assets.model_names())
+@pytest.mark.parametrize("name", bundled.NAMES)
 def test_every_model_opens(app: Callable[..., AppTest], name: str) -> None:
-    assert assets.card(name).title in heading(app(model=name))
+    assert bundled.model(name).title in heading(app(model=name))
 
 
 @pytest.mark.parametrize("key", MACHINES)
@@ -101,9 +101,9 @@ def test_another_batch_is_honest(app: Callable[..., AppTest]) -> None:
 
 
 def test_a_link_restores_a_policy(app: Callable[..., AppTest]) -> None:
-    key = assets.profile("resnet20").uniform(4).key
+    key = bundled.profile("resnet20").uniform(4).key
     assert "all 20 layers at 4 bits" in subline(app(policy=key))
-    pinned = app(policy=key, pin=assets.profile("resnet20").uniform(8).key)
+    pinned = app(policy=key, pin=bundled.profile("resnet20").uniform(8).key)
     assert any("differs from A in 20 layers" in element.value for element in pinned.markdown)
 
 
@@ -124,7 +124,7 @@ def test_a_bad_link_says_what_was_not_used(app: Callable[..., AppTest], query: d
 
 
 def test_a_policy_of_another_model_is_refused_kindly(app: Callable[..., AppTest]) -> None:
-    test = app(policy=assets.profile("mobilenet_v2").uniform(4).key)
+    test = app(policy=bundled.profile("mobilenet_v2").uniform(4).key)
     assert any("another model" in element.value for element in test.caption)
 
 
@@ -147,7 +147,7 @@ def test_popovers_are_filled_when_they_are_opened(app: Callable[..., AppTest]) -
     assert sentence.value.startswith("ResNet-20 does")
     assert "alpha=0.5" in link.value
     (provenance,) = opened(test, "popover-Provenance").table
-    assert assets.card("resnet20").model_hash in provenance.value.loc["model", "value"]
+    assert bundled.model("resnet20").hash in provenance.value.loc["model", "value"]
     sources = opened(test, "popover-Sources").table
     assert any("DRAM" in table.value.index for table in sources)
     (points,) = opened(test, "popover-trade-off").dataframe

@@ -3,15 +3,15 @@
 import pytest
 import torch
 
-from aiq_core import assets
 from benchmarks._common import Meter, markdown
 from benchmarks._plain import Unfolded
 from benchmarks.search_cost import Bench, agreement, ladder, plain_candidates, tables
+from tests import bundled
 
 
 @pytest.fixture(scope="module")
 def bench() -> Bench:
-    return Bench("digits_cnn", 500, threads=1, chunk=125, steps=None)
+    return Bench(bundled.model("digits_cnn"), 500, threads=1, chunk=125, steps=None)
 
 
 def test_ladder_takes_the_same_moves_with_ever_less_work(bench: Bench) -> None:
@@ -44,10 +44,10 @@ def test_sweep_costs_less_than_its_parts(bench: Bench) -> None:
 
 
 def test_meter_counts_the_profiles_flops() -> None:
-    network = Unfolded("digits_cnn", 500)
-    right = network.right(assets.profile("digits_cnn").uniform(32))
-    assert 2 * network.meter.macs == 500 * assets.profile("digits_cnn").flops
-    assert network.meter.image_layers == 500 * len(assets.profile("digits_cnn").layers)
+    network = Unfolded(bundled.model("digits_cnn"), 500)
+    right = network.right(bundled.profile("digits_cnn").uniform(32))
+    assert 2 * network.meter.macs == 500 * bundled.profile("digits_cnn").flops
+    assert network.meter.image_layers == 500 * len(bundled.profile("digits_cnn").layers)
     assert right > 450
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aiq_core import assets
 from aiq_core.charts.aggressive import Row, aggressive_data, aggressive_figure, aggressive_frame
 from aiq_core.charts.optimism import Kind, optimism_data, optimism_figure, optimism_frame
 from aiq_core.charts.style import Look
@@ -18,6 +17,7 @@ from aiq_core.claims.evidence import Evidence, correlation, gain
 from aiq_core.library import BUNDLED_RESULTS, Library
 from aiq_core.records import Algorithm, Evaluation, Origin, SplitName
 from aiq_core.store import Store
+from tests import bundled
 
 KEYS = {"id", "statement", "paper", "measured", "unit", "interval", "holds", "run", "note"}
 
@@ -70,11 +70,11 @@ def test_figures_follow_the_stored_predictions(library: Library, results: Path, 
     policy = evidence.choice("resnet20", 50)
     assert policy is not None
     before = {claim.id: claim for claim in claims(library)}["resnet20-drop-measured"]
-    stored = library.evaluation("resnet20", SplitName.REPORT, policy)
-    fp32 = library.evaluation("resnet20", SplitName.REPORT, assets.profile("resnet20").uniform(32))
+    stored = library.evaluation(bundled.model("resnet20"), SplitName.REPORT, policy)
+    fp32 = library.evaluation(bundled.model("resnet20"), SplitName.REPORT, bundled.profile("resnet20").uniform(32))
     assert stored is not None
     assert fp32 is not None
-    labels = assets.labels("cifar10", SplitName.REPORT)
+    labels = bundled.dataset("cifar10").split(SplitName.REPORT).labels
     both = np.flatnonzero((stored.predicted == labels) & (fp32.predicted == labels))[:100]
     changed = stored.predicted.copy()
     changed[both] = (labels[both] + 1) % 10
@@ -98,7 +98,7 @@ def test_figures_follow_the_stored_predictions(library: Library, results: Path, 
 def test_choice_reads_search_images_only(library: Library) -> None:
     """Of what search images chose with that gain, none has more search images right."""
     evidence = Evidence(library)
-    table, profile, policy = evidence.table("resnet20"), assets.profile("resnet20"), evidence.choice("resnet20", 50)
+    table, profile, policy = evidence.table("resnet20"), bundled.profile("resnet20"), evidence.choice("resnet20", 50)
     assert table is not None
     assert policy is not None
     rivals = [other for other in evidence.chosen("resnet20") if gain(profile, other) >= 50]
@@ -124,7 +124,7 @@ def test_charts_show_what_the_frames_hold(library: Library) -> None:
     assert np.allclose(gaps, frame["optimism_points"])
     assert "w4x20 a32x14" not in set(frame[frame["kind"] == Kind.CHOSEN]["policy"])
 
-    profile = assets.profile("resnet20")
+    profile = bundled.profile("resnet20")
     policy = profile.policy({"layer3.2.conv2": 4, "conv1": 8})
     data = aggressive_data(profile, [Row("one", policy, float("nan")), Row("two", profile.uniform(4), 0.5)])
     table = aggressive_frame(data)

@@ -15,12 +15,14 @@ from typing import Any
 import pytest
 
 from aiq_core import __main__ as command_line
-from aiq_core import __version__, assets, jobs
+from aiq_core import __version__, jobs
+from aiq_core.commands import searches
 from aiq_core.hardware import MACHINES
 from aiq_core.intensity import intensity, moved_bytes, weight_bytes
 from aiq_core.library import Library
 from aiq_core.records import RunStatus
 from aiq_core.store import Store
+from tests import bundled
 
 ROOT = Path(__file__).resolve().parent.parent
 WAIT_S = 100
@@ -71,10 +73,10 @@ def aiq(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_
 # What is known without a search.
 
 
-@pytest.mark.parametrize("name", assets.model_names())
+@pytest.mark.parametrize("name", bundled.NAMES)
 def test_profile(aiq: Aiq, name: str) -> None:
     document = aiq("profile", name, "--json").document
-    profile = assets.profile(name)
+    profile = bundled.profile(name)
     fp32 = profile.uniform(32)
     assert set(document) >= {"model", "flops", "moved_bytes", "intensity", "layers"}
     assert (document["model"], document["batch"]) == (name, 1)
@@ -98,7 +100,7 @@ def test_profile_of_the_papers_model_at_a_batch(aiq: Aiq, monkeypatch: pytest.Mo
 
 def test_models(aiq: Aiq) -> None:
     listed = aiq("models", "--json").document
-    assert [entry["name"] for entry in listed] == list(assets.model_names())
+    assert [entry["name"] for entry in listed] == list(bundled.NAMES)
     assert all(entry["report_top1_percent"] > 80 for entry in listed)
     # In full also where the terminal is 80 columns wide: a name or hash that is cut cannot be used.
     printed = aiq("models").stdout
@@ -129,7 +131,7 @@ def test_runs_lists_the_bundled_ones(aiq: Aiq) -> None:
 def assert_run_document(document: dict[str, Any]) -> None:
     """The keys that readers rely on, and figures that follow from each other."""
     assert set(document) >= RUN_KEYS
-    profile = assets.profile(document["model"])
+    profile = bundled.profile(document["model"])
     policy = profile.policy(document["policy"])
     assert list(document["policy"]) == list(profile.quantizable_names)
     assert document["intensity"] == intensity(profile, policy)
@@ -271,14 +273,14 @@ def test_search_show_export_and_import(aiq: Aiq, tmp_path: Path, monkeypatch: py
 def test_evaluate_on_bundled_results_computes_nothing(aiq: Aiq, tmp_path: Path) -> None:
     document = aiq("evaluate", "digits_cnn", "--bits", "4", "--json").document
     assert_run_document(document)
-    assert document["policy"] == dict.fromkeys(assets.profile("digits_cnn").quantizable_names, 4)
+    assert document["policy"] == dict.fromkeys(bundled.profile("digits_cnn").quantizable_names, 4)
     assert document["evaluations_new"] == 0
     path = tmp_path / "policy.json"
     path.write_text(json.dumps(document["policy"]))
     # The same policy from a file, and the whole document as the file.
-    assert command_line._read_policy(path, "digits_cnn").key == document["policy_key"]
+    assert searches._read_policy(path, bundled.profile("digits_cnn")).key == document["policy_key"]
     path.write_text(json.dumps(document))
-    assert command_line._read_policy(path, "digits_cnn").key == document["policy_key"]
+    assert searches._read_policy(path, bundled.profile("digits_cnn")).key == document["policy_key"]
 
 
 def test_sweep_gives_one_document_of_all_alphas(aiq: Aiq) -> None:

@@ -17,7 +17,8 @@ import plotly.graph_objects as go
 import pytest
 
 from aiq_core import __main__ as command_line
-from aiq_core import assets, exchange, hardware
+from aiq_core import exchange, hardware
+from aiq_core.catalog import Model
 from aiq_core.deck import build, fonts, html
 from aiq_core.deck.facts import FASTER
 from aiq_core.deck.slide import Deck, Slide
@@ -28,6 +29,7 @@ from aiq_core.library import BUNDLED_RESULTS, Library, open_library
 from aiq_core.records import Algorithm, Policy, Quantizer, Run, RunStatus, SplitName
 from aiq_core.statistics import Paired
 from aiq_core.store import Store
+from tests import bundled
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ("resnet20", "mobilenet_v2", "digits_cnn")
@@ -42,7 +44,7 @@ def known() -> Library:
 
 
 def usual(known: Library, model: str) -> str:
-    run = build.default_run(known, model)
+    run = build.default_run(known, bundled.model(model))
     assert run is not None
     return run.id
 
@@ -119,7 +121,11 @@ def test_every_displayed_figure_is_the_documents(known: Library, model: str, mac
 
 
 def test_a_comparison_displays_the_documents_too(known: Library) -> None:
-    runs = [run for run in known.runs("resnet20") if run.request.alpha == 0.9 or run.request.label == "all at 8 bits"]
+    runs = [
+        run
+        for run in known.runs(bundled.model("resnet20"))
+        if run.request.alpha == 0.9 or run.request.label == "all at 8 bits"
+    ]
     made = deck(known, *(run.id for run in runs[:4]))
     documents = {run["id"]: run for run in made.runs}
     for run, field, text in Reader(html.page(made, plotly="")).figures:
@@ -138,7 +144,7 @@ def test_the_reader_of_figures_is_strict() -> None:
 
 def every_run(known: Library) -> Iterator[Run]:
     for model in MODELS:
-        yield from (run for run in known.runs(model) if run.policy is not None)
+        yield from (run for run in known.runs(bundled.model(model)) if run.policy is not None)
 
 
 @pytest.mark.parametrize("every", [32, pytest.param(1, marks=pytest.mark.thorough)])
@@ -178,7 +184,7 @@ def test_the_plain_search_is_counted_by_its_moves(known: Library) -> None:
 
 
 def test_listed_policies_are_no_search(known: Library) -> None:
-    run = next(run for run in known.runs("resnet20") if run.request.algorithm is Algorithm.UNIFORM)
+    run = next(run for run in known.runs(bundled.model("resnet20")) if run.request.algorithm is Algorithm.UNIFORM)
     made = deck(known, run.id)
     assert titled(made, "cost").startswith("No search: 1 policy was")
     assert "one width for all is the choice itself" in titled(made, "uniform")
@@ -198,7 +204,7 @@ class Unreported(Library):
 
     def paired(
         self,
-        model: str,
+        model: Model,
         split: SplitName,
         images: int,
         before: Policy,
@@ -293,7 +299,7 @@ def test_a_deck_of_one_run_has_its_slides_in_order(known: Library) -> None:
 
 
 def test_runs_of_one_model_share_a_trade_off_and_those_of_two_a_table(known: Library) -> None:
-    same = [run.id for run in known.runs("resnet20") if run.request.alpha == 0.9][:2]
+    same = [run.id for run in known.runs(bundled.model("resnet20")) if run.request.alpha == 0.9][:2]
     keys = [slide.key for slide in deck(known, *same).slides]
     assert keys[:3] == ["compared", "table", "message"] and keys.count("problem") == 1
     other = deck(known, usual(known, "resnet20"), usual(known, "mobilenet_v2"))
@@ -304,7 +310,7 @@ def test_runs_of_one_model_share_a_trade_off_and_those_of_two_a_table(known: Lib
 
 def test_a_comparison_is_paired(known: Library) -> None:
     greedy = usual(known, "resnet20")
-    uniform = next(run.id for run in known.runs("resnet20") if run.request.label == "all at 8 bits")
+    uniform = next(run.id for run in known.runs(bundled.model("resnet20")) if run.request.label == "all at 8 bits")
     compared = deck(known, greedy, uniform).slides[0]
     said = " ".join(plain(note) for note in compared.notes)
     assert "B against A on the same 10,000 report images: 0.71 points" in said and "more accuracy" in said
@@ -330,10 +336,10 @@ def test_runs_that_cannot_be_shown(known: Library, tmp_path: Path) -> None:
 
 def test_the_default_run_is_greedy_at_alpha_0_9(known: Library) -> None:
     for model in MODELS:
-        run = build.default_run(known, model)
+        run = build.default_run(known, bundled.model(model))
         assert run is not None
         assert (run.request.algorithm, run.request.alpha, run.request.label) == (Algorithm.GREEDY, 0.9, None)
-    assert build.default_run(Library(None, None), "resnet20") is None
+    assert build.default_run(Library(None, None), bundled.model("resnet20")) is None
 
 
 def test_data_as_json_and_csv(known: Library) -> None:
@@ -376,7 +382,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     path = tmp_path / "deck.html"
     assert "9 slides" in call(run, "--output", str(path), "--machine", "pi-5")
     text = path.read_text(encoding="utf-8")
-    assert "Raspberry Pi 5" in text and assets.card("digits_cnn").title in text
+    assert "Raspberry Pi 5" in text and bundled.model("digits_cnn").title in text
     assert "9 slides" in call(run, "--output", str(tmp_path / "deck.json"))
     assert json.loads((tmp_path / "deck.json").read_text())["runs"][0]["id"] == run
     assert "9 slides" in call(run, "--output", str(tmp_path / "deck.csv"))

@@ -8,12 +8,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from aiq_core import assets
 from aiq_core.envelope import PolicyTable, Segment, allowed, best, envelope, pareto, within_budget
 from aiq_core.intensity import traffic
 from aiq_core.library import Library, open_library
 from aiq_core.objective import Objective, default_normaliser, floor_correct
 from aiq_core.records import ModelProfile, Policy
+from tests.bundled import profile as bundled_profile
 
 IMAGES, BASELINE = 100, 90
 ALPHAS = [Fraction(k, 64) for k in range(65)]
@@ -173,8 +173,8 @@ def bundled() -> Library:
 
 def test_the_bundled_resnet20_at_every_alpha(bundled: Library) -> None:
     """The real table: no policy of it beats the envelope's, by the objective's own loss."""
-    profile = assets.profile("resnet20")
-    table = bundled.table("resnet20", 5000)
+    profile = bundled_profile("resnet20")
+    table = bundled.table(bundled.model("resnet20"), 5000)
     assert np.array_equal(table.intensity, traffic(profile, table.policies).intensity)
     floor = floor_correct(None, table.baseline_correct, 5000)
     normaliser = default_normaliser(profile, (32, 8, 4))

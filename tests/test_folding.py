@@ -3,21 +3,22 @@
 import numpy as np
 import pytest
 
-from aiq_core import assets, folding
+from aiq_core import folding
 from aiq_core.errors import WeightsError
 from aiq_core.records import Layer, LayerKind, ModelProfile
 from aiq_core.runtime.fold import fold_batch_norm
 from aiq_core.runtime.models import spec
 from aiq_core.runtime.weights import network_with
+from tests import bundled
 
 TOY = ModelProfile("toy", (Layer("body.0", LayerKind.CONV2D, 1, 2, 0, 1, 2, 1, True, "image", None),), ("image",))
 
 
-@pytest.mark.parametrize("model", assets.model_names())
+@pytest.mark.parametrize("model", bundled.NAMES)
 def test_it_equals_the_evaluators_folding(model: str) -> None:
-    network = fold_batch_norm(network_with(spec(model), assets.weights(model), model))
-    folded = folding.folded_weights(model)
-    assert list(folded) == [layer.name for layer in assets.profile(model).layers]
+    network = fold_batch_norm(network_with(spec(model), bundled.model(model).weights, model))
+    folded = bundled.model(model).folded_weights
+    assert list(folded) == [layer.name for layer in bundled.profile(model).layers]
     for name, weight in folded.items():
         np.testing.assert_allclose(weight, network.get_submodule(name).weight.detach().numpy(), rtol=1e-6)  # type: ignore[operator, union-attr]
 

@@ -10,7 +10,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from aiq_core import assets
 from aiq_core.errors import SettingError
 from aiq_core.records import OFFERED_BITS
 from pages.common import controls
@@ -25,6 +24,7 @@ from pages.lab import foresight as widths
 from pages.lab.history import Entry
 from pages.lab.shown import Shown
 from pages.lab.shown import parts as parts_of_the_lab
+from tests import bundled
 
 
 @pytest.mark.parametrize(
@@ -86,22 +86,22 @@ def test_all_alphas_have_one_address() -> None:
 LAB = {
     "unedited": Shown(
         view=controls.asked({"model": "mobilenet_v2"}, dark=False),
-        policy=assets.profile("mobilenet_v2").uniform(8),
-        start=Entry(assets.profile("mobilenet_v2").uniform(8), "all at 8 bits", is_start=True),
+        policy=bundled.profile("mobilenet_v2").uniform(8),
+        start=Entry(bundled.profile("mobilenet_v2").uniform(8), "all at 8 bits", is_start=True),
         against="start",
         layer=51,
     ),
     "edited, beside A": Shown(
         view=controls.asked({"batch": "64", "machine": "pi-5", "pin": "w4x20 a32x14", "projector": "true"}, dark=True),
-        policy=assets.profile("resnet20").uniform(4).with_weight_bits(2, 7),
-        start=Entry(assets.profile("resnet20").uniform(4), "a link & more", is_start=True),
+        policy=bundled.profile("resnet20").uniform(4).with_weight_bits(2, 7),
+        start=Entry(bundled.profile("resnet20").uniform(4), "a link & more", is_start=True),
         against="pinned",
         layer=3,
     ),
     "no roofline, beside FP32": Shown(
         view=controls.asked({"model": "digits_cnn", "machine": "coral-usb"}, dark=False),
-        policy=assets.profile("digits_cnn").uniform(32),
-        start=Entry(assets.profile("digits_cnn").uniform(8), "", is_start=True),
+        policy=bundled.profile("digits_cnn").uniform(32),
+        start=Entry(bundled.profile("digits_cnn").uniform(8), "", is_start=True),
         against="fp32",
         layer=0,
     ),

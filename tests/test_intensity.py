@@ -2,10 +2,10 @@
 
 import pytest
 
-from aiq_core import assets
 from aiq_core.errors import SettingError
 from aiq_core.intensity import intensity, moved_bytes, traffic, weight_bytes
 from aiq_core.records import Policy
+from tests import bundled
 
 # The authors' published greedy moves: layer, bits, AI after the move.
 AUTHORS_MOVES = (
@@ -33,7 +33,7 @@ AUTHORS_MOVES = (
 
 
 def test_authors_greedy_moves_give_the_published_intensity_move_by_move() -> None:
-    profile = assets.profile("resnet20")
+    profile = bundled.profile("resnet20")
     bits: dict[str, int] = {}
     for layer, width, published in AUTHORS_MOVES:
         bits[layer] = width
@@ -43,7 +43,7 @@ def test_authors_greedy_moves_give_the_published_intensity_move_by_move() -> Non
 
 @pytest.mark.parametrize(("bits", "published"), [(32, 29.8494), (8, 42.3022), (4, 45.4634)])
 def test_uniform_resnet20(bits: int, published: float) -> None:
-    profile = assets.profile("resnet20")
+    profile = bundled.profile("resnet20")
     assert intensity(profile, profile.uniform(bits)) == pytest.approx(published, abs=0.00005)
 
 
@@ -52,13 +52,13 @@ def test_uniform_resnet20(bits: int, published: float) -> None:
     [(8, 8, 118.06), (4, 8, 146.49), (3, 8, 155.87), (4, 6, 179.78), (3, 6, 194.12), (4, 4, 232.65)],
 )
 def test_quantized_activations_of_resnet20(weights: int, activations: int, expected: float) -> None:
-    profile = assets.profile("resnet20")
+    profile = bundled.profile("resnet20")
     policy = Policy((weights,) * len(profile.quantizable), (activations,) * len(profile.activation_groups))
     assert intensity(profile, policy) == pytest.approx(expected, abs=0.005)
 
 
 def test_bytes_of_one_layer_by_hand() -> None:
-    profile = assets.profile("resnet20")
+    profile = bundled.profile("resnet20")
     index = next(i for i, layer in enumerate(profile.layers) if layer.name == "layer3.1.conv2")
     counted = traffic(profile, [profile.policy({"layer3.1.conv2": 4})], batch=3)
     weights = 64 * 64 * 3 * 3 * 4 / 8  # Cout·Cin·k·k at 4 bits, once a batch
@@ -68,13 +68,13 @@ def test_bytes_of_one_layer_by_hand() -> None:
 
 
 def test_a_bias_stays_fp32() -> None:
-    profile = assets.profile("resnet20")
+    profile = bundled.profile("resnet20")
     before, after = profile.uniform(32), profile.policy({"linear": 8})
     assert moved_bytes(profile, before) - moved_bytes(profile, after) == 64 * 10 * 3  # weights alone lose 3 bytes each
 
 
 def test_weight_bytes_at_four_bits_keep_the_shortcuts_at_fp32() -> None:
-    profile = assets.profile("resnet20")
+    profile = bundled.profile("resnet20")
     shortcuts = 16 * 32 + 32 * 64
     # Parameters less scale and shift of batch normalisation (7 layers of each width), 10 biases and the shortcuts.
     others = 272_474 - 2 * 7 * (16 + 32 + 64) - 10 - shortcuts
@@ -82,7 +82,7 @@ def test_weight_bytes_at_four_bits_keep_the_shortcuts_at_fp32() -> None:
 
 
 def test_weight_bits_stop_mattering_at_large_batches() -> None:
-    profile = assets.profile("resnet20")
+    profile = bundled.profile("resnet20")
     gain = {
         batch: intensity(profile, profile.uniform(4), batch) / intensity(profile, profile.uniform(32), batch) - 1
         for batch in (1, 128)
@@ -92,13 +92,13 @@ def test_weight_bits_stop_mattering_at_large_batches() -> None:
 
 
 def test_mobilenet_v2_counts_groups() -> None:
-    profile = assets.profile("mobilenet_v2")
+    profile = bundled.profile("mobilenet_v2")
     assert profile.flops == 12_249_856
     assert moved_bytes(profile, profile.uniform(32)) == 9_912_912
     assert intensity(profile, profile.uniform(32)) == pytest.approx(1.2357, abs=0.00005)
 
 
 def test_batch_below_one_is_refused() -> None:
-    profile = assets.profile("digits_cnn")
+    profile = bundled.profile("digits_cnn")
     with pytest.raises(SettingError, match="batch=0"):
         intensity(profile, profile.uniform(32), batch=0)

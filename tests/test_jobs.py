@@ -10,12 +10,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from aiq_core import assets, jobs
+from aiq_core import jobs
 from aiq_core.errors import SettingError
 from aiq_core.execute import Evaluators, execute, execute_together, new_run
 from aiq_core.library import Library
 from aiq_core.records import NOT_DONE, Algorithm, Evaluation, Outcome, Request, Run, RunStatus, SplitName
 from aiq_core.store import Store
+from tests import bundled
 
 LONG = Request("digits_cnn", Algorithm.COORDINATE, 0.9, widths=(32, 8, 7, 6, 5, 4, 3, 2), images=500, use_bundled=False)
 """Two sweeps and some seventy evaluations: long enough to be stopped on its way."""
@@ -41,7 +42,7 @@ def library(tmp_path: Path) -> Iterator[Library]:
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory, evaluators: Evaluators) -> Run:
     """LONG from start to end in this process."""
     library = Library(Store(tmp_path_factory.mktemp("uninterrupted") / "store.sqlite"), None)
-    return execute(library, library.add_run(new_run(LONG)), evaluators)
+    return execute(library, library.add_run(new_run(bundled.model(LONG.model), LONG)), evaluators)
 
 
 def workers() -> list[psutil.Process]:
@@ -71,8 +72,8 @@ def is_under_way(run: Run) -> bool:
 
 def measured(library: Library) -> dict[str, Evaluation]:
     """Evaluations on the search images, by policy."""
-    card = assets.card("digits_cnn")
-    found = library.store.evaluations(card.model_hash, assets.split_hash("digits", SplitName.SEARCH))
+    card = bundled.model("digits_cnn").card
+    found = library.store.evaluations(card.model_hash, bundled.dataset("digits").split(SplitName.SEARCH).hash)
     return {evaluation.key.policy: evaluation for evaluation in found}
 
 
@@ -206,7 +207,7 @@ def test_what_cannot_run_is_never_queued(library: Library) -> None:
 
 
 def run_here(library: Library, request: Request, evaluators: Evaluators) -> Run:
-    return execute(library, library.add_run(new_run(request)), evaluators)
+    return execute(library, library.add_run(new_run(bundled.model(request.model), request)), evaluators)
 
 
 @pytest.mark.parametrize("most", [1, 7, 30])
@@ -218,11 +219,11 @@ def test_a_budget_of_evaluations_ends_at_the_best_so_far(
     assert run.message == f"stopped at its budget of {most} evaluations with the best so far"
     assert run.steps == uninterrupted.steps[: len(run.steps)]
     assert len(run.steps) < len(uninterrupted.steps)
-    profile = assets.profile("digits_cnn")
+    profile = bundled.profile("digits_cnn")
     assert run.policy == (run.steps[-1].policy if run.steps else profile.uniform(32))
     # What is shown is judged: on search and on report.
     for split, policy in ((split, policy) for split in SplitName for policy in (profile.uniform(32), run.policy)):
-        found = library.evaluation("digits_cnn", split, policy)
+        found = library.evaluation(bundled.model("digits_cnn"), split, policy)
         assert found is not None and found.is_complete(500)
 
 
@@ -235,12 +236,12 @@ def test_minutes_that_are_spent_at_once_leave_the_start(library: Library, evalua
     run = run_here(library, replace(SHORT, max_minutes=1e-6, fixed={"linear": 8}), evaluators)
     assert run.status is RunStatus.DONE
     assert run.message == "stopped at its budget of 1e-06 minutes with the best so far"
-    assert run.policy == assets.profile("digits_cnn").policy({"linear": 8})
+    assert run.policy == bundled.profile("digits_cnn").policy({"linear": 8})
     assert (run.steps, run.evaluations) == ((), 0)
 
 
 def test_fixed_layers_below_the_floor_fail_with_the_limit_that_binds(library: Library, evaluators: Evaluators) -> None:
-    names = assets.profile("digits_cnn").quantizable_names
+    names = bundled.profile("digits_cnn").quantizable_names
     run = run_here(library, replace(SHORT, fixed=dict.fromkeys(names[:4], 2)), evaluators)
     assert run.status is RunStatus.FAILED
     assert "the fixed layers alone reach" in run.message and "lower the floor to" in run.message
@@ -265,7 +266,9 @@ def test_runs_of_a_sweep_take_turns_and_end_as_if_alone(
     library: Library, evaluators: Evaluators, tmp_path: Path
 ) -> None:
     requests = [replace(SHORT, alpha=alpha, widths=(32, 4, 3)) for alpha in (0.1, 0.5, 0.9)]
-    together = execute_together(library, [library.add_run(new_run(request)) for request in requests], evaluators)
+    together = execute_together(
+        library, [library.add_run(new_run(bundled.model(request.model), request)) for request in requests], evaluators
+    )
     alone = [
         run_here(Library(Store(tmp_path / f"{i}.sqlite"), None), request, evaluators)
         for i, request in enumerate(requests)

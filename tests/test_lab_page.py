@@ -15,7 +15,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from aiq_core import assets, exchange, library, manual
+from aiq_core import exchange, library, manual
 from aiq_core.charts.wording import number, size
 from aiq_core.errors import SettingError
 from aiq_core.execute import new_run
@@ -26,9 +26,10 @@ from aiq_core.store.store import SAVED
 from pages.common.controls import DEFAULT_MODEL
 from pages.lab import accuracy, flips, measuring, policies
 from pages.lab.history import MOST_ENTRIES, Entry, History
+from tests import bundled
 
 ROOT = Path(__file__).resolve().parent.parent
-DIGITS = assets.profile("digits_cnn")
+DIGITS = bundled.profile("digits_cnn")
 NAMES = DIGITS.quantizable_names
 ODD = DIGITS.policy({"block1.conv": 7, "block3.conv": 3, "linear": 2})
 """A policy that no bundled run asked for."""
@@ -104,15 +105,15 @@ def test_links_keys_and_json_are_read() -> None:
     assert policies.read_text(link, "resnet20") == expected
     assert policies.read_text(f" {ODD.key} ", "digits_cnn") == expected
     assert policies.read_text(json.dumps(DIGITS.named_bits(ODD)), "digits_cnn") == expected
-    first = assets.profile(DEFAULT_MODEL).uniform(4).key
+    first = bundled.profile(DEFAULT_MODEL).uniform(4).key
     assert policies.read_text(f"/lab?policy={quote_plus(first)}", "digits_cnn") == (DEFAULT_MODEL, first)
     with pytest.raises(SettingError, match="has no policy="):
         policies.read_text("http://localhost/lab?model=digits_cnn", "digits_cnn")
 
 
-@pytest.mark.parametrize("model", assets.model_names())
+@pytest.mark.parametrize("model", bundled.NAMES)
 def test_groups_hold_each_layer_once_and_all_of_them(model: str) -> None:
-    profile = assets.profile(model)
+    profile = bundled.profile(model)
     groups = policies.groups(profile)
     assert next(iter(groups.values())) == tuple(range(len(profile.quantizable)))
     for name, places in groups.items():
@@ -136,7 +137,7 @@ def test_several_layers_are_one_change() -> None:
 def run_of(policy: Policy = ODD, **changes: Any) -> Run:
     asked = Request("digits_cnn", Algorithm.MANUAL, images=500, policies=(policy,), label=measuring.LABEL)
     origin = Origin("this CPU", "2.9", 2, 250, "2026-01-01T00:00:00", "measured")
-    return replace(new_run(asked), origin=origin, **changes)
+    return replace(new_run(bundled.model(asked.model), asked), origin=origin, **changes)
 
 
 def test_the_expected_time_is_the_newest_measurements() -> None:
@@ -146,7 +147,7 @@ def test_the_expected_time_is_the_newest_measurements() -> None:
     asked = run_of().request
     assert measuring.expected_s([old, new, known_already], asked, 500) == measuring.START_UP_S + 4.0
     other = replace(asked, model="resnet20", images=2000)
-    work = 2000 * assets.profile("resnet20").flops / (500 * DIGITS.flops)
+    work = 2000 * bundled.profile("resnet20").flops / (500 * DIGITS.flops)
     assert measuring.expected_s([new], other, 2000) == pytest.approx(measuring.START_UP_S + 4.0 * work)
     assert measuring.expected_s([], asked, 500) is None
 
@@ -162,9 +163,9 @@ def test_progress_says_what_is_left() -> None:
     assert measuring.progress(run, ODD, 1.0, 500, now)[0] < 1
 
 
-def test_where_images_are_missing_the_excerpt_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(assets, "has_all_images", lambda dataset: False)
-    view: Any = type("View", (), {"model": "resnet20", "images": 5000})
+def test_where_images_are_missing_the_excerpt_is_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AIQ_CACHE_DIR", str(tmp_path))
+    view: Any = type("View", (), {"model": bundled.model("resnet20"), "images": 5000})
     assert measuring.plan(view) == measuring.Plan(2000, 2000, True)
     counts = {SplitName.SEARCH: 2000, SplitName.REPORT: 2000}
     assert "2,000 search and 2,000 report images only" in measuring.note(view, counts)
@@ -175,7 +176,7 @@ def test_where_images_are_missing_the_excerpt_is_measured(monkeypatch: pytest.Mo
 
 
 def predictions(policy: Policy, split: SplitName) -> Any:
-    found = library.open_library().evaluation("digits_cnn", split, policy)
+    found = library.open_library().evaluation(bundled.model("digits_cnn"), split, policy)
     assert found is not None
     return found.predicted
 
@@ -183,10 +184,10 @@ def predictions(policy: Policy, split: SplitName) -> Any:
 def test_flips_are_those_whose_answer_turned() -> None:
     known = library.open_library()
     fp32, policy = DIGITS.uniform(32), DIGITS.uniform(4)
-    found = accuracy.measured(known, "digits_cnn", SplitName.REPORT, 500, policy, fp32)
+    found = accuracy.measured(known, bundled.model("digits_cnn"), SplitName.REPORT, 500, policy, fp32)
     assert found is not None
     assert found.against_fp32
-    labels = assets.labels("digits", SplitName.REPORT)
+    labels = bundled.dataset("digits").split(SplitName.REPORT).labels
     before, after = predictions(fp32, SplitName.REPORT), predictions(policy, SplitName.REPORT)
     turned = flips.flips(found, labels, shown=100)
     assert turned.lost.tolist() == [i for i in range(500) if before[i] == labels[i] != after[i]]
@@ -196,7 +197,7 @@ def test_flips_are_those_whose_answer_turned() -> None:
     assert found.top1.value == 100 * float(np.mean(after == labels))
     assert found.drop is not None
     assert found.drop.value == pytest.approx((len(turned.lost) - len(turned.gained)) / 5)  # of 500, in points
-    frame = flips.flips_frame(found, turned, labels, assets.class_names("digits"))
+    frame = flips.flips_frame(found, turned, labels, bundled.dataset("digits").class_names)
     assert len(frame) == len(turned.lost) + len(turned.gained)
     lost = frame[frame["kind"] == "lost"]
     assert (lost["class"] == lost["before"]).all()
@@ -205,21 +206,21 @@ def test_flips_are_those_whose_answer_turned() -> None:
 
 def test_a_policy_nobody_measured_has_no_accuracy() -> None:
     known = library.open_library()
-    assert accuracy.measured(known, "digits_cnn", SplitName.SEARCH, 500, ODD, DIGITS.uniform(32)) is None
+    assert accuracy.measured(known, bundled.model("digits_cnn"), SplitName.SEARCH, 500, ODD, DIGITS.uniform(32)) is None
 
 
 def test_an_unmeasured_policy_before_gives_way_to_fp32() -> None:
     known = library.open_library()
-    found = accuracy.measured(known, "digits_cnn", SplitName.SEARCH, 500, DIGITS.uniform(8), ODD)
+    found = accuracy.measured(known, bundled.model("digits_cnn"), SplitName.SEARCH, 500, DIGITS.uniform(8), ODD)
     assert found is not None
     assert found.against_fp32
     assert found.cells is not None
 
 
 def test_prefixes_are_what_the_page_works_at_then_the_excerpt() -> None:
-    assert accuracy.prefixes("resnet20", SplitName.REPORT, 5000) == (10_000, 2000)
-    assert accuracy.prefixes("resnet20", SplitName.SEARCH, 2000) == (2000,)
-    assert accuracy.prefixes("digits_cnn", SplitName.REPORT, 500) == (500,)
+    assert accuracy.prefixes(bundled.model("resnet20"), SplitName.REPORT, 5000) == (10_000, 2000)
+    assert accuracy.prefixes(bundled.model("resnet20"), SplitName.SEARCH, 2000) == (2000,)
+    assert accuracy.prefixes(bundled.model("digits_cnn"), SplitName.REPORT, 500) == (500,)
 
 
 # The page itself
@@ -298,14 +299,14 @@ def stored(folder: Path) -> list[Run]:
     return Store(folder / "store.sqlite").runs()
 
 
-@pytest.mark.parametrize("model", assets.model_names())
+@pytest.mark.parametrize("model", bundled.NAMES)
 def test_every_model_opens(app: Callable[..., AppTest], model: str) -> None:
     test = app(model=model)
-    assert any(m.value.startswith(f"#### {assets.card(model).title}: ") for m in test.markdown)
+    assert any(m.value.startswith(f"#### {bundled.model(model).title}: ") for m in test.markdown)
     assert len(test.get("bidi_component")) == 3
     assert not test.warning
     # A model that nothing is known of opens on FP32, whose accuracy can be measured.
-    is_known = bool(library.open_library().runs(model))
+    is_known = bool(library.open_library().runs(bundled.model(model)))
     start = "best found at alpha 0.90" if is_known else "FP32"
     assert f"started from {start} · not edited yet" in caption(test)
     assert any(element.key == "lab-measure" for element in test.button) != is_known
@@ -354,7 +355,7 @@ def test_the_numbers_stand_beside_fp32_on_demand(app: Callable[..., AppTest]) ->
 
 def test_a_known_policys_accuracy_is_there_at_once(app: Callable[..., AppTest]) -> None:
     test = app(model="digits_cnn", policy=DIGITS.uniform(4).key)
-    labels = assets.labels("digits", SplitName.REPORT)
+    labels = bundled.dataset("digits").split(SplitName.REPORT).labels
     right = int((predictions(DIGITS.uniform(4), SplitName.REPORT) == labels).sum())
     assert metrics(test)["Top-1, 500 report"].value == f"{right / 5:.2f} %"
     of_key(test.button_group, "lab-panel").set_value("flips").run()
@@ -364,7 +365,7 @@ def test_a_known_policys_accuracy_is_there_at_once(app: Callable[..., AppTest]) 
 
 
 def flips_of(policy: Policy) -> list[int]:
-    labels = assets.labels("digits", SplitName.REPORT)
+    labels = bundled.dataset("digits").split(SplitName.REPORT).labels
     before, after = predictions(DIGITS.uniform(32), SplitName.REPORT), predictions(policy, SplitName.REPORT)
     return [i for i in range(500) if (before[i] == labels[i]) != (after[i] == labels[i])]
 
@@ -400,7 +401,7 @@ def test_it_starts_from_uniform_widths_a_run_and_a_link(app: Callable[..., AppTe
     test = opened(app(model="digits_cnn"), "Start from")
     for bits in (32, 8, 4):
         assert shown(healthy(press(test, f"lab-start-{bits}"))) == DIGITS.uniform(bits)
-    run = next(run for run in library.open_library().runs("digits_cnn") if run.request.alpha == 0.1)
+    run = next(run for run in library.open_library().runs(bundled.model("digits_cnn")) if run.request.alpha == 0.1)
     of_key(test.selectbox, "lab-start-run").set_value(run.id).run()
     assert shown(healthy(test)) == run.policy
     assert "the end of greedy at alpha 0.1" in caption(test)
@@ -412,7 +413,7 @@ def test_it_starts_from_uniform_widths_a_run_and_a_link(app: Callable[..., AppTe
 
 def test_a_pasted_link_of_another_model_leads_there(app: Callable[..., AppTest]) -> None:
     test = opened(app(model="digits_cnn"), "Start from")
-    key = assets.profile("resnet20").uniform(5).key
+    key = bundled.profile("resnet20").uniform(5).key
     of_key(test.text_input, "lab-pasted").set_value(f"http://x/lab?model=resnet20&policy={quote_plus(key)}").run()
     assert test.session_state["model"] == "resnet20"
     assert shown(healthy(test)).key == key
@@ -442,11 +443,11 @@ def test_the_link_to_share_holds_the_policy(app: Callable[..., AppTest]) -> None
 
 
 def test_several_layers_are_set_and_undone_at_once(app: Callable[..., AppTest]) -> None:
-    test = opened(app(model="resnet20", policy=assets.profile("resnet20").uniform(32).key), "Several")
+    test = opened(app(model="resnet20", policy=bundled.profile("resnet20").uniform(32).key), "Several")
     of_key(test.selectbox, "lab-group").set_value("layer2 (6)").run()
     of_key(test.button_group, "lab-group-bits").set_value(5).run()
     press(test, "lab-set-group")
-    names = assets.profile("resnet20").quantizable_names
+    names = bundled.profile("resnet20").quantizable_names
     assert [name for name, bits in zip(names, shown(test).weight_bits, strict=True) if bits == 5] == [
         name for name in names if name.startswith("layer2.")
     ]
@@ -512,7 +513,7 @@ def test_a_saved_run_is_compared_with_a_search(app: Callable[..., AppTest], tmp_
     test = app(model="digits_cnn", policy=DIGITS.uniform(8).key)
     press(test, "lab-save")
     (run,) = stored(tmp_path)
-    search = next(run for run in library.open_library().runs("digits_cnn") if run.request.alpha == 0.9)
+    search = next(run for run in library.open_library().runs(bundled.model("digits_cnn")) if run.request.alpha == 0.9)
     test.query_params["run"], test.query_params["with"] = run.id, search.id
     healthy(test.switch_page(str(ROOT / "pages" / "search" / "page.py")).run())
     assert any("two runs compared" in element.value for element in test.markdown)
@@ -524,7 +525,7 @@ def test_a_saved_run_is_compared_with_a_search(app: Callable[..., AppTest], tmp_
 def test_a_saved_run_travels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folders = [tmp_path / "here", tmp_path / "there"]
     monkeypatch.setenv("AIQ_DATA_DIR", str(folders[0]))
-    run = manual.save_manual(library.open_library(), "digits_cnn", ODD, 500, " a name ")
+    run = manual.save_manual(library.open_library(), bundled.model("digits_cnn"), ODD, 500, " a name ")
     assert run.origin is not None
     assert run.origin.source == SAVED
     document = exchange.export_run(library.open_library(), run.id)
@@ -536,12 +537,12 @@ def test_a_saved_run_travels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_the_same_run_is_not_saved_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIQ_DATA_DIR", str(tmp_path))
     known = library.open_library()
-    run = manual.save_manual(known, "digits_cnn", ODD, 500, "")
+    run = manual.save_manual(known, bundled.model("digits_cnn"), ODD, 500, "")
     with pytest.raises(SettingError, match=f"kept already as run {run.id}"):
-        manual.save_manual(known, "digits_cnn", ODD, 500, "")
+        manual.save_manual(known, bundled.model("digits_cnn"), ODD, 500, "")
     with pytest.raises(SettingError, match="at most 60"):
-        manual.save_manual(known, "digits_cnn", ODD, 500, "x" * 61)
-    assert manual.save_manual(known, "digits_cnn", ODD, 500, "other").id != run.id
+        manual.save_manual(known, bundled.model("digits_cnn"), ODD, 500, "x" * 61)
+    assert manual.save_manual(known, bundled.model("digits_cnn"), ODD, 500, "other").id != run.id
 
 
 def test_the_exported_policy_reads_back(app: Callable[..., AppTest]) -> None:
@@ -550,9 +551,10 @@ def test_the_exported_policy_reads_back(app: Callable[..., AppTest]) -> None:
     known = library.open_library()
     policy = DIGITS.uniform(4)
     found = {
-        split: accuracy.measured(known, "digits_cnn", split, 500, policy, DIGITS.uniform(32)) for split in SplitName
+        split: accuracy.measured(known, bundled.model("digits_cnn"), split, 500, policy, DIGITS.uniform(32))
+        for split in SplitName
     }
-    document = json.loads(json.dumps(policy_document("digits_cnn", policy, found)))
+    document = json.loads(json.dumps(policy_document(bundled.model("digits_cnn"), policy, found)))
     assert policies.read_text(json.dumps(document), "digits_cnn") == ("digits_cnn", policy.key)
     assert document["search_images"] == 500
     assert document["weight_bytes"] == sum(layer.weights for layer in DIGITS.quantizable) / 2

@@ -9,10 +9,10 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from aiq_core import assets
 from aiq_core.hardware import MACHINES
 from pages.learn import batch, glossary, layers, roofline
 from pages.learn.frame import TITLES
+from tests import bundled
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = range(1, len(TITLES) + 1)
@@ -65,7 +65,7 @@ def addressed(test: AppTest, name: str) -> str | None:
     return value[0] if isinstance(value, list) else value
 
 
-@pytest.mark.parametrize(("model", "step"), list(product(assets.model_names(), STEPS)))
+@pytest.mark.parametrize(("model", "step"), list(product(bundled.NAMES, STEPS)))
 def test_every_lesson_opens_and_reveals_for_every_model(learn: Callable[..., AppTest], model: str, step: int) -> None:
     page = learn(model=model, step=str(step))
     assert len(heading(page)) > 20
@@ -186,7 +186,7 @@ def test_another_model_asks_anew(learn: Callable[..., AppTest]) -> None:
 
 
 def test_a_model_that_was_not_measured_is_said(learn: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pages.common.known.is_known", lambda model, images: model != "digits_cnn")
+    monkeypatch.setattr("pages.common.known.is_known", lambda model, images: model.name != "digits_cnn")
     monkeypatch.setattr("pages.learn.runs.known.runs", lambda model: ())
     for step in ("4", "6"):
         assert "Digits CNN is not measured yet" in words(learn(model="digits_cnn", step=step))

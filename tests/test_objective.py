@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiq_core import assets
 from aiq_core.errors import DataError, InfeasibleError, SettingError, UnknownNameError
 from aiq_core.execute import new_run
 from aiq_core.intensity import intensity
 from aiq_core.objective import Objective, check, default_normaliser, exchange_rate, floor_correct, start_policy
 from aiq_core.records import Algorithm, Request
+from tests import bundled
 
 NAN, INF = float("nan"), float("inf")
 LAYERS = ("block1.conv", "block2.conv", "block3.conv", "block4.conv", "linear")
@@ -78,7 +78,7 @@ def test_min_correct_by_hand() -> None:
 
 
 def test_default_normaliser_is_the_papers_sixty() -> None:
-    profile = assets.profile("resnet20")
+    profile = bundled.profile("resnet20")
     lowest = intensity(profile, profile.uniform(4))
     assert default_normaliser(profile, (32, 8, 4)) == 1.32 * lowest
     assert default_normaliser(profile, (32, 8, 4)) == pytest.approx(60.01, abs=0.005)
@@ -157,7 +157,7 @@ BAD: tuple[tuple[dict[str, Any], str], ...] = (
 
 @pytest.mark.parametrize(("changes", "message"), BAD, ids=[str(changes) for changes, _ in BAD])
 def test_a_bad_setting_is_named_with_its_limit(changes: dict[str, Any], message: str) -> None:
-    profile = assets.profile("digits_cnn")
+    profile = bundled.profile("digits_cnn")
     check(GOOD, profile)
     with pytest.raises((SettingError, InfeasibleError), match=message):
         check(replace(GOOD, **changes), profile)
@@ -179,7 +179,7 @@ def test_a_bad_setting_is_named_with_its_limit(changes: dict[str, Any], message:
     ids=str,
 )
 def test_settings_at_their_limits_are_taken(changes: dict[str, Any]) -> None:
-    check(replace(GOOD, **changes), assets.profile("digits_cnn"))
+    check(replace(GOOD, **changes), bundled.profile("digits_cnn"))
 
 
 @pytest.mark.parametrize(
@@ -198,18 +198,19 @@ def test_a_run_that_cannot_be_run_is_refused_before_it_is_queued(
     changes: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        new_run(replace(GOOD, **changes))
+        request = replace(GOOD, **changes)
+        new_run(bundled.model(request.model), request)
 
 
 def test_a_search_starts_at_fp32_with_its_fixed_layers() -> None:
-    profile = assets.profile("digits_cnn")
+    profile = bundled.profile("digits_cnn")
     start = start_policy(replace(GOOD, fixed={"linear": 8, "block1.conv": 4}), profile)
     assert profile.named_bits(start) == dict.fromkeys(LAYERS, 32) | {"linear": 8, "block1.conv": 4}
     assert start_policy(GOOD, profile).is_fp32
 
 
 def test_no_bound_of_a_real_search_is_above_a_loss() -> None:
-    profile = assets.profile("digits_cnn")
+    profile = bundled.profile("digits_cnn")
     goal = Objective(0.9, default_normaliser(profile, (32, 8, 4)), 10.0, 500, 488, 476)
     for bits in (32, 8, 4):
         value = intensity(profile, profile.uniform(bits))

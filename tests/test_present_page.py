@@ -9,16 +9,17 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from aiq_core import assets, library
+from aiq_core import library
 from aiq_core.deck.build import default_run
 from aiq_core.records import Run, RunStatus
 from aiq_core.store import Store
+from tests import bundled
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def usual(model: str) -> Run:
-    run = default_run(library.open_library(), model)
+    run = default_run(library.open_library(), bundled.model(model))
     assert run is not None
     return run
 
@@ -65,7 +66,7 @@ def test_it_opens_on_the_models_greedy_run(app: Callable[..., AppTest], model: s
     assert not test.warning
 
 
-@pytest.mark.parametrize("model", assets.model_names())
+@pytest.mark.parametrize("model", bundled.NAMES)
 def test_every_model_has_slides_or_says_what_to_do(app: Callable[..., AppTest], model: str) -> None:
     test = app(model=model)
     assert shown(test) or any("Nothing chosen to present" in element.value for element in test.markdown)
@@ -109,7 +110,7 @@ def test_a_bad_link_names_value_and_remedy(app: Callable[..., AppTest]) -> None:
     test = app(slide="99")
     assert "slide='99' is not there; this deck has 9" in warnings(test)
     assert shown(test)
-    many = [run.id for run in library.open_library().runs("resnet20") if run.policy is not None][:8]
+    many = [run.id for run in library.open_library().runs(bundled.model("resnet20")) if run.policy is not None][:8]
     test = app(run=",".join(many))
     assert "names 8 runs, a deck takes 6" in warnings(test)
     assert chosen(test) == many[:6]

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from aiq_core import assets
 from aiq_core.errors import SettingError
 from aiq_core.quantizer import (
     Grid,
@@ -23,6 +22,7 @@ from aiq_core.quantizer import (
 )
 from aiq_core.records import EVALUATOR_VERSION, NOT_DONE, Granularity, ImageSet, Quantizer, SplitName
 from aiq_core.runtime.evaluate import TorchEvaluator
+from tests import bundled
 
 Array = NDArray[np.float32]
 LOWER = (8, 7, 6, 5, 4, 3, 2)
@@ -139,8 +139,8 @@ def test_a_sign_turns_with_its_weight(weight: Array, bits: int) -> None:
 
 
 def predictions(bits: dict[str, int], rounding: Quantizer) -> NDArray[np.uint8]:
-    profile = assets.profile("digits_cnn")
-    evaluator = TorchEvaluator("digits_cnn", ImageSet(SplitName.SEARCH, 500), rounding, 2)
+    profile = bundled.profile("digits_cnn")
+    evaluator = TorchEvaluator(bundled.model("digits_cnn"), ImageSet(SplitName.SEARCH, 500), rounding, 2)
     predicted = np.full(500, NOT_DONE, dtype=np.uint8)
     for _ in evaluator.chunks(profile.policy(bits), None, predicted):
         pass
@@ -153,7 +153,7 @@ def test_golden_predictions_belong_to_the_evaluators_version() -> None:
 
 
 def test_fp32_has_one_key_under_every_quantizer() -> None:
-    profile = assets.profile("digits_cnn")
+    profile = bundled.profile("digits_cnn")
     quantizers = (
         Quantizer(),
         Quantizer(granularity=Granularity.TENSOR),

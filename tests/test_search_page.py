@@ -11,7 +11,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from aiq_core import assets, exchange, library
+from aiq_core import exchange, library
 from aiq_core.charts import wording
 from aiq_core.errors import AiqError, InfeasibleError, SettingError
 from aiq_core.execute import new_run
@@ -21,23 +21,24 @@ from pages.search import differences, draft, estimate, moves, names, rows
 from pages.search.draft import Draft, Kind
 from pages.search.figures import progress_data, progress_figure, progress_frame
 from pages.search.rows import Filters
+from tests import bundled
 
 ROOT = Path(__file__).resolve().parent.parent
-DIGITS = assets.profile("digits_cnn")
+DIGITS = bundled.profile("digits_cnn")
 HERE = Origin("this CPU", "2.9", 2, 500, "2026-01-01T00:00:00", "measured")
 
 
 def run_of(status: RunStatus = RunStatus.DONE, origin: Origin | None = HERE, **request: Any) -> Run:
     """A run of digits_cnn as the store would hold it."""
     asked = Request(**{"model": "digits_cnn", "algorithm": Algorithm.GREEDY, "alpha": 0.5, "images": 500, **request})
-    return replace(new_run(asked), status=status, origin=origin)
+    return replace(new_run(bundled.model(asked.model), asked), status=status, origin=origin)
 
 
 @pytest.fixture(scope="module")
-def bundled() -> dict[float, Run]:
+def shipped() -> dict[float, Run]:
     """The bundled greedy runs of digits_cnn with the usual settings, by alpha."""
     known = library.open_library()
-    runs = [run for run in known.runs("digits_cnn") if run.request.algorithm is Algorithm.GREEDY]
+    runs = [run for run in known.runs(bundled.model("digits_cnn")) if run.request.algorithm is Algorithm.GREEDY]
     return {run.request.alpha or 0.0: known.run(run.id) for run in runs}
 
 
@@ -45,13 +46,15 @@ def bundled() -> dict[float, Run]:
 
 
 def test_a_search_draft_is_one_request() -> None:
-    (request,) = draft.requests(Draft("digits_cnn", 500, alpha=0.3, widths=(4, 8, 32), max_evaluations=7), None)
+    (request,) = draft.requests(
+        Draft(bundled.model("digits_cnn"), 500, alpha=0.3, widths=(4, 8, 32), max_evaluations=7), None
+    )
     assert (request.alpha, request.widths, request.max_evaluations) == (0.3, (32, 8, 4), 7)
 
 
-def test_a_plain_draft_is_the_bundled_request(bundled: dict[float, Run]) -> None:
-    (request,) = draft.requests(Draft("digits_cnn", 500, alpha=0.9), None)
-    assert request.digest == bundled[0.9].id
+def test_a_plain_draft_is_the_bundled_request(shipped: dict[float, Run]) -> None:
+    (request,) = draft.requests(Draft(bundled.model("digits_cnn"), 500, alpha=0.9), None)
+    assert request.digest == shipped[0.9].id
 
 
 def test_a_sweep_has_round_alphas() -> None:
@@ -78,11 +81,11 @@ def test_a_sweep_has_round_alphas() -> None:
 )
 def test_bad_settings_are_refused_before_anything_is_written(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(AiqError, match=words):
-        draft.requests(replace(Draft("digits_cnn", 500), **changes), baseline_correct=488)
+        draft.requests(replace(Draft(bundled.model("digits_cnn"), 500), **changes), baseline_correct=488)
 
 
 def test_a_floor_at_fp32_is_allowed_and_above_it_not() -> None:
-    at = Draft("digits_cnn", 500, floor_percent=97.6)  # 488 of 500
+    at = Draft(bundled.model("digits_cnn"), 500, floor_percent=97.6)  # 488 of 500
     assert draft.requests(at, 488)
     with pytest.raises(InfeasibleError, match=r"above FP32's 97.60 %"):
         draft.requests(replace(at, floor_percent=97.8), 488)
@@ -223,8 +226,8 @@ def test_an_imported_run_names_its_machine() -> None:
 # Moves and figures
 
 
-def test_every_candidate_is_listed_with_its_fate(bundled: dict[float, Run]) -> None:
-    run = bundled[0.9]
+def test_every_candidate_is_listed_with_its_fate(shipped: dict[float, Run]) -> None:
+    run = shipped[0.9]
     step = max(run.steps, key=lambda step: len({c.outcome for c in step.candidates}))
     frame = moves.candidates_frame(step, 500)
     assert len(frame) == len(step.candidates)
@@ -234,8 +237,8 @@ def test_every_candidate_is_listed_with_its_fate(bundled: dict[float, Run]) -> N
     assert len(moves.moves_frame(run)) == len(run.steps)
 
 
-def test_a_path_starts_at_fp32_and_follows_the_steps(bundled: dict[float, Run]) -> None:
-    run = bundled[0.9]
+def test_a_path_starts_at_fp32_and_follows_the_steps(shipped: dict[float, Run]) -> None:
+    run = shipped[0.9]
     data = progress_data([("this run", run)], DIGITS, {32: 488, 8: 488})
     (trail,) = data.trails
     assert len(trail.taken) == len(run.steps) + 1
@@ -246,10 +249,10 @@ def test_a_path_starts_at_fp32_and_follows_the_steps(bundled: dict[float, Run]) 
     assert len(progress_frame(data)) == len(trail.taken) + len(trail.lost)
 
 
-def test_two_paths_are_overlaid(bundled: dict[float, Run]) -> None:
+def test_two_paths_are_overlaid(shipped: dict[float, Run]) -> None:
     from aiq_core.charts.style import Look
 
-    data = progress_data([("A", bundled[0.9]), ("B", bundled[0.1])], DIGITS, {})
+    data = progress_data([("A", shipped[0.9]), ("B", shipped[0.1])], DIGITS, {})
     figure = progress_figure(data, Look())
     assert {"A", "B"} <= {trace["name"] for trace in figure["data"]}
 
@@ -413,9 +416,9 @@ def test_an_unknown_run_in_the_link_is_said(app: Callable[..., AppTest]) -> None
     assert any("unknown run 'nowhere'" in warning.value for warning in page.warning)
 
 
-def test_two_runs_are_compared_by_link(app: Callable[..., AppTest], bundled: dict[float, Run]) -> None:
+def test_two_runs_are_compared_by_link(app: Callable[..., AppTest], shipped: dict[float, Run]) -> None:
     page = app(model="digits_cnn")
-    page.query_params["run"], page.query_params["with"] = bundled[0.9].id, bundled[0.1].id
+    page.query_params["run"], page.query_params["with"] = shipped[0.9].id, shipped[0.1].id
     page.run()
     assert not page.exception
     text = " ".join(element.value for element in page.markdown)
@@ -436,13 +439,13 @@ def test_two_runs_are_compared_by_link(app: Callable[..., AppTest], bundled: dic
     ],
 )
 def test_a_bad_import_says_so_and_writes_nothing(
-    spoil: Callable[[str], str], words: str, tmp_path: Path, bundled: dict[float, Run], monkeypatch: pytest.MonkeyPatch
+    spoil: Callable[[str], str], words: str, tmp_path: Path, shipped: dict[float, Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pages.search import exchange_panel, stored
 
     monkeypatch.setenv("AIQ_DATA_DIR", str(tmp_path))
     st.cache_resource.clear()
-    content = spoil(exchange.export_run(library.open_library(), bundled[0.9].id)).encode()
+    content = spoil(exchange.export_run(library.open_library(), shipped[0.9].id)).encode()
     state: dict[str, Any] = {}
     monkeypatch.setattr(st, "session_state", state)
     stored.attempt(exchange_panel._import, content, "file.json")
@@ -453,14 +456,14 @@ def test_a_bad_import_says_so_and_writes_nothing(
 
 
 def test_an_import_is_shown_with_its_origin(
-    tmp_path: Path, bundled: dict[float, Run], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, shipped: dict[float, Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIQ_DATA_DIR", str(tmp_path))
     known = library.open_library()
-    document = json.loads(exchange.export_run(known, bundled[0.9].id))
+    document = json.loads(exchange.export_run(known, shipped[0.9].id))
     run = exchange.import_run(known, json.dumps(document).encode(), "file.json")
     shown = library.open_library().run(run.id)
-    assert shown.id != bundled[0.9].id
+    assert shown.id != shipped[0.9].id
     assert names.origin(shown).startswith("imported from ")
     assert names.is_own(shown)
     assert estimate.rate([shown], "digits_cnn", 500) is None

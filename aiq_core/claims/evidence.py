@@ -6,7 +6,7 @@ from functools import cached_property
 
 from scipy.stats import spearmanr
 
-from aiq_core import assets, statistics
+from aiq_core import statistics
 from aiq_core.charts.aggressive import AggressiveData, Row, aggressive_data
 from aiq_core.charts.optimism import Kind, OptimismData, optimism_data
 from aiq_core.charts.wording import number
@@ -88,6 +88,18 @@ class Evidence:
         self.library = library
         self._tables: dict[str, PolicyTable | None] = {}
 
+    def profile(self, model: str) -> ModelProfile:
+        """The profile of a model."""
+        return self.library.model(model).profile
+
+    def title(self, model: str) -> str:
+        """The name of a model that readers see."""
+        return self.library.model(model).title
+
+    def images(self, model: str, split: SplitName) -> int:
+        """All images of a split."""
+        return self.library.model(model).dataset.split(split).size
+
     @cached_property
     def runs(self) -> tuple[Run, ...]:
         """Finished runs of all models, without their steps."""
@@ -97,7 +109,7 @@ class Evidence:
             if run.status is RunStatus.DONE
             and (run.origin is None or run.origin.source != IMPORTED)
             and run.request.quantizer == Quantizer()
-            and run.request.images == images(run.request.model, SplitName.SEARCH)
+            and run.request.images == self.images(run.request.model, SplitName.SEARCH)
         )
 
     def searches(self, model: str, algorithm: Algorithm | None = None) -> tuple[Run, ...]:
@@ -123,7 +135,9 @@ class Evidence:
         """Every policy complete on all search images; None where nothing is."""
         if model not in self._tables:
             try:
-                self._tables[model] = self.library.table(model, images(model, SplitName.SEARCH))
+                self._tables[model] = self.library.table(
+                    self.library.model(model), self.images(model, SplitName.SEARCH)
+                )
             except DataError:
                 self._tables[model] = None
         return self._tables[model]
@@ -143,7 +157,7 @@ class Evidence:
 
     def choice(self, model: str, gain_percent: float) -> Policy | None:
         """Of what was chosen and gains at least this much AI: the most search images right, then the higher AI."""
-        table, profile = self.table(model), assets.profile(model)
+        table, profile = self.table(model), self.profile(model)
         fit = [policy for policy in self.chosen(model) if gain(profile, policy) >= gain_percent]
         if table is None or not fit:
             return None
@@ -166,7 +180,7 @@ class Evidence:
 
     def widths(self, model: str) -> AggressiveData:
         """Every search of a model with its rank correlation, by algorithm and alpha."""
-        profile = assets.profile(model)
+        profile = self.profile(model)
         rows = []
         for algorithm in SEARCHES:
             for run in self.searches(model, algorithm):
@@ -176,8 +190,8 @@ class Evidence:
 
     def paired(self, model: str, split: SplitName, policy: Policy, before: Policy | None = None) -> Paired | None:
         """A policy against `before` (FP32) on all images of a split; None where either is not complete there."""
-        first = before or assets.profile(model).uniform(32)
-        return self.library.paired(model, split, images(model, split), first, policy)
+        first = before or self.profile(model).uniform(32)
+        return self.library.paired(self.library.model(model), split, self.images(model, split), first, policy)
 
     def drop(self, model: str, policy: Policy) -> Interval | None:
         """Points lost against FP32 on all report images."""
@@ -186,7 +200,7 @@ class Evidence:
 
     def alone(self, model: str, bits: int, split: SplitName) -> tuple[float, ...] | None:
         """Points lost with one quantizable layer alone at `bits`, in network order; None unless all are measured."""
-        base = assets.profile(model).uniform(32)
+        base = self.profile(model).uniform(32)
         found = [self.paired(model, split, base.with_weight_bits(i, bits)) for i in range(len(base.weight_bits))]
         cells = [entry for entry in found if entry is not None]
         return tuple(statistics.drop(entry).value for entry in cells) if len(cells) == len(found) else None
@@ -198,11 +212,6 @@ _LISTED = {Algorithm.UNIFORM: Kind.UNIFORM, Algorithm.RANDOM: Kind.RANDOM, Algor
 def _row_name(run: Run) -> str:
     paper = ", paper's" if is_paper(run.request) else ""
     return f"{run.request.algorithm} {run.request.alpha:g}{paper}"
-
-
-def images(model: str, split: SplitName) -> int:
-    """All images of a split."""
-    return assets.split_size(assets.card(model).dataset, split)
 
 
 def is_paper(request: Request) -> bool:

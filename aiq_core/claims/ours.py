@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from statistics import fmean, median, stdev
 
-from aiq_core import assets
 from aiq_core.charts.optimism import Judged, Kind
 from aiq_core.charts.wording import number
 from aiq_core.claims.evidence import (
@@ -12,7 +11,6 @@ from aiq_core.claims.evidence import (
     candidates,
     correlation,
     gain,
-    images,
     width_by_depth,
     width_by_weights,
 )
@@ -38,7 +36,7 @@ def our_claims(evidence: Evidence) -> Iterator[Claim]:
     yield _pruning(evidence, paper=False)
     yield _pruning(evidence, paper=True)
     for model in GOALS:
-        yield from _batches(model)
+        yield from _batches(evidence, model)
     for model in GOALS:
         yield from _speed_ups(evidence, model)
     for model in GOALS:
@@ -48,15 +46,11 @@ def our_claims(evidence: Evidence) -> Iterator[Claim]:
         yield _larger_layers_everywhere(evidence, model)
 
 
-def _title(model: str) -> str:
-    return assets.card(model).title
-
-
 def _gain_within_a_point(evidence: Evidence, model: str, goal: float) -> Iterator[Claim]:
     """The gain, and what it costs as measured. No claim at 95 %: the policy was not fixed before report was read."""
-    profile, policy = assets.profile(model), evidence.choice(model, goal)
+    profile, policy = evidence.profile(model), evidence.choice(model, goal)
     texts = (
-        f"{_title(model)}: AI at least +{goal:.0f} %",
+        f"{evidence.title(model)}: AI at least +{goal:.0f} %",
         f"… for at most {LIMIT_POINTS} point of top-1, as measured",
     )
     ids = (f"{model}-gain", f"{model}-drop-measured")
@@ -72,7 +66,7 @@ def _gain_within_a_point(evidence: Evidence, model: str, goal: float) -> Iterato
     if lost is None:
         yield Claim(ids[1], texts[1], None, None, "points", run=run, note="not reported yet")
         return
-    judged = f"{images(model, SplitName.REPORT):,} report images"
+    judged = f"{evidence.images(model, SplitName.REPORT):,} report images"
     yield Claim(
         ids[1],
         texts[1],
@@ -91,7 +85,7 @@ def _run_of(evidence: Evidence, model: str, policy: Policy) -> str | None:
     for run in evidence.searches(model):
         if run.policy == policy:
             return run.id
-    asked = evidence.library.reasons(model, policy)
+    asked = evidence.library.reasons(evidence.library.model(model), policy)
     return None if asked is None else asked.id
 
 
@@ -113,13 +107,13 @@ def _pruning(evidence: Evidence, paper: bool) -> Claim:
     )
 
 
-def _batches(model: str) -> Iterator[Claim]:
+def _batches(evidence: Evidence, model: str) -> Iterator[Claim]:
     """Weight bits raise AI at batch 1 and hardly at 128."""
-    profile = assets.profile(model)
+    profile = evidence.profile(model)
     policy = profile.uniform(4)
     for batch, statement in (
-        (1, f"All weights at 4 bits raise {_title(model)}'s AI by half or more at batch 1"),
-        (128, f"… and by less than a tenth at batch 128 ({_title(model)})"),
+        (1, f"All weights at 4 bits raise {evidence.title(model)}'s AI by half or more at batch 1"),
+        (128, f"… and by less than a tenth at batch 128 ({evidence.title(model)})"),
     ):
         value = gain(profile, policy, batch)
         holds = value >= 50 if batch == 1 else value < 10
@@ -135,13 +129,15 @@ def _batches(model: str) -> Iterator[Claim]:
 
 
 def _speed_ups(evidence: Evidence, model: str) -> Iterator[Claim]:
-    profile, policy = assets.profile(model), evidence.choice(model, GOALS[model])
+    profile, policy = evidence.profile(model), evidence.choice(model, GOALS[model])
     faster = "{title}, AI +{goal:.0f} %: predicted faster on {machine}"
     slower = "{title}, AI +{goal:.0f} %: next to nothing on {machine}, where it is compute-bound"
     for key, machine_key in (("a100", "a100-tf32"), ("pi5", "pi-5")):
         machine = MACHINES[machine_key]
         memory_bound = key == "a100" or model == MOBILENET
-        text = (faster if memory_bound else slower).format(title=_title(model), goal=GOALS[model], machine=machine.name)
+        text = (faster if memory_bound else slower).format(
+            title=evidence.title(model), goal=GOALS[model], machine=machine.name
+        )
         name = f"speed-up-{key}-{model}"
         if policy is None:
             yield Claim(name, text, None, None, "×", note=NOT_RUN)
@@ -171,7 +167,9 @@ def _optimism(evidence: Evidence, model: str) -> Iterator[Claim]:
     they explore and get no verdict of their own.
     """
     data = evidence.optimism(model)
-    statement = f"Search images flatter the policies measured on them ({_title(model)}): points more lost on report"
+    statement = (
+        f"Search images flatter the policies measured on them ({evidence.title(model)}): points more lost on report"
+    )
     if data is None or len(data.points) < 3:
         yield Claim(f"optimism-{model}", statement, None, None, "points", note=NOT_RUN)
     else:
@@ -200,8 +198,8 @@ def _spread(points: Sequence[Judged]) -> str:
 
 
 def _larger_layers(evidence: Evidence, model: str) -> Claim:
-    statement = f"Larger layers are quantized more aggressively ({_title(model)}, greedy at alpha 0.9)"
-    name, unit, profile = f"larger-layers-{model}", "rank correlation", assets.profile(model)
+    statement = f"Larger layers are quantized more aggressively ({evidence.title(model)}, greedy at alpha 0.9)"
+    name, unit, profile = f"larger-layers-{model}", "rank correlation", evidence.profile(model)
     run = evidence.search(model, Algorithm.GREEDY, 0.9)
     if run is None or run.policy is None:
         return Claim(name, statement, None, None, unit, note=NOT_RUN)
@@ -219,8 +217,8 @@ def _larger_layers(evidence: Evidence, model: str) -> Claim:
 
 
 def _larger_layers_everywhere(evidence: Evidence, model: str) -> Claim:
-    statement = f"… in the median of every search here that mixes widths ({_title(model)})"
-    name, unit, profile = f"larger-layers-all-{model}", "rank correlation", assets.profile(model)
+    statement = f"… in the median of every search here that mixes widths ({evidence.title(model)})"
+    name, unit, profile = f"larger-layers-all-{model}", "rank correlation", evidence.profile(model)
     mixed = [
         run.policy
         for run in evidence.searches(model)

@@ -6,14 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aiq_core import assets
 from aiq_core.charts.wording import number, signed, span
 from aiq_core.claims.evidence import (
     Claim,
     Evidence,
     correlation,
     gain,
-    images,
     width_by_depth,
     width_by_weights,
 )
@@ -51,17 +49,17 @@ NOT_RUN = "not measured yet: the run is not in the stores; `make results` makes 
 
 def paper_claims(evidence: Evidence) -> Iterator[Claim]:
     """A row a claim, in the paper's order."""
-    yield from _accounting()
+    yield from _accounting(evidence)
     run = evidence.search(RESNET, Algorithm.GREEDY, 0.9, paper=True)
     yield from _headline(evidence, run)
     for bits in (8, 4):
         paper = 100 * (PAPER_AIQ / PAPER_UNIFORM[bits] - 1)
         yield beats_uniform(evidence, "paper-beats", RESNET, run, bits, paper, "AIQ, greedy at the paper's settings,")
-    yield _larger_layers(run)
+    yield _larger_layers(evidence, run)
     yield _coordinate(evidence, run)
     yield _frontier(evidence)
     yield from _single_layer(evidence)
-    yield from _throughput()
+    yield from _throughput(evidence)
     yield _plain_structure(evidence)
     yield _heavy_structure(evidence)
 
@@ -72,7 +70,7 @@ def _plain_structure(evidence: Evidence) -> Claim:
     statement = (
         "PlainConvNet20 (18 layers alike): without a difference in channels, depth does not decide who goes first"
     )
-    layers = assets.profile(PLAIN).quantizable
+    layers = evidence.profile(PLAIN).quantizable
     largest = max(layer.weights for layer in layers)
     alike = [place for place, layer in enumerate(layers) if layer.weights == largest]
     order = _order(evidence, PLAIN, alike)
@@ -90,7 +88,7 @@ def _heavy_structure(evidence: Evidence) -> Claim:
     statement = (
         "HeavyEarlyResNet20 (64, 32, 16, 16 channels): channel count decides which layers go first, before depth"
     )
-    weights = [layer.weights for layer in assets.profile(HEAVY).quantizable]
+    weights = [layer.weights for layer in evidence.profile(HEAVY).quantizable]
     places = range(len(weights))
     order = _order(evidence, HEAVY, places)
     if order is None:
@@ -117,7 +115,7 @@ def _order(evidence: Evidence, model: str, places: Sequence[int]) -> tuple[Run, 
     for step in evidence.library.run(run.id).steps:
         if step.layer is not None:
             first.setdefault(step.layer, step.index)
-    names = assets.profile(model).quantizable_names
+    names = evidence.profile(model).quantizable_names
     went = [first.get(names[place], len(first) + 1) for place in places]
     lost = evidence.alone(model, 4, SplitName.SEARCH)
     if lost is None:
@@ -126,9 +124,9 @@ def _order(evidence: Evidence, model: str, places: Sequence[int]) -> tuple[Run, 
     return run, went, f"; with points lost alone at 4 bits {text}"
 
 
-def _accounting() -> Iterator[Claim]:
+def _accounting(evidence: Evidence) -> Iterator[Claim]:
     """Our traffic model against every AI that the paper prints."""
-    profile = assets.profile(RESNET)
+    profile = evidence.profile(RESNET)
     bits: dict[str, int] = {}
     gaps = []
     for layer, width, printed in MOVES:
@@ -143,7 +141,7 @@ def _accounting() -> Iterator[Claim]:
         holds=largest <= 0.0005 + 1e-9,
         note="largest difference over the moves, which are printed to three decimals; computed",
     )
-    mobile = intensity(assets.profile(MOBILENET), assets.profile(MOBILENET).uniform(32))
+    mobile = intensity(evidence.profile(MOBILENET), evidence.profile(MOBILENET).uniform(32))
     yield Claim(
         "paper-ai-mobilenet",
         "MobileNetV2 at FP32 does 22.85 FLOPs per byte",
@@ -159,14 +157,14 @@ def _headline(evidence: Evidence, run: Run | None) -> Iterator[Claim]:
         yield Claim("paper-gain", statements[0], 51.6, None, "%", note=NOT_RUN)
         yield Claim("paper-drop", statements[1], 0.90, None, "points", note=NOT_RUN)
         return
-    value = gain(assets.profile(RESNET), run.policy)
+    value = gain(evidence.profile(RESNET), run.policy)
     note = "greedy, alpha 0.9, the paper's normaliser and floor; about: rounds to 50, so 45 or more"
     yield Claim("paper-gain", statements[0], 51.6, value, "%", holds=value >= 45, run=run.id, note=note)
     lost = evidence.drop(RESNET, run.policy)
     if lost is None:
         yield Claim("paper-drop", statements[1], 0.90, None, "points", run=run.id, note="not reported yet")
         return
-    note = f"{images(RESNET, SplitName.REPORT):,} report images; about: rounds to 1 or less, so below 1.5"
+    note = f"{evidence.images(RESNET, SplitName.REPORT):,} report images; about: rounds to 1 or less, so below 1.5"
     yield Claim(
         "paper-drop", statements[1], 0.90, lost.value, "points", lost, holds=lost.value < 1.5, run=run.id, note=note
     )
@@ -177,10 +175,10 @@ def beats_uniform(
 ) -> Claim:
     """A searched policy against all layers at `bits`, on AI x report top-1."""
     name = f"{prefix}-int{bits}"
-    statement = f"{who} beats uniform INT{bits} on AI × accuracy ({assets.card(model).title})"
+    statement = f"{who} beats uniform INT{bits} on AI × accuracy ({evidence.title(model)})"
     if run is None or run.policy is None:
         return Claim(name, statement, paper, None, "%", note=NOT_RUN)
-    profile = assets.profile(model)
+    profile = evidence.profile(model)
     uniform = profile.uniform(bits)
     cells = evidence.paired(model, SplitName.REPORT, run.policy, before=uniform)
     if cells is None:
@@ -200,9 +198,9 @@ def beats_uniform(
     return Claim(name, statement, paper, ahead.value, "%", ahead, ahead.value > 0, run.id, note)
 
 
-def _larger_layers(run: Run | None) -> Claim:
+def _larger_layers(evidence: Evidence, run: Run | None) -> Claim:
     statement = "Larger layers are quantized more aggressively (ResNet-20, greedy at the paper's settings)"
-    profile = assets.profile(RESNET)
+    profile = evidence.profile(RESNET)
     paper = width_by_weights(profile, profile.policy({layer: bits for layer, bits, _ in MOVES})).rho
     unit = "rank correlation"
     if run is None or run.policy is None:
@@ -222,7 +220,7 @@ def _coordinate(evidence: Evidence, greedy: Run | None) -> Claim:
     run = evidence.search(RESNET, Algorithm.COORDINATE, 0.9, paper=True)
     if run is None or run.policy is None or greedy is None or greedy.policy is None:
         return Claim("paper-coordinate", statement, None, None, "FLOPs/byte apart", note=NOT_RUN)
-    profile = assets.profile(RESNET)
+    profile = evidence.profile(RESNET)
     apart = intensity(profile, run.policy) - intensity(profile, greedy.policy)
     cells = evidence.paired(RESNET, SplitName.REPORT, run.policy, before=greedy.policy)
     lost = None if cells is None else drop(cells)
@@ -261,7 +259,7 @@ def _dominates(first: NDArray[Any], second: NDArray[Any], a: int, b: int) -> boo
 
 def _single_layer(evidence: Evidence) -> Iterator[Claim]:
     """Each ResNet-20 layer alone at INT4: what follows from its weights, and what does not."""
-    profile, unit = assets.profile(RESNET), "rank correlation"
+    profile, unit = evidence.profile(RESNET), "rank correlation"
     weights = [layer.weights for layer in profile.quantizable]
     base = profile.uniform(32)
     singles = [base.with_weight_bits(index, 4) for index in range(len(weights))]
@@ -287,19 +285,19 @@ def _single_layer(evidence: Evidence) -> Iterator[Claim]:
         holds=abs(found.rho) < 0.71,
         note=f"Spearman, points lost with weight count, {found.p_text}; "
         f"{number(min(lost), 2)} to {number(max(lost), 2)} points lost on "
-        f"{images(RESNET, SplitName.REPORT):,} report images; "
+        f"{evidence.images(RESNET, SplitName.REPORT):,} report images; "
         "holds below 0.71, where weights explain half of the ranks' variance",
     )
 
 
-def _throughput() -> Iterator[Claim]:
+def _throughput(evidence: Evidence) -> Iterator[Claim]:
     yield Claim(
         "paper-throughput",
         "MobileNetV2 runs 1.66 × as many images a second within 1 point (12 layers at INT8, batch 128)",
         *(1.66, None, "×"),
         note="not measured yet: integer kernels come with export; other runtimes gave 1.07 × to 4.6 × on two cores",
     )
-    profile = assets.profile(MOBILENET)
+    profile = evidence.profile(MOBILENET)
     policy: Policy = profile.policy(dict.fromkeys(TWELVE, 8))
     factor = 1 + gain(profile, policy, 128) / 100
     yield Claim(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from aiq_core import __version__
+from aiq_core.catalog import Model
 from aiq_core.deck import compare, roofline_slides, slides
 from aiq_core.deck.facts import Facts, facts
 from aiq_core.deck.landscape import table_of, trade_off_data
@@ -20,7 +21,7 @@ MOST_RUNS = 6
 LETTERS = "ABCDEF"
 
 
-def default_run(library: Library, model: str) -> Run | None:
+def default_run(library: Library, model: Model) -> Run | None:
     """The run that a deck shows where nobody chose one: greedy at alpha 0.9, else the first finished search."""
     done = [run for run in library.runs(model) if run.status is RunStatus.DONE and run.policy is not None]
     greedy = [run for run in done if run.request.algorithm is Algorithm.GREEDY]
@@ -38,7 +39,7 @@ def build(library: Library, run_ids: Sequence[str], machine: Machine) -> Deck:
         facts(library, library.run(run_id), machine, letters[place : place + 1]) for place, run_id in enumerate(ids)
     ]
     made: list[Slide] = list(compare.slides(library, chosen)) if len(chosen) > 1 else []
-    shown: set[str] = set()
+    shown: set[Model] = set()
     for known in chosen:
         made += _of_run(library, known, with_problem=known.model not in shown)
         shown.add(known.model)

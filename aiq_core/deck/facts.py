@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aiq_core import assets, documents, statistics
-from aiq_core.assets import Card
+from aiq_core import documents, statistics
+from aiq_core.catalog import Card, Model
 from aiq_core.charts.wording import join, number, span
 from aiq_core.deck.text import Shown, Text, digits, look_up, say, shown
 from aiq_core.errors import SettingError
@@ -49,6 +49,7 @@ class Facts:
     """A run for its slides. `letter` names it among several; bound layers are None where the machine can't run them."""
 
     run: Run
+    model: Model
     document: Mapping[str, Any]
     machine: Machine
     letter: str
@@ -57,19 +58,14 @@ class Facts:
     rivals: tuple[Rival, ...]
 
     @property
-    def model(self) -> str:
-        """The model's name in the registry."""
-        return self.run.request.model
-
-    @property
     def card(self) -> Card:
         """The model's card."""
-        return assets.card(self.model)
+        return self.model.card
 
     @property
     def profile(self) -> ModelProfile:
         """The model's profile."""
-        return assets.profile(self.model)
+        return self.model.profile
 
     @property
     def policy(self) -> Policy:
@@ -165,14 +161,15 @@ def facts(library: Library, run: Run, machine: Machine, letter: str = "") -> Fac
     if run.policy is None:
         raise SettingError(f"run {run.id} is {run.status} and has no policy yet; choose a run that is done")
     document = documents.run_document(library, run)
-    profile = assets.profile(run.request.model)
+    model = library.model(run.request.model)
+    profile = model.profile
     bound: tuple[int | None, int | None] = (None, None)
     if machine.runs_fp32:
         at = predict(machine, profile, [profile.uniform(FP32_BITS), run.policy])
         bound = int(at.memory_bound[0].sum()), int(at.memory_bound[1].sum())
-    known = Facts(run, document, machine, letter, *bound, ())
+    known = Facts(run, model, document, machine, letter, *bound, ())
     rivals = tuple(_rival(library, known, bits) for bits in (8, 4))
-    return Facts(run, document, machine, letter, *bound, rivals)
+    return Facts(run, model, document, machine, letter, *bound, rivals)
 
 
 def _rival(library: Library, known: Facts, bits: int) -> Rival:

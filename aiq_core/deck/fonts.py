@@ -3,7 +3,7 @@
 import base64
 from functools import cache
 
-from aiq_core.assets import ASSETS
+from aiq_core.catalog import ASSETS
 
 STATIC = ASSETS.parent / "static"
 

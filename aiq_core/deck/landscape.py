@@ -16,7 +16,7 @@ def table_of(library: Library, known: Facts, images: int | None = None) -> Polic
     """What is known of the run's model on its search images; None where not even FP32 is."""
     request = known.run.request
     try:
-        return library.table(request.model, images or request.images, request.quantizer)
+        return library.table(known.model, images or request.images, request.quantizer)
     except DataError:
         return None
 
@@ -26,7 +26,7 @@ def trade_off_data(library: Library, table: PolicyTable, known: Facts | None) ->
     profile = table.profile
     floor = floor_correct(None, table.baseline_correct, table.images)
     path = envelope(table, default_normaliser(profile, WIDTHS), ACCURACY_NORMALISER, floor)
-    runs = [run for run in library.runs(profile.model) if run.request.algorithm is Algorithm.RANDOM]
+    runs = [run for run in library.runs(library.model(profile.model)) if run.request.algorithm is Algorithm.RANDOM]
     random = [run.policy for run in runs if run.policy is not None]
     shown = None if known is None else known.policy
     return pareto_data(table, [segment.row for segment in path], random, shown)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from aiq_core import assets
+from aiq_core.catalog import ASSETS, Dataset, bundled
 from aiq_core.errors import WeightsError
 from aiq_core.runtime import layers
 from aiq_core.runtime.bundle_data import bundle_cifar10, bundle_digits
@@ -23,28 +23,28 @@ def bundle(report: Callable[[str], None], weights: Path | None = None) -> None:
     `weights` is a folder of NAME.safetensors and NAME.json (keys `kept` and `torch`); a model that is not in it
     is trained. What is there already stays: delete a folder to make it anew.
     """
-    data = assets.ASSETS / "data"
+    data = ASSETS / "data"
     if not (data / "digits" / "split.json").is_file():
         bundle_digits(data / "digits")
     if not (data / "cifar10" / "split.json").is_file():
         bundle_cifar10(data / "cifar10", report)
-    forget()
-    for name in MODELS:
-        folder = assets.ASSETS / "models" / name
+    catalog = bundled()
+    for name, model in MODELS.items():
+        dataset = catalog.dataset(model.dataset)
+        folder = ASSETS / "models" / name
         if not (folder / "card.json").is_file():
             report(f"making {name}")
             if weights is not None and (weights / f"{name}.safetensors").is_file():
-                adopt(name, weights, folder)
+                adopt(name, dataset, weights, folder)
             else:
                 with tempfile.TemporaryDirectory() as work:
-                    train(name, folder, work=Path(work))
+                    train(name, dataset, folder, work=Path(work))
             write_profile(name, folder)
         if not (folder / layers.FILE).is_file():
-            layers.write_layers(name, folder)
-    forget()
+            layers.write_layers(name, dataset, folder)
 
 
-def adopt(name: str, source: Path, folder: Path) -> None:
+def adopt(name: str, dataset: Dataset, source: Path, folder: Path) -> None:
     """Copy `source`/NAME.safetensors into `folder`, check its figures and write its card.
 
     Raises WeightsError where its top-1 is not what NAME.json says.
@@ -57,7 +57,7 @@ def adopt(name: str, source: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(file, folder / "weights.safetensors")
     model = spec(name)
-    card = write_card(model, folder, asdict(model.recipe) | {"kept": said["kept"], "torch": said["torch"]})
+    card = write_card(model, dataset, folder, asdict(model.recipe) | {"kept": said["kept"], "torch": said["torch"]})
     for split, figure in (("search", card.search_top1_percent), ("report", card.report_top1_percent)):
         # Another CPU may round a doubtful image the other way; more than that is another model.
         if abs(figure - said[f"{split}_top1_percent"]) > 0.1:
@@ -73,12 +73,3 @@ def write_profile(name: str, folder: Path) -> None:
     model = spec(name)
     counted = profile(model.build(), name, model.input_shape, model.excluded)
     (folder / "profile.json").write_text(json.dumps(counted.to_json(), indent=1) + "\n")
-
-
-def forget() -> None:
-    """Drop what `assets` remembers of files that were just made."""
-    for function in (
-        assets.model_names, assets.card, assets.profile, assets.weights, assets.dataset_names, assets.splits,
-        assets.labels, assets.excerpt, assets.layer_inputs,
-    ):  # fmt: skip
-        function.cache_clear()

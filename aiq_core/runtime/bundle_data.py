@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from aiq_core import assets
+from aiq_core.catalog.dataset import MOSAIC_COLUMNS
+from aiq_core.catalog.hashes import hash_blocks
 from aiq_core.errors import DataError
 from aiq_core.runtime.data import fetch_parts
 from aiq_core.runtime.sources import CIFAR10_SOURCES, Source
@@ -52,21 +53,22 @@ def bundle_digits(folder: Path) -> None:
     pixels = (digits.images * DIGITS_PIXEL_SCALE).astype(np.uint8)[..., None]
     parts = digits_parts(Part(pixels, digits.target.astype(np.uint8)))
     shipped = {name: len(part.labels) for name, part in parts.items()}
-    write_dataset(folder, parts, shipped, [str(label) for label in range(10)], DIGITS_README)
+    write_dataset(folder, "digits", parts, shipped, [str(label) for label in range(10)], DIGITS_README)
 
 
 def bundle_cifar10(folder: Path, report: Callable[[str], None], sources: tuple[Source, ...] = CIFAR10_SOURCES) -> None:
     """Fetch CIFAR-10 and write its excerpt to `folder`."""
-    parts = fetch_parts(report, sources, check=False)
-    write_dataset(folder, parts, CIFAR10_SHIPPED, CIFAR10_CLASSES, CIFAR10_README)
+    parts = fetch_parts(report, sources)
+    write_dataset(folder, "CIFAR-10", parts, CIFAR10_SHIPPED, CIFAR10_CLASSES, CIFAR10_README)
 
 
 def write_dataset(
-    folder: Path, parts: dict[str, Part], shipped: dict[str, int], class_names: list[str], readme: str
+    folder: Path, title: str, parts: dict[str, Part], shipped: dict[str, int], class_names: list[str], readme: str
 ) -> None:
     """Write split.json, labels.npz, README.md and a mosaic of the first `shipped` images of each part."""
     folder.mkdir(parents=True, exist_ok=True)
     document: dict[str, Any] = {
+        "title": title,
         "class_names": class_names,
         "image_shape": list(parts["search"].images.shape[1:]),
         "parts": {},
@@ -79,7 +81,7 @@ def write_dataset(
             (folder / file_name).write_bytes(content)
             entry["file"] = file_name
             labels[name] = part.labels
-        entry["blocks"] = list(assets.hash_blocks(part.images, part.labels))
+        entry["blocks"] = list(hash_blocks(part.images, part.labels))
         document["parts"][name] = entry
     np.savez_compressed(folder / "labels.npz", allow_pickle=False, **labels)
     (folder / "split.json").write_text(json.dumps(document, indent=1) + "\n")
@@ -89,11 +91,11 @@ def write_dataset(
 def mosaic(name: str, images: NDArray[np.uint8]) -> tuple[str, bytes]:
     """File name and content of a lossless mosaic of uint8[n, H, W, C]: WebP or PNG, the smaller one."""
     count, height, width, channels = images.shape
-    rows = -(-count // assets.MOSAIC_COLUMNS)
-    tiles = np.zeros((rows * assets.MOSAIC_COLUMNS, height, width, channels), dtype=np.uint8)
+    rows = -(-count // MOSAIC_COLUMNS)
+    tiles = np.zeros((rows * MOSAIC_COLUMNS, height, width, channels), dtype=np.uint8)
     tiles[:count] = images
-    grid = tiles.reshape(rows, assets.MOSAIC_COLUMNS, height, width, channels).swapaxes(1, 2)
-    pixels = grid.reshape(rows * height, assets.MOSAIC_COLUMNS * width, channels)
+    grid = tiles.reshape(rows, MOSAIC_COLUMNS, height, width, channels).swapaxes(1, 2)
+    pixels = grid.reshape(rows * height, MOSAIC_COLUMNS * width, channels)
     picture = Image.fromarray(pixels if channels == 3 else pixels[..., 0])
     choices = [(f"{name}.png", _encode(picture, format="PNG", optimize=True))]
     if channels == 3:  # WebP has no grey images

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from aiq_core import assets, quantizer
+from aiq_core import quantizer
+from aiq_core.catalog import Model
 from aiq_core.records import FP32_BITS, NOT_DONE, ImageSet, Origin, Policy, Quantizer
 from aiq_core.runtime.cpu import cpu_kind
 from aiq_core.runtime.data import to_input
@@ -38,7 +39,7 @@ class TorchEvaluator:
 
     def __init__(
         self,
-        model: str,
+        model: Model,
         images: ImageSet,
         rounding: Quantizer = Quantizer(),
         threads: int | None = None,
@@ -48,13 +49,14 @@ class TorchEvaluator:
         self.threads = threads or THREADS
         torch.set_num_threads(self.threads)
         keep_freed_memory()
-        self.model, self.image_set, self.chunk, self.rounding = spec(model), images, chunk, rounding
-        network = network_with(self.model, assets.weights(model), f"assets/models/{model}")
-        self._segments = self.model.segments(fold_batch_norm(network))
+        self.model, self.image_set, self.chunk, self.rounding = model, images, chunk, rounding
+        architecture = spec(model.name)
+        network = network_with(architecture, model.weights, str(model.folder))
+        self._segments = architecture.segments(fold_batch_norm(network))
         for segment in self._segments:
             segment.to(memory_format=torch.channels_last)
         self._rounded: dict[tuple[int, int], Tensor] = {}
-        self._layers = _quantizable_modules(network, assets.profile(model).quantizable_names)
+        self._layers = _quantizable_modules(network, model.profile.quantizable_names)
         self._weights = [layer.weight.detach().clone(memory_format=torch.preserve_format) for layer in self._layers]
         self._held = [FP32_BITS] * len(self._layers)
         members = [set(segment.modules()) for segment in self._segments]
@@ -62,11 +64,11 @@ class TorchEvaluator:
         self._cache = PrefixCache(_default_cache_bytes() if cache_bytes is None else cache_bytes)
         self.layer_images = 0
         """Segments run x images, a measure of the work done."""
-        pixels = assets.images(self.model.dataset, images)
+        pixels = model.dataset.images(images)
         self._arrange(pixels, np.arange(len(pixels)))
         logits = self._fp32_logits()[: len(pixels)]
         self._fp32_predicted = logits.argmax(1).to(torch.uint8).numpy()
-        labels = assets.labels(self.model.dataset, images.split)[: len(pixels)]
+        labels = model.dataset.split(images.split).labels[: len(pixels)]
         self._arrange(pixels, _likely_mistakes_first(logits, torch.from_numpy(labels.astype(np.int64))))
 
     @property
@@ -152,7 +154,7 @@ class TorchEvaluator:
         return self._rounded[index, bits]
 
     def _normalise(self, pixels: NDArray[np.uint8]) -> Tensor:
-        return to_input(pixels, self.model.mean, self.model.std).contiguous(memory_format=torch.channels_last)
+        return to_input(pixels, self.model.card.mean, self.model.card.std).contiguous(memory_format=torch.channels_last)
 
     def _fp32_logits(self) -> Tensor:
         """Logits of every image at FP32, float[images, classes]."""

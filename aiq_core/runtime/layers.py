@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from aiq_core import assets
+from aiq_core.catalog import Dataset
+from aiq_core.catalog.model import read_weights
 from aiq_core.runtime.files import write_whole
 from aiq_core.runtime.fold import fold_batch_norm
 from aiq_core.runtime.models import spec
@@ -20,12 +21,12 @@ IMAGE = 0
 """Which report image: the first, which ships with the app."""
 
 
-def write_layers(name: str, folder: Path) -> None:
-    """Write layers.npz of a model whose weights lie in `folder`. Inputs are float16: half the size, 1e-3 exact."""
+def write_layers(name: str, dataset: Dataset, folder: Path) -> None:
+    """Write layers.npz of a model whose weights lie in `folder`, for its data set. Inputs are float16, 1e-3 exact."""
     model = spec(name)
-    tensors = assets.read_weights(folder / "weights.safetensors")
+    tensors = read_weights(folder / "weights.safetensors")
     network = fold_batch_norm(network_with(model, tensors, f"{folder}"))
-    image = assets.excerpt(model.dataset, "report")[IMAGE]
+    image = dataset.report.excerpt[IMAGE]
     pixels = (image / np.float32(255) - np.array(model.mean)) / np.array(model.std)
     batch = torch.from_numpy(pixels.transpose(2, 0, 1)[None].astype(np.float32))
     names = [

@@ -13,12 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from aiq_core import assets
+from aiq_core.catalog import Card, Dataset, cache_dir
+from aiq_core.catalog.hashes import model_hash
+from aiq_core.catalog.model import read_weights
 from aiq_core.errors import SettingError
-from aiq_core.records import ImageSet, SplitName
+from aiq_core.records import SplitName
 from aiq_core.runtime.augment import augment
 from aiq_core.runtime.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint, save_checkpoint
-from aiq_core.runtime.data import images, to_input, training_images
+from aiq_core.runtime.data import to_input, training_images
 from aiq_core.runtime.files import write_whole
 from aiq_core.runtime.models import ModelSpec, Recipe, spec
 from aiq_core.runtime.weights import network_with, save_weights
@@ -38,13 +40,14 @@ class Progress:
 
 def train(
     name: str,
+    dataset: Dataset,
     output: Path,
     report: Callable[[Progress], None] = lambda _: None,
     recipe: Recipe | None = None,
     work: Path | None = None,
     device: str = "cpu",
-) -> assets.Card:
-    """Train a model on `device`, `cpu` or `cuda`, and write weights.safetensors and card.json to `output`.
+) -> Card:
+    """Train a model on `device`, `cpu` or `cuda`, on its data set; write weights.safetensors and card.json to `output`.
 
     Every epoch's state is saved in `work` (the cache's training/NAME by default) and resumed from there: on the
     CPU along the same trajectory, on a GPU up to the order in which its kernels add. Only the choice between the
@@ -52,8 +55,8 @@ def train(
     """
     model = spec(name)
     recipe = suited_to(device, recipe or model.recipe)
-    work = work or assets.cache_dir() / "training" / name
-    trainer = Trainer(model, recipe, device)
+    work = work or cache_dir() / "training" / name
+    trainer = Trainer(model, dataset, recipe, device)
     saved = load_checkpoint(work, recipe)
     if saved is not None:
         trainer.restore(saved)
@@ -67,7 +70,7 @@ def train(
     save_weights(network, output / "weights.safetensors")
     # Without the local part (+cpu, +cu130), which says how the wheel was built.
     how = {"kept": kept, "torch": torch.__version__.split("+")[0], "device": device}
-    card = write_card(model, output, asdict(recipe) | how)
+    card = write_card(model, dataset, output, asdict(recipe) | how)
     (work / CHECKPOINT).unlink(missing_ok=True)
     return card
 
@@ -75,9 +78,9 @@ def train(
 class Trainer:
     """A network, its average and its optimizer on the way through a recipe; `epoch` counts finished epochs."""
 
-    def __init__(self, model: ModelSpec, recipe: Recipe, device: str = "cpu") -> None:
-        self.model, self.recipe, self.device, self.epoch = model, recipe, device, 0
-        pixels, labels = training_images(model.dataset)
+    def __init__(self, model: ModelSpec, dataset: Dataset, recipe: Recipe, device: str = "cpu") -> None:
+        self.model, self.dataset, self.recipe, self.device, self.epoch = model, dataset, recipe, device, 0
+        pixels, labels = training_images(dataset)
         self._pixels = pixels
         self._labels = torch.from_numpy(labels.astype(np.int64))
         torch.manual_seed(recipe.seed)
@@ -145,7 +148,7 @@ class Trainer:
     def better(self) -> tuple[str, nn.Module]:
         """`last` or `averaged`, whichever gets more of `search` right, and its network; `averaged` at a tie."""
         network, average = self.network.cpu(), self.average.cpu()
-        last, averaged = (top1_percent(self.model, net, SplitName.SEARCH) for net in (network, average))
+        last, averaged = (top1_percent(self.model, self.dataset, net, SplitName.SEARCH) for net in (network, average))
         return ("last", network) if last > averaged else ("averaged", average)
 
 
@@ -192,37 +195,37 @@ def average_into(average: nn.Module, network: nn.Module, decay: float) -> None:
 
 
 @torch.inference_mode()
-def top1_percent(model: ModelSpec, network: nn.Module, split: SplitName) -> float:
+def top1_percent(model: ModelSpec, dataset: Dataset, network: nn.Module, split: SplitName) -> float:
     """FP32 top-1 on all images of a split, in percent."""
-    count = assets.split_size(model.dataset, split)
-    pixels = images(model.dataset, ImageSet(split, count))
+    judging = dataset.split(split)
+    pixels = judging.images(judging.size)
     network.eval()
     predicted = [
         network(to_input(pixels[start : start + EVALUATION_CHUNK], model.mean, model.std)).argmax(1)
-        for start in range(0, count, EVALUATION_CHUNK)
+        for start in range(0, judging.size, EVALUATION_CHUNK)
     ]
-    right = torch.cat(predicted).numpy() == assets.labels(model.dataset, split)
-    return 100 * int(right.sum()) / count
+    right = torch.cat(predicted).numpy() == judging.labels
+    return 100 * int(right.sum()) / judging.size
 
 
-def write_card(model: ModelSpec, folder: Path, recipe: dict[str, Any]) -> assets.Card:
+def write_card(model: ModelSpec, dataset: Dataset, folder: Path, recipe: dict[str, Any]) -> Card:
     """Measure `folder`'s weights on both splits and write card.json beside them."""
     path = folder / "weights.safetensors"
-    tensors = assets.read_weights(path)
+    tensors = read_weights(path)
     network = network_with(model, tensors, str(path))
-    card = assets.Card(
+    card = Card(
         name=model.name,
         title=model.title,
-        dataset=model.dataset,
+        dataset=dataset.name,
         input_shape=model.input_shape,
-        class_names=assets.class_names(model.dataset),
+        class_names=dataset.class_names,
         mean=model.mean,
         std=model.std,
-        model_hash=assets.model_hash(model.name, model.mean, model.std, tensors),
+        model_hash=model_hash(model.name, model.mean, model.std, tensors),
         weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         recipe=recipe,
-        search_top1_percent=top1_percent(model, network, SplitName.SEARCH),
-        report_top1_percent=top1_percent(model, network, SplitName.REPORT),
+        search_top1_percent=top1_percent(model, dataset, network, SplitName.SEARCH),
+        report_top1_percent=top1_percent(model, dataset, network, SplitName.REPORT),
     )
     write_whole(folder / "card.json", (json.dumps(asdict(card), indent=1) + "\n").encode())
     return card

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from aiq_core import assets
+from aiq_core.catalog import Model
 from aiq_core.charts.style import Look
 from aiq_core.hardware import DEFAULT_MACHINE, MACHINES, Machine
 from aiq_core.records import Algorithm
@@ -36,7 +36,7 @@ POLICY, PINNED, CLICKED = "policy", "pin", "clicked"
 class View:
     """What the controls say. `policy` is the key of a clicked or linked policy, which then decides."""
 
-    model: str
+    model: Model
     source: str
     alpha: float
     budget: float | None
@@ -52,8 +52,9 @@ def complaints(asked: Mapping[str, str]) -> list[str]:
     """What an address asks for that is not on offer; Streamlit would reset it in silence."""
     said = []
     model = asked.get("model", DEFAULT_MODEL)
-    if model not in assets.model_names():
-        said.append(f"unknown model {model!r}; choose from {', '.join(assets.model_names())}")
+    names = known.library().models
+    if model not in names:
+        said.append(f"unknown model {model!r}; choose from {', '.join(names)}")
     alpha = asked.get("alpha", str(DEFAULT_ALPHA))
     if not _is_alpha(alpha):
         said.append(f"alpha={alpha!r} is not offered; choose a number from 0 (accuracy) to 1 (AI)")
@@ -129,7 +130,8 @@ def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> Non
     keep(*(name for name in SECTIONS if name not in sections and name not in own))
     slots = st.session_state[SLOTS] = {}
     with st.sidebar:
-        names = {name: f"{assets.card(name).title} · {_dataset(name)}" for name in assets.model_names()}
+        models = known.library().models.items()
+        names = {name: f"{model.title} · {model.dataset.title}" for name, model in models}
         _select("Model", "model", names, DEFAULT_MODEL, on_change=_changed_model)
         if "from" in sections:
             best = "Best found: the lowest loss at this alpha among every policy measured so far, by whatever search."
@@ -161,7 +163,7 @@ def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> Non
                 "weight matter less as it grows.",
             )
         with st.expander("More", icon=":material/tune:"):
-            counts = known.image_counts(st.session_state["model"])
+            counts = known.image_counts(known.model(st.session_state["model"]))
             shown = {name: f"{n:,}" + (" (all)" if name == "all" else " (excerpt)") for name, n in counts.items()}
             _select("Search images", "images", shown, "all", on_change=forget_policy)
             st.toggle("Projector: larger type and marks", key="projector", bind="query-params")
@@ -193,10 +195,6 @@ def keep(*names: str) -> None:
 _DEFAULTS = {"from": BEST, "alpha": DEFAULT_ALPHA, "budget": OFF, "machine": DEFAULT_MACHINE, "batch": 1}
 
 
-def _dataset(model: str) -> str:
-    return {"cifar10": "CIFAR-10", "digits": "digits"}.get(assets.card(model).dataset, assets.card(model).dataset)
-
-
 def _machine_name(key: str) -> str:
     machine = MACHINES[key]
     return machine.name if machine.runs_fp32 else f"{machine.name} (can't run FP32 activations)"
@@ -205,9 +203,10 @@ def _machine_name(key: str) -> str:
 def view() -> View:
     """What the controls say now."""
     state = st.session_state
-    counts = known.image_counts(state["model"])
+    model = known.model(state["model"])
+    counts = known.image_counts(model)
     return View(
-        model=state["model"],
+        model=model,
         source=state["from"],
         alpha=round(float(state.get("alpha", DEFAULT_ALPHA)), 2),
         budget=None if state["budget"] == OFF else float(state["budget"]),
@@ -227,7 +226,7 @@ def asked(query: Mapping[str, str], dark: bool) -> View:
         value = query.get(name, default)
         return value if value in offered else default
 
-    model = pick("model", assets.model_names(), DEFAULT_MODEL)
+    model = known.model(pick("model", known.library().models, DEFAULT_MODEL))
     counts = known.image_counts(model)
     budget = pick("budget", BUDGETS, OFF)
     alpha = query.get("alpha", str(DEFAULT_ALPHA))
@@ -249,7 +248,7 @@ def query(view: View) -> dict[str, str]:
     """The address that asks for a view, as `asked` reads it; with `dark` where it is."""
     counts = known.image_counts(view.model)
     found = {
-        "model": view.model,
+        "model": view.model.name,
         "from": view.source,
         "alpha": f"{view.alpha:.2f}",
         "budget": OFF if view.budget is None else f"{view.budget:.1f}",

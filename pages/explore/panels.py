@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
-from aiq_core import __version__, assets
+from aiq_core import __version__
 from aiq_core.charts.pareto import describe
 from aiq_core.charts.wording import number, rate, significant, span
 from aiq_core.envelope import pareto
@@ -160,12 +160,11 @@ def _table(shown: Shown) -> None:
 
 def _provenance(shown: Shown) -> None:
     view, table, chosen = shown.view, shown.table, shown.chosen
-    card = assets.card(view.model)
     library = known.library()
-    lines = {"policy": chosen.policy.key, "model": f"{view.model}, weights {card.model_hash}"}
+    lines = {"policy": chosen.policy.key, "model": f"{view.model}, weights {view.model.hash}"}
     for split, images in ((SplitName.SEARCH, table.images), (SplitName.REPORT, table.report_images)):
         found = library.evaluation(view.model, split, chosen.policy)
-        lines[f"{split} images"] = f"{images:,}, data {assets.split_hash(card.dataset, split)[:16]}"
+        lines[f"{split} images"] = f"{images:,}, data {view.model.dataset.split(split).hash}"
         if found is not None and found.is_complete(images):
             origin = found.origin
             lines[f"{split} measured"] = (

@@ -2,11 +2,12 @@
 
 import streamlit as st
 
-from aiq_core import assets, jobs
+from aiq_core import jobs
+from aiq_core.catalog import Model
 from aiq_core.charts.wording import number
 from aiq_core.errors import AiqError
 from aiq_core.library import read_only
-from aiq_core.records import Algorithm, Request, Run, RunStatus
+from aiq_core.records import Algorithm, Request, Run, RunStatus, SplitName
 from pages.common import known
 from pages.common.controls import View
 
@@ -17,29 +18,25 @@ def offer(view: View, algorithm: Algorithm, searched: dict[float, Run]) -> None:
     """A button that runs exactly this search, where no run matches it, and one that extends it to all images."""
     if read_only():
         return
-    images, everything = _searchable(view.model, view.images), known.image_counts(view.model)["all"]
+    here, everything = view.model.dataset.available(SplitName.SEARCH), known.image_counts(view.model)["all"]
+    images = min(view.images, here)
     if not any(abs(alpha - view.alpha) < 1e-9 for alpha in searched):
         excerpt = "" if images == view.images else f", on the {images:,} images that ship with the app"
         _button(f"Search exactly here ({algorithm}{excerpt})", view.model, algorithm, view.alpha, images)
-    elif view.images < everything and _searchable(view.model, everything) == everything:
+    elif view.images < everything == here:
         _button(f"Extend to all {everything:,} images", view.model, algorithm, view.alpha, everything)
 
 
 def first(view: View) -> None:
     """What the page shows of a model that nothing is known of: why it is empty, and the button that changes it."""
-    st.markdown(f"#### Nothing is measured yet for {assets.card(view.model).title} on {view.images:,} search images")
+    st.markdown(f"#### Nothing is measured yet for {view.model.title} on {view.images:,} search images")
     st.caption("A search measures FP32 first and then fills this page; it can be cancelled and resumed at any time.")
     if not read_only():
-        _button("Run the first search", view.model, Algorithm.GREEDY, view.alpha, _searchable(view.model, view.images))
+        images = min(view.images, view.model.dataset.available(SplitName.SEARCH))
+        _button("Run the first search", view.model, Algorithm.GREEDY, view.alpha, images)
 
 
-def _searchable(model: str, images: int) -> int:
-    """As many of `images` as are here: all where the data was fetched, else the excerpt's."""
-    dataset = assets.card(model).dataset
-    return images if assets.has_all_images(dataset) else min(images, assets.excerpt_size(dataset))
-
-
-def _button(label: str, model: str, algorithm: Algorithm, alpha: float, images: int) -> None:
+def _button(label: str, model: Model, algorithm: Algorithm, alpha: float, images: int) -> None:
     st.button(
         label,
         icon=":material/play_arrow:",
@@ -51,9 +48,9 @@ def _button(label: str, model: str, algorithm: Algorithm, alpha: float, images: 
     )
 
 
-def _start(model: str, algorithm: Algorithm, alpha: float, images: int) -> None:
+def _start(model: Model, algorithm: Algorithm, alpha: float, images: int) -> None:
     try:
-        run = jobs.submit(known.library(), Request(model, algorithm, alpha, images=images))
+        run = jobs.submit(known.library(), Request(model.name, algorithm, alpha, images=images))
     except AiqError as error:
         st.session_state["job_error"] = str(error)
         return
@@ -74,14 +71,14 @@ def watch(view: View) -> None:
         st.fragment(_progress, run_every=POLL_S if running else None)(view.model)
 
 
-def _unfinished(model: str) -> list[Run]:
+def _unfinished(model: Model) -> list[Run]:
     store = known.library().store
     ids = store.with_status(*jobs.UNFINISHED)
     runs = [store.run(run_id) for run_id in ids]
-    return [run for run in runs if run.request.model == model]
+    return [run for run in runs if run.request.model == model.name]
 
 
-def _progress(model: str) -> None:
+def _progress(model: Model) -> None:
     library = known.library()
     jobs.ensure_worker(library)
     running = _unfinished(model)
@@ -99,12 +96,12 @@ def _progress(model: str) -> None:
 
 
 def _share(run: Run) -> float:
-    expected = jobs.expected_steps(run)
+    expected = jobs.expected_steps(known.library(), run)
     if not expected:
         return (
             0.0
             if not run.steps
-            else min(0.95, len(run.steps) / (3 * len(assets.profile(run.request.model).quantizable)))
+            else min(0.95, len(run.steps) / (3 * len(known.model(run.request.model).profile.quantizable)))
         )
     return min(1.0, len(run.steps) / expected)
 
@@ -117,7 +114,7 @@ def _text(run: Run) -> str:
         return f"{name}: waiting for a worker"
     if not run.steps:
         return f"{name}: loading the model, then FP32"
-    step, eta = run.steps[-1], jobs.eta_s(run)
+    step, eta = run.steps[-1], jobs.eta_s(known.library(), run)
     left = "" if eta is None else f", about {number(eta, 0)} s left"
     right = 100 * step.correct / run.request.images
     so_far = f"AI {step.intensity:.2f}, {right:.2f} % on search, {run.evaluations} evaluations"

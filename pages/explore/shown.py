@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aiq_core import assets
 from aiq_core.charts.wording import bit_counts, join
 from aiq_core.envelope import PolicyTable
 from aiq_core.errors import SettingError
@@ -43,7 +42,7 @@ class Shown:
     def charted(self) -> str:
         """Text that changes whenever a chart may."""
         view = self.view
-        where = (view.model, view.images, view.machine.key, view.batch, view.budget, view.look, self.version)
+        where = (view.model.name, view.images, view.machine.key, view.batch, view.budget, view.look, self.version)
         return repr((*where, self.chosen.policy.key, self.pinned and self.pinned.key))
 
     @property
@@ -108,7 +107,7 @@ def parts(shown: Shown) -> tuple[str, str, str]:
     """The page's sentence: before the gain, the gain, which is coloured, and after it."""
     view, found = shown.view, shown.found
     facts = Facts(
-        title=assets.card(view.model).title,
+        title=view.model.title,
         gain_percent=found.gain_percent,
         drop=found.report_drop,
         search_drop=found.search_drop,

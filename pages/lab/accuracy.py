@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aiq_core import assets, statistics
+from aiq_core import statistics
+from aiq_core.catalog import Model
 from aiq_core.library import Library
 from aiq_core.records import Evaluation, Policy, SplitName
 from aiq_core.statistics import Interval, Paired
@@ -35,25 +36,25 @@ class Measured:
         return None if self.cells is None else statistics.drop(self.cells)
 
 
-def prefixes(model: str, split: SplitName, search_images: int) -> tuple[int, ...]:
+def prefixes(model: Model, split: SplitName, search_images: int) -> tuple[int, ...]:
     """How many images of a split the page counts, the most first: what it works at, then what ships with the app."""
-    dataset = assets.card(model).dataset
-    whole = assets.split_size(dataset, split)
-    everything = search_images == assets.split_size(dataset, SplitName.SEARCH)
+    dataset = model.dataset
+    whole = dataset.split(split).size
+    everything = search_images == dataset.search.size
     most = whole if everything else min(search_images, whole)
-    return tuple(dict.fromkeys((most, min(most, assets.excerpt_size(dataset)))))
+    return tuple(dict.fromkeys((most, min(most, dataset.excerpt_size))))
 
 
 def measured(
-    library: Library, model: str, split: SplitName, search_images: int, policy: Policy, before: Policy
+    library: Library, model: Model, split: SplitName, search_images: int, policy: Policy, before: Policy
 ) -> Measured | None:
     """A policy's figures on a split; None where it is not measured there."""
     found = _complete(library, model, split, policy, prefixes(model, split, search_images))
     if found is None:
         return None
     evaluation, images = found
-    labels = assets.labels(assets.card(model).dataset, split)[:images]
-    fp32 = assets.profile(model).uniform(32)
+    labels = model.dataset.split(split).labels[:images]
+    fp32 = model.profile.uniform(32)
     reference, against_fp32 = None, before == fp32
     for candidate in (before, fp32):
         reference = _complete(library, model, split, candidate, (images,))
@@ -75,7 +76,7 @@ def measured(
 
 
 def _complete(
-    library: Library, model: str, split: SplitName, policy: Policy, counts: tuple[int, ...]
+    library: Library, model: Model, split: SplitName, policy: Policy, counts: tuple[int, ...]
 ) -> tuple[Evaluation, int] | None:
     """An evaluation of the most images that one knows: measured or bundled, else imported."""
     key = library.key(model, split, policy)

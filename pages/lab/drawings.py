@@ -3,9 +3,7 @@
 from functools import partial
 from typing import Any
 
-import streamlit as st
-
-from aiq_core import folding
+from aiq_core.catalog import Model
 from aiq_core.charts.bits import Bar, BitsData, bar_height, bits_data, bits_figure, bits_frame
 from aiq_core.charts.reasons import Reason, reasons
 from aiq_core.charts.roofline import roofline_data, roofline_frame
@@ -133,14 +131,9 @@ def roofline(shown: Shown) -> Drawing:
     )
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _folded(model: str):  # type: ignore[no-untyped-def]
-    return folding.folded_weights(model)
-
-
-@st.cache_resource(max_entries=120, show_spinner=False)
-def _weights_data(model: str, layer: str, bits: int) -> WeightsData:
-    return weights_data(model, layer, _folded(model)[layer], bits)
+@known.cached(120)
+def _weights_data(model: Model, layer: str, bits: int) -> WeightsData:
+    return weights_data(model.name, layer, model.folded_weights[layer], bits)
 
 
 def weights(shown: Shown) -> Drawing:

@@ -4,7 +4,6 @@ from functools import partial
 
 import streamlit as st
 
-from aiq_core import assets
 from aiq_core.charts.style import GLYPHS
 from aiq_core.charts.wording import bit_counts, bits_name
 from aiq_core.records import FP32_BITS, OFFERED_BITS, Policy, Run
@@ -33,7 +32,7 @@ def layer_and_bits(view: View, policy: Policy, layer: int) -> None:
     Widgets of each layer's own: until the browser has the answer to a click it goes on sending what it holds, which is
     another layer's by then.
     """
-    layers = assets.profile(view.model).quantizable_names
+    layers = view.model.profile.quantizable_names
     box, widths = f"{state.LAYER_BOX}-{layers[layer]}", f"{state.BITS}-{layers[layer]}"
     st.session_state[box], st.session_state[widths] = layers[layer], policy.weight_bits[layer]
     st.selectbox(
@@ -55,7 +54,7 @@ def layer_and_bits(view: View, policy: Policy, layer: int) -> None:
         wrap=True,
         label_visibility="collapsed",
         on_change=_bits_chosen,
-        args=(view.model, layer, layers[layer], widths),
+        args=(view.model.name, layer, layers[layer], widths),
     )
 
 
@@ -77,7 +76,7 @@ def several(view: View, policy: Policy) -> None:
 
 
 def _several(view: View, policy: Policy) -> None:
-    groups = policies.groups(assets.profile(view.model))
+    groups = policies.groups(view.model.profile)
     if st.session_state.get(GROUP) not in groups:
         st.session_state[GROUP] = next(iter(groups))
     name = st.selectbox("Layers", list(groups), key=GROUP)
@@ -89,7 +88,7 @@ def _several(view: View, policy: Policy) -> None:
         f"Set {name} to {bits_name(bits or 8)}",
         key="lab-set-group",
         on_click=state.set_bits,
-        args=(view.model, groups[name], bits, name),
+        args=(view.model.name, groups[name], bits, name),
         width="stretch",
     )
 
@@ -104,7 +103,7 @@ def undo_redo(view: View, history: History) -> None:
         disabled=undone is None,
         shortcut="Ctrl+Z",
         on_click=state.undo,
-        args=(view.model,),
+        args=(view.model.name,),
         help=f"Takes back: {undone.text}" if undone else "Nothing to take back",
     )
     st.button(
@@ -115,7 +114,7 @@ def undo_redo(view: View, history: History) -> None:
         disabled=redone is None,
         shortcut="Ctrl+Y",
         on_click=state.redo,
-        args=(view.model,),
+        args=(view.model.name,),
         help=f"Brings back: {redone.text}" if redone else "Nothing to bring back",
     )
 
@@ -126,7 +125,7 @@ def starts(view: View) -> None:
 
 
 def _starts(view: View) -> None:
-    profile, model = assets.profile(view.model), view.model
+    profile, model = view.model.profile, view.model.name
     with st.container(horizontal=True, gap="small"):
         for bits, text in ((32, "FP32"), (8, "INT8"), (4, "INT4")):
             args = (model, profile.uniform(bits), "FP32" if bits == 32 else f"all at {bits} bits")
@@ -134,7 +133,7 @@ def _starts(view: View) -> None:
         found = state.default(view)
         label = found.text[0].upper() + found.text[1:]
         st.button(label, key="lab-start-best", on_click=state.start_from, args=(model, found.policy, found.text))
-    runs = {run.id: run for run in known.runs(model) if run.policy is not None}
+    runs = {run.id: run for run in known.runs(view.model) if run.policy is not None}
     st.selectbox(
         "The end of a run",
         list(runs),

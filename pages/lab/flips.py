@@ -13,9 +13,9 @@ import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from aiq_core import assets
+from aiq_core.catalog import Split
 from aiq_core.charts.wording import join
-from aiq_core.records import ImageSet, SplitName
+from aiq_core.records import SplitName
 from aiq_core.statistics import mcnemar
 from pages.common.charts import card
 from pages.common.controls import View
@@ -93,9 +93,9 @@ def draw(view: View, found: dict[SplitName, Measured | None], extra: Callable[[]
         with card("Flipped images", "", extra=extra):
             _empty("Neither the policy before nor FP32 is measured on these images, so there is nothing to compare.")
         return
-    dataset = assets.card(view.model).dataset
-    labels, names = assets.labels(dataset, measured.split), assets.class_names(dataset)
-    turned = flips(measured, labels, len(pictures(dataset, measured.split, assets.has_all_images(dataset))))
+    dataset = view.model.dataset
+    labels, names = dataset.split(measured.split).labels, dataset.class_names
+    turned = flips(measured, labels, len(pictures(dataset.split(measured.split))))
     frame = flips_frame(measured, turned, labels, names)
     name = f"{view.model}-{measured.split}-flips"
     with card("Flipped images", _title(turned), lambda: frame, name, extra):
@@ -133,18 +133,14 @@ def _below(splits: list[SplitName], found: Measured, turned: Flips) -> None:
         st.caption(join(said), width="content", help=missing or None)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def pictures(dataset: str, split: SplitName, whole: bool) -> NDArray[np.uint8]:
+def pictures(split: Split) -> NDArray[np.uint8]:
     """The images of a split that are here: all where they were fetched, else those that ship with the app."""
-    if not whole:
-        return assets.excerpt(dataset, split)
-    return assets.images(dataset, ImageSet(split, assets.split_size(dataset, split) // 10 * 10))
+    return split.images(split.size if split.is_here else split.shipped)
 
 
 def page(view: View, found: Measured, turned: Flips, labels: NDArray[np.uint8], names: tuple[str, ...]) -> str:
     """Both groups as HTML: a title with the count and a grid of images that wraps."""
-    dataset = assets.card(view.model).dataset
-    images = pictures(dataset, found.split, assets.has_all_images(dataset))
+    images = pictures(view.model.dataset.split(found.split))
     palette, size = view.look.palette, view.look.font_px
     style = f"font:{size:g}px Inter,sans-serif;color:{palette.text}"
     parts = []

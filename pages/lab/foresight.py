@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
-from aiq_core import assets
 from aiq_core.errors import SettingError
 from aiq_core.records import OFFERED_BITS
 from pages.common import controls
@@ -44,7 +43,7 @@ def foresight(query: Mapping[str, str]) -> dict[str, Any]:
 
 def _asked(query: Mapping[str, str]) -> Shown:
     view = controls.asked(query, dark="dark" in query)
-    profile = assets.profile(view.model)
+    profile = view.model.profile
     start = Entry(policies.read_key(query.get("start", ""), profile), query.get("start-text", ""), is_start=True)
     layer, against = query.get("layer", ""), query.get("against", "")
     for value, known in ((layer, profile.quantizable_names), (against, offered(view, start))):

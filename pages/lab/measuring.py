@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from aiq_core import assets, execute, jobs
+from aiq_core import jobs
+from aiq_core.catalog import Model
 from aiq_core.charts.wording import bit_counts, duration
 from aiq_core.errors import AiqError
 from aiq_core.library import read_only
@@ -35,14 +36,13 @@ class Plan:
 
 def plan(view: View) -> Plan:
     """The page's images, or those that ship with the app where the others are not here."""
-    dataset = assets.card(view.model).dataset
-    whole = assets.has_all_images(dataset)
-    images = view.images if whole else min(view.images, assets.excerpt_size(dataset))
-    return Plan(images, execute.report_images(dataset), images < view.images)
+    dataset = view.model.dataset
+    images = min(view.images, dataset.available(SplitName.SEARCH))
+    return Plan(images, dataset.available(SplitName.REPORT), images < view.images)
 
 
 def request(view: View, policy: Policy) -> Request:
-    return Request(view.model, Algorithm.MANUAL, images=plan(view).images, policies=(policy,), label=LABEL)
+    return Request(view.model.name, Algorithm.MANUAL, images=plan(view).images, policies=(policy,), label=LABEL)
 
 
 def start(view: View, policy: Policy) -> None:
@@ -70,13 +70,13 @@ def cancel(run_id: str) -> None:
     jobs.cancel(known.library(), run_id)
 
 
-def unfinished(model: str) -> list[Run]:
+def unfinished(model: Model) -> list[Run]:
     """Queued and running evaluations of single policies of the model, oldest first; none where nothing may be run."""
     if read_only():
         return []
     store = known.library().store
     runs = [store.run(run_id) for run_id in store.with_status(*jobs.UNFINISHED)]
-    return [run for run in runs if run.request.model == model and _is_single(run.request)]
+    return [run for run in runs if run.request.model == model.name and _is_single(run.request)]
 
 
 def _is_single(asked: Request) -> bool:
@@ -104,7 +104,7 @@ def _is_timed(run: Run) -> bool:
 
 def _work(asked: Request) -> float:
     """FLOPs of a request's search images; its report images are taken to go with them."""
-    return asked.images * assets.profile(asked.model).flops
+    return asked.images * known.model(asked.model).profile.flops
 
 
 def elapsed_s(run: Run, now: datetime) -> float:
@@ -114,7 +114,7 @@ def elapsed_s(run: Run, now: datetime) -> float:
 
 def _finished() -> Sequence[Run]:
     """Finished runs of all models, without their steps."""
-    return [run for name in assets.model_names() for run in known.runs(name)]
+    return [run for model in known.library().models.values() for run in known.runs(model)]
 
 
 def button(view: View, policy: Policy, is_measured: bool) -> None:
@@ -181,7 +181,7 @@ def progress(
     return min(0.97, spent / expected), f"Measuring {what} on {part}: about {duration(left)} left"
 
 
-def announcement(model: str) -> None:
+def announcement(model: Model) -> None:
     """What became of the evaluation that this visitor asked for."""
     job = st.session_state.get(JOB)
     if job is None or read_only():
@@ -194,7 +194,7 @@ def announcement(model: str) -> None:
         st.session_state[state.PANEL] = state.FLIPS
         new = "" if run.evaluations_new else "; it was known already"
         st.toast(f"Measured{new}.", icon=":material/check:")
-    elif run.request.model == model:
+    elif run.request.model == model.name:
         why = run.message or "its process died; what it evaluated is kept"
         st.warning(f"The measurement is {run.status}: {why}", icon=":material/info:")
 

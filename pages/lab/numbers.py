@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from aiq_core import assets
 from aiq_core.charts.wording import MINUS, number, seconds, signed, size, span
 from aiq_core.intensity import traffic
 from aiq_core.records import Policy, SplitName
@@ -18,7 +17,7 @@ SOURCES = {BUNDLED: "Ships with the app.", IMPORTED: "Imported, not measured her
 
 def draw(view: View, before: Policy, after: Policy, found: dict[SplitName, Measured | None]) -> None:
     """Six numbers of the policy at work, each against the policy before."""
-    profile = assets.profile(view.model)
+    profile = view.model.profile
     moved = traffic(profile, [before, after])
     values, weights = moved.intensity, moved.weight_bytes.sum(axis=1)
     with st.container(horizontal=True, border=True, gap="small"):
@@ -33,7 +32,7 @@ def draw(view: View, before: Policy, after: Policy, found: dict[SplitName, Measu
 def _at_batch(view: View, policy: Policy) -> str:
     if view.batch == 1:
         return ""
-    at = traffic(assets.profile(view.model), [policy], view.batch).intensity[0]
+    at = traffic(view.model.profile, [policy], view.batch).intensity[0]
     return f" At batch {view.batch}: {number(float(at), 2)} FLOPs/byte."
 
 
@@ -64,7 +63,7 @@ def _time(view: View, before: Policy, after: Policy) -> None:
         why = f"{view.machine.name} only computes in integers, and activations are FP32 here."
         st.metric(label, "–", "can't run FP32", width=WIDTH_PX, delta_color="off", delta_arrow="off", help=why)
         return
-    at = predict(view.machine, assets.profile(view.model), [before, after], view.batch)
+    at = predict(view.machine, view.model.profile, [before, after], view.batch)
     bound = at.memory_bound.sum(axis=1)
     _metric(
         label,

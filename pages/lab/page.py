@@ -4,7 +4,6 @@ from functools import partial
 
 import streamlit as st
 
-from aiq_core import assets
 from aiq_core.charts.wording import bit_counts, join
 from aiq_core.records import SplitName
 from pages.common import controls, known
@@ -53,7 +52,7 @@ def main() -> None:
 
 
 def _shown(view: View, history: History) -> Shown:
-    start, layer = history.start, state.layer(assets.profile(view.model))
+    start, layer = history.start, state.layer(view.model.profile)
     if st.session_state.get(AGAINST) not in offered(view, start):
         st.session_state[AGAINST] = START
     return Shown(view, history.current.policy, start, st.session_state[AGAINST], layer)
@@ -61,7 +60,7 @@ def _shown(view: View, history: History) -> Shown:
 
 def _layer_clicked(click: Click) -> None:
     """A click on a column picks its layer."""
-    names = assets.profile(st.session_state["model"]).quantizable_names
+    names = known.model(st.session_state["model"]).profile.quantizable_names
     if click.index is not None and click.index < len(names):
         state.set_layer(names[click.index])
 

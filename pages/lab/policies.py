@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterable
 from urllib.parse import parse_qs, urlsplit
 
-from aiq_core import assets
 from aiq_core.charts.wording import bits_name
 from aiq_core.errors import SettingError
 from aiq_core.records import FP32_BITS, OFFERED_BITS, LayerKind, ModelProfile, Policy
+from pages.common import known
 from pages.common.controls import DEFAULT_MODEL
 
 WIDTHS = ", ".join(map(str, OFFERED_BITS))
@@ -22,7 +22,7 @@ def read_key(key: str, profile: ModelProfile) -> Policy:
         raise SettingError(f"{error}, with widths from {WIDTHS}; {REMEDY}") from None
     layers, groups = len(profile.quantizable), len(profile.activation_groups)
     if len(policy.weight_bits) != layers:
-        fits = [name for name in assets.model_names() if _fits(policy, assets.profile(name))]
+        fits = [name for name, model in known.library().models.items() if _fits(policy, model.profile)]
         remedy = f"choose the model {' or '.join(fits)}" if fits else REMEDY
         raise SettingError(
             f"policy {key[:80]!r} gives bits to {len(policy.weight_bits)} layers, {profile.model} has {layers}; "
@@ -57,14 +57,14 @@ def read_text(text: str, model: str) -> tuple[str, str]:
     text = text.strip()
     if text.startswith(("{", "[")):
         named = _named_model(text) or model
-        return named, parse_policies(text, assets.profile(named))[0].key
+        return named, parse_policies(text, known.model(named).profile)[0].key
     if "=" not in text:
-        return model, read_key(text, assets.profile(model)).key
+        return model, read_key(text, known.model(model).profile).key
     asked = parse_qs(urlsplit(text).query or text.partition("?")[2] or text)
     if "policy" not in asked:
         raise SettingError(f"link {text[:80]!r} has no policy=; {REMEDY}")
     named = asked.get("model", [DEFAULT_MODEL])[0]
-    return named, read_key(asked["policy"][0], assets.profile(named)).key
+    return named, read_key(asked["policy"][0], known.model(named).profile).key
 
 
 def _named_model(text: str) -> str | None:
@@ -74,7 +74,7 @@ def _named_model(text: str) -> str | None:
     except (ValueError, RecursionError):
         return None
     named = document.get("model") if isinstance(document, dict) else None
-    return named if named in assets.model_names() else None
+    return named if named in known.library().models else None
 
 
 def groups(profile: ModelProfile) -> dict[str, tuple[int, ...]]:

@@ -6,7 +6,8 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from aiq_core import assets, exchange, manual
+from aiq_core import exchange, manual
+from aiq_core.catalog import Model
 from aiq_core.errors import AiqError
 from aiq_core.intensity import TRAFFIC_MODEL, intensity, moved_bytes, weight_bytes
 from aiq_core.library import read_only
@@ -102,14 +103,14 @@ def _run_document(run_id: str) -> bytes:
         return f"not exported: {error}".encode()
 
 
-def policy_document(model: str, policy: Policy, found: dict[SplitName, Measured | None]) -> dict[str, object]:
+def policy_document(model: Model, policy: Policy, found: dict[SplitName, Measured | None]) -> dict[str, object]:
     """A policy with its figures; null where it is not measured."""
-    profile = assets.profile(model)
+    profile = model.profile
     fp32 = profile.uniform(32)
     value = intensity(profile, policy)
     document: dict[str, object] = {
-        "model": model,
-        "model_hash": assets.card(model).model_hash,
+        "model": model.name,
+        "model_hash": model.hash,
         "policy": profile.named_bits(policy),
         "policy_key": policy.key,
         "traffic_model": TRAFFIC_MODEL,

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from aiq_core import assets
 from aiq_core.charts.wording import number, signed
 from aiq_core.intensity import intensity
 from aiq_core.records import FP32_BITS, ModelProfile, Policy
@@ -37,7 +36,7 @@ class Shown:
 
     @property
     def profile(self) -> ModelProfile:
-        return assets.profile(self.view.model)
+        return self.view.model.profile
 
     @property
     def layer_name(self) -> str:
@@ -65,7 +64,7 @@ class Shown:
 
 def offered(view: View, start: Entry) -> dict[str, Before]:
     """What a policy may be compared with: where its editing began, FP32, and Explore's pinned one."""
-    profile = assets.profile(view.model)
+    profile = view.model.profile
     found = {START: Before(start.policy, "start"), FP32: Before(profile.uniform(FP32_BITS), "FP32")}
     if (pinned := policies.pinned(view.pinned, profile)) is not None:
         found[PINNED] = Before(pinned, "A")
@@ -79,4 +78,4 @@ def parts(shown: Shown) -> tuple[str, str, str]:
     gain = 100 * (value / fp32 - 1)
     said = "" if shown.policy.is_fp32 else f", {signed(gain, 1 if abs(gain) < 99.95 else 0)} % on FP32"
     at = "" if shown.view.batch == 1 else " at batch 1"
-    return f"{assets.card(shown.view.model).title}: ", f"{number(value, 2)} FLOPs per byte{at}", said
+    return f"{shown.view.model.title}: ", f"{number(value, 2)} FLOPs per byte{at}", said

@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from aiq_core import assets
 from aiq_core.charts.wording import bits_name
 from aiq_core.errors import AiqError, SettingError
 from aiq_core.records import Algorithm, ModelProfile, Policy
@@ -19,15 +18,16 @@ PANEL, WEIGHTS, FLIPS = "lab-panel", "weights", "flips"
 
 def history(view: View) -> History:
     """The model's history with the policy that decides now at its end; says where a link's could not be used."""
-    profile = assets.profile(view.model)
+    profile = view.model.profile
     entry = _decided(view, profile)
     kept: dict[str, History] = st.session_state.setdefault(HISTORIES, {})
-    if view.model not in kept:
-        kept[view.model] = History((entry,))
-    elif kept[view.model].current.policy != entry.policy:
+    name = view.model.name
+    if name not in kept:
+        kept[name] = History((entry,))
+    elif kept[name].current.policy != entry.policy:
         # Chosen elsewhere meanwhile: what was edited here is one undo away.
-        kept[view.model] = kept[view.model].push(entry)
-    return kept[view.model]
+        kept[name] = kept[name].push(entry)
+    return kept[name]
 
 
 def _decided(view: View, profile: ModelProfile) -> Entry:
@@ -42,7 +42,7 @@ def _decided(view: View, profile: ModelProfile) -> Entry:
 
 def default(view: View) -> Entry:
     """What Explore shows: the best found at alpha, the budget's, or the named algorithm's."""
-    profile = assets.profile(view.model)
+    profile = view.model.profile
     if not known.is_known(view.model, view.images):
         return Entry(profile.uniform(32), "FP32", is_start=True)
     table = known.table(view.model, view.images)

@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from aiq_core import assets
 from aiq_core.charts.lessons.batch import (
     ASKED,
     BATCHES,
@@ -15,6 +14,7 @@ from aiq_core.charts.lessons.batch_figure import bytes_figure, intensity_figure
 from aiq_core.charts.wording import number, significant, size
 from aiq_core.intensity import TRAFFIC_MODEL
 from aiq_core.roofline import ridge
+from pages.common import known
 from pages.common.charts import card, chart
 from pages.common.controls import View
 from pages.learn import address, frame, glossary
@@ -34,9 +34,9 @@ def draw(view: View) -> None:
     machine, excuse = frame.fp32_machine(view)
     batch, bits = address.value(BATCH, BATCHES), address.value(BITS, WIDTHS)
     edge = ridge(machine.ceiling(32, 32)[1], machine.bandwidth.value)
-    data = BatchData(models(view.model), batch, bits, edge, machine.name)
+    data = BatchData(models(view.model.name), batch, bits, edge, machine.name)
     revealed, guess = address.is_revealed(LESSON), address.guess(LESSON)
-    said = message(data, assets.card(view.model).title) if batch == 1 or not revealed else batched(data)
+    said = message(data, view.model.title) if batch == 1 or not revealed else batched(data)
     frame.message(said, excuse or _source(data), TERMS)
     with frame.halves() as (left, right):
         with left:
@@ -50,11 +50,11 @@ def draw(view: View) -> None:
 
 def models(chosen: str) -> tuple[BatchModel, ...]:
     """The subject first: the chosen model where most of its bytes are weights, else the most weight-heavy one."""
-    known = {name: batch_model(assets.profile(name), assets.card(name).title) for name in assets.model_names()}
-    heaviest = max(known, key=lambda name: known[name].balance)
-    subject = chosen if known[chosen].weight_share >= 0.5 else heaviest
-    other = chosen if subject != chosen else next(name for name in known if name != subject)
-    return known[subject], known[other]
+    every = {name: batch_model(model.profile, model.title) for name, model in known.library().models.items()}
+    heaviest = max(every, key=lambda name: every[name].balance)
+    subject = chosen if every[chosen].weight_share >= 0.5 else heaviest
+    other = chosen if subject != chosen else next(name for name in every if name != subject)
+    return every[subject], every[other]
 
 
 def _source(data: BatchData) -> str:

@@ -1,31 +1,23 @@
 """Lesson 3's weights and its question: what happens when a layer's range is cut."""
 
-import numpy as np
-import streamlit as st
-from numpy.typing import NDArray
-
-from aiq_core import folding
+from aiq_core.catalog import Model
 from aiq_core.charts.lessons.rounding import RANGES, best_range, error_curve
 from aiq_core.quantizer import Grid, SquaredError
 from aiq_core.records import Granularity
+from pages.common import known
 
 ASKED_BITS = 4
 
 
-@st.cache_resource(max_entries=6, show_spinner=False)
-def weights(model: str) -> dict[str, NDArray[np.float32]]:
-    return folding.folded_weights(model)
-
-
-@st.cache_resource(max_entries=300, show_spinner=False)
-def curve(model: str, layer: str, bits: int, per: str, symmetric: bool) -> tuple[SquaredError, ...]:
-    return error_curve(weights(model)[layer], Grid(bits, Granularity(per), 1.0, symmetric))
+@known.cached(300)
+def curve(model: Model, layer: str, bits: int, per: str, symmetric: bool) -> tuple[SquaredError, ...]:
+    return error_curve(model.folded_weights[layer], Grid(bits, Granularity(per), 1.0, symmetric))
 
 
 class Question:
     """The cut that the lesson asks about, in its usual layer at 4 bits, per channel and symmetric."""
 
-    def __init__(self, model: str, layer: str) -> None:
+    def __init__(self, model: Model, layer: str) -> None:
         self.model, self.layer = model, layer
         self.whole_curve = self.errors(ASKED_BITS)
         best = best_range(self.whole_curve)

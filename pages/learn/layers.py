@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from aiq_core import assets
+from aiq_core.catalog import Model
 from aiq_core.charts.lessons.layers import ORDERS, LayersData, layers_data, layers_frame
 from aiq_core.charts.lessons.layers_figure import layers_figure
 from aiq_core.charts.wording import number, signed, span
@@ -57,7 +57,7 @@ def draw(view: View) -> None:
             title = f"Each layer alone at {bits} bits"
             frame.figure(
                 title,
-                f"{assets.card(model).title}; ● ━ net loss with its 95 % interval, thin = may be no change",
+                f"{model.title}; ● ━ net loss with its 95 % interval, thin = may be no change",
                 spec,
                 found,
                 "layers",
@@ -73,9 +73,9 @@ def _sort() -> None:
     address.put(BITS, ASKED_BITS)
 
 
-def _detail(data: LayersData, model: str, excuse: str) -> str:
+def _detail(data: LayersData, model: Model, excuse: str) -> str:
     detail = f"Measured on {data.images:,} {data.split} images; gains computed ({TRAFFIC_MODEL}, batch 1)"
-    profile = assets.profile(model)
+    profile = model.profile
     if left := len(profile.layers) - len(profile.quantizable):
         detail += f"; its {left} shortcut layers stay at FP32"
     return f"{excuse} {detail}".strip()
@@ -204,9 +204,9 @@ def _controls() -> None:
         )  # fmt: skip
 
 
-def formula(data: LayersData, model: str, revealed: bool) -> str:
+def formula(data: LayersData, model: Model, revealed: bool) -> str:
     """The gain and the drop of the first layer with their numbers in."""
-    profile, one = assets.profile(model), data.of(data.first)
+    profile, one = model.profile, data.of(data.first)
     fp32 = profile.uniform(32)
     saved = 4 - data.bits / 8
     before = intensity(profile, fp32)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from aiq_core import assets
+from aiq_core.catalog import Model
 from aiq_core.charts.lessons.price import Known, Pick, PriceData, price_data, price_frame
 from aiq_core.charts.lessons.price_figure import price_figure
 from aiq_core.charts.wording import join, number, significant
@@ -41,8 +41,8 @@ TERMS = (
 )
 
 
-@st.cache_resource(max_entries=12, show_spinner=False)
-def _data(model: str, images: int, version: str) -> PriceData:
+@known.cached(12)
+def _data(model: Model, images: int, version: str) -> PriceData:
     table = known.table(model, images)
     return price_data(
         table, known.path(model, images), known.normaliser(model), known.ACCURACY_NORMALISER, known.floor(table)
@@ -90,11 +90,8 @@ def _frame(data: PriceData, revealed: bool):  # type: ignore[no-untyped-def]
     return found if revealed else found.drop(columns=["alpha_from", "alpha_to"])
 
 
-def _detail(data: PriceData, model: str, excuse: str) -> str:
-    detail = (
-        f"{data.policies:,} policies of {assets.card(model).title} measured on {data.images:,} search images; AI at "
-        "batch 1"
-    )
+def _detail(data: PriceData, model: Model, excuse: str) -> str:
+    detail = f"{data.policies:,} policies of {model.title} measured on {data.images:,} search images; AI at batch 1"
     return f"{excuse} {detail}".strip()
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from aiq_core import assets
 from aiq_core.charts.lessons.layers import layers_data
 from aiq_core.charts.lessons.rounding import lesson_layer
 from aiq_core.charts.wording import number, significant, size
@@ -57,10 +56,10 @@ def draw(view: View) -> None:
 
 def questions(view: View) -> list[Final]:
     """The questions, with the model's and the machine's names and numbers."""
-    profile, title = assets.profile(view.model), assets.card(view.model).title
+    profile, title = view.model.profile, view.model.title
     fp32 = profile.uniform(32)
     flops, moved = profile.flops, moved_bytes(profile, fp32)
-    subject, other = batch.models(view.model)
+    subject, other = batch.models(view.model.name)
     return [
         Final(
             f"A network does {number(flops / 1e6, 1)} MFLOPs and moves {size(moved)} per image. Is it memory-bound?",
@@ -84,7 +83,7 @@ def questions(view: View) -> list[Final]:
 
 def _memory_bound(view: View) -> str:
     machine, _ = frame.fp32_machine(view)
-    value = intensity(assets.profile(view.model), assets.profile(view.model).uniform(32))
+    value = intensity(view.model.profile, view.model.profile.uniform(32))
     edge = ridge(machine.ceiling(32, 32)[1], machine.bandwidth.value)
     here = "memory-bound" if value < edge else "compute-bound"
     return (
@@ -95,7 +94,7 @@ def _memory_bound(view: View) -> str:
 
 
 def _same_bytes(view: View) -> str:
-    subject, other = batch.models(view.model)
+    subject, other = batch.models(view.model.name)
     return (
         f"Both quarter the weight bytes per image: {number(subject.intensity(4), 2)} and "
         f"{number(subject.intensity(1, 8), 2)} "
@@ -106,7 +105,7 @@ def _same_bytes(view: View) -> str:
 
 
 def _clipping(view: View) -> str:
-    layer = lesson_layer({each.name: each.weights for each in assets.profile(view.model).quantizable})
+    layer = lesson_layer({each.name: each.weights for each in view.model.profile.quantizable})
     asked = cut.Question(view.model, layer)
     four, eight = asked.ratio(asked.cut), asked.ratio(asked.cut, 8)
     helps = "falls" if four < 1 else "rises"
@@ -134,7 +133,7 @@ def _twins(view: View) -> str:
 
 
 def _exact(view: View) -> str:
-    found = runs.walks(view.model, Algorithm.GREEDY) or runs.walks(DEFAULT_MODEL, Algorithm.GREEDY)
+    found = runs.walks(view.model, Algorithm.GREEDY) or runs.walks(known.model(DEFAULT_MODEL), Algorithm.GREEDY)
     text = (
         "A move’s intensity is known beforehand, so is the best loss it could have; who can’t win even so need not "
         "be measured."

@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from aiq_core import assets
 from aiq_core.charts.lessons.roofline import Change, RoofData, roof_data, roof_frame
 from aiq_core.charts.lessons.roofline_figure import roof_figure, time_figure
 from aiq_core.charts.wording import number, rate, seconds, significant
@@ -32,10 +31,10 @@ TERMS = ("FLOP", "FLOP/s", "MAC", "Arithmetic intensity (AI)", "Bandwidth", "Rid
 
 def draw(view: View) -> None:
     machine, excuse = frame.fp32_machine(view)
-    title = assets.card(view.model).title
+    title = view.model.title
     options = [None, *POWERS]
     power = address.value(KERNEL, options)
-    data = roof_data(machine, assets.profile(view.model), title, None if power is None else 10 ** (power / 20))
+    data = roof_data(machine, view.model.profile, title, None if power is None else 10 ** (power / 20))
     answers = replies(data)
     state = frame.asked(LESSON, answers)
     change = Change(address.value(CHANGE, [c.value for c in Change])) if state.revealed else Change.NONE

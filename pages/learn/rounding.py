@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from aiq_core import assets
+from aiq_core.catalog import Model
 from aiq_core.charts.lessons.feature_map import map_data, map_figure
 from aiq_core.charts.lessons.rounding import (
     RANGES,
@@ -21,7 +21,7 @@ from pages.common.charts import Click, card, chart
 from pages.common.controls import View
 from pages.learn import address, frame
 from pages.learn.address import Setting
-from pages.learn.cut import ASKED_BITS, Question, curve, weights
+from pages.learn.cut import ASKED_BITS, Question, curve
 from pages.learn.frame import Answer, Notes
 
 LESSON = 3
@@ -42,14 +42,14 @@ PAYS = 0.995
 TERMS = ("Quantization", "Bit-width", "Scale", "Clipping", "SQNR", "PTQ", "QAT")
 
 
-@st.cache_resource(max_entries=60, show_spinner=False)
-def _data(model: str, layer: str, grid: Grid, index: int) -> RoundingData:
+@known.cached(60)
+def _data(model: Model, layer: str, grid: Grid, index: int) -> RoundingData:
     errors = curve(model, layer, grid.bits, str(grid.granularity), grid.symmetric)
-    return rounding_data(layer, weights(model)[layer], grid, errors, index)
+    return rounding_data(layer, model.folded_weights[layer], grid, errors, index)
 
 
 def draw(view: View) -> None:
-    profile = assets.profile(view.model)
+    profile = view.model.profile
     names = profile.quantizable_names
     usual = lesson_layer({layer.name: layer.weights for layer in profile.quantizable})
     asked_layer = address.value(LAYER, (USUAL, *(name for name in names if name != usual)))
@@ -86,7 +86,7 @@ def _cut(percent: int) -> None:
 
 def _source(view: View) -> str:
     return (
-        f"Computed from {assets.card(view.model).title}’s weights, batch norm folded in as evaluated; the map is of "
+        f"Computed from {view.model.title}’s weights, batch norm folded in as evaluated; the map is of "
         "the first "
         "report image"
     )
@@ -191,12 +191,12 @@ def _charts(view: View, data: RoundingData, grid: Grid, state: frame.Asked, aske
 
 
 def _map(view: View, data: RoundingData, grid: Grid) -> None:
-    read = assets.layer_inputs(view.model).get(data.layer)
+    read = view.model.layer_inputs.get(data.layer)
     if read is None:
         st.caption("No cached image of this layer, so no feature map.")
         return
-    weight = weights(view.model)[data.layer]
-    image = assets.excerpt(assets.card(view.model).dataset, "report")[0]
+    weight = view.model.folded_weights[data.layer]
+    image = view.model.dataset.report.excerpt[0]
     found = map_data(weight, round_to_grid(weight, grid).weight, read, image)
     what = f"channel {found.channel}" if found.channel is not None else f"its {found.channels:,} outputs, a pixel each"
     hidden = grid.share < 1 and not address.is_revealed(LESSON)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from aiq_core import assets
+from aiq_core.catalog import Model
 from aiq_core.charts.lessons.walk import Walk, walk
 from aiq_core.intensity import intensity
 from aiq_core.objective import Objective, default_normaliser
@@ -13,13 +13,13 @@ from pages.common import known
 @st.cache_resource(max_entries=60, show_spinner=False)
 def steps_of(run_id: str, version: str) -> Walk:
     run = known.run(run_id, version)
-    profile = assets.profile(run.request.model)
+    profile = known.model(run.request.model).profile
     return walk(run, profile, objective(run).bound(intensity(profile, profile.policy(run.request.fixed))))
 
 
 def objective(run: Run) -> Objective:
     """The loss that a run made small."""
-    request, profile = run.request, assets.profile(run.request.model)
+    request, profile = run.request, known.model(run.request.model).profile
     assert request.alpha is not None
     return Objective(
         request.alpha,
@@ -31,7 +31,7 @@ def objective(run: Run) -> Objective:
     )
 
 
-def walks(model: str, algorithm: str) -> dict[float, str]:
+def walks(model: Model, algorithm: str) -> dict[float, str]:
     """Alpha -> run of an algorithm with the usual settings, on as many images as there are."""
     found: dict[float, Run] = {}
     for run in known.runs(model):

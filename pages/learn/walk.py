@@ -2,14 +2,15 @@
 
 import streamlit as st
 
-from aiq_core import assets, jobs
+from aiq_core import jobs
+from aiq_core.catalog import Model
 from aiq_core.charts.lessons.walk import Walk, WalkStep, walk_frame
 from aiq_core.charts.lessons.walk_figure import walk_figure
 from aiq_core.charts.wording import bits_name, join, number
 from aiq_core.errors import AiqError
 from aiq_core.intensity import intensity
 from aiq_core.library import read_only
-from aiq_core.records import FP32_BITS, Algorithm, Outcome, Request, Run
+from aiq_core.records import FP32_BITS, Algorithm, Outcome, Request, Run, SplitName
 from pages.common import known
 from pages.common.controls import DEFAULT_MODEL, View
 from pages.learn import address, frame
@@ -81,20 +82,20 @@ def draw(view: View) -> None:
     frame.formula(formula(steps[place], shown, _run(shown)), TERMS)
 
 
-def _subject(view: View) -> tuple[str, str]:
+def _subject(view: View) -> tuple[Model, str]:
     """The chosen model, or the first one where it was not searched, with what to say then."""
     if ALPHA in walks(view.model, Algorithm.GREEDY):
         return view.model, ""
-    chosen, other = assets.card(view.model).title, assets.card(DEFAULT_MODEL).title
-    return DEFAULT_MODEL, f"No greedy search of {chosen} at alpha {ALPHA:g} yet, so this is {other}."
+    other = known.model(DEFAULT_MODEL)
+    return other, f"No greedy search of {view.model.title} at alpha {ALPHA:g} yet, so this is {other.title}."
 
 
 def _run(shown: Walk) -> Run:
     return known.run(shown.run_id, known.library().finished_version())
 
 
-def _detail(shown: Walk, model: str, excuse: str) -> str:
-    run = f"Run {shown.run_id}: {assets.card(model).title}, {shown.algorithm} at alpha {shown.alpha:g}"
+def _detail(shown: Walk, model: Model, excuse: str) -> str:
+    run = f"Run {shown.run_id}: {model.title}, {shown.algorithm} at alpha {shown.alpha:g}"
     return f"{excuse} {run}, {shown.images:,} search images".strip()
 
 
@@ -202,7 +203,7 @@ def _start_over() -> None:
 
 
 def _controls(
-    model: str, steps: tuple[WalkStep, ...], alphas: tuple[float, ...], search: str, alpha: float, sweeps: Walk | None
+    model: Model, steps: tuple[WalkStep, ...], alphas: tuple[float, ...], search: str, alpha: float, sweeps: Walk | None
 ) -> None:
     move, which, at = st.columns([0.45, 0.35, 0.2], gap="medium")
     with move:
@@ -223,7 +224,7 @@ def _controls(
         _offer(model, alpha)
 
 
-def _offer(model: str, alpha: float) -> None:
+def _offer(model: Model, alpha: float) -> None:
     """Coordinate descent was not run: says so, and starts it."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(f"Coordinate descent was not run at alpha {alpha:g}; this is greedy.", width="content")
@@ -235,13 +236,10 @@ def _offer(model: str, alpha: float) -> None:
             st.caption(f"Run {run_id} is queued; the Search page shows how it goes. Come back when it is done.")
 
 
-def _submit(model: str, alpha: float) -> None:
-    dataset = assets.card(model).dataset
-    images = known.image_counts(model)["all"]
-    if not assets.has_all_images(dataset):
-        images = min(images, assets.excerpt_size(dataset))
+def _submit(model: Model, alpha: float) -> None:
+    images = model.dataset.available(SplitName.SEARCH)
     try:
-        run = jobs.submit(known.library(), Request(model, Algorithm.COORDINATE, alpha, images=images))
+        run = jobs.submit(known.library(), Request(model.name, Algorithm.COORDINATE, alpha, images=images))
     except AiqError as error:
         st.session_state["learn:error"] = str(error)
         return
@@ -281,7 +279,7 @@ def formula(step: WalkStep, shown: Walk, run: Run) -> str:
     return join(parts)
 
 
-def notes(first: Walk, model: str) -> Notes:
+def notes(first: Walk, model: Model) -> Notes:
     """Try this, and the teacher's note."""
     layers, moves = len(first.layers), sum(len(step.options) for step in first.steps)
     half = len(first.steps) // 2
@@ -301,9 +299,9 @@ def notes(first: Walk, model: str) -> Notes:
     )
 
 
-def _allowance(first: Walk, model: str) -> str:
+def _allowance(first: Walk, model: Model) -> str:
     """How many images the smallest and the largest layer may cost at 4 bits and still pay, from FP32."""
-    profile, rate = assets.profile(model), objective(_run(first)).points_per_intensity
+    profile, rate = model.profile, objective(_run(first)).points_per_intensity
     sizes = [layer.weights for layer in profile.quantizable]
     fp32 = profile.uniform(32)
     said = []

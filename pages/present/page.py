@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from aiq_core import assets
 from aiq_core.deck import html
 from aiq_core.deck.build import MOST_RUNS, build, default_run
 from aiq_core.deck.slide import Deck
@@ -65,7 +64,8 @@ def main() -> None:
 def _titles(version: str) -> dict[str, str]:
     """Run id -> what it is called, of every run that has a policy, those of one model together."""
     runs = [run for run in known.library().runs() if run.policy is not None]
-    runs.sort(key=lambda run: assets.model_names().index(run.request.model))
+    order = list(known.library().models)
+    runs.sort(key=lambda run: order.index(run.request.model))
     states = {run.id: "" if run.status is RunStatus.DONE else f" · {run.status}" for run in runs}
     return {run.id: f"{names.title(run)} · {run.id}{states[run.id]}" for run in runs}
 
@@ -99,7 +99,7 @@ def _unusable(run_id: str) -> str:
 
 
 def _nothing(view: View) -> None:
-    title = assets.card(view.model).title
+    title = view.model.title
     with st.container(border=True, horizontal_alignment="center"):
         st.markdown(
             "#### Nothing chosen to present\n\nChoose runs above. "

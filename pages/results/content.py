@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from aiq_core import assets
 from aiq_core.charts.aggressive import AggressiveData
 from aiq_core.charts.optimism import Kind, OptimismData
 from aiq_core.charts.wording import number, signed
@@ -91,8 +90,3 @@ def search_cost() -> str | None:
     if not SEARCH_COST.is_file():
         return None
     return SEARCH_COST.read_text(encoding="utf-8").partition("\n")[2].strip()
-
-
-def title(model: str) -> str:
-    """A model's name as people read it."""
-    return assets.card(model).title

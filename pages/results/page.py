@@ -4,7 +4,7 @@ from functools import partial
 
 import streamlit as st
 
-from aiq_core import assets
+from aiq_core.catalog import Model
 from aiq_core.charts.aggressive import AggressiveData, aggressive_figure, aggressive_frame
 from aiq_core.charts.optimism import OptimismData, optimism_figure, optimism_frame
 from aiq_core.claims import Claim
@@ -23,14 +23,14 @@ def _claims(version: str) -> tuple[Claim, ...]:
     return recompute(known.library())
 
 
-@st.cache_resource(max_entries=6, show_spinner=False)
-def _optimism(model: str, version: str) -> OptimismData | None:
-    return Evidence(known.library()).optimism(model)
+@known.cached(6)
+def _optimism(model: Model, version: str) -> OptimismData | None:
+    return Evidence(known.library()).optimism(model.name)
 
 
-@st.cache_resource(max_entries=6, show_spinner=False)
-def _widths(model: str, version: str) -> AggressiveData:
-    return Evidence(known.library()).widths(model)
+@known.cached(6)
+def _widths(model: Model, version: str) -> AggressiveData:
+    return Evidence(known.library()).widths(model.name)
 
 
 def main() -> None:
@@ -74,7 +74,7 @@ def _small(text: str) -> str:
 
 
 def _draw_optimism(view: View, data: OptimismData | None) -> None:
-    title = f"{content.title(view.model)}, points lost by policy"
+    title = f"{view.model.title}, points lost by policy"
     if data is None or not data.points:
         with card("Search against report", title):
             st.info("No policy is measured on both splits yet.", icon=":material/hourglass_empty:")
@@ -86,13 +86,13 @@ def _draw_optimism(view: View, data: OptimismData | None) -> None:
 
 
 def _draw_widths(view: View, data: AggressiveData) -> None:
-    title = f"{content.title(view.model)}, layers by size"
+    title = f"{view.model.title}, layers by size"
     if not data.rows:
         with card("Larger layers, fewer bits?", title):
             st.info("No search of this model on all its images yet.", icon=":material/hourglass_empty:")
         return
     with card("Larger layers, fewer bits?", title, partial(aggressive_frame, data), f"{view.model}-widths"):
-        layers = len(assets.profile(view.model).quantizable)
+        layers = len(view.model.profile.quantizable)
         alt = f"Bits of {layers} layers by weight count in {len(data.rows)} searches. {content.widths_caption(data)}"
         chart(aggressive_figure(data, view.look), "widths", f"{view.model}-widths", alt)
         st.caption(content.widths_caption(data))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from aiq_core import jobs
+from aiq_core.catalog import Model
 from aiq_core.records import SEARCHES, Quantizer, Request, Run
 from pages.common import controls, known
 from pages.search import stored
@@ -99,7 +100,7 @@ def go() -> None:
         st.switch_page(EXPLORE)
 
 
-def forget_other_model(model: str) -> None:
+def forget_other_model(model: Model) -> None:
     """Another model was chosen in the sidebar: a run of the former one is not shown any longer."""
     before = st.session_state.get("search_model")
     st.session_state["search_model"] = model

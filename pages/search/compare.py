@@ -5,7 +5,6 @@ from functools import partial
 
 import streamlit as st
 
-from aiq_core import assets
 from aiq_core.charts.bits import bits_figure, bits_frame
 from aiq_core.charts.wording import duration, number, size
 from aiq_core.intensity import intensity, moved_bytes, weight_bytes
@@ -21,7 +20,7 @@ from pages.search.figures import progress_data, progress_figure, progress_frame
 def draw(view: View, first: Run, second: Run) -> None:
     """A and B; raises SettingError where they cannot be compared."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
-        st.markdown(f"#### {assets.card(first.request.model).title}: two runs compared", width="content")
+        st.markdown(f"#### {known.model(first.request.model).title}: two runs compared", width="content")
         with st.container(horizontal=True, width="content", gap="small"):
             st.button(
                 "Swap",
@@ -45,7 +44,7 @@ def draw(view: View, first: Run, second: Run) -> None:
 
 
 def _numbers(first: Run, second: Run) -> None:
-    profile = assets.profile(first.request.model)
+    profile = known.model(first.request.model).profile
     a, b = first.policy, second.policy
     assert a is not None
     assert b is not None
@@ -86,9 +85,9 @@ def _verdicts(first: Run, second: Run) -> None:
 
 
 def _overlay(view: View, first: Run, second: Run) -> None:
-    model, images = first.request.model, first.request.images
+    model, images = known.model(first.request.model), first.request.images
     data = progress_data(
-        [("A", first), ("B", second)], assets.profile(model), stored.references(model, images), candidates=False
+        [("A", first), ("B", second)], model.profile, stored.references(model, images), candidates=False
     )
     name = f"{first.id}-{second.id}-paths"
     with card("Paths", "moves taken by A and B", partial(progress_frame, data), name):
@@ -97,7 +96,7 @@ def _overlay(view: View, first: Run, second: Run) -> None:
 
 
 def _bits(view: View, first: Run, second: Run) -> None:
-    profile = assets.profile(first.request.model)
+    profile = known.model(first.request.model).profile
     assert first.policy is not None
     assert second.policy is not None
     data = detail.policy_bits(second, second.policy, asked_step(second, second.policy, profile), first.policy)

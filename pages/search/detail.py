@@ -5,11 +5,12 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from aiq_core import assets, jobs
+from aiq_core import jobs
 from aiq_core.charts.bits import Bar, BitsData, bits_data, bits_figure, bits_frame
 from aiq_core.charts.reasons import reasons
 from aiq_core.charts.wording import bit_counts
 from aiq_core.records import SEARCHES, Policy, Run, RunStatus, Step
+from pages.common import known
 from pages.common.charts import card, chart
 from pages.common.controls import View
 from pages.search import heading, names, numbers, stored
@@ -71,8 +72,8 @@ def _step_box(run: Run) -> None:
 
 
 def _trade_off(view: View, run: Run) -> None:
-    model = run.request.model
-    data = progress_data([("this run", run)], assets.profile(model), stored.references(model, run.request.images))
+    model = known.model(run.request.model)
+    data = progress_data([("this run", run)], model.profile, stored.references(model, run.request.images))
     title = "each move taken, and what lost" if run.request.algorithm in SEARCHES else "the policies listed"
     with card("Path", title, partial(progress_frame, data), f"{run.id}-path"):
         alt = f"Top-1 against FLOPs per byte over {len(run.steps)} steps of run {run.id}; the moves table has them all."
@@ -81,9 +82,9 @@ def _trade_off(view: View, run: Run) -> None:
 
 def policy_bits(run: Run, policy: Policy, position: int | None, pinned: Policy | None = None) -> BitsData:
     """The bars of a policy with their reasons at a step of the run."""
-    profile = assets.profile(run.request.model)
+    profile = known.model(run.request.model).profile
     why = reasons(profile, policy, run, position)
-    table = stored.table(run.request.model, run.request.images)
+    table = stored.table(known.model(run.request.model), run.request.images)
     if table is not None:
         return bits_data(profile, policy, why, table, pinned, origin=run.id)
     bars = [

@@ -4,7 +4,8 @@ import json
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from aiq_core import assets, execute, objective
+from aiq_core import execute, objective
+from aiq_core.catalog import Model
 from aiq_core.errors import SettingError
 from aiq_core.records import Algorithm, Granularity, ModelProfile, Policy, Quantizer, Request, RunStatus
 from aiq_core.search.baselines import uniform
@@ -25,7 +26,7 @@ class Kind(StrEnum):
 class Draft:
     """The form's fields. `alphas` are those of a sweep; `text` is the JSON of given policies."""
 
-    model: str
+    model: Model
     images: int
     kind: Kind = Kind.SEARCH
     algorithm: Algorithm = Algorithm.GREEDY
@@ -58,14 +59,14 @@ def requests(draft: Draft, baseline_correct: int | None) -> tuple[Request, ...]:
     found = _requests(draft)
     for request in found:
         # Builds the run as `submit` will, and throws it away: whatever it refuses, it refuses here.
-        execute.new_run(request)
+        execute.new_run(draft.model, request)
         if request.floor_percent is not None and baseline_correct is not None:
             objective.floor_correct(request.floor_percent, baseline_correct, request.images)
     return found
 
 
 def _requests(draft: Draft) -> tuple[Request, ...]:
-    profile = assets.profile(draft.model)
+    profile = draft.model.profile
     label = draft.label.strip() or None
     if label is not None and len(label) > LABEL_LENGTH:
         raise SettingError(f"the name has {len(label)} characters; use at most {LABEL_LENGTH}")
@@ -78,16 +79,18 @@ def _requests(draft: Draft) -> tuple[Request, ...]:
     if draft.kind is Kind.UNIFORM:
         profile.policy({profile.quantizable_names[0]: draft.bits})
         named = label or f"all at {draft.bits} bits"
-        return (Request(draft.model, Algorithm.UNIFORM, policies=uniform(profile, draft.bits), label=named, **shared),)
+        return (
+            Request(draft.model.name, Algorithm.UNIFORM, policies=uniform(profile, draft.bits), label=named, **shared),
+        )
     if draft.kind is Kind.POLICIES:
         policies = parse_policies(draft.text, profile)
-        return (Request(draft.model, Algorithm.MANUAL, policies=policies, label=label, **shared),)
+        return (Request(draft.model.name, Algorithm.MANUAL, policies=policies, label=label, **shared),)
     alphas = (draft.alpha,) if draft.kind is Kind.SEARCH else draft.alphas
     if not alphas:
         raise SettingError("a sweep needs at least one alpha; widen its range")
     return tuple(
         Request(
-            draft.model,
+            draft.model.name,
             draft.algorithm,
             alpha,
             widths=tuple(sorted(draft.widths, reverse=True)),

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aiq_core import assets
 from aiq_core.charts.wording import duration, join, number
 from aiq_core.records import SEARCHES, Algorithm, Request, Run, RunStatus
 from aiq_core.store.store import MEASURED
+from pages.common import known
 from pages.search.names import ALGORITHMS
 
 RECENT_RUNS = 10
@@ -68,7 +68,7 @@ def most_evaluations(request: Request) -> int | None:
     """How many a request can ask for at most; None for coordinate descent, which sweeps until it rests."""
     if request.policies:
         return len(request.policies)
-    free = len(assets.profile(request.model).quantizable) - len({*request.excluded, *request.fixed})
+    free = len(known.model(request.model).profile.quantizable) - len({*request.excluded, *request.fixed})
     moves = len(request.widths) - 1
     # Greedy's step k tries the layers still free at every lower width: moves * (free + ... + 1).
     most = moves * free * (free + 1) // 2 if request.algorithm is Algorithm.GREEDY else None
@@ -79,12 +79,12 @@ def most_evaluations(request: Request) -> int | None:
 
 def estimate(requests: Sequence[Request], runs: Sequence[Run]) -> Estimate:
     """The sum over a job's requests; `runs` are all runs known, bundled ones too."""
-    likely, basis, known = [], [], 0
+    likely, basis, made = [], [], 0
     by_digest = {run.id: run for run in runs if run.status is RunStatus.DONE}
     for request in requests:
         same = by_digest.get(request.digest)
         if same is not None:
-            known += 1
+            made += 1
         count, why = (same.evaluations, "") if same is not None else _likely(request, runs)
         likely.append(count)
         basis.append(why)
@@ -97,7 +97,7 @@ def estimate(requests: Sequence[Request], runs: Sequence[Run]) -> Estimate:
         basis=told[0] if len(told) == 1 else ("as the nearest runs before" if told else ""),
         rate=rate(runs, first.model, first.images),
         max_minutes=first.max_minutes,
-        known=known,
+        known=made,
         jobs=len(requests),
     )
 
@@ -130,7 +130,7 @@ def _likely(request: Request, runs: Sequence[Run]) -> tuple[int | None, str]:
 
 def _size(request: Request) -> int:
     """How large a search is without pruning, to a factor: a sweep's moves for coordinate descent, all for greedy."""
-    free = len(assets.profile(request.model).quantizable) - len({*request.excluded, *request.fixed})
+    free = len(known.model(request.model).profile.quantizable) - len({*request.excluded, *request.fixed})
     moves = len(request.widths) - 1
     return moves * free * (free + 1) // 2 if request.algorithm is Algorithm.GREEDY else moves * free
 

@@ -53,7 +53,7 @@ def progress_data(
 ) -> ProgressData:
     """Named runs of one model and image set; `references` maps uniform bits to the number right."""
     images = runs[0][1].request.images
-    trails = tuple(_trail(name, run, candidates) for name, run in runs)
+    trails = tuple(_trail(name, run, candidates, profile) for name, run in runs)
     uniform = tuple(
         (bits, _mark(intensity(profile, profile.uniform(bits)), right, images, _uniform_name(bits)))
         for bits, right in sorted(references.items(), reverse=True)
@@ -64,13 +64,13 @@ def progress_data(
     return ProgressData(images, trails, uniform, floor_top1, *_ranges(profile, runs, trails, uniform, floor_top1))
 
 
-def _trail(name: str, run: Run, candidates: bool) -> Trail:
+def _trail(name: str, run: Run, candidates: bool, profile: ModelProfile) -> Trail:
     images, joined = run.request.images, run.request.algorithm in SEARCHES
     taken = [
         _mark(step.intensity, step.correct, images, _step_text(step.index, step.layer, step.bits)) for step in run.steps
     ]
     if joined and run.baseline_correct is not None and not run.request.fixed:
-        base = intensity(_profile_of(run), _profile_of(run).uniform(32))
+        base = intensity(profile, profile.uniform(32))
         taken.insert(0, _mark(base, run.baseline_correct, images, "FP32, where it starts"))
     lost = [
         _mark(c.intensity, c.correct, images, f"step {step.index} tried {c.layer} to {bits_name(c.bits)}")
@@ -79,12 +79,6 @@ def _trail(name: str, run: Run, candidates: bool) -> Trail:
         if c.correct is not None and (c.layer, c.bits) != (step.layer, step.bits)
     ]
     return Trail(name, tuple(taken), tuple(lost), joined)
-
-
-def _profile_of(run: Run) -> ModelProfile:
-    from aiq_core import assets
-
-    return assets.profile(run.request.model)
 
 
 def _step_text(index: int, layer: str | None, bits: int | None) -> str:

@@ -4,11 +4,12 @@ import os
 
 import streamlit as st
 
-from aiq_core import assets, jobs
+from aiq_core import jobs
+from aiq_core.catalog import Model
 from aiq_core.charts.wording import number
 from aiq_core.errors import AiqError
 from aiq_core.objective import exchange_rate
-from aiq_core.records import OFFERED_BITS, Algorithm, Granularity, Request
+from aiq_core.records import OFFERED_BITS, Algorithm, Granularity, Request, SplitName
 from pages.common import controls, known
 from pages.common.controls import View
 from pages.search import actions, draft, stored
@@ -88,7 +89,7 @@ def _fields(view: View) -> Draft:
             height=110,
             placeholder=_example(view.model),
             help="JSON: an object of layer: bits, or a list of such. Layers left out stay FP32. "
-            f"Layers: {', '.join(assets.profile(view.model).quantizable_names)}.",
+            f"Layers: {', '.join(view.model.profile.quantizable_names)}.",
         )
     values |= _budget(kind)
     with st.expander("Layers, floor, name", icon=":material/tune:"):
@@ -96,8 +97,8 @@ def _fields(view: View) -> Draft:
     return Draft(model=view.model, images=_images(view), **values)  # type: ignore[arg-type]
 
 
-def _example(model: str) -> str:
-    layers = assets.profile(model).quantizable_names
+def _example(model: Model) -> str:
+    layers = model.profile.quantizable_names
     return f'{{"{layers[0]}": 8, "{layers[-1]}": 4}}'
 
 
@@ -195,7 +196,7 @@ def _more(view: View, kind: Kind) -> dict[str, object]:
 
 
 def _layers(view: View) -> dict[str, object]:
-    names = assets.profile(view.model).quantizable_names
+    names = view.model.profile.quantizable_names
     lower = st.pills("Widths below FP32", LOWER_BITS, selection_mode="multi", default=(8, 4), key="job-widths")
     excluded = st.multiselect("Stay FP32", names, key=f"job-excluded-{view.model}", placeholder="none")
     fixed: dict[str, int] = {}
@@ -211,14 +212,10 @@ def _layers(view: View) -> dict[str, object]:
 
 def _images(view: View) -> int:
     """The page's images, or those that are here."""
-    dataset = assets.card(view.model).dataset
-    if assets.has_all_images(dataset) or view.images <= assets.excerpt_size(dataset):
-        return view.images
-    st.caption(
-        f"On the {assets.excerpt_size(dataset):,} images that ship with the app; "
-        "`python -m aiq_core data` fetches the rest."
-    )
-    return assets.excerpt_size(dataset)
+    here = view.model.dataset.available(SplitName.SEARCH)
+    if view.images > here:
+        st.caption(f"On the {here:,} images that ship with the app; `python -m aiq_core data` fetches the rest.")
+    return min(view.images, here)
 
 
 def _baseline(filled: Draft) -> int | None:

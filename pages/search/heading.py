@@ -73,7 +73,7 @@ def _buttons(run: Run) -> None:
             args=(run.id,),
             help="Goes on from what it evaluated; nothing is evaluated twice.",
         )
-    query = actions.explore_query(run, known.image_counts(run.request.model))
+    query = actions.explore_query(run, known.image_counts(known.model(run.request.model)))
     if query is not None:
         st.button(
             "Open in Explore",

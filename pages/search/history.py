@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from aiq_core import assets, jobs
+from aiq_core import jobs
 from aiq_core.intensity import intensity
 from aiq_core.library import read_only
 from aiq_core.records import Run, SplitName
@@ -60,7 +60,7 @@ def _filters(view: View, everything: tuple[Run, ...]) -> Filters:
             ["this", "all"],
             key="filter-model",
             width=150,
-            format_func={"this": assets.card(view.model).title, "all": "All models"}.__getitem__,
+            format_func={"this": view.model.title, "all": "All models"}.__getitem__,
         )
         algorithms = st.multiselect(
             "Kind",
@@ -86,7 +86,7 @@ def _filters(view: View, everything: tuple[Run, ...]) -> Filters:
         )
         text = st.text_input("Text", key="filter-text", placeholder="name, id, alpha …", width=170)
     return Filters(
-        model=None if model == "all" else view.model,
+        model=None if model == "all" else view.model.name,
         algorithms=tuple(algorithms),
         statuses=tuple(statuses),
         origins=tuple(origins),
@@ -142,7 +142,7 @@ def _figures(run_id: str, policy: str | None, status: str) -> tuple[float | None
     run = library.run(run_id)
     if run.policy is None:
         return None, None
-    value = intensity(assets.profile(run.request.model), run.policy)
+    value = intensity(known.model(run.request.model).profile, run.policy)
     # The run's own step says it even where the predictions are not here.
     step = next((step for step in reversed(run.steps) if step.policy == run.policy), None)
     if step is not None:

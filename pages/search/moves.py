@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from aiq_core import assets
 from aiq_core.charts.wording import bit_counts, bits_name, number
 from aiq_core.records import SEARCHES, Candidate, Outcome, Run, Step
+from pages.common import known
 
 PRUNED_WHY = "pruned: could not win even with no accuracy lost"
 
@@ -39,7 +39,7 @@ def moves_frame(run: Run) -> pd.DataFrame:
 
 def policies_frame(run: Run) -> pd.DataFrame:
     """A row a listed policy, in the order given."""
-    profile = assets.profile(run.request.model)
+    profile = known.model(run.request.model).profile
     rows = [
         {
             "policy": step.index,

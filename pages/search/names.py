@@ -1,9 +1,10 @@
 """What runs are called and where they stand, as people read it; pure."""
 
-from aiq_core import assets, jobs
+from aiq_core import jobs
 from aiq_core.charts.wording import duration, join
 from aiq_core.records import SEARCHES, Algorithm, Run, RunStatus
 from aiq_core.store.store import BUNDLED, IMPORTED, MEASURED
+from pages.common import known
 
 ALGORITHMS = {
     Algorithm.GREEDY: "greedy",
@@ -42,7 +43,7 @@ def what(run: Run) -> str:
 
 
 def title(run: Run) -> str:
-    return f"{assets.card(run.request.model).title} · {what(run)}"
+    return f"{known.model(run.request.model).title} · {what(run)}"
 
 
 def origin(run: Run) -> str:
@@ -61,11 +62,11 @@ def is_own(run: Run) -> bool:
 def share(run: Run) -> float:
     """How far a run is, 0 to 1: by its steps, or by the budget that it has used up more of."""
     request = run.request
-    expected = jobs.expected_steps(run)
+    expected = jobs.expected_steps(known.library(), run)
     shares = [len(run.steps) / expected if expected else 0.0]
     if not expected:
         # Coordinate descent rests after two or three sweeps as a rule; nobody knows.
-        shares.append(min(0.95, len(run.steps) / (3 * len(assets.profile(request.model).quantizable))))
+        shares.append(min(0.95, len(run.steps) / (3 * len(known.model(request.model).profile.quantizable))))
     if request.max_evaluations:
         shares.append(run.evaluations / request.max_evaluations)
     if request.max_minutes:
@@ -77,7 +78,7 @@ def left(run: Run) -> str:
     """How long it may still take, as text; empty where nobody can say."""
     if run.status not in jobs.UNFINISHED:
         return ""
-    eta, request = jobs.eta_s(run), run.request
+    eta, request = jobs.eta_s(known.library(), run), run.request
     by_budget = None if request.max_minutes is None else max(0.0, 60 * request.max_minutes - run.seconds)
     if by_budget is not None and (eta is None or eta > by_budget):
         return f"at most {duration(by_budget)} left by its budget"
@@ -91,6 +92,6 @@ def progress(run: Run) -> str:
     counts = f"{run.evaluations:,} evaluations, {run.evaluations_new:,} new"
     if not run.steps:
         return join(["loading, then FP32 and the first step", counts if run.evaluations else ""])
-    expected = jobs.expected_steps(run)
+    expected = jobs.expected_steps(known.library(), run)
     step = f"step {len(run.steps)}" + (f" of at most {expected}" if expected else "")
     return join([step, counts, left(run)])

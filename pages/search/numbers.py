@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from aiq_core import assets, jobs, statistics
+from aiq_core import jobs, statistics
 from aiq_core.charts.wording import MINUS, duration, number, signed, span
 from aiq_core.intensity import intensity
 from aiq_core.records import SEARCHES, Run, RunStatus, SplitName
@@ -40,7 +40,7 @@ def draw(run: Run) -> None:
 
 
 def _intensity(run: Run) -> None:
-    step, profile = run.steps[-1], assets.profile(run.request.model)
+    step, profile = run.steps[-1], known.model(run.request.model).profile
     before = intensity(profile, profile.uniform(32))
     which = "the best so far" if run.status in jobs.UNFINISHED else "the one chosen"
     which = which if run.request.algorithm in SEARCHES else "the last one listed"

@@ -56,7 +56,7 @@ def _chosen(view: View) -> tuple[Run | None, Run | None]:
         found.append(by_id.get(run_id) if run_id is not None else None)
     shown, other = found
     if shown is None:
-        of_model = [run for run in by_id.values() if run.request.model == view.model and not run.archived]
+        of_model = [run for run in by_id.values() if run.request.model == view.model.name and not run.archived]
         working = [run for run in of_model if run.status in jobs.UNFINISHED]
         own = [run for run in of_model if names.is_own(run)]
         shown = min(working, key=_age) if working else max(own, key=_age) if own else (of_model or [None])[0]

@@ -7,7 +7,8 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from aiq_core import assets, jobs
+from aiq_core import jobs
+from aiq_core.catalog import Model
 from aiq_core.envelope import PolicyTable
 from aiq_core.errors import AiqError, DataError
 from aiq_core.library import Library, read_only
@@ -51,20 +52,16 @@ def is_stopping(of: Run) -> bool:
     return of.status is RunStatus.RUNNING and not read_only() and known.library().store.is_cancel_requested(of.id)
 
 
-@st.cache_resource(max_entries=8, ttl=TABLE_TTL_S, show_spinner=False)
-def _table(model: str, images: int) -> PolicyTable | None:
+@known.cached(8, TABLE_TTL_S)
+def table(model: Model, images: int) -> PolicyTable | None:
+    """What was known of a model a moment ago; None where not even FP32 was."""
     try:
         return known.library().table(model, images)
     except DataError:
         return None
 
 
-def table(model: str, images: int) -> PolicyTable | None:
-    """What was known of a model a moment ago; None where not even FP32 was."""
-    return _table(model, images)
-
-
-def references(model: str, images: int) -> dict[int, int]:
+def references(model: Model, images: int) -> dict[int, int]:
     """Uniform bits -> number right, of those that are known."""
     found = table(model, images)
     if found is None:
@@ -77,26 +74,26 @@ def right(
     library: Library, of: Run, policy: Policy, split: SplitName, images: int
 ) -> tuple[NDArray[np.bool_], str] | None:
     """Which of the first images a policy has right, and whose figure it is: imported only where no other is."""
-    key = library.key(of.request.model, split, policy, of.request.quantizer)
+    model = library.model(of.request.model)
+    key = library.key(model, split, policy, of.request.quantizer)
     found = library.find(key)
     if (found is None or not found.is_complete(images)) and library.user is not None:
         found = library.user.evaluation(key, (IMPORTED,))
     if found is None or not found.is_complete(images):
         return None
-    labels = assets.labels(assets.card(of.request.model).dataset, split)[:images]
+    labels = model.dataset.split(split).labels[:images]
     return found.predicted[:images] == labels, found.origin.source
 
 
 def judged(library: Library, of: Run, policy: Policy) -> int:
     """How many report images a policy can be judged on: all where it was measured there, else those of the excerpt."""
-    dataset = assets.card(of.request.model).dataset
-    whole = assets.split_size(dataset, SplitName.REPORT)
-    return whole if right(library, of, policy, SplitName.REPORT, whole) else assets.excerpt_size(dataset)
+    report = library.model(of.request.model).dataset.report
+    return report.size if right(library, of, policy, SplitName.REPORT, report.size) else report.shipped
 
 
 def against_fp32(library: Library, of: Run, policy: Policy, split: SplitName, images: int) -> Paired | None:
     """A policy against FP32 on the same images; None where either is not known there."""
-    fp32 = assets.profile(of.request.model).uniform(32)
+    fp32 = library.model(of.request.model).profile.uniform(32)
     before, after = (right(library, of, p, split, images) for p in (fp32, policy))
     return None if before is None or after is None else paired(before[0], after[0])
 

@@ -12,6 +12,7 @@ from aiq_core.deck import build, html
 from aiq_core.hardware import MACHINES
 from aiq_core.library import BUNDLED_RESULTS, Library
 from aiq_core.store import Store
+from tests import bundled
 
 pytestmark = [pytest.mark.browser, pytest.mark.thorough]
 
@@ -72,7 +73,7 @@ def test_a_page(app_server: str, visit: Callable[..., Page], name: str, scheme: 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_the_exported_slides(browser: Browser, tmp_path: Path, scheme: Any) -> None:
     library = Library(None, Store(BUNDLED_RESULTS, immutable=True))
-    runs = [build.default_run(library, model) for model in ("resnet20", "digits_cnn")]
+    runs = [build.default_run(library, bundled.model(model)) for model in ("resnet20", "digits_cnn")]
     path = tmp_path / "deck.html"
     made = build.build(library, [run.id for run in runs if run is not None], MACHINES["a100-tf32"])
     path.write_text(html.page(made), encoding="utf-8")

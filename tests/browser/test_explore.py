@@ -8,7 +8,7 @@ from urllib.parse import quote_plus
 import pytest
 from playwright.sync_api import Page, expect
 
-from aiq_core import assets
+from tests import bundled
 
 pytestmark = pytest.mark.browser
 
@@ -134,7 +134,7 @@ def test_every_chart_gives_its_data(app_server: str, visit: Visit) -> None:
             button.click()
         found[started.value.suggested_filename] = started.value.path().read_text(encoding="utf-8").splitlines()
     assert sorted(found) == ["resnet20-bits.csv", "resnet20-roofline.csv", "resnet20-trade-off.csv"]
-    layers = len(assets.profile("resnet20").quantizable)
+    layers = len(bundled.profile("resnet20").quantizable)
     assert len(found["resnet20-bits.csv"]) == 1 + layers
     assert found["resnet20-roofline.csv"][0].startswith("model,machine,batch,layer,")
     assert len(found["resnet20-trade-off.csv"]) > 100
@@ -157,7 +157,7 @@ def test_an_arrow_key_on_alpha_changes_the_page_and_its_address(app_server: str,
 
 def test_a_click_on_a_mark_drives_every_view(app_server: str, visit: Visit) -> None:
     page = visit(app_server)
-    key = assets.profile("resnet20").uniform(8).key
+    key = bundled.profile("resnet20").uniform(8).key
     at = mark_named(page, key)
     page.mouse.click(at["x"], at["y"])
     caption(page, "all 20 layers at 8 bits")
@@ -174,9 +174,9 @@ def test_a_click_on_a_mark_drives_every_view(app_server: str, visit: Visit) -> N
 
 def test_a_deep_link_is_followed_by_the_first_visitor(start_server: Callable[..., Any], visit: Visit) -> None:
     server = start_server()
-    key = assets.profile("mobilenet_v2").uniform(4).key
+    key = bundled.profile("mobilenet_v2").uniform(4).key
     page = visit(f"{server.url}/?model=mobilenet_v2&machine=pi-5&policy={quote_plus(key)}")
-    assert heading(page).startswith(assets.card("mobilenet_v2").title)
+    assert heading(page).startswith(bundled.model("mobilenet_v2").title)
     assert "Raspberry Pi 5" in heading(page)
     caption(page, "layers at 4 bits")
 

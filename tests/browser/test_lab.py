@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from aiq_core import assets
 from aiq_core.charts.style import GLYPHS
+from tests import bundled
 
 pytestmark = pytest.mark.browser
 
 Visit = Callable[..., Page]
 Settle = Callable[..., None]
 LONG_MS = 100_000
-DIGITS = assets.profile("digits_cnn")
+DIGITS = bundled.profile("digits_cnn")
 
 
 def heading(page: Page) -> str:

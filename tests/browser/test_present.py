@@ -15,6 +15,7 @@ from aiq_core.documents import run_document
 from aiq_core.hardware import MACHINES
 from aiq_core.library import BUNDLED_RESULTS, Library
 from aiq_core.store import Store
+from tests import bundled
 
 pytestmark = pytest.mark.browser
 
@@ -24,7 +25,7 @@ WAIT_MS = 30_000
 
 
 def usual(model: str) -> str:
-    run = build.default_run(LIBRARY, model)
+    run = build.default_run(LIBRARY, bundled.model(model))
     assert run is not None
     return run.id
 

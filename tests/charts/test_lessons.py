@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from aiq_core import assets, folding, library
+from aiq_core import library
 from aiq_core.charts.lessons.batch import ASKED, BATCHES, BatchData, batch_frame, batch_model
 from aiq_core.charts.lessons.batch_figure import bytes_figure, intensity_figure
 from aiq_core.charts.lessons.feature_map import convolve, map_data, map_figure
@@ -34,7 +34,8 @@ from aiq_core.envelope import envelope
 from aiq_core.hardware import machine
 from aiq_core.objective import default_normaliser, floor_correct
 from aiq_core.quantizer import Grid, round_to_grid
-from aiq_core.records import Algorithm, ImageSet, Outcome, SplitName
+from aiq_core.records import Algorithm, Outcome, SplitName
+from tests import bundled
 
 MEASURED = ("resnet20", "mobilenet_v2", "digits_cnn")
 LOOKS = (Look(), Look(dark=True, projector=True))
@@ -66,7 +67,7 @@ VEIL = "guess first"
 
 
 def test_the_roof_by_hand() -> None:
-    data = roof_data(A100, assets.profile("resnet20"), "ResNet-20")
+    data = roof_data(A100, bundled.profile("resnet20"), "ResNet-20")
     # 156 TFLOP/s over 1,555 GB/s
     assert data.ridge == pytest.approx(156e12 / 1555e9)
     assert data.model.intensity == pytest.approx(81_626_368 / 2_734_608)
@@ -78,7 +79,7 @@ def test_the_roof_by_hand() -> None:
 
 
 def test_only_bandwidth_speeds_up_a_kernel_left_of_the_ridge() -> None:
-    data = roof_data(machine("pi-5"), assets.profile("resnet20"), "ResNet-20")
+    data = roof_data(machine("pi-5"), bundled.profile("resnet20"), "ResNet-20")
     x = data.ridge / 4
     assert data.asked.intensity == x
     assert data.attainable(x, Change.PEAK) == data.attainable(x)
@@ -87,9 +88,9 @@ def test_only_bandwidth_speeds_up_a_kernel_left_of_the_ridge() -> None:
     assert data.memory_bound_layers == sum(layer.intensity < data.ridge for layer in data.layers)
 
 
-@pytest.mark.parametrize(("name", "look"), list(product(assets.model_names(), LOOKS)))
+@pytest.mark.parametrize(("name", "look"), list(product(bundled.NAMES, LOOKS)))
 def test_every_roof_is_drawn(name: str, look: Look) -> None:
-    data = roof_data(A100, assets.profile(name), name, 3.0)
+    data = roof_data(A100, bundled.profile(name), name, 3.0)
     for change, revealed in product(Change, (False, True)):
         figure = roof_figure(data, look, change, revealed, 2.0)
         drawn(figure)
@@ -102,7 +103,7 @@ def test_every_roof_is_drawn(name: str, look: Look) -> None:
 
 
 def test_batch_by_hand() -> None:
-    model = batch_model(assets.profile("mobilenet_v2"), "MobileNetV2")
+    model = batch_model(bundled.profile("mobilenet_v2"), "MobileNetV2")
     weights, moved, flops = 8_810_280, 1_102_632, 12_249_856
     assert (model.weight_bytes[32], model.activation_bytes, model.flops) == (weights, moved, flops)
     assert model.intensity(128) == pytest.approx(128 * flops / (weights + 128 * moved))
@@ -114,9 +115,9 @@ def test_batch_by_hand() -> None:
     assert sum(model.reuse.values()) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("name", assets.model_names())
+@pytest.mark.parametrize("name", bundled.NAMES)
 def test_a_weight_is_reused_once_a_pixel(name: str) -> None:
-    profile = assets.profile(name)
+    profile = bundled.profile(name)
     model = batch_model(profile, name)
     once = sum(layer.weights for layer in profile.layers if layer.macs == layer.weights)
     assert model.once == pytest.approx(once / sum(layer.weights for layer in profile.layers))
@@ -124,7 +125,7 @@ def test_a_weight_is_reused_once_a_pixel(name: str) -> None:
 
 @pytest.mark.parametrize("look", LOOKS)
 def test_the_batch_is_veiled_beyond_1(look: Look) -> None:
-    models = tuple(batch_model(assets.profile(name), name) for name in ("mobilenet_v2", "resnet20"))
+    models = tuple(batch_model(bundled.profile(name), name) for name in ("mobilenet_v2", "resnet20"))
     for batch, bits, revealed in product((1, ASKED), (32, 8, 4), (False, True)):
         data = BatchData(models, batch, bits, 100.0, "a machine")
         bars, curve = bytes_figure(data, look, revealed), intensity_figure(data, look, revealed, 40.0)
@@ -143,11 +144,11 @@ def test_the_batch_is_veiled_beyond_1(look: Look) -> None:
 
 @pytest.fixture(scope="module")
 def weight() -> Any:
-    return folding.folded_weights("resnet20")["layer3.1.conv2"]
+    return bundled.model("resnet20").folded_weights["layer3.1.conv2"]
 
 
 def test_the_lesson_has_a_middle_one_of_the_largest_layers() -> None:
-    sizes = {layer.name: layer.weights for layer in assets.profile("resnet20").quantizable}
+    sizes = {layer.name: layer.weights for layer in bundled.profile("resnet20").quantizable}
     assert lesson_layer(sizes) == "layer3.1.conv2"
     assert lesson_layer({"a": 1, "b": 3, "c": 3}) == "c"
 
@@ -185,7 +186,7 @@ def test_every_grid_is_drawn(weight: Any, look: Look) -> None:
         assert len(rounding_frame(data)) == len(RANGES)
 
 
-@pytest.mark.parametrize("name", assets.model_names())
+@pytest.mark.parametrize("name", bundled.NAMES)
 def test_cached_inputs_give_the_networks_own_maps(name: str) -> None:
     """The page's convolution, without torch, against torch's on the same image."""
     import torch
@@ -194,30 +195,30 @@ def test_cached_inputs_give_the_networks_own_maps(name: str) -> None:
     from aiq_core.runtime.models import spec
     from aiq_core.runtime.weights import network_with
 
-    network = fold_batch_norm(network_with(spec(name), assets.weights(name), name))
+    network = fold_batch_norm(network_with(spec(name), bundled.model(name).weights, name))
     found: dict[str, Any] = {}
-    for layer in assets.profile(name).quantizable_names:
+    for layer in bundled.profile(name).quantizable_names:
         network.get_submodule(layer).register_forward_hook(
             lambda _module, _read, out, layer=layer: found.__setitem__(layer, out[0].numpy().copy())
         )
-    card = assets.card(name)
-    image = assets.images(card.dataset, ImageSet(SplitName.REPORT, 10))[0]
+    card = bundled.model(name).card
+    image = bundled.model(name).dataset.report.images(10)[0]
     pixels = (image / np.float32(255) - np.array(card.mean)) / np.array(card.std)
     with torch.inference_mode():
         network(torch.from_numpy(pixels.transpose(2, 0, 1)[None].astype(np.float32)))
-    weights = folding.folded_weights(name)
-    assert set(found) == set(assets.layer_inputs(name))
+    weights = bundled.model(name).folded_weights
+    assert set(found) == set(bundled.model(name).layer_inputs)
     for layer, out in found.items():
-        mine = convolve(weights[layer], assets.layer_inputs(name)[layer])
+        mine = convolve(weights[layer], bundled.model(name).layer_inputs[layer])
         # Inputs are kept as float16: 2^-11 of each, summed over a window.
         np.testing.assert_allclose(mine.ravel(), out.ravel(), atol=0.02 * np.abs(out).max() + 1e-3)
 
 
-@pytest.mark.parametrize("name", assets.model_names())
+@pytest.mark.parametrize("name", bundled.NAMES)
 def test_every_layers_map_is_drawn(name: str) -> None:
-    image = assets.excerpt(assets.card(name).dataset, "report")[0]
-    for layer, weight in folding.folded_weights(name).items():
-        read = assets.layer_inputs(name).get(layer)
+    image = bundled.model(name).dataset.split("report").excerpt[0]
+    for layer, weight in bundled.model(name).folded_weights.items():
+        read = bundled.model(name).layer_inputs.get(layer)
         if read is not None:
             data = map_data(weight, round_to_grid(weight, Grid(4)).weight, read, image)
             assert 0 < data.relative_error < 2
@@ -228,15 +229,15 @@ def test_every_layers_map_is_drawn(name: str) -> None:
 
 
 def layers_of(known: library.Library, name: str, bits: int) -> LayersData:
-    images = assets.split_size(assets.card(name).dataset, SplitName.SEARCH)
-    found = layers_data(known.table(name, images), bits)
+    images = bundled.model(name).dataset.split(SplitName.SEARCH).size
+    found = layers_data(known.table(bundled.model(name), images), bits)
     assert found is not None
     return found
 
 
 @pytest.mark.parametrize(("name", "bits"), list(product(MEASURED, (8, 4))))
 def test_each_layer_alone(known: library.Library, name: str, bits: int) -> None:
-    data, profile = layers_of(known, name, bits), assets.profile(name)
+    data, profile = layers_of(known, name, bits), bundled.profile(name)
     for row, layer in zip(data.rows, profile.quantizable, strict=True):
         assert (row.layer, row.weights, row.flops) == (layer.name, layer.weights, 2 * layer.macs)
         assert row.drop.value == pytest.approx(100 * (row.lost - row.gained) / data.images)
@@ -277,10 +278,10 @@ def test_the_second_layer_is_veiled(known: library.Library, name: str) -> None:
 def walk_of(known: library.Library, name: str, algorithm: Algorithm) -> Walk:
     found = next(
         run
-        for run in known.runs(name)
+        for run in known.runs(bundled.model(name))
         if run.request.algorithm is algorithm and run.request.alpha == 0.9 and run.request.intensity_normaliser is None
     )
-    return walk(known.run(found.id), assets.profile(name), 0.0)
+    return walk(known.run(found.id), bundled.profile(name), 0.0)
 
 
 @pytest.mark.parametrize("name", MEASURED)
@@ -291,7 +292,7 @@ def test_a_walk_is_the_run(known: library.Library, name: str) -> None:
     assert [step.layer for step in found.steps] == [step.layer for step in run.steps]
     first = found.steps[0]
     # Every layer to 8 or to 4 bits.
-    assert len(first.options) == 2 * len(assets.profile(name).quantizable)
+    assert len(first.options) == 2 * len(bundled.profile(name).quantizable)
     assert first.measured + first.settled == len(first.options)
     assert first.before == 32
     assert not found.changed_again
@@ -332,8 +333,8 @@ def test_stars_stand_at_the_lowest_loss(known: library.Library) -> None:
 
 
 def price_of(known: library.Library, name: str) -> PriceData:
-    profile = assets.profile(name)
-    table = known.table(name, assets.split_size(assets.card(name).dataset, SplitName.SEARCH))
+    profile = bundled.profile(name)
+    table = known.table(bundled.model(name), bundled.model(name).dataset.split(SplitName.SEARCH).size)
     floor = floor_correct(None, table.baseline_correct, table.images)
     normaliser = default_normaliser(profile, (32, 8, 4))
     return price_data(table, envelope(table, normaliser, 10.0, floor), normaliser, 10.0, floor)

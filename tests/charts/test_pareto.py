@@ -6,13 +6,13 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from aiq_core import assets
 from aiq_core.charts.pareto import ParetoData, pareto_data, pareto_frame
 from aiq_core.charts.pareto_figure import pareto_figure
 from aiq_core.charts.style import Look
 from aiq_core.envelope import PolicyTable, pareto
 from aiq_core.intensity import traffic
 from aiq_core.records import ModelProfile, Policy
+from tests import bundled
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_plotly_accepts_the_figure(data: ParetoData, profile: ModelProfile) -> N
 
 
 def test_the_paper_s_points_are_labelled_and_not_clickable() -> None:
-    profile = assets.profile("resnet20")
+    profile = bundled.profile("resnet20")
     policies = (profile.uniform(32), profile.uniform(8))
     correct, none = np.array([920, 919]), np.zeros(2, dtype=np.int64)
     table = PolicyTable(

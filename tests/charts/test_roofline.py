@@ -6,13 +6,13 @@ from math import log10
 import plotly.graph_objects as go
 import pytest
 
-from aiq_core import assets
 from aiq_core.charts.roofline import RooflineData, roofline_data, roofline_frame
 from aiq_core.charts.roofline_figure import LABELLED, roofline_figure
 from aiq_core.charts.style import Look
 from aiq_core.errors import SettingError
 from aiq_core.hardware import MACHINES, machine
 from aiq_core.records import ModelProfile, Policy
+from tests import bundled
 
 WIDTHS, BATCHES = (32, 8, 4), (1, 2, 4, 8, 16, 32, 64, 128)
 A100 = "a100-tf32"
@@ -88,7 +88,7 @@ def test_a_frame_has_a_row_a_layer(profile: ModelProfile) -> None:
 @pytest.mark.parametrize("key", [key for key, value in MACHINES.items() if value.runs_fp32])
 @pytest.mark.parametrize("name", ["resnet20", "mobilenet_v2", "digits_cnn"])
 def test_layer_labels_stack_without_overlap_on_every_machine(name: str, key: str) -> None:
-    profile = assets.profile(name)
+    profile = bundled.profile(name)
     figure = roofline_figure(data(profile, profile.uniform(4), key), Look())
     y_low, y_high = figure["layout"]["yaxis"]["range"]
     plot = figure["layout"]["height"] - figure["layout"]["margin"]["t"] - figure["layout"]["margin"]["b"]

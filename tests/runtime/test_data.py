@@ -3,19 +3,21 @@
 import os
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from aiq_core import assets
+from aiq_core.catalog import ASSETS
+from aiq_core.catalog.hashes import hash_blocks
 from aiq_core.errors import DataError
-from aiq_core.records import SplitName
 from aiq_core.runtime import data, sources
 from aiq_core.runtime.bundle_data import bundle_digits, mosaic
 from aiq_core.runtime.sources import Decoded, Source
 from aiq_core.runtime.splits import Part, cifar10_parts, digits_parts, round_robin
+from tests import bundled
 
 
 @pytest.fixture(autouse=True)
@@ -82,11 +84,11 @@ def test_digits_are_cut_from_the_published_ones(tmp_path: Path) -> None:
     assert [len(parts[name].labels) for name in ("training", "search", "report")] == [797, 500, 500]
     rebuilt = np.concatenate([parts[name].images for name in ("training", "search", "report")])
     assert sorted(image.tobytes() for image in rebuilt) == sorted(image.tobytes() for image in whole.images)
-    assert np.array_equal(parts["search"].images, assets.excerpt("digits", "search"))
+    assert np.array_equal(parts["search"].images, bundled.dataset("digits").split("search").excerpt)
     bundle_digits(tmp_path / "digits")
-    committed = assets.ASSETS / "data" / "digits" / "split.json"
+    committed = ASSETS / "data" / "digits" / "split.json"
     assert (tmp_path / "digits" / "split.json").read_text() == committed.read_text()
-    images, labels = data.training_images("digits")
+    images, labels = data.training_images(bundled.dataset("digits"))
     assert np.array_equal(images, parts["training"].images)
     assert np.array_equal(labels, parts["training"].labels)
 
@@ -106,7 +108,7 @@ def test_every_source_that_fails_is_named_and_nothing_stays(cache: Path) -> None
 
     said: list[str] = []
     with pytest.raises(DataError, match=r"first: connection lost.*second: connection lost.*python -m aiq_core data"):
-        data.fetch_cifar10(said.append, (Source("first", fail), Source("second", fail)))
+        data.fetch_cifar10(bundled.dataset("cifar10"), said.append, (Source("first", fail), Source("second", fail)))
     assert [line for line in said if line.startswith("trying")] == ["trying first", "trying second"]
     assert files_in(cache) == []
 
@@ -117,7 +119,7 @@ def test_a_crash_leaves_nothing(cache: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        data.fetch_cifar10(lambda _: None, broken_source(crash))
+        data.fetch_cifar10(bundled.dataset("cifar10"), lambda _: None, broken_source(crash))
     assert files_in(cache) == []
 
 
@@ -129,20 +131,20 @@ def test_a_truncated_tarball_is_refused(cache: Path) -> None:
     with pytest.raises(
         DataError, match=r"has 1,000 bytes and sha256 \w+\.\.\., not 141f061ffa2f5e41\.\.\.; .*truncated"
     ):
-        data.fetch_cifar10(lambda _: None, broken_source(truncated))
+        data.fetch_cifar10(bundled.dataset("cifar10"), lambda _: None, broken_source(truncated))
     assert files_in(cache) == []
 
 
 def test_wrong_images_are_refused(cache: Path) -> None:
     with pytest.raises(DataError, match="10 of 10 blocks of the search images of cifar10 differ"):
-        data.fetch_cifar10(lambda _: None, broken_source(lambda _: blank_cifar10()))
+        data.fetch_cifar10(bundled.dataset("cifar10"), lambda _: None, broken_source(lambda _: blank_cifar10()))
     assert files_in(cache) == []
 
 
 def test_wrong_shapes_are_refused(cache: Path) -> None:
     short = blank_cifar10()._replace(test_images=np.zeros((9_999, 32, 32, 3), np.uint8))
     with pytest.raises(DataError, match=r"decoded uint8\[9999, 32, 32, 3\], CIFAR-10 has uint8\[10000"):
-        data.fetch_cifar10(lambda _: None, broken_source(lambda _: short))
+        data.fetch_cifar10(bundled.dataset("cifar10"), lambda _: None, broken_source(lambda _: short))
     assert files_in(cache) == []
 
 
@@ -191,20 +193,18 @@ def test_stale_downloads_are_swept(cache: Path) -> None:
         folder.mkdir(parents=True)
     os.utime(old, (0, 0))
     with pytest.raises(DataError):
-        data.fetch_cifar10(lambda _: None, ())
+        data.fetch_cifar10(bundled.dataset("cifar10"), lambda _: None, ())
     assert not old.exists()
     assert fresh.exists()
 
 
-def test_a_good_download_is_cached_and_read_back(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_good_download_is_cached_and_read_back(cache: Path) -> None:
     blank = blank_cifar10()
     parts = cifar10_parts(blank)
-    known = assets.splits("cifar10")
-    blocks = {
-        name: entry | {"blocks": list(assets.hash_blocks(parts[name].images, parts[name].labels))}
-        for name, entry in known["parts"].items()
-    }
-    monkeypatch.setattr(assets, "splits", lambda _: known | {"parts": blocks})
+    cifar10 = bundled.dataset("cifar10")
+    blocks = {name: hash_blocks(part.images, part.labels) for name, part in parts.items()}
+    splits = {name: replace(split, blocks=blocks[name]) for name, split in cifar10.splits.items()}
+    cifar10 = replace(cifar10, splits=splits)
     calls: list[Path] = []
 
     def fetch(folder: Path) -> Decoded:
@@ -212,10 +212,10 @@ def test_a_good_download_is_cached_and_read_back(cache: Path, monkeypatch: pytes
         return blank
 
     for _ in range(2):
-        data.fetch_cifar10(lambda _: None, broken_source(fetch))
+        data.fetch_cifar10(cifar10, lambda _: None, broken_source(fetch))
     assert len(calls) == 1  # the second time it is there already
-    assert assets.has_all_images("cifar10")
-    images, labels = data.training_images("cifar10")
+    assert cifar10.is_here
+    images, labels = data.training_images(cifar10)
     assert images.shape == (45_000, 32, 32, 3)
     assert np.bincount(labels).tolist() == [4500] * 10
     assert {path.name for path in files_in(cache)} == {
@@ -225,11 +225,11 @@ def test_a_good_download_is_cached_and_read_back(cache: Path, monkeypatch: pytes
         "training_labels.npy",
     }
     # A damaged file is fetched again rather than kept.
-    assets.cached_file("cifar10", SplitName.REPORT).write_bytes(b"damaged")
-    data.fetch_cifar10(lambda _: None, broken_source(fetch))
+    cifar10.report.cached_file.write_bytes(b"damaged")
+    data.fetch_cifar10(cifar10, lambda _: None, broken_source(fetch))
     assert len(calls) == 2
 
 
 def test_training_without_images_names_the_remedy() -> None:
     with pytest.raises(DataError, match="training images of cifar10 are not here; run `python -m aiq_core data`"):
-        data.training_images("cifar10")
+        data.training_images(bundled.dataset("cifar10"))

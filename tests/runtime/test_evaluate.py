@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from aiq_core import assets
 from aiq_core.quantizer import quantize, round_weight
 from aiq_core.records import NOT_DONE, Granularity, ImageSet, Policy, Quantizer, SplitName
 from aiq_core.runtime.data import to_input
@@ -20,12 +19,13 @@ from aiq_core.runtime.fold import fold_batch_norm
 from aiq_core.runtime.models import MODELS, ModelSpec, spec
 from aiq_core.runtime.prefixes import Key, PrefixCache
 from aiq_core.runtime.weights import network_with
+from tests import bundled
 
 Predictions = NDArray[np.uint8]
 
 
 def unfolded(model: ModelSpec) -> nn.Module:
-    return network_with(model, assets.weights(model.name), "assets")
+    return network_with(model, bundled.model(model.name).weights, "assets")
 
 
 def folded(model: ModelSpec) -> nn.Module:
@@ -41,11 +41,13 @@ def evaluator(
     granularity: Granularity = Granularity.CHANNEL,
 ) -> TorchEvaluator:
     rounding = Quantizer(granularity=granularity)
-    return TorchEvaluator(model, ImageSet(SplitName.SEARCH, images), rounding, threads, cache_bytes, chunk)
+    return TorchEvaluator(
+        bundled.model(model), ImageSet(SplitName.SEARCH, images), rounding, threads, cache_bytes, chunk
+    )
 
 
 def blank(model: str = "digits_cnn") -> Predictions:
-    size = assets.split_size(assets.card(model).dataset, SplitName.SEARCH)
+    size = bundled.model(model).dataset.split(SplitName.SEARCH).size
     return np.full(size, NOT_DONE, dtype=np.uint8)
 
 
@@ -57,7 +59,7 @@ def predict(by: TorchEvaluator, policy: Policy, base: Policy | None = None) -> P
 
 
 def digits(*bits: int) -> Policy:
-    return Policy(bits, (32,) * len(assets.profile("digits_cnn").activation_groups))
+    return Policy(bits, (32,) * len(bundled.profile("digits_cnn").activation_groups))
 
 
 FP32 = digits(32, 32, 32, 32, 32)
@@ -99,7 +101,7 @@ def test_rounding_by_channel_commutes_with_folding(model: ModelSpec, bits: int) 
     """Folding scales whole output channels, so the integers stay, but for the sign of a negative scale."""
     before, after = unfolded(model), folded(model)
     differing = total = 0
-    for name in assets.profile(model.name).quantizable_names:
+    for name in bundled.profile(model.name).quantizable_names:
         plain, scaled = (np.ascontiguousarray(n.get_parameter(f"{name}.weight").detach()) for n in (before, after))
         sign = np.sign((plain * scaled).sum(axis=tuple(range(1, plain.ndim)), keepdims=True))
         differing += np.count_nonzero(quantize(scaled, bits)[0] != quantize(plain, bits)[0] * sign)
@@ -131,12 +133,12 @@ def test_a_convolution_with_another_reader_is_not_folded() -> None:
 
 def plainly(policy: Policy, granularity: Granularity) -> Predictions:
     """The definition: fold, round each layer, run all images at once in split order."""
-    model, profile = spec("digits_cnn"), assets.profile("digits_cnn")
+    model, profile = spec("digits_cnn"), bundled.profile("digits_cnn")
     network = folded(model)
     for name, bits in profile.named_bits(policy).items():
         weight = network.get_parameter(f"{name}.weight").data
         weight.copy_(torch.from_numpy(round_weight(weight.numpy().copy(), bits, granularity)))
-    pixels = assets.images("digits", ImageSet(SplitName.SEARCH, 500))
+    pixels = bundled.dataset("digits").images(ImageSet(SplitName.SEARCH, 500))
     with torch.inference_mode():
         predicted: Predictions = network(to_input(pixels, model.mean, model.std)).argmax(1).to(torch.uint8).numpy()
     return predicted
@@ -173,9 +175,9 @@ def test_per_tensor_rounding_is_the_definitions() -> None:
 
 
 def test_fp32_predictions_give_the_cards_accuracy() -> None:
-    labels = assets.labels("digits", SplitName.SEARCH)
+    labels = bundled.dataset("digits").split(SplitName.SEARCH).labels
     right = np.count_nonzero(predict(evaluator(), FP32) == labels)
-    assert 100 * right / len(labels) == pytest.approx(assets.card("digits_cnn").search_top1_percent)
+    assert 100 * right / len(labels) == pytest.approx(bundled.model("digits_cnn").card.search_top1_percent)
 
 
 @pytest.mark.parametrize("images", [10, 130, 260])
@@ -204,7 +206,10 @@ def test_stopped_and_resumed_equals_whole(expected: list[Predictions]) -> None:
 
 
 def test_likely_mistakes_come_first() -> None:
-    pixels, labels = assets.images("digits", ImageSet(SplitName.SEARCH, 500)), assets.labels("digits", SplitName.SEARCH)
+    pixels, labels = (
+        bundled.dataset("digits").images(ImageSet(SplitName.SEARCH, 500)),
+        bundled.dataset("digits").split(SplitName.SEARCH).labels,
+    )
     model = spec("digits_cnn")
     with torch.inference_mode():
         logits = unfolded(model)(to_input(pixels, model.mean, model.std)).numpy()
@@ -240,7 +245,7 @@ def cached(by: TorchEvaluator) -> dict[Key, Tensor]:
 
 def test_cached_activations_are_never_written_to() -> None:
     """ResNet-20 has in-place ReLUs and shortcuts that read a block's input again."""
-    profile = assets.profile("resnet20")
+    profile = bundled.profile("resnet20")
     fp32 = profile.uniform(32)
     by, plain = evaluator("resnet20", 250), evaluator("resnet20", 250, cache_bytes=0)
     last, middle = fp32.with_weight_bits(19, 4), fp32.with_weight_bits(8, 2)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from aiq_core import assets
+from aiq_core.catalog import ASSETS, Card
 from aiq_core.errors import UnknownNameError, WeightsError
 from aiq_core.records import SplitName
 from aiq_core.runtime.bundle import adopt
@@ -16,10 +16,11 @@ from aiq_core.runtime.models.resnet20 import ResNet20, projections
 from aiq_core.runtime.profile import profile
 from aiq_core.runtime.train import top1_percent
 from aiq_core.runtime.weights import network_with
+from tests import bundled
 
 
 def with_weights(model: ModelSpec) -> nn.Module:
-    return network_with(model, assets.weights(model.name), "assets")
+    return network_with(model, bundled.model(model.name).weights, "assets")
 
 
 def test_unknown_model_lists_what_there_is() -> None:
@@ -57,7 +58,7 @@ def test_segments_cover_every_layer_once(model: ModelSpec) -> None:
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_spec_and_card_agree(model: ModelSpec) -> None:
-    card = assets.card(model.name)
+    card = bundled.model(model.name).card
     assert (card.title, card.dataset, card.input_shape) == (model.title, model.dataset, model.input_shape)
     assert (card.mean, card.std) == (model.mean, model.std)
     assert len(card.class_names) == model.classes
@@ -72,19 +73,19 @@ def test_widths_are_parameters() -> None:
 
 
 def test_only_the_counters_of_batch_norm_may_be_missing() -> None:
-    tensors = dict(assets.weights("digits_cnn"))
+    tensors = dict(bundled.model("digits_cnn").weights)
     assert not any("num_batches_tracked" in key for key in tensors)
     del tensors["block2.bn.running_var"]
     with pytest.raises(WeightsError, match=r"odd\.safetensors does not fit digits_cnn \(no block2\.bn\.running_var\)"):
         network_with(spec("digits_cnn"), tensors, "odd.safetensors")
     with pytest.raises(WeightsError, match="does not fit resnet20"):
-        network_with(spec("resnet20"), assets.weights("digits_cnn"), "odd.safetensors")
+        network_with(spec("resnet20"), bundled.model("digits_cnn").weights, "odd.safetensors")
 
 
 def test_adopting_weights_checks_what_is_said_of_them(tmp_path: Path) -> None:
-    card = assets.card("digits_cnn")
+    card = bundled.model("digits_cnn").card
     (tmp_path / "digits_cnn.safetensors").write_bytes(
-        (assets.ASSETS / "models" / "digits_cnn" / "weights.safetensors").read_bytes()
+        (ASSETS / "models" / "digits_cnn" / "weights.safetensors").read_bytes()
     )
     said = {
         "sha256": card.weights_sha256,
@@ -95,20 +96,24 @@ def test_adopting_weights_checks_what_is_said_of_them(tmp_path: Path) -> None:
     }
     (tmp_path / "digits_cnn.json").write_text(json.dumps(said | {"sha256": "0" * 64}))
     with pytest.raises(WeightsError, match="says 0000"):
-        adopt("digits_cnn", tmp_path, tmp_path / "out")
+        adopt("digits_cnn", bundled.dataset("digits"), tmp_path, tmp_path / "out")
     (tmp_path / "digits_cnn.json").write_text(json.dumps(said))
     with pytest.raises(WeightsError, match=r"on report, digits_cnn\.json says 99\.0 %"):
-        adopt("digits_cnn", tmp_path, tmp_path / "out")
+        adopt("digits_cnn", bundled.dataset("digits"), tmp_path, tmp_path / "out")
     assert not (tmp_path / "out" / "card.json").exists()
     (tmp_path / "digits_cnn.json").write_text(json.dumps(said | {"report_top1_percent": card.report_top1_percent}))
-    adopt("digits_cnn", tmp_path, tmp_path / "out")
-    adopted = assets.Card.from_json(json.loads((tmp_path / "out" / "card.json").read_text()))
+    adopt("digits_cnn", bundled.dataset("digits"), tmp_path, tmp_path / "out")
+    adopted = Card.read(tmp_path / "out")
     assert adopted.model_hash == card.model_hash
 
 
 def test_digits_cnn_reaches_its_card() -> None:
-    card, model = assets.card("digits_cnn"), spec("digits_cnn")
+    card, model = bundled.model("digits_cnn").card, spec("digits_cnn")
     network = with_weights(model)
     # Another CPU may round a doubtful image the other way: 1 of 500.
-    assert top1_percent(model, network, SplitName.SEARCH) == pytest.approx(card.search_top1_percent, abs=0.2)
-    assert top1_percent(model, network, SplitName.REPORT) == pytest.approx(card.report_top1_percent, abs=0.2)
+    assert top1_percent(model, bundled.dataset(model.dataset), network, SplitName.SEARCH) == pytest.approx(
+        card.search_top1_percent, abs=0.2
+    )
+    assert top1_percent(model, bundled.dataset(model.dataset), network, SplitName.REPORT) == pytest.approx(
+        card.report_top1_percent, abs=0.2
+    )

@@ -6,11 +6,11 @@ import torchvision
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from aiq_core import assets
 from aiq_core.errors import UncountableOperatorError
 from aiq_core.records import Layer, LayerKind, ModelProfile
 from aiq_core.runtime.models import MODELS
 from aiq_core.runtime.profile import profile
+from tests import bundled
 
 SHAPE = (3, 32, 32)
 
@@ -26,7 +26,7 @@ def layer(counted: ModelProfile, name: str) -> Layer:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_committed_profile_is_the_regenerated_one(name: str) -> None:
-    assert assets.profile(name) == profiled(name)
+    assert bundled.profile(name) == profiled(name)
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -1,6 +1,5 @@
 """Training on the digits: the recipe's parts by hand, and resuming along the same trajectory."""
 
-import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,13 +9,18 @@ import pytest
 import torch
 from torch import nn
 
-from aiq_core import assets
+import aiq_core
+from aiq_core.catalog import Card
+from aiq_core.catalog.hashes import model_hash
+from aiq_core.catalog.model import read_weights
 from aiq_core.errors import SettingError
 from aiq_core.runtime.augment import augment
 from aiq_core.runtime.checkpoint import CHECKPOINT
 from aiq_core.runtime.models import Recipe, spec
 from aiq_core.runtime.train import Progress, average_into, learning_rate, parameter_groups, suited_to, train
+from tests import bundled
 
+DIGITS = bundled.dataset("digits")
 SHORT = replace(spec("digits_cnn").recipe, epochs=4)
 
 
@@ -29,7 +33,7 @@ def one_thread() -> None:
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("uninterrupted")
-    train("digits_cnn", folder / "out", recipe=SHORT, work=folder / "work")
+    train("digits_cnn", DIGITS, folder / "out", recipe=SHORT, work=folder / "work")
     return folder / "out"
 
 
@@ -40,9 +44,9 @@ def same_result(one: Path, other: Path) -> bool:
 
 
 def test_result_is_weights_and_a_card(uninterrupted: Path) -> None:
-    card = assets.Card.from_json(json.loads((uninterrupted / "card.json").read_text()))
-    tensors = assets.read_weights(uninterrupted / "weights.safetensors")
-    assert card.model_hash == assets.model_hash("digits_cnn", card.mean, card.std, tensors)
+    card = Card.read(uninterrupted)
+    tensors = read_weights(uninterrupted / "weights.safetensors")
+    assert card.model_hash == model_hash("digits_cnn", card.mean, card.std, tensors)
     assert card.recipe["epochs"] == 4
     assert card.recipe["kept"] in ("last", "averaged")
     assert card.search_top1_percent > 50  # ten classes: chance is 10
@@ -53,14 +57,16 @@ def test_killed_and_resumed_equals_uninterrupted(uninterrupted: Path, tmp_path: 
 import torch
 from pathlib import Path
 from dataclasses import replace
+from aiq_core.catalog import bundled
 from aiq_core.runtime.models import spec
 from aiq_core.runtime.train import train
 torch.set_num_threads(1)
 recipe = replace(spec("digits_cnn").recipe, epochs={SHORT.epochs})
 report = lambda progress: print(progress.epoch, flush=True)
-train("digits_cnn", Path({str(tmp_path / "out")!r}), report, recipe, Path({str(tmp_path / "work")!r}))
+digits = bundled().dataset("digits")
+train("digits_cnn", digits, Path({str(tmp_path / "out")!r}), report, recipe, Path({str(tmp_path / "work")!r}))
 """
-    root = Path(assets.__file__).resolve().parent.parent
+    root = Path(aiq_core.__file__).resolve().parent.parent
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=root)
     assert process.stdout is not None
     assert process.stdout.readline() == "1\n"
@@ -69,7 +75,7 @@ train("digits_cnn", Path({str(tmp_path / "out")!r}), report, recipe, Path({str(t
     process.stdout.close()
     assert (tmp_path / "work" / CHECKPOINT).is_file()
     epochs: list[int] = []
-    train("digits_cnn", tmp_path / "out", lambda p: epochs.append(p.epoch), SHORT, tmp_path / "work")
+    train("digits_cnn", DIGITS, tmp_path / "out", lambda p: epochs.append(p.epoch), SHORT, tmp_path / "work")
     assert 1 not in epochs
     assert same_result(uninterrupted, tmp_path / "out")
 
@@ -91,10 +97,10 @@ def test_stopped_within_an_epoch_and_resumed_equals_uninterrupted(
 
     monkeypatch.setattr(module, "augment", stopping)
     with pytest.raises(KeyboardInterrupt):
-        train("digits_cnn", tmp_path / "out", recipe=SHORT, work=tmp_path / "work")
+        train("digits_cnn", DIGITS, tmp_path / "out", recipe=SHORT, work=tmp_path / "work")
     assert not (tmp_path / "out").exists()
     epochs: list[int] = []
-    train("digits_cnn", tmp_path / "out", lambda p: epochs.append(p.epoch), SHORT, tmp_path / "work")
+    train("digits_cnn", DIGITS, tmp_path / "out", lambda p: epochs.append(p.epoch), SHORT, tmp_path / "work")
     assert epochs == [3, 4]
     assert same_result(uninterrupted, tmp_path / "out")
     assert not (tmp_path / "work" / CHECKPOINT).exists()
@@ -102,7 +108,7 @@ def test_stopped_within_an_epoch_and_resumed_equals_uninterrupted(
 
 def test_progress_counts_down(tmp_path: Path) -> None:
     seen: list[Progress] = []
-    train("digits_cnn", tmp_path / "out", seen.append, replace(SHORT, epochs=2), tmp_path / "work")
+    train("digits_cnn", DIGITS, tmp_path / "out", seen.append, replace(SHORT, epochs=2), tmp_path / "work")
     assert [(p.epoch, p.epochs) for p in seen] == [(1, 2), (2, 2)]
     assert seen[0].loss > seen[1].loss
     assert seen[0].eta_s > seen[1].eta_s == 0
@@ -113,17 +119,17 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train("digits_cnn", tmp_path / "out", stop, SHORT, tmp_path / "work")
+        train("digits_cnn", DIGITS, tmp_path / "out", stop, SHORT, tmp_path / "work")
     with pytest.raises(SettingError, match="made by another recipe"):
-        train("digits_cnn", tmp_path / "out", recipe=replace(SHORT, seed=1), work=tmp_path / "work")
+        train("digits_cnn", DIGITS, tmp_path / "out", recipe=replace(SHORT, seed=1), work=tmp_path / "work")
     (tmp_path / "work" / CHECKPOINT).write_bytes(b"torn")
     with pytest.raises(SettingError, match="cannot be resumed"):
-        train("digits_cnn", tmp_path / "out", recipe=SHORT, work=tmp_path / "work")
+        train("digits_cnn", DIGITS, tmp_path / "out", recipe=SHORT, work=tmp_path / "work")
 
 
 def test_a_batch_larger_than_the_data_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="batch_size=800 exceeds the 797 training images"):
-        train("digits_cnn", tmp_path / "out", recipe=replace(SHORT, batch_size=800), work=tmp_path)
+        train("digits_cnn", DIGITS, tmp_path / "out", recipe=replace(SHORT, batch_size=800), work=tmp_path)
 
 
 def test_learning_rate_warms_up_then_falls_to_zero() -> None:
@@ -149,7 +155,7 @@ def test_a_device_that_is_not_here_is_refused(tmp_path: Path, device: str, remed
     if device == "cuda" and torch.cuda.is_available():
         pytest.skip("this machine has the device")
     with pytest.raises(SettingError, match=f"device='{device}' cannot be used here; {remedy}"):
-        train("digits_cnn", tmp_path / "out", recipe=SHORT, work=tmp_path, device=device)
+        train("digits_cnn", DIGITS, tmp_path / "out", recipe=SHORT, work=tmp_path, device=device)
 
 
 def test_weight_decay_acts_on_layers_alone() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiq_core import assets, objective
+from aiq_core import objective
 from aiq_core.execute import Evaluators, execute, new_run
 from aiq_core.intensity import intensity
 from aiq_core.library import Library
@@ -36,6 +36,7 @@ from aiq_core.search.coordinate import coordinate
 from aiq_core.search.greedy import greedy
 from aiq_core.search.problem import Problem
 from aiq_core.store import Store
+from tests import bundled
 from tests.search import reference
 from tests.search.reference import Bits, Setting, Took
 
@@ -237,9 +238,11 @@ class Measured:
     """Number right of any digits_cnn policy on the search images, each evaluated whole and alone."""
 
     def __init__(self) -> None:
-        self.profile = assets.profile("digits_cnn")
-        self.labels = assets.labels("digits", SplitName.SEARCH)
-        self._evaluator = TorchEvaluator("digits_cnn", ImageSet(SplitName.SEARCH, 500), Quantizer(), 1, cache_bytes=0)
+        self.profile = bundled.profile("digits_cnn")
+        self.labels = bundled.dataset("digits").split(SplitName.SEARCH).labels
+        self._evaluator = TorchEvaluator(
+            bundled.model("digits_cnn"), ImageSet(SplitName.SEARCH, 500), Quantizer(), 1, cache_bytes=0
+        )
         self._right: dict[Bits, int] = {}
 
     def policy(self, bits: Bits) -> Policy:
@@ -303,14 +306,14 @@ def test_a_real_run_takes_the_plain_searchs_steps(
 ) -> None:
     library = Library(Store(tmp_path / "store.sqlite"), None)
     request = replace(request_, images=500, use_bundled=False)
-    run = execute(library, library.store.add_run(new_run(request)), evaluators)
+    run = execute(library, library.store.add_run(new_run(bundled.model(request.model), request)), evaluators)
     assert (run.status, run.message) == (RunStatus.DONE, "")
     assert took(run.steps, measured.profile) == list(plain_search(request, measured))
     assert run.policy == run.steps[-1].policy
     assert [step.index for step in run.steps] == list(range(1, len(run.steps) + 1))
     # Whatever was taken is known in full, and what was asked for was computed: nothing had been known.
     for step in run.steps:
-        found = library.evaluation("digits_cnn", SplitName.SEARCH, step.policy)
+        found = library.evaluation(bundled.model("digits_cnn"), SplitName.SEARCH, step.policy)
         assert found is not None and found.is_complete(500)
     assert run.evaluations == sum(c.outcome is not Outcome.PRUNED for step in run.steps for c in step.candidates)
     assert run.evaluations_new <= run.evaluations
@@ -323,7 +326,10 @@ def test_what_is_known_changes_no_step(evaluators: Evaluators, tmp_path: Path) -
     steps = []
     for requests in ((ours,), (other, ours)):
         library = Library(Store(tmp_path / f"{len(requests)}.sqlite"), None)
-        runs = [execute(library, library.store.add_run(new_run(request)), evaluators) for request in requests]
+        runs = [
+            execute(library, library.store.add_run(new_run(bundled.model(request.model), request)), evaluators)
+            for request in requests
+        ]
         steps.append(runs[-1].steps)
         asked = runs[-1].evaluations
     assert steps[0] == steps[1]

@@ -8,23 +8,23 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from aiq_core import assets
 from aiq_core.errors import Cancelled
 from aiq_core.library import Library
 from aiq_core.records import NOT_DONE, Evaluation, ImageSet, Policy, Quantizer, SplitName
 from aiq_core.runtime.evaluate import TorchEvaluator
 from aiq_core.search.memo import Memo
 from aiq_core.store import Store
+from tests import bundled
 
 CHUNK = 125
-PROFILE = assets.profile("digits_cnn")
+PROFILE = bundled.profile("digits_cnn")
 FP32, POLICY = PROFILE.uniform(32), PROFILE.uniform(2)
-LABELS = assets.labels("digits", SplitName.SEARCH)
+LABELS = bundled.dataset("digits").split(SplitName.SEARCH).labels
 
 
 @pytest.fixture(scope="module")
 def evaluator() -> TorchEvaluator:
-    return TorchEvaluator("digits_cnn", ImageSet(SplitName.SEARCH, 500), Quantizer(), 1, chunk=CHUNK)
+    return TorchEvaluator(bundled.model("digits_cnn"), ImageSet(SplitName.SEARCH, 500), Quantizer(), 1, chunk=CHUNK)
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +51,18 @@ def memo(
     checkpoint: Callable[[], None] = lambda: None,
     images: int = 500,
 ) -> Memo:
-    return Memo(lambda p: library.key("digits_cnn", SplitName.SEARCH, p), LABELS, images, library, make, checkpoint)
+    return Memo(
+        lambda p: library.key(bundled.model("digits_cnn"), SplitName.SEARCH, p),
+        LABELS,
+        images,
+        library,
+        make,
+        checkpoint,
+    )
 
 
 def stored(library: Library, policy: Policy = POLICY) -> Evaluation:
-    found = library.evaluation("digits_cnn", SplitName.SEARCH, policy)
+    found = library.evaluation(bundled.model("digits_cnn"), SplitName.SEARCH, policy)
     assert found is not None
     return found
 
@@ -95,7 +102,7 @@ def test_it_stops_with_the_first_chunk_that_settles_it(
 def test_a_partial_of_another_machine_proves_what_it_proves(library: Library, evaluator: TorchEvaluator) -> None:
     theirs = np.full(500, NOT_DONE, dtype=np.uint8)
     theirs[:30] = (LABELS[:30] + 1) % 10
-    key = library.key("digits_cnn", SplitName.SEARCH, POLICY)
+    key = library.key(bundled.model("digits_cnn"), SplitName.SEARCH, POLICY)
     library.save_evaluation(Evaluation(key, theirs, replace(evaluator.origin, cpu="another cpu")))
     assert memo(library, nobody).ask(POLICY, 500 - 29, FP32) is None
 
@@ -106,7 +113,7 @@ def test_a_partial_of_another_machine_is_never_mixed_in(
     theirs = np.full(500, NOT_DONE, dtype=np.uint8)
     whole_chunk = evaluator._chunk_images(0)
     theirs[whole_chunk] = (predicted[whole_chunk] + 1) % 10
-    key = library.key("digits_cnn", SplitName.SEARCH, POLICY)
+    key = library.key(bundled.model("digits_cnn"), SplitName.SEARCH, POLICY)
     library.save_evaluation(Evaluation(key, theirs, replace(evaluator.origin, cpu="another cpu")))
     asking = memo(library, lambda: evaluator)
     assert asking.ask(POLICY, None, FP32) == int((predicted == LABELS).sum())

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aiq_core import assets
 from aiq_core.execute import new_run
 from aiq_core.library import Library
 from aiq_core.records import (
@@ -24,6 +23,7 @@ from aiq_core.records import (
     Step,
 )
 from aiq_core.store import Store
+from tests import bundled
 
 HERE = Origin("this cpu", "2.14.1", threads=2, chunk=250, created_at="2026-01-01T00:00:00+00:00")
 IMAGES = 500
@@ -47,10 +47,10 @@ def evaluation() -> MakeEvaluation:
         split: SplitName = SplitName.SEARCH,
         origin: Origin = HERE,
     ) -> Evaluation:
-        profile = assets.profile("digits_cnn")
+        profile = bundled.profile("digits_cnn")
         policy = bits if isinstance(bits, Policy) else profile.uniform(bits)
-        key = Library(None, None).key("digits_cnn", split, policy, Quantizer())
-        said = assets.labels("digits", split).copy()
+        key = Library(None, None).key(bundled.model("digits_cnn"), split, policy, Quantizer())
+        said = bundled.dataset("digits").split(split).labels.copy()
         said[:wrong] = (said[:wrong] + 1) % 10
         predicted = np.full(IMAGES, NOT_DONE, dtype=np.uint8)
         predicted[done] = said[done]
@@ -62,12 +62,12 @@ def evaluation() -> MakeEvaluation:
 @pytest.fixture
 def finished_run() -> Run:
     """A run of one step, done here: all layers listed at 4 bits."""
-    profile = assets.profile("digits_cnn")
+    profile = bundled.profile("digits_cnn")
     policy = profile.uniform(4)
     request = Request("digits_cnn", Algorithm.UNIFORM, images=IMAGES, policies=(policy,), label="all at 4 bits")
     step = Step(1, 1, None, None, policy, 19.375, 480, 0.0, "evaluated as listed")
     return replace(
-        new_run(request),
+        new_run(bundled.model(request.model), request),
         created_at="2026-01-01T00:00:00.000+00:00",
         status=RunStatus.DONE,
         origin=HERE,

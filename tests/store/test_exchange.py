@@ -19,6 +19,7 @@ from aiq_core.errors import AiqError, ExchangeError, StoreError
 from aiq_core.library import Library
 from aiq_core.records import Evaluation, Run, RunStatus, SplitName
 from aiq_core.store import Store
+from tests import bundled
 
 MakeEvaluation = Callable[..., Evaluation]
 
@@ -188,7 +189,7 @@ def test_no_wrong_type_anywhere_breaks_the_app(text: str, receiver: Library) -> 
                 continue
             shown = run_document(receiver, receiver.run(run.id))
             json.dumps(shown)
-            receiver.table("digits_cnn", 500)
+            receiver.table(bundled.model("digits_cnn"), 500)
     assert refused > 75
 
 

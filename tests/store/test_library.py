@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aiq_core import assets
 from aiq_core.errors import DataError, UnknownNameError
 from aiq_core.intensity import intensity
 from aiq_core.library import Library, open_library
 from aiq_core.records import Evaluation, Granularity, Origin, Quantizer, Run, SplitName
 from aiq_core.store import Store
 from aiq_core.store.bundle import publish
+from tests import bundled
 
 HERE = Origin("this cpu", "2.14.1", threads=2, chunk=250, created_at="2026-01-01T00:00:00+00:00")
 MakeEvaluation = Callable[..., Evaluation]
@@ -58,7 +58,7 @@ def test_imported_evaluations_never_answer(library: MakeLibrary, evaluation: Mak
     both = library(own=[imported, evaluation(32)], bundled=[])
     assert both.find(imported.key) is None
     # But they are shown, with where they come from.
-    table = both.table("digits_cnn", 500)
+    table = both.table(bundled.model("digits_cnn"), 500)
     assert dict(zip((p.weight_bits[0] for p in table.policies), table.sources, strict=True)) == {
         32: "measured",
         4: "imported",
@@ -76,15 +76,15 @@ def test_a_read_only_server_refuses_to_write(evaluation: MakeEvaluation, monkeyp
     assert library.user is None and library.bundled is not None
     with pytest.raises(DataError, match="this server is read-only"):
         library.save_evaluation(evaluation())
-    assert library.runs("digits_cnn")
+    assert library.runs(bundled.model("digits_cnn"))
 
 
 def test_the_table_by_hand(library: MakeLibrary, evaluation: MakeEvaluation) -> None:
     """FP32 misses the first 10 of search; 4 bits the first 30; 8 bits is known of 250 images only."""
     known = [evaluation(32, wrong=10), evaluation(4, wrong=30), evaluation(8, wrong=20, done=slice(0, 250))]
     reported = [evaluation(bits, wrong=wrong, split=SplitName.REPORT) for bits, wrong in ((32, 5), (4, 25))]
-    table = library(own=known, bundled=reported).table("digits_cnn", 500)
-    profile = assets.profile("digits_cnn")
+    table = library(own=known, bundled=reported).table(bundled.model("digits_cnn"), 500)
+    profile = bundled.profile("digits_cnn")
     assert table.policies == (profile.uniform(32), profile.uniform(4))
     assert table.baseline == 0 and table.baseline_correct == 500 - 10
     assert table.correct.tolist() == [490, 470]
@@ -93,7 +93,7 @@ def test_the_table_by_hand(library: MakeLibrary, evaluation: MakeEvaluation) -> 
     assert table.drop_points.tolist() == [0, 100 * 20 / 500]
     assert table.intensity.tolist() == [intensity(profile, policy) for policy in table.policies]
     assert table.row(profile.uniform(4)) == 1 and table.row(profile.uniform(8)) is None
-    half = library(own=[], bundled=[]).table("digits_cnn", 250)
+    half = library(own=[], bundled=[]).table(bundled.model("digits_cnn"), 250)
     assert half.policies == (profile.uniform(32), profile.uniform(8), profile.uniform(4))
     assert half.correct.tolist() == [250 - 10, 250 - 20, 250 - 30]
 
@@ -101,27 +101,27 @@ def test_the_table_by_hand(library: MakeLibrary, evaluation: MakeEvaluation) -> 
 def test_another_quantizers_rows_stay_out_of_the_table(library: MakeLibrary, evaluation: MakeEvaluation) -> None:
     by_tensor = evaluation(4)
     key = replace(
-        by_tensor.key, quantizer=Quantizer(granularity=Granularity.TENSOR).key(assets.profile("digits_cnn").uniform(4))
+        by_tensor.key, quantizer=Quantizer(granularity=Granularity.TENSOR).key(bundled.profile("digits_cnn").uniform(4))
     )
     both = library(own=[evaluation(32), replace(by_tensor, key=key)], bundled=[])
-    assert len(both.table("digits_cnn", 500).policies) == 1
-    assert len(both.table("digits_cnn", 500, Quantizer(granularity=Granularity.TENSOR)).policies) == 2
+    assert len(both.table(bundled.model("digits_cnn"), 500).policies) == 1
+    assert len(both.table(bundled.model("digits_cnn"), 500, Quantizer(granularity=Granularity.TENSOR)).policies) == 2
 
 
 def test_a_table_without_fp32_says_what_to_do(library: MakeLibrary, evaluation: MakeEvaluation) -> None:
     with pytest.raises(DataError, match="nothing is known of digits_cnn on 500 search images yet; run a search first"):
-        library(own=[evaluation(4)], bundled=[]).table("digits_cnn", 500)
+        library(own=[evaluation(4)], bundled=[]).table(bundled.model("digits_cnn"), 500)
 
 
 def test_paired_counts_the_same_images(library: MakeLibrary, evaluation: MakeEvaluation) -> None:
     both = library(own=[evaluation(32, wrong=10)], bundled=[evaluation(4, wrong=30)])
-    profile = assets.profile("digits_cnn")
+    profile = bundled.profile("digits_cnn")
     fp32, four = profile.uniform(32), profile.uniform(4)
-    cells = both.paired("digits_cnn", SplitName.SEARCH, 500, fp32, four)
+    cells = both.paired(bundled.model("digits_cnn"), SplitName.SEARCH, 500, fp32, four)
     assert cells is not None and (cells.both, cells.lost, cells.gained, cells.neither) == (470, 20, 0, 10)
-    turned = both.paired("digits_cnn", SplitName.SEARCH, 20, four, fp32)
+    turned = both.paired(bundled.model("digits_cnn"), SplitName.SEARCH, 20, four, fp32)
     assert turned is not None and (turned.both, turned.lost, turned.gained, turned.neither) == (0, 0, 10, 10)
-    assert both.paired("digits_cnn", SplitName.REPORT, 500, fp32, four) is None
+    assert both.paired(bundled.model("digits_cnn"), SplitName.REPORT, 500, fp32, four) is None
 
 
 def test_runs_of_both_are_listed_once(library: MakeLibrary, finished_run: Run) -> None:
@@ -132,7 +132,7 @@ def test_runs_of_both_are_listed_once(library: MakeLibrary, finished_run: Run) -
         ("0123456789", "measured"),
     ]
     assert len(both.runs(archived=True)) == 3
-    assert both.runs("resnet20") == ()
+    assert both.runs(bundled.model("resnet20")) == ()
     assert both.run(finished_run.id).steps == finished_run.steps
     with pytest.raises(UnknownNameError, match="unknown run 'nosuch'"):
         both.run("nosuch")
@@ -144,8 +144,8 @@ def test_a_new_run_takes_no_bundled_runs_id(library: MakeLibrary, finished_run: 
 
 
 def test_the_run_that_asked_for_a_policy_is_its_reason(library: MakeLibrary, finished_run: Run) -> None:
-    profile = assets.profile("digits_cnn")
+    profile = bundled.profile("digits_cnn")
     both = library(own=[], bundled=[finished_run])
-    reasons = both.reasons("digits_cnn", profile.uniform(4))
+    reasons = both.reasons(bundled.model("digits_cnn"), profile.uniform(4))
     assert reasons is not None and reasons.id == finished_run.id
-    assert both.reasons("digits_cnn", profile.uniform(8)) is None
+    assert both.reasons(bundled.model("digits_cnn"), profile.uniform(8)) is None

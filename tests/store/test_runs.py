@@ -26,8 +26,10 @@ from aiq_core.records import (
 )
 from aiq_core.store import Store
 from aiq_core.store.bundle import publish
+from tests import bundled
 
 HERE = Origin("this cpu", "2.14.1", threads=2, chunk=250, created_at="2026-01-01T00:00:00+00:00")
+MODEL = bundled.model("digits_cnn")
 EVERYTHING = Request(
     "digits_cnn",
     Algorithm.COORDINATE,
@@ -60,7 +62,7 @@ def step(index: int, **changes: object) -> Step:
 
 
 def test_a_run_with_everything_comes_back_equal(store: Store) -> None:
-    run = store.add_run(replace(new_run(EVERYTHING), origin=HERE, message="said"))
+    run = store.add_run(replace(new_run(MODEL, EVERYTHING), origin=HERE, message="said"))
     steps = (step(1), step(2, layer=None, bits=None, candidates=()))
     run = replace(run, policy=steps[1].policy, evaluations=5, evaluations_new=2, floor_correct=448, seconds=1.25)
     store.save_run(run, steps[:1])
@@ -70,19 +72,20 @@ def test_a_run_with_everything_comes_back_equal(store: Store) -> None:
 
 
 def test_a_digest_names_the_request() -> None:
-    assert new_run(EVERYTHING).id == EVERYTHING.digest == Request.from_json(EVERYTHING.to_json()).digest
+    assert new_run(MODEL, EVERYTHING).id == EVERYTHING.digest == Request.from_json(EVERYTHING.to_json()).digest
     assert replace(EVERYTHING, alpha=0.3).digest != EVERYTHING.digest
     assert len(EVERYTHING.digest) == 10
 
 
 def test_equal_requests_get_ids_in_a_row(store: Store) -> None:
-    first = new_run(EVERYTHING)
+    first = new_run(MODEL, EVERYTHING)
     ids = [store.add_run(first).id for _ in range(3)]
     assert ids == [first.id, f"{first.id}-2", f"{first.id}-3"]
     assert (
-        store.add_run(new_run(replace(EVERYTHING, alpha=0.5)), reserved=[]).id == replace(EVERYTHING, alpha=0.5).digest
+        store.add_run(new_run(MODEL, replace(EVERYTHING, alpha=0.5)), reserved=[]).id
+        == replace(EVERYTHING, alpha=0.5).digest
     )
-    other = new_run(replace(EVERYTHING, alpha=0.6))
+    other = new_run(MODEL, replace(EVERYTHING, alpha=0.6))
     assert store.add_run(other, reserved=[other.id]).id == f"{other.id}-2"
 
 

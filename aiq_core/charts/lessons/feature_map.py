@@ -7,7 +7,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from aiq_core.assets import LayerInput
+from aiq_core.catalog import LayerInput
 from aiq_core.charts import style
 from aiq_core.charts.style import Look
 

@@ -1,0 +1,52 @@
+"""A folder of models and data sets."""
+
+from functools import cached_property
+from pathlib import Path
+
+from aiq_core.catalog.dataset import Dataset
+from aiq_core.catalog.model import Card, Model
+from aiq_core.errors import UnknownNameError
+
+ASSETS = Path(__file__).resolve().parent.parent.parent / "assets"
+
+FIRST_MODELS = ("resnet20", "mobilenet_v2")
+"""The paper's main models, in the order that pages list them; they open on the first."""
+
+
+class Catalog:
+    """The models and data sets in a folder, read once; make another after files were added. Empty without a folder."""
+
+    def __init__(self, folder: Path, bundled: bool = False) -> None:
+        self.folder, self.bundled = folder, bundled
+
+    @cached_property
+    def datasets(self) -> dict[str, Dataset]:
+        """Data sets by name: the folders with a split.json."""
+        folders = sorted(path.parent for path in (self.folder / "data").glob("*/split.json"))
+        return {folder.name: Dataset.read(folder) for folder in folders}
+
+    @cached_property
+    def models(self) -> dict[str, Model]:
+        """Models by name, those with a card: the paper's main ones, then by data set and name."""
+        folders = [path.parent for path in (self.folder / "models").glob("*/card.json")]
+        cards = {folder: Card.read(folder) for folder in folders}
+        rank = {name: place for place, name in enumerate(FIRST_MODELS)}
+        ordered = sorted(cards.items(), key=lambda item: (rank.get(item[1].name, 9), item[1].dataset, item[1].name))
+        return {card.name: Model(card, self.dataset(card.dataset), folder, self.bundled) for folder, card in ordered}
+
+    def dataset(self, name: str) -> Dataset:
+        """The data set of that name. Raises UnknownNameError."""
+        if name not in self.datasets:
+            raise UnknownNameError("dataset", name, self.datasets)
+        return self.datasets[name]
+
+    def model(self, name: str) -> Model:
+        """The model of that name. Raises UnknownNameError."""
+        if name not in self.models:
+            raise UnknownNameError("model", name, self.models)
+        return self.models[name]
+
+
+def bundled() -> Catalog:
+    """What ships with the app."""
+    return Catalog(ASSETS, bundled=True)

@@ -1,0 +1,149 @@
+"""A network with weights: what its card says of it, and its profile, tensors and layer inputs."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load as parse_safetensors
+
+from aiq_core import folding
+from aiq_core.catalog.dataset import Dataset
+from aiq_core.catalog.hashes import model_hash
+from aiq_core.errors import DataError, WeightsError
+from aiq_core.records import ModelProfile
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a model's weights. Hashes are hex; `model_hash` is short, `weights_sha256` of the file.
+
+    `mean` and `std` are per channel, of pixels / 255. Top-1 is FP32's on all images of the split.
+    """
+
+    name: str
+    title: str
+    dataset: str
+    input_shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    model_hash: str
+    weights_sha256: str
+    recipe: Mapping[str, Any]
+    search_top1_percent: float
+    report_top1_percent: float
+
+    @classmethod
+    def read(cls, folder: Path) -> "Card":
+        """The card in a model's folder."""
+        document = json.loads((folder / "card.json").read_text())
+        fields: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in document.items()
+        }
+        return cls(**fields)
+
+
+@dataclass(frozen=True, eq=False)
+class LayerInput:
+    """What a layer reads for one image, float32[C, H, W] ([C] of a linear layer), and how it convolves it.
+
+    `bias` is that of the layer with its batch norm folded in, float32[out].
+    """
+
+    value: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    stride: int
+    padding: int
+    groups: int
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network with weights and the data it is judged on. `bundled` says that it ships with the app."""
+
+    card: Card
+    dataset: Dataset
+    folder: Path
+    bundled: bool
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """The name by which commands, addresses and runs call it."""
+        return self.card.name
+
+    @property
+    def title(self) -> str:
+        """The name that readers see."""
+        return self.card.title
+
+    @property
+    def hash(self) -> str:
+        """16 hex digits that identify what it computes."""
+        return self.card.model_hash
+
+    @cached_property
+    def profile(self) -> ModelProfile:
+        """What the traffic model needs to know of it."""
+        return ModelProfile.from_json(json.loads((self.folder / "profile.json").read_text()))
+
+    @cached_property
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """Tensor name -> array, checked against its card. Raises WeightsError."""
+        path = self.folder / "weights.safetensors"
+        tensors = read_weights(path)
+        found = model_hash(self.name, self.card.mean, self.card.std, tensors)
+        if found != self.hash:
+            raise WeightsError(
+                f"{path} has model hash {found}, its card says {self.hash}; "
+                "restore the file from the repository, or make its card anew with `make assets`"
+            )
+        return tensors
+
+    @cached_property
+    def folded_weights(self) -> dict[str, NDArray[np.float32]]:
+        """Layer name -> weights with its norm folded in, as they are evaluated and rounded. Raises WeightsError."""
+        return folding.fold(self.weights, self.profile)
+
+    @cached_property
+    def layer_inputs(self) -> dict[str, LayerInput]:
+        """Quantizable layer -> what it reads for the first report image; empty where that was not made.
+
+        Raises DataError.
+        """
+        path = self.folder / "layers.npz"
+        if not path.is_file():
+            return {}
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return {
+                    layer: LayerInput(
+                        file[f"input.{layer}"].astype(np.float32),
+                        file[f"bias.{layer}"],
+                        *(int(number) for number in file[f"geometry.{layer}"]),
+                    )
+                    for layer in self.profile.quantizable_names
+                }
+        except (OSError, ValueError, EOFError, KeyError) as error:
+            raise DataError(f"{path} cannot be read ({error}); restore it from the repository") from None
+
+
+def read_weights(path: Path) -> dict[str, NDArray[Any]]:
+    """Tensor name -> array of a safetensors file. Raises WeightsError for anything else, a pickle above all."""
+    try:
+        return parse_safetensors(path.read_bytes())
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read ({error.strerror}); restore it from the repository") from None
+    except (SafetensorError, ValueError, TypeError, KeyError) as error:
+        raise WeightsError(
+            f"{path} is not a safetensors file ({error}); pickles can run code and are never loaded: "
+            "save the tensors with safetensors.torch.save_file"
+        ) from None

@@ -1,0 +1,1 @@
+"""The command line by group; importing a module adds its commands to `console.app`."""

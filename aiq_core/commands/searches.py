@@ -1,0 +1,191 @@
+"""Commands that compute: evaluate, search, sweep, resume."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aiq_core import documents, jobs
+from aiq_core.commands.console import (
+    Images,
+    Json,
+    ModelName,
+    NoBundled,
+    app,
+    follow,
+    print_json,
+    print_run,
+    print_runs,
+    run,
+)
+from aiq_core.errors import SettingError
+from aiq_core.library import open_library
+from aiq_core.records import Algorithm, Granularity, ModelProfile, Policy, Quantizer, Request, SplitName
+from aiq_core.search.baselines import uniform
+
+
+@app.command()
+def evaluate(
+    model: ModelName,
+    bits: Annotated[int | None, typer.Option(help="Every layer at this width.")] = None,
+    policy: Annotated[Path | None, typer.Option(help="A JSON file {layer: bits}, or an exported run.")] = None,
+    images: Images = None,
+    granularity: Granularity = Granularity.CHANNEL,
+    no_bundled: NoBundled = False,
+    as_json: Json = False,
+) -> None:
+    """Measure a policy's accuracy on the search and the report images."""
+    library = open_library()
+    known = library.model(model).profile
+    if (bits is None) == (policy is None):
+        raise SettingError("give either --bits or --policy FILE")
+    if bits is not None:
+        known.policy({known.quantizable_names[0]: bits})
+        request = Request(model, Algorithm.UNIFORM, policies=uniform(known, bits), label=f"all at {bits} bits")
+    else:
+        assert policy is not None
+        request = Request(model, Algorithm.MANUAL, policies=(_read_policy(policy, known),), label=policy.name)
+    request = replace(
+        request,
+        images=images or library.model(model).dataset.available(SplitName.SEARCH),
+        quantizer=Quantizer(granularity=granularity),
+        use_bundled=not no_bundled,
+    )
+    run(library, request, as_json)
+
+
+def _read_policy(path: Path, profile: ModelProfile) -> Policy:
+    try:
+        document = json.loads(path.read_text())
+    except OSError as error:
+        raise SettingError(f"{path} cannot be read ({error.strerror}); give a JSON file of layer: bits") from None
+    except ValueError as error:
+        raise SettingError(f'{path} is not JSON ({error}); it looks like {{"conv1": 8, "linear": 4}}') from None
+    bits = document.get("policy", document) if isinstance(document, dict) else None
+    if not isinstance(bits, dict) or not all(isinstance(width, int) for width in bits.values()):
+        raise SettingError(f'{path} holds no policy; it looks like {{"conv1": 8, "linear": 4}}')
+    return profile.policy(bits)
+
+
+Algorithms = Annotated[Algorithm, typer.Option(help="greedy or coordinate.")]
+Widths = Annotated[str, typer.Option(help="Widths on offer, comma-separated.")]
+Normaliser = Annotated[
+    float | None, typer.Option(help="FLOPs/byte that count as 1; 1.32 x the AI at the lowest widths.")
+]
+AccuracyNormaliser = Annotated[float, typer.Option(help="Points that count as 1.")]
+Floor = Annotated[float | None, typer.Option(help="Lowest search top-1 allowed, %; FP32's minus 2.42 points.")]
+Exclude = Annotated[list[str] | None, typer.Option(help="A layer that stays FP32; may be repeated.")]
+Fix = Annotated[list[str] | None, typer.Option(help="LAYER=BITS held from the start; may be repeated.")]
+MaxEvaluations = Annotated[int | None, typer.Option(help="Stop at the best so far after this many evaluations.")]
+MaxMinutes = Annotated[float | None, typer.Option(help="Stop at the best so far after this many minutes.")]
+
+
+@app.command()
+def search(
+    model: ModelName,
+    alpha: Annotated[float, typer.Option(help="0 (only accuracy) to 1 (only AI).")] = 0.9,
+    algorithm: Algorithms = Algorithm.GREEDY,
+    widths: Widths = "32,8,4",
+    intensity_normaliser: Normaliser = None,
+    accuracy_normaliser: AccuracyNormaliser = 10.0,
+    floor: Floor = None,
+    exclude: Exclude = None,
+    fix: Fix = None,
+    images: Images = None,
+    max_evaluations: MaxEvaluations = None,
+    max_minutes: MaxMinutes = None,
+    no_bundled: NoBundled = False,
+    as_json: Json = False,
+) -> None:
+    """Search a policy; nothing is ever evaluated twice, and Ctrl-C loses nothing."""
+    library = open_library()
+    request = Request(
+        model,
+        _searching(algorithm),
+        alpha,
+        widths=_numbers(widths),
+        intensity_normaliser=intensity_normaliser,
+        accuracy_normaliser=accuracy_normaliser,
+        floor_percent=floor,
+        excluded=tuple(exclude or ()),
+        fixed=_fixed(fix or []),
+        images=images or library.model(model).dataset.available(SplitName.SEARCH),
+        max_evaluations=max_evaluations,
+        max_minutes=max_minutes,
+        use_bundled=not no_bundled,
+    )
+    run(library, request, as_json)
+
+
+@app.command()
+def sweep(
+    model: ModelName,
+    alphas: Annotated[str, typer.Option(help="FIRST:LAST:STEP, or a comma-separated list.")] = "0:1:0.1",
+    algorithm: Algorithms = Algorithm.GREEDY,
+    images: Images = None,
+    no_bundled: NoBundled = False,
+    as_json: Json = False,
+) -> None:
+    """Search at many alphas on one memo."""
+    library = open_library()
+    count = images or library.model(model).dataset.available(SplitName.SEARCH)
+    requests = [
+        Request(model, _searching(algorithm), alpha, images=count, use_bundled=not no_bundled)
+        for alpha in _alphas(alphas)
+    ]
+    runs = jobs.submit_sweep(library, requests)
+    try:
+        finished = [follow(library, run.id, as_json) for run in runs]
+    except typer.Exit:
+        for run in runs:  # Ctrl-C ends the sweep, not only the run that was watched
+            jobs.cancel(library, run.id)
+        raise
+    if as_json:
+        return print_json([documents.run_document(library, run) for run in finished])
+    print_runs(library, finished)
+
+
+def _searching(algorithm: Algorithm) -> Algorithm:
+    if algorithm not in (Algorithm.GREEDY, Algorithm.COORDINATE):
+        raise SettingError(f"algorithm={algorithm} does not search; choose greedy or coordinate")
+    return algorithm
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(sorted({int(part) for part in text.split(",")}, reverse=True))
+    except ValueError:
+        raise SettingError(f"widths={text!r} cannot be read; write them like 32,8,4") from None
+
+
+def _alphas(text: str) -> list[float]:
+    try:
+        if ":" not in text:
+            return [float(part) for part in text.split(",")]
+        first, last, step = (float(part) for part in text.split(":"))
+        if not step > 0 or not 0 <= first <= last <= 1:
+            raise ValueError(text)
+        # Rounded: 0.1 added up is not 0.3, and the alpha names the run.
+        return [round(first + index * step, 10) for index in range(int((last - first) / step + 1e-9) + 1)]
+    except ValueError:
+        raise SettingError(f"alphas={text!r} cannot be read; write 0:1:0.1 or 0.1,0.5,0.9, within 0 and 1") from None
+
+
+def _fixed(parts: list[str]) -> dict[str, int]:
+    fixed = {}
+    for part in parts:
+        name, _, bits = part.partition("=")
+        if not bits.isdigit():
+            raise SettingError(f"fix={part!r} cannot be read; write it like conv1=8")
+        fixed[name] = int(bits)
+    return fixed
+
+
+@app.command()
+def resume(run_id: str, as_json: Json = False) -> None:
+    """Go on with a run that was cancelled, interrupted or failed."""
+    library = open_library()
+    jobs.resume(library, run_id)
+    print_run(library, follow(library, run_id, as_json), as_json)
