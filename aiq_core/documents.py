@@ -3,13 +3,14 @@
 from dataclasses import asdict
 from typing import Any
 
-from aiq_core import statistics
 from aiq_core.hardware import MACHINES
 from aiq_core.intensity import TRAFFIC_MODEL, intensity, moved_bytes, weight_bytes
 from aiq_core.library import Library
 from aiq_core.objective import exchange_rate
-from aiq_core.records import SEARCHES, Candidate, Policy, Run, SplitName, Step
+from aiq_core.records import Policy, Run, SplitName
 from aiq_core.roofline import speed_up
+from aiq_core.search.strategies import strategy
+from aiq_core.store import codec
 
 
 def run_summary(run: Run) -> dict[str, Any]:
@@ -36,12 +37,17 @@ def run_summary(run: Run) -> dict[str, Any]:
 
 def run_document(library: Library, run: Run) -> dict[str, Any]:
     """Everything of a run: settings, the policy with its figures, intervals and steps; null where not measured."""
-    return {**run_summary(run), **_settings(run), **_policy(library, run), "steps": [_step(step) for step in run.steps]}
+    return {
+        **run_summary(run),
+        **_settings(run),
+        **_policy(library, run),
+        "steps": [codec.step_to_json(step) for step in run.steps],
+    }
 
 
 def _settings(run: Run) -> dict[str, Any]:
     request, normaliser = run.request, run.intensity_normaliser
-    searches = request.algorithm in SEARCHES and request.alpha is not None and request.alpha < 1
+    searches = strategy(request.algorithm).searches and request.alpha is not None and request.alpha < 1
     rate = (
         exchange_rate(request.alpha or 0.0, normaliser, request.accuracy_normaliser)
         if searches and normaliser
@@ -54,9 +60,9 @@ def _settings(run: Run) -> dict[str, Any]:
         "intensity_normaliser": normaliser,
         "accuracy_normaliser": request.accuracy_normaliser,
         "points_per_intensity": rate,
-        "floor_correct": run.floor_correct,
-        "baseline_correct": run.baseline_correct,
-        "quantizer": asdict(request.quantizer),
+        "floor_correct": run.floor_score,
+        "baseline_correct": run.baseline_score,
+        "quantizer": request.quantizer.to_json(),
         "traffic_model": TRAFFIC_MODEL,
         "model_hash": run.model_hash,
         "search_hash": run.search_hash,
@@ -102,39 +108,12 @@ def _accuracy(library: Library, run: Run, policy: Policy, split: SplitName, imag
     names = ("top1_percent", "top1_interval", "baseline_top1_percent", "drop_points", "drop_interval", "mcnemar_p")
     if cells is None:
         return {f"{split}_{name}": None for name in (*names, "images")}
-    top1, before = (
-        statistics.wilson(cells.both + cells.gained, images),
-        statistics.wilson(cells.both + cells.lost, images),
-    )
-    drop = statistics.drop(cells)
+    top1, drop = cells.after, cells.drop
     values = (
-        top1.value,
-        [top1.low, top1.high],
-        before.value,
-        drop.value,
-        [drop.low, drop.high],
-        statistics.mcnemar(cells),
+        *(top1.value, [top1.low, top1.high], cells.before.value),
+        *(drop.value, [drop.low, drop.high], cells.p),
     )
     return {**{f"{split}_{name}": value for name, value in zip(names, values, strict=True)}, f"{split}_images": images}
-
-
-def _step(step: Step) -> dict[str, Any]:
-    return {
-        "index": step.index,
-        "sweep": step.sweep,
-        "layer": step.layer,
-        "bits": step.bits,
-        "policy": step.policy.key,
-        "intensity": step.intensity,
-        "correct": step.correct,
-        "loss": step.loss,
-        "reason": step.reason,
-        "candidates": [_candidate(candidate) for candidate in step.candidates],
-    }
-
-
-def _candidate(candidate: Candidate) -> dict[str, Any]:
-    return {**asdict(candidate), "outcome": str(candidate.outcome)}
 
 
 def policy_figures(library: Library, run: Run) -> tuple[str, str]:
@@ -146,7 +125,8 @@ def policy_figures(library: Library, run: Run) -> tuple[str, str]:
     found = library.evaluation(model, SplitName.SEARCH, run.policy, run.request.quantizer)
     if found is None or not found.is_complete(images):
         return value, ""
-    return value, f"{100 * found.correct(model.dataset.search.labels, images) / images:.2f}"
+    right = model.metric.score(found.outcomes[:images], model.dataset.search.labels[:images])
+    return value, f"{100 * right / images:.2f}"
 
 
 def sentences(document: dict[str, Any]) -> list[str]:

@@ -10,14 +10,11 @@ from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-import numpy as np
-
-from aiq_core import objective
 from aiq_core.catalog import Model
 from aiq_core.errors import ExchangeError, SettingError
 from aiq_core.library import Library, asked_step
 from aiq_core.records import (
-    NOT_DONE,
+    FP32_BITS,
     Evaluation,
     EvaluationKey,
     ImageSet,
@@ -28,6 +25,7 @@ from aiq_core.records import (
     RunStatus,
     SplitName,
 )
+from aiq_core.search.check import check
 from aiq_core.store import Store, codec
 from aiq_core.store.database import MAGIC
 from aiq_core.store.store import IMPORTED
@@ -62,7 +60,7 @@ def _evaluations(library: Library, run: Run) -> list[Evaluation]:
     previous = profile.policy(request.fixed)
     for step in run.steps:
         for candidate in step.candidates:
-            policies.add(previous.with_weight_bits(profile.quantizable_names.index(candidate.layer), candidate.bits))
+            policies.add(profile.moved(previous, candidate.move))
         previous = step.policy
     found = [
         library.evaluation(model, split, policy, request.quantizer)
@@ -79,7 +77,7 @@ def import_run(library: Library, content: bytes, name: str = "document") -> Run:
         run, evaluations = _parse(body)
         model = library.model(run.request.model)
         _check_form(run, evaluations, model.profile)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, SettingError) as error:
         raise ExchangeError(f"{name} is not a complete export ({error!r}); export the run again") from None
     _check(run, evaluations, model, name)
     for evaluation in evaluations:
@@ -117,7 +115,7 @@ def import_store(library: Library, path: Path) -> list[Run]:
         taken.append(_taken_in(run))
         try:
             _check_form(taken[-1], [], model.profile)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, SettingError) as error:
             raise ExchangeError(f"{name} is damaged ({error}); export the store again") from None
         _check(taken[-1], [e for e in evaluations if e.key.model_hash == model.hash], model, name)
     for evaluation in evaluations:
@@ -170,18 +168,11 @@ def _check_form(run: Run, evaluations: list[Evaluation], profile: ModelProfile) 
         _check_types(record, type(record), "")
     if not re.fullmatch(r"[0-9a-f]{10}(-\d+)?", run.id):
         raise ValueError(f"{run.id[:40]!r} is no id of a run")
-    candidates = [candidate.layer for step in run.steps for candidate in step.candidates]
-    for layer in (*candidates, *(step.layer for step in run.steps)):
-        if layer is not None and layer not in profile.quantizable_names:
-            raise ValueError(f"{run.request.model} has no layer {layer!r}")
+    moves = [candidate.move for step in run.steps for candidate in step.candidates]
+    profile.moved(profile.uniform(FP32_BITS), *moves, *(step.move for step in run.steps if step.move is not None))
     for policy in (run.policy, *run.request.policies, *(step.policy for step in run.steps)):
-        if policy is not None and not _fits(policy, profile):
-            raise ValueError(f"policy {policy.key} is not one of {run.request.model}")
-
-
-def _fits(policy: Policy, profile: ModelProfile) -> bool:
-    sizes = len(profile.quantizable), len(profile.activation_groups)
-    return (len(policy.weight_bits), len(policy.activation_bits)) == sizes
+        if policy is not None:
+            profile.check(policy)
 
 
 def _check_types(value: Any, expected: Any, place: str) -> None:
@@ -217,14 +208,13 @@ def _check(run: Run, evaluations: list[Evaluation], model: Model, name: str) -> 
             f"{name} was made with other weights or data (model {run.model_hash}, ours {model.hash}); "
             "import it where those are installed"
         )
-    objective.check(run.request, model.profile)
+    check(run.request, model.profile)
     images = ImageSet(SplitName.SEARCH, run.request.images).images
-    classes = len(dataset.class_names)
     for evaluation in evaluations:
         split = next((s for s in SplitName if hashes[s] == evaluation.key.split_hash), None)
-        sizes_agree = split is not None and len(evaluation.predicted) == dataset.split(split).size
-        known = (evaluation.predicted < classes) | (evaluation.predicted == NOT_DONE)
-        if evaluation.key.model_hash != model.hash or not sizes_agree or not np.all(known):
+        sizes_agree = split is not None and len(evaluation.outcomes) == dataset.split(split).size
+        known = model.metric.is_valid(evaluation.outcomes)
+        if evaluation.key.model_hash != model.hash or not sizes_agree or not known:
             raise ExchangeError(f"{name} holds predictions of other weights or data; export the run again")
     if images > dataset.search.size:
         raise ExchangeError(f"{name} counts {images:,} search images, more than there are; export the run again")
@@ -233,15 +223,15 @@ def _check(run: Run, evaluations: list[Evaluation], model: Model, name: str) -> 
 
 
 def _evaluation_to_json(evaluation: Evaluation) -> dict[str, Any]:
-    packed = base64.b64encode(codec.pack(evaluation.predicted)).decode()
+    packed = base64.b64encode(codec.pack(evaluation.outcomes)).decode()
     return {"key": asdict(evaluation.key), "origin": asdict(evaluation.origin), "predicted": packed}
 
 
 def _evaluation_from_json(entry: dict[str, Any]) -> Evaluation:
     key = EvaluationKey(**entry["key"])
     Policy.from_key(key.policy)
-    predicted = codec.unpack(base64.b64decode(entry["predicted"], validate=True))
-    return _as_imported(Evaluation(key, predicted, Origin(**entry["origin"])))
+    outcomes = codec.unpack(base64.b64decode(entry["predicted"], validate=True))
+    return _as_imported(Evaluation(key, outcomes, Origin(**entry["origin"])))
 
 
 def _digest(body: dict[str, Any]) -> str:

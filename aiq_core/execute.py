@@ -10,29 +10,12 @@ from aiq_core.catalog import Model
 from aiq_core.errors import AiqError, Cancelled, InfeasibleError
 from aiq_core.library import Library
 from aiq_core.objective import Objective
-from aiq_core.records import (
-    SEARCHES,
-    Algorithm,
-    ImageSet,
-    Policy,
-    Quantizer,
-    Request,
-    Run,
-    RunStatus,
-    SplitName,
-    Step,
-)
+from aiq_core.records import ImageSet, Policy, Quantizer, Request, Run, RunStatus, Score, SplitName, Step
 from aiq_core.search.baselines import listed
-from aiq_core.search.coordinate import coordinate
-from aiq_core.search.greedy import greedy
+from aiq_core.search.check import check
 from aiq_core.search.memo import Evaluator, Memo
-from aiq_core.search.problem import Ask, Problem
-
-STRATEGIES: dict[Algorithm, Callable[[Problem, Ask], Iterator[Step]]] = {
-    Algorithm.GREEDY: greedy,
-    Algorithm.COORDINATE: coordinate,
-}
-"""The searches there are, by name; the other algorithms list policies."""
+from aiq_core.search.problem import Problem
+from aiq_core.search.strategies import strategy
 
 MakeEvaluator = Callable[[Model, ImageSet, Quantizer], Evaluator]
 
@@ -46,10 +29,10 @@ class _BudgetSpentError(AiqError):
 
 def new_run(model: Model, request: Request) -> Run:
     """A queued run of a checked request. Raises SettingError or InfeasibleError where the request cannot be run."""
-    objective.check(request, model.profile)
+    check(request, model.profile)
     model.dataset.search.require(ImageSet(SplitName.SEARCH, request.images).images)
     return Run(
-        id=request.digest,
+        id=request.digest_with(model.identity),
         request=request,
         model_hash=model.hash,
         search_hash=model.dataset.search.hash,
@@ -75,6 +58,7 @@ class Execution:
         request = self.run.request
         library = self.library if request.use_bundled else self.library.without_bundled()
         return Memo(
+            metric=self.model.metric,
             key_of=lambda policy: library.key(self.model, split, policy, request.quantizer),
             labels=self.model.dataset.split(split).labels,
             images=images,
@@ -127,25 +111,23 @@ class Execution:
         self._has_start = True
         asked_before, computed_before = self.memo.asked, self.memo.computed
 
-        def ask(policy: Policy, min_correct: int | None, base: Policy) -> int | None:
+        def ask(policy: Policy, needs: Score | None, base: Policy) -> Score | None:
             most = self.run.request.max_evaluations
             if most is not None and self.memo.asked - asked_before >= most:
                 raise _BudgetSpentError(f"stopped at its budget of {most} evaluations with the best so far")
-            answer = self.memo.ask(policy, min_correct, base)
+            answer = self.memo.ask(policy, needs, base)
             self._save(evaluations=self.memo.asked - asked_before, evaluations_new=self.memo.computed - computed_before)
             return answer
 
         request = self.run.request
         message = ""
         try:
-            if request.algorithm in SEARCHES:
-                for step in STRATEGIES[request.algorithm](problem, ask):
-                    self._save([step], policy=step.policy)
-                    yield from self._turn()
-            else:
-                for step in listed(problem, request.policies, ask):
-                    self._save([step], policy=step.policy if len(request.policies) == 1 else None)
-                    yield from self._turn()
+            search = strategy(request.algorithm).steps
+            steps = search(problem, ask) if search else listed(problem, request.policies, ask)
+            chooses = search is not None or len(request.policies) == 1
+            for step in steps:
+                self._save([step], policy=step.policy if chooses else None)
+                yield from self._turn()
         except _BudgetSpentError as error:
             message = str(error)
         if self.memo.disagreements:
@@ -157,39 +139,40 @@ class Execution:
         request, profile = self.run.request, self.profile
         fp32, start = profile.uniform(32), objective.start_policy(request, profile)
         baseline = self.memo.ask(fp32, None, fp32) or 0
-        floor = objective.floor_correct(request.floor_percent, baseline, request.images)
-        start_correct = baseline if start == fp32 else self.memo.ask(start, None, fp32) or 0
-        searches = request.algorithm in SEARCHES
-        if searches and start_correct < floor:
+        metric = self.model.metric
+        floor = objective.floor_score(metric, request.floor_percent, baseline, request.images)
+        start_score = baseline if start == fp32 else self.memo.ask(start, None, fp32) or 0
+        searches = strategy(request.algorithm).searches
+        if searches and start_score < floor:
             raise InfeasibleError(
-                f"the fixed layers alone reach {start_correct:,} of {request.images:,} search images, "
-                f"below the floor of {floor:,}; lower the floor to {100 * start_correct / request.images:.2f} % or fix "
+                f"the fixed layers alone reach {start_score:,} of {request.images:,} search images, "
+                f"below the floor of {floor:,}; lower the floor to {100 * start_score / request.images:.2f} % or fix "
                 "fewer layers"
             )
         normaliser = request.intensity_normaliser or objective.default_normaliser(profile, request.widths)
         self._save(
             intensity_normaliser=normaliser,
-            floor_correct=floor,
-            baseline_correct=baseline,
+            floor_score=floor,
+            baseline_score=baseline,
             policy=start if searches else None,
         )
-        names = profile.quantizable_names
         held = {*request.excluded, *request.fixed}
         return Problem(
             profile=profile,
             objective=Objective(
+                metric=metric,
                 # Lists of policies have no alpha of their own; their steps carry the loss at 0, the accuracy's share.
                 alpha=request.alpha or 0.0,
                 intensity_normaliser=normaliser,
                 accuracy_normaliser=request.accuracy_normaliser,
                 images=request.images,
-                baseline_correct=baseline,
-                floor_correct=floor,
+                baseline_score=baseline,
+                floor_score=floor,
             ),
             widths=tuple(sorted(request.widths, reverse=True)),
-            movable=tuple(index for index, name in enumerate(names) if name not in held),
+            movable=tuple(site for site in profile.weight_sites if site.name not in held),
             start=start,
-            start_correct=start_correct,
+            start_score=start_score,
         )
 
     def _report(self) -> None:

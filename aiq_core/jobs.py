@@ -15,7 +15,8 @@ from filelock import FileLock, Timeout
 from aiq_core import execute
 from aiq_core.errors import SettingError
 from aiq_core.library import Library
-from aiq_core.records import Algorithm, Request, Run, RunStatus
+from aiq_core.records import Request, Run, RunStatus
+from aiq_core.search.strategies import strategy
 
 ROOT = Path(__file__).parent.parent
 
@@ -187,26 +188,29 @@ def _lock(library: Library, name: str) -> FileLock:
 
 
 def expected_steps(library: Library, run: Run) -> int | None:
-    """How many steps a run will take at most, None where nobody can say (coordinate descent sweeps until it rests)."""
-    if run.request.policies:
-        return len(run.request.policies)
-    layers = len(library.model(run.request.model).profile.quantizable)
-    return (
-        layers - len({*run.request.excluded, *run.request.fixed}) if run.request.algorithm is Algorithm.GREEDY else None
-    )
+    """How many steps a run will take at most, None where nobody can say."""
+    request = run.request
+    return len(request.policies) or strategy(request.algorithm).most_steps(free_sites(library, request))
+
+
+def free_sites(library: Library, request: Request) -> int:
+    """How many sites a search may move."""
+    return len(library.model(request.model).profile.quantizable) - len({*request.excluded, *request.fixed})
+
+
+def share_done(library: Library, run: Run) -> float:
+    """How far a run is, 0 to 1, by its steps; where nobody can say how many there will be, by how many as a rule."""
+    most = expected_steps(library, run)
+    if most:
+        return len(run.steps) / most
+    likely = strategy(run.request.algorithm).likely_steps(free_sites(library, run.request))
+    return min(0.95, len(run.steps) / max(1, likely))
 
 
 def eta_s(library: Library, run: Run) -> float | None:
-    """Seconds left, from this run's own pace; None before its first step or where its length is unknown.
-
-    Greedy's steps shrink, as each has fewer layers left to try: step k of L tries L - k + 1 of them.
-    """
-    total = expected_steps(library, run)
-    done = len(run.steps)
-    if total is None or done == 0 or not total > done:
+    """Seconds left, from this run's own pace and what each step tries; None before its first step or without an end."""
+    total, done = expected_steps(library, run), len(run.steps)
+    if total is None or not 0 < done < total:
         return None
-    if run.request.policies:
-        return run.seconds * (total - done) / done
-    tried = sum(total - index for index in range(done))
-    left = sum(total - index for index in range(done, total))
-    return run.seconds * left / tried
+    tries = [1 if run.request.policies else strategy(run.request.algorithm).tries(step, total) for step in range(total)]
+    return run.seconds * sum(tries[done:]) / sum(tries[:done])

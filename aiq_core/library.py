@@ -7,23 +7,25 @@
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import platformdirs
-from numpy.typing import NDArray
 
-from aiq_core import catalog, statistics
+from aiq_core import catalog
 from aiq_core.catalog import Catalog, Model
 from aiq_core.envelope import PolicyTable
 from aiq_core.errors import DataError, UnknownNameError
 from aiq_core.intensity import traffic
+from aiq_core.metrics import Metric
+from aiq_core.metrics.metric import Labels
 from aiq_core.records import (
     Evaluation,
     EvaluationKey,
     ModelProfile,
+    Move,
     Outcome,
     Policy,
     Quantizer,
@@ -31,6 +33,7 @@ from aiq_core.records import (
     RunStatus,
     SplitName,
 )
+from aiq_core.statistics import Comparison
 from aiq_core.store import Store
 from aiq_core.store.store import BUNDLED, IMPORTED, MEASURED
 
@@ -111,7 +114,7 @@ class Library:
             bundled = self.bundled.evaluation(key, (MEASURED,))
             found.append(None if bundled is None else _as(bundled, BUNDLED))
         known = [evaluation for evaluation in found if evaluation is not None]
-        return max(known, key=lambda evaluation: evaluation.done(len(evaluation.predicted)), default=None)
+        return max(known, key=lambda evaluation: evaluation.done(len(evaluation.outcomes)), default=None)
 
     def save_evaluation(self, evaluation: Evaluation) -> int:
         """Keeps an evaluation in the user's store, as its `save_evaluation` does."""
@@ -153,23 +156,31 @@ class Library:
         if fp32 not in search:
             raise DataError(f"nothing is known of {model} on {images:,} search images yet; run a search first")
         policies = tuple(sorted(search, key=lambda policy: policy.weight_bits, reverse=True))
-        rows = _count(search, policies, fp32, dataset.search.labels, images)
-        reported = _count(report, policies, fp32, dataset.report.labels, report_images)
+        labels = dataset.search.labels[:images]
+        searched = _compare(model.metric, search, policies, fp32, labels)
         return PolicyTable(
             profile=profile,
+            metric=model.metric,
             images=images,
             policies=policies,
             intensity=traffic(profile, policies).intensity,
-            correct=rows[0],
-            search_lost=rows[1],
-            search_gained=rows[2],
+            score=np.array([model.metric.score(search[policy].outcomes[:images], labels) for policy in policies]),
+            search=tuple(found for found in searched if found is not None),
             report_images=report_images,
-            report_correct=reported[0],
-            report_lost=reported[1],
-            report_gained=reported[2],
+            report=_compare(model.metric, report, policies, fp32, dataset.report.labels[:report_images]),
             baseline=policies.index(fp32),
             sources=tuple(search[policy].origin.source for policy in policies),
         )
+
+    def shown(
+        self, model: Model, split: SplitName, policy: Policy, images: int, quantizer: Quantizer = Quantizer()
+    ) -> Evaluation | None:
+        """A complete evaluation to show: measured or bundled, imported only where neither is."""
+        key = self.key(model, split, policy, quantizer)
+        found = self.find(key)
+        if (found is None or not found.is_complete(images)) and self.user is not None:
+            found = self.user.evaluation(key, (IMPORTED,))
+        return found if found is not None and found.is_complete(images) else None
 
     def paired(
         self,
@@ -179,12 +190,16 @@ class Library:
         before: Policy,
         after: Policy,
         quantizer: Quantizer = Quantizer(),
-    ) -> statistics.Paired | None:
-        """Two policies on the same images; None where either is not complete there."""
+        imported: bool = False,
+    ) -> Comparison | None:
+        """Two policies on the same images; None where either is not complete there. `imported` ones count if asked."""
+        complete: dict[Policy, Evaluation] = {}
+        for policy in (before, after):
+            found = self.shown(model, split, policy, images, quantizer)
+            if found is not None and (imported or found.origin.source != IMPORTED):
+                complete[policy] = found
         labels = model.dataset.split(split).labels[:images]
-        found = [self.evaluation(model, split, policy, quantizer) for policy in (before, after)]
-        right = [e.predicted[:images] == labels for e in found if e is not None and e.is_complete(images)]
-        return statistics.paired(right[0], right[1]) if len(right) == 2 else None
+        return _compare(model.metric, complete, [after], before, labels)[0]
 
     # Runs
 
@@ -221,19 +236,20 @@ def first_asking(runs: Iterable[Run], policy: Policy, profile: ModelProfile) -> 
 
 def asked_step(run: Run, policy: Policy, profile: ModelProfile) -> int | None:
     """The position in `run.steps` at which it took or measured a policy; None if it never did."""
-    names = profile.quantizable_names
     previous = profile.policy(run.request.fixed)
     for position, step in enumerate(run.steps):
         if step.policy == policy:
             return position
-        differing = [i for i, (a, b) in enumerate(zip(previous.weight_bits, policy.weight_bits, strict=True)) if a != b]
-        if len(differing) == 1:
-            layer, bits = names[differing[0]], policy.weight_bits[differing[0]]
-            asked = (c for c in step.candidates if c.outcome is not Outcome.PRUNED)
-            if any(c.layer == layer and c.bits == bits for c in asked):
-                return position
+        asked = (candidate for candidate in step.candidates if candidate.outcome is not Outcome.PRUNED)
+        if any(_is_from(policy, previous, candidate.move, profile) for candidate in asked):
+            return position
         previous = step.policy
     return None
+
+
+def _is_from(policy: Policy, previous: Policy, move: Move, profile: ModelProfile) -> bool:
+    # The cheap question first: there are a hundred candidates a step.
+    return profile.width(policy, move.site) == move.bits and profile.moved(previous, move) == policy
 
 
 def _as(evaluation: Evaluation, source: str) -> Evaluation:
@@ -249,31 +265,24 @@ def _complete(
 ) -> dict[Policy, Evaluation]:
     """The first complete evaluation of each policy under a quantizer."""
     complete: dict[Policy, Evaluation] = {}
-    layers, groups = len(profile.quantizable), len(profile.activation_groups)
     for (quantizer_key, policy_key), evaluations in found.items():
         policy = Policy.from_key(policy_key)
-        fits = len(policy.weight_bits) == layers and len(policy.activation_bits) == groups
-        if fits and quantizer_key == quantizer.key(policy):
+        if profile.fits(policy) and quantizer_key == quantizer.key(policy):
             whole = [evaluation for evaluation in evaluations if evaluation.is_complete(images)]
             if whole:
                 complete[policy] = whole[0]
     return complete
 
 
-def _count(
-    found: dict[Policy, Evaluation],
-    policies: Sequence[Policy],
-    fp32: Policy,
-    labels: NDArray[np.uint8],
-    images: int,
-) -> NDArray[np.int64]:
-    """(right, lost, gained against FP32) of each policy, int64[3, p]; -1 where it is not in `found`."""
-    counts = np.full((3, len(policies)), -1, dtype=np.int64)
-    if fp32 not in found:
-        return counts
-    right_before = found[fp32].predicted[:images] == labels[:images]
-    for column, policy in enumerate(policies):
-        if policy in found:
-            right = found[policy].predicted[:images] == labels[:images]
-            counts[:, column] = right.sum(), (right_before & ~right).sum(), (right & ~right_before).sum()
-    return counts
+def _compare(
+    metric: Metric, found: Mapping[Policy, Evaluation], policies: Sequence[Policy], before: Policy, labels: Labels
+) -> tuple[Comparison | None, ...]:
+    """Each policy against `before` on the first items, as many as there are labels; None where it is not in `found`."""
+    if before not in found:
+        return (None,) * len(policies)
+    items = len(labels)
+    first = found[before].outcomes[:items]
+    return tuple(
+        metric.compare(first, found[policy].outcomes[:items], labels) if policy in found else None
+        for policy in policies
+    )

@@ -7,7 +7,8 @@ from aiq_core import execute
 from aiq_core.catalog import Model
 from aiq_core.errors import SettingError
 from aiq_core.library import Library
-from aiq_core.records import Algorithm, Origin, Policy, Request, Run, RunStatus, SplitName
+from aiq_core.records import Origin, Policy, Request, Run, RunStatus, SplitName
+from aiq_core.search.baselines import MANUAL
 from aiq_core.store.store import SAVED
 
 LABEL_LENGTH = 60
@@ -22,7 +23,7 @@ def save_manual(library: Library, model: Model, policy: Policy, images: int, lab
     label = label.strip()
     if len(label) > LABEL_LENGTH:
         raise SettingError(f"the name has {len(label)} characters; use at most {LABEL_LENGTH}")
-    request = Request(model.name, Algorithm.MANUAL, images=images, policies=(policy,), label=label or None)
+    request = Request(model.name, MANUAL.name, images=images, policies=(policy,), label=label or None)
     same = [run for run in library.runs(model, archived=True) if run.request.digest == request.digest]
     if same:
         raise SettingError(f"this policy is kept already as run {same[0].id}; give it another name to keep it twice")

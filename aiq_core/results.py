@@ -6,21 +6,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from aiq_core.catalog import Model
+from aiq_core.claims.evidence import PAPER
 from aiq_core.envelope import envelope
 from aiq_core.execute import Evaluators, execute, new_run
 from aiq_core.library import BUNDLED_RESULTS, Library
-from aiq_core.objective import default_normaliser, floor_correct
-from aiq_core.records import Algorithm, ImageSet, Quantizer, Request, Run, RunStatus, SplitName
-from aiq_core.search.baselines import random_like, single_layer, uniform
+from aiq_core.records import ImageSet, Quantizer, Request, Run, RunStatus, SplitName
+from aiq_core.search.baselines import RANDOM, SINGLE_LAYER, UNIFORM, random_like, single_layer, uniform
+from aiq_core.search.coordinate import COORDINATE
+from aiq_core.search.greedy import GREEDY
 from aiq_core.search.memo import Memo
 from aiq_core.store import Store
 from aiq_core.store.bundle import publish
 
 WORKSHOP = Path(__file__).parent.parent / ".results" / "store.sqlite"
 """Where `make results` works; it goes on there after an interruption."""
-
-PAPER_SETTINGS = {"intensity_normaliser": 60.0, "floor_percent": 89.5}
-"""The authors' normaliser and floor (arXiv 2512.14090, their code)."""
 
 RANDOM_SEEDS = (0, 1, 2, 3, 4)
 SEARCHED = (("resnet20", 5000), ("mobilenet_v2", 5000), ("digits_cnn", 500))
@@ -38,17 +37,15 @@ def main_runs(library: Library) -> Iterator[Request]:
         yield from _first(library, model, images)
     for model, images in SEARCHED:
         for alpha in (0.5, 0.3, 0.2, 0.1):
-            yield _search(model, images, Algorithm.GREEDY, alpha)
-    yield _search("resnet20", 5000, Algorithm.COORDINATE, 0.9)
-    yield _search("resnet20", 5000, Algorithm.GREEDY, 0.9, label="the paper's normaliser and floor", **PAPER_SETTINGS)
+            yield _search(model, images, GREEDY.name, alpha)
+    yield _search("resnet20", 5000, COORDINATE.name, 0.9)
+    yield _search("resnet20", 5000, GREEDY.name, 0.9, label="the paper's normaliser and floor", **PAPER)
     for model, images in SEARCHED:
         yield from _baselines(library, model, images)
     for alpha in (0.5, 0.1):
-        yield _search("resnet20", 5000, Algorithm.COORDINATE, alpha)
-    yield _search(
-        "resnet20", 5000, Algorithm.COORDINATE, 0.9, label="the paper's normaliser and floor", **PAPER_SETTINGS
-    )
-    for algorithm in (Algorithm.GREEDY, Algorithm.COORDINATE):
+        yield _search("resnet20", 5000, COORDINATE.name, alpha)
+    yield _search("resnet20", 5000, COORDINATE.name, 0.9, label="the paper's normaliser and floor", **PAPER)
+    for algorithm in (GREEDY.name, COORDINATE.name):
         for model, images in (("digits_cnn", 500), ("resnet20", 5000), ("mobilenet_v2", 5000)):
             for alpha in TENTHS:
                 yield _search(model, images, algorithm, alpha)
@@ -61,37 +58,33 @@ def structure_runs(library: Library) -> Iterator[Request]:
     for model, images in STRUCTURE:
         yield from _baselines(library, model, images)
     for model, images in STRUCTURE:
-        yield _search(model, images, Algorithm.COORDINATE, 0.9)
+        yield _search(model, images, COORDINATE.name, 0.9)
 
 
 def _first(library: Library, model: str, images: int) -> Iterator[Request]:
     """What a model is nothing without: greedy at alpha 0.9, and the uniform widths to compare it with."""
-    yield _search(model, images, Algorithm.GREEDY, 0.9)
+    yield _search(model, images, GREEDY.name, 0.9)
     for bits in (8, 4):
-        yield _listed(
-            model, images, Algorithm.UNIFORM, uniform(library.model(model).profile, bits), f"all at {bits} bits"
-        )
+        yield _listed(model, images, UNIFORM.name, uniform(library.model(model).profile, bits), f"all at {bits} bits")
 
 
-def _search(model: str, images: int, algorithm: Algorithm, alpha: float, **settings: object) -> Request:
+def _search(model: str, images: int, algorithm: str, alpha: float, **settings: object) -> Request:
     return replace(Request(model, algorithm, alpha, images=images), **settings)  # type: ignore[arg-type]
 
 
-def _listed(model: str, images: int, algorithm: Algorithm, policies: tuple[object, ...], label: str) -> Request:
+def _listed(model: str, images: int, algorithm: str, policies: tuple[object, ...], label: str) -> Request:
     return replace(Request(model, algorithm, images=images), policies=policies, label=label)  # type: ignore[arg-type]
 
 
 def _baselines(library: Library, model: str, images: int) -> Iterator[Request]:
     profile = library.model(model).profile
-    greedy = library.run(_search(model, images, Algorithm.GREEDY, 0.9).digest).policy
+    greedy = library.run(_search(model, images, GREEDY.name, 0.9).digest).policy
     assert greedy is not None  # it is done before this is asked for
     for seed in RANDOM_SEEDS:
         label = f"layers of greedy at alpha 0.9 drawn at random, seed {seed}"
-        yield _listed(model, images, Algorithm.RANDOM, random_like(greedy, seed), label)
+        yield _listed(model, images, RANDOM.name, random_like(greedy, seed), label)
     for bits in (8, 4):
-        yield _listed(
-            model, images, Algorithm.SINGLE_LAYER, single_layer(profile, bits), f"each layer alone at {bits} bits"
-        )
+        yield _listed(model, images, SINGLE_LAYER.name, single_layer(profile, bits), f"each layer alone at {bits} bits")
 
 
 def make(report: Callable[[str], None], threads: int | None = None) -> None:
@@ -137,6 +130,7 @@ def report_envelope(library: Library, model: Model, images: int, evaluators: Eva
     profile, dataset = model.profile, model.dataset
     judges = dataset.available(SplitName.REPORT)
     memo = Memo(
+        metric=model.metric,
         key_of=lambda policy: library.key(model, SplitName.REPORT, policy),
         labels=dataset.report.labels,
         images=judges,
@@ -145,6 +139,5 @@ def report_envelope(library: Library, model: Model, images: int, evaluators: Eva
     )
     for count in sorted({images, dataset.excerpt_size}):
         table = library.table(model, count)
-        floor = floor_correct(None, table.baseline_correct, count)
-        for segment in envelope(table, default_normaliser(profile, (32, 8, 4)), 10.0, floor):
+        for segment in envelope(table, table.usual_goal):
             memo.ask(table.policies[segment.row], None, profile.uniform(32))

@@ -1,7 +1,9 @@
 """Intervals and tests for counted images: Wilson, Newcombe's paired interval, exact McNemar."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import sqrt
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +40,42 @@ def _wilson(share: float, images: int) -> tuple[float, float]:
     return (centre - half) / scale, (centre + half) / scale
 
 
-@dataclass(frozen=True, slots=True)
+class Comparison(Protocol):
+    """Two policies on the same items, of whatever metric: values and their difference in points.
+
+    `lost` and `gained` count the items that the second does worse and better; `p` is that nothing differs.
+    """
+
+    @property
+    def images(self) -> int:
+        """How many items were compared."""
+
+    @property
+    def lost(self) -> int:
+        """Items that the second does worse."""
+
+    @property
+    def gained(self) -> int:
+        """Items that the second does better."""
+
+    @property
+    def before(self) -> Interval:
+        """The first policy's value."""
+
+    @property
+    def after(self) -> Interval:
+        """The second policy's value."""
+
+    @property
+    def drop(self) -> Interval:
+        """Points that the second loses."""
+
+    @property
+    def p(self) -> float:
+        """How likely such a difference is where there is none."""
+
+
+@dataclass(frozen=True)
 class Paired:
     """How two classifiers fare on the same images: both right, only the first, only the second, neither."""
 
@@ -51,6 +88,26 @@ class Paired:
     def images(self) -> int:
         """How many images were counted."""
         return self.both + self.lost + self.gained + self.neither
+
+    @cached_property
+    def before(self) -> Interval:
+        """Top-1 of the first, with Wilson's interval."""
+        return wilson(self.both + self.lost, self.images)
+
+    @cached_property
+    def after(self) -> Interval:
+        """Top-1 of the second, with Wilson's interval."""
+        return wilson(self.both + self.gained, self.images)
+
+    @cached_property
+    def drop(self) -> Interval:
+        """Points lost, with Newcombe's interval."""
+        return drop(self)
+
+    @property
+    def p(self) -> float:
+        """Exact McNemar's."""
+        return mcnemar(self)
 
 
 def paired(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> Paired:

@@ -7,10 +7,10 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from aiq_core import quantizer
+from aiq_core import rounding
 from aiq_core.catalog import Model
 from aiq_core.intensity import traffic
-from aiq_core.records import FP32_BITS, ImageSet, Policy, SplitName
+from aiq_core.records import FP32_BITS, ImageSet, Move, Policy, Score, SplitName
 from aiq_core.runtime.models import spec
 from aiq_core.runtime.weights import network_with
 from aiq_core.search.problem import Ask, Problem, State, start_state
@@ -18,8 +18,8 @@ from benchmarks._common import Meter
 
 BATCH = 128
 
-Taken = tuple[str | None, int | None, int]
-"""What a step took: layer, bits (None where it kept what it had) and the number right after it."""
+Taken = tuple[Move | None, Score]
+"""What a step took, None where it kept what it had, and the score after it."""
 
 Search = Callable[[Problem, Ask], Iterator[Taken]]
 
@@ -30,21 +30,21 @@ def plain_greedy(problem: Problem, ask: Ask) -> Iterator[Taken]:
     Ties go to the first in network order, then to the wider; a policy below the floor cannot win.
     """
     state: State = start_state(problem)
-    names, objective = problem.profile.quantizable_names, problem.objective
+    profile, objective = problem.profile, problem.objective
     lower = [bits for bits in problem.widths if bits != FP32_BITS]
-    while free := [layer for layer in problem.movable if state.policy.weight_bits[layer] == FP32_BITS]:
+    while free := [site for site in problem.movable if profile.width(state.policy, site) == FP32_BITS]:
         best, winner = state, None
-        for layer, bits in ((layer, bits) for layer in free for bits in lower):
-            policy = state.policy.with_weight_bits(layer, bits)
-            value = float(traffic(problem.profile, [policy]).intensity[0])
+        for move in (Move(site, bits) for site in free for bits in lower):
+            policy = profile.moved(state.policy, move)
+            value = float(traffic(profile, [policy]).intensity[0])
             right = ask(policy, None, state.policy)
-            if right is None or right < objective.floor_correct:
+            if right is None or right < objective.floor_score:
                 continue
             loss = objective.loss(value, right)
             if loss < best.loss:
-                best, winner = State(policy, value, right, loss), (layer, bits)
+                best, winner = State(policy, value, right, loss), move
         state = best
-        yield (None, None, state.correct) if winner is None else (names[winner[0]], winner[1], state.correct)
+        yield winner, state.score
         if winner is None:
             return
 
@@ -86,5 +86,5 @@ class Unfolded:
         """How many images a policy has right, over all of them."""
         self.evaluations += 1
         for layer, weight, bits in zip(self._layers, self._weights, policy.weight_bits, strict=True):
-            layer.weight.copy_(torch.from_numpy(quantizer.round_weight(weight, bits)))  # type: ignore[operator, union-attr]
+            layer.weight.copy_(torch.from_numpy(rounding.round_weight(weight, bits)))  # type: ignore[operator, union-attr]
         return sum(int((self.network(x).argmax(1) == y).sum()) for x, y in self._loader)

@@ -14,7 +14,7 @@ from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
 from aiq_core.catalog import Model, bundled
-from aiq_core.records import NOT_DONE, ImageSet, Policy, Quantizer, SplitName
+from aiq_core.records import ImageSet, Policy, Quantizer, SplitName, unfinished
 from aiq_core.runtime.evaluate import CHUNK, TorchEvaluator
 from benchmarks._common import LayerCost, Meter, machine, markdown
 
@@ -64,7 +64,7 @@ def convolution_peaks(images: int) -> list[tuple[float, str]]:
 
 def run(evaluator: TorchEvaluator, policy: Policy, images: int) -> None:
     """One whole evaluation."""
-    predicted = np.full(images, NOT_DONE, dtype=np.uint8)
+    predicted = unfinished(images, np.dtype(np.uint8))
     for _ in evaluator.chunks(policy, None, predicted):
         pass
 

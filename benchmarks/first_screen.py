@@ -21,7 +21,6 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from aiq_core.envelope import envelope
 from aiq_core.library import open_library
-from aiq_core.objective import default_normaliser, floor_correct
 from benchmarks._browser import DRAWN, launch
 from benchmarks._server import APP, server
 
@@ -105,10 +104,8 @@ def alpha_at_a_change(model: str = "resnet20") -> float:
     """An alpha of the slider that shows another policy than the next one below, as near 0.9 as there is one."""
     library = open_library()
     known = library.model(model)
-    profile = known.profile
     table = library.table(known, known.dataset.search.size)
-    floor = floor_correct(None, table.baseline_correct, table.images)
-    segments = envelope(table, default_normaliser(profile, (32, 8, 4)), 10.0, floor)
+    segments = envelope(table, table.usual_goal)
     edges = [segment.low for segment in segments[1:] if 0.02 < segment.low < 0.98]
     nearest = min(edges, key=lambda edge: abs(edge - 0.9))
     return (math.floor(nearest * 100) + 1) / 100

@@ -18,17 +18,21 @@ import numpy as np
 import torch
 
 from aiq_core.catalog import Model, bundled
-from aiq_core.objective import Objective, default_normaliser, floor_correct
+from aiq_core.objective import Objective, default_normaliser, floor_score
 from aiq_core.records import (
+    DEFAULT_ACCURACY_NORMALISER,
+    DEFAULT_WIDTHS,
     FP32_BITS,
-    NOT_DONE,
     Evaluation,
     EvaluationKey,
     ImageSet,
     ModelProfile,
+    Move,
     Policy,
     Quantizer,
+    Score,
     SplitName,
+    is_done,
 )
 from aiq_core.runtime.evaluate import CHUNK, TorchEvaluator
 from aiq_core.search.greedy import greedy
@@ -37,11 +41,8 @@ from aiq_core.search.problem import Ask, Problem
 from benchmarks._common import Meter, machine, markdown
 from benchmarks._plain import Search, Taken, Unfolded, plain_greedy
 
-WIDTHS = (32, 8, 4)
 SWEEP = tuple(step / 20 for step in range(21))
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "search_cost.md"
-
-Move = tuple[str | None, int | None]
 
 
 class EmptyStore:
@@ -56,8 +57,8 @@ class EmptyStore:
     def save_evaluation(self, evaluation: Evaluation) -> int:
         known = self._known.get(evaluation.key)
         if known is not None:
-            merged = np.where(known.predicted != NOT_DONE, known.predicted, evaluation.predicted)
-            evaluation = replace(evaluation, predicted=merged)
+            merged = np.where(is_done(known.outcomes), known.outcomes, evaluation.outcomes)
+            evaluation = replace(evaluation, outcomes=merged)
         self._known[evaluation.key] = evaluation
         return 0
 
@@ -75,7 +76,7 @@ class Cost:
     image_layers: float
     seconds: float
     cpu_seconds: float
-    moves: tuple[Move, ...]
+    moves: tuple[Move | None, ...]
     right: int
     extrapolated: bool = False
 
@@ -100,17 +101,18 @@ class Bench:
         self.labels = self.dataset.search.labels
         self.full_macs = self.images * self.profile.flops // 2
 
-    def problem(self, alpha: float, baseline: int) -> Problem:
+    def problem(self, alpha: float, baseline: Score) -> Problem:
         fp32 = self.profile.uniform(FP32_BITS)
         objective = Objective(
+            metric=self.model.metric,
             alpha=alpha,
-            intensity_normaliser=default_normaliser(self.profile, WIDTHS),
-            accuracy_normaliser=10.0,
+            intensity_normaliser=default_normaliser(self.profile, DEFAULT_WIDTHS),
+            accuracy_normaliser=DEFAULT_ACCURACY_NORMALISER,
             images=self.images,
-            baseline_correct=baseline,
-            floor_correct=floor_correct(None, baseline, self.images),
+            baseline_score=baseline,
+            floor_score=floor_score(self.model.metric, None, baseline, self.images),
         )
-        return Problem(self.profile, objective, WIDTHS, tuple(range(len(fp32.weight_bits))), fp32, baseline)
+        return Problem(self.profile, objective, DEFAULT_WIDTHS, self.profile.weight_sites, fp32, baseline)
 
     def evaluator(self, cache: bool) -> tuple[TorchEvaluator, Meter, int]:
         """The reference evaluator, its meter, and the multiply-accumulates of its FP32 pass."""
@@ -123,7 +125,7 @@ class Bench:
         def key(policy: Policy) -> EvaluationKey:
             return EvaluationKey(self.model.name, "search", "reference", policy.key)
 
-        return Memo(key, self.labels, self.images, EmptyStore(), lambda: evaluator)
+        return Memo(self.model.metric, key, self.labels, self.images, EmptyStore(), lambda: evaluator)
 
     def reference(self, name: str, alpha: float, search: Search, early_stop: bool, cache: bool) -> Cost:
         """A rung on the reference evaluator, through the memo that the app uses."""
@@ -133,7 +135,7 @@ class Bench:
         fp32 = self.profile.uniform(FP32_BITS)
         baseline = memo.ask(fp32, None, fp32) or 0
 
-        def ask(policy: Policy, needs: int | None, base: Policy) -> int | None:
+        def ask(policy: Policy, needs: Score | None, base: Policy) -> Score | None:
             return memo.ask(policy, needs if early_stop else None, base)
 
         moves, right = self.run(search, self.problem(alpha, baseline), ask)
@@ -154,10 +156,10 @@ class Bench:
         equivalents = meter.macs / self.full_macs
         return _said(Cost(name, network.evaluations, equivalents, meter.image_layers, *watch.read(), moves, right))
 
-    def run(self, search: Search, problem: Problem, ask: Ask) -> tuple[tuple[Move, ...], int]:
+    def run(self, search: Search, problem: Problem, ask: Ask) -> tuple[tuple[Move | None, ...], int]:
         """The moves of a search, up to the limit of steps, and the number right after the last."""
         steps = list(islice(search(problem, ask), self.steps))
-        return tuple(step[:2] for step in steps), steps[-1][2] if steps else problem.start_correct
+        return tuple(move for move, _ in steps), int(steps[-1][1] if steps else problem.start_score)
 
     def sweep(self) -> tuple[Cost, dict[float, float]]:
         """Greedy at 21 alphas on one memo, from nothing, step by step in turn as the app's worker does.
@@ -182,9 +184,9 @@ class Bench:
 
 
 def pruned_greedy(problem: Problem, ask: Ask) -> Iterator[Taken]:
-    """The app's greedy search: (layer, bits, number right after) a step."""
+    """The app's greedy search: its move and the score after it, a step."""
     for step in greedy(problem, ask):
-        yield step.layer, step.bits, step.correct
+        yield step.move, step.score
 
 
 def _said(cost: Cost) -> Cost:
@@ -196,7 +198,7 @@ def _said(cost: Cost) -> Cost:
 
 def plain_candidates(layers: int, steps: int) -> int:
     """Evaluations of the plain algorithm over that many steps, FP32 included."""
-    return 1 + sum((len(WIDTHS) - 1) * (layers - step) for step in range(steps))
+    return 1 + sum((len(DEFAULT_WIDTHS) - 1) * (layers - step) for step in range(steps))
 
 
 def to_the_end(cost: Cost, layers: int, steps: int) -> Cost:

@@ -26,12 +26,12 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from aiq_core import jobs
 from aiq_core.library import Library
-from aiq_core.records import Algorithm, Request, RunStatus
+from aiq_core.records import Request, RunStatus
 from aiq_core.store import Store
 from benchmarks._common import machine
 from benchmarks._server import APP, server
 
-SEARCH = Request("resnet20", Algorithm.COORDINATE, 0.9, images=2000, use_bundled=False)
+SEARCH = Request("resnet20", "coordinate", 0.9, images=2000, use_bundled=False)
 """Minutes of evaluations on the images that ship with the app."""
 
 ANSWER_S = 60.0

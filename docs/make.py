@@ -52,14 +52,14 @@ def main() -> None:
     figures: dict[str, dict[str, Any]] = {}
     parts.append("## Search images against report images")
     for model in MODELS:
-        if (judged := evidence.optimism(model)) is not None and judged.points:
+        if (judged := content.optimism(evidence, model)) is not None and judged.points:
             name = f"optimism-{model}"
             figures[name] = optimism_figure(judged, LOOK)
             parts.append(image(name, f"Points lost on report against search images, {bundled().model(model).title}"))
             parts.append(f"{bundled().model(model).title}. {content.optimism_caption(judged)}")
     parts.append("## Larger layers, fewer bits?")
     for model in MODELS:
-        if (widths := evidence.widths(model)).rows:
+        if (widths := content.widths(evidence, model)).rows:
             name = f"widths-{model}"
             figures[name] = aggressive_figure(widths, LOOK)
             parts.append(

@@ -34,8 +34,6 @@ from aiq_core.errors import StoreError
 from aiq_core.execute import Execution, new_run
 from aiq_core.library import Library
 from aiq_core.records import (
-    NOT_DONE,
-    Algorithm,
     EvaluationKey,
     ImageSet,
     Origin,
@@ -44,6 +42,7 @@ from aiq_core.records import (
     Request,
     Run,
     RunStatus,
+    is_done,
 )
 from aiq_core.store import Store
 from tests import bundled
@@ -53,13 +52,13 @@ ALL_WIDTHS = (32, 8, 7, 6, 5, 4, 3, 2)
 DIGITS = tuple(
     Request("digits_cnn", algorithm, alpha, widths=ALL_WIDTHS, images=500, use_bundled=False)
     for algorithm, alpha in (
-        (Algorithm.COORDINATE, 0.95),
-        (Algorithm.GREEDY, 0.9),
-        (Algorithm.COORDINATE, 0.9),
-        (Algorithm.GREEDY, 0.5),
+        ("coordinate", 0.95),
+        ("greedy", 0.9),
+        ("coordinate", 0.9),
+        ("greedy", 0.5),
     )
 )
-RESNET = (Request("resnet20", Algorithm.GREEDY, 0.9, images=2000, max_evaluations=12, use_bundled=False),)
+RESNET = (Request("resnet20", "greedy", 0.9, images=2000, max_evaluations=12, use_bundled=False),)
 SEARCHES = {"digits_cnn": (DIGITS, 0.5), "resnet20": (RESNET, 12.0)}
 """Model -> its searches, and the longest time in seconds that one of its workers is let live once it works."""
 
@@ -120,7 +119,7 @@ class FakeEvaluator:
         answers = np.where(wrong, (self._labels + 1) % 10, self._labels)
         for start in range(0, self._images, self.origin.chunk):
             part = slice(start, start + self.origin.chunk)
-            if (predicted[part] == NOT_DONE).any():
+            if (~is_done(predicted[part])).any():
                 time.sleep(self._pause_s)
                 predicted[part] = answers[part]
                 yield predicted
@@ -164,19 +163,19 @@ Known = dict[EvaluationKey, NDArray[np.uint8]]
 
 def known(library: Library) -> Known:
     """Every prediction that the store reports, by key."""
-    return {evaluation.key: evaluation.predicted for evaluation in library.store.evaluations()}
+    return {evaluation.key: evaluation.outcomes for evaluation in library.store.evaluations()}
 
 
 def progress(found: Known) -> int:
     """How many predictions there are."""
-    return sum(int(np.count_nonzero(predicted != NOT_DONE)) for predicted in found.values())
+    return sum(int(np.count_nonzero(is_done(predicted))) for predicted in found.values())
 
 
 def lost(before: Known, after: Known) -> int:
     """Evaluations of which anything that was done is not, or has changed."""
     count = 0
     for key, predicted in before.items():
-        done = predicted != NOT_DONE
+        done = is_done(predicted)
         count += key not in after or bool((after[key][done] != predicted[done]).any())
     return count
 
@@ -188,7 +187,7 @@ def wrong(found: Known, truth: Known) -> int:
         if key not in truth:
             count += 1
             continue
-        both = (predicted != NOT_DONE) & (truth[key] != NOT_DONE)
+        both = (is_done(predicted)) & (is_done(truth[key]))
         count += bool((predicted[both] != truth[key][both]).any())
     return count
 
@@ -197,7 +196,7 @@ def result(run: Run) -> tuple[object, ...]:
     """What a search came to, apart from how long it took and what it had to compute."""
     return (
         *(run.status, run.steps, run.policy, run.evaluations),
-        *(run.baseline_correct, run.floor_correct, run.intensity_normaliser),
+        *(run.baseline_score, run.floor_score, run.intensity_normaliser),
     )
 
 

@@ -9,15 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aiq_core.charts.aggressive import Row, aggressive_data, aggressive_figure, aggressive_frame
+from aiq_core.charts.aggressive import aggressive_data, aggressive_figure, aggressive_frame
 from aiq_core.charts.optimism import Kind, optimism_data, optimism_figure, optimism_frame
 from aiq_core.charts.style import Look
 from aiq_core.claims import claims, document, figure, is_paper
 from aiq_core.claims.evidence import Evidence, correlation, gain
 from aiq_core.library import BUNDLED_RESULTS, Library
-from aiq_core.records import Algorithm, Evaluation, Origin, SplitName
+from aiq_core.records import Evaluation, Origin, SplitName
 from aiq_core.store import Store
+from pages.results import content
 from tests import bundled
+from tests.tables import table_of
 
 KEYS = {"id", "statement", "paper", "measured", "unit", "interval", "holds", "run", "note"}
 
@@ -75,8 +77,8 @@ def test_figures_follow_the_stored_predictions(library: Library, results: Path, 
     assert stored is not None
     assert fp32 is not None
     labels = bundled.dataset("cifar10").split(SplitName.REPORT).labels
-    both = np.flatnonzero((stored.predicted == labels) & (fp32.predicted == labels))[:100]
-    changed = stored.predicted.copy()
+    both = np.flatnonzero((stored.outcomes == labels) & (fp32.outcomes == labels))[:100]
+    changed = stored.outcomes.copy()
     changed[both] = (labels[both] + 1) % 10
 
     copy = Path(shutil.copyfile(results, tmp_path / "changed.sqlite"))
@@ -102,7 +104,7 @@ def test_choice_reads_search_images_only(library: Library) -> None:
     assert table is not None
     assert policy is not None
     rivals = [other for other in evidence.chosen("resnet20") if gain(profile, other) >= 50]
-    right = {other: table.correct[table.row(other) or 0] for other in rivals}
+    right = {other: table.score[table.row(other) or 0] for other in rivals}
     assert right[policy] == max(right.values())
 
 
@@ -115,7 +117,7 @@ def test_correlation_by_hand() -> None:
 
 def test_charts_show_what_the_frames_hold(library: Library) -> None:
     evidence = Evidence(library)
-    judged = evidence.optimism("resnet20")
+    judged = content.optimism(evidence, "resnet20")
     assert judged is not None
     frame = optimism_frame(judged)
     drawn = optimism_figure(judged, Look())
@@ -126,23 +128,27 @@ def test_charts_show_what_the_frames_hold(library: Library) -> None:
 
     profile = bundled.profile("resnet20")
     policy = profile.policy({"layer3.2.conv2": 4, "conv1": 8})
-    data = aggressive_data(profile, [Row("one", policy, float("nan")), Row("two", profile.uniform(4), 0.5)])
+    data = aggressive_data(profile, [("one", policy, float("nan")), ("two", profile.uniform(4), 0.5)])
     table = aggressive_frame(data)
     assert list(table["weights"]) == sorted(profile.quantizable[i].weights for i in data.order) * 2
     marks = aggressive_figure(data, Look(dark=True))["data"]
     assert [len(trace["x"]) for trace in marks] == [18, 1, 21]  # FP32, 8 bits, 4 bits: 20 layers, twice
 
 
-def test_single_policy_table_has_nothing_to_draw(library: Library) -> None:
-    table = Evidence(library).table("digits_cnn")
-    assert table is not None
-    assert all(point.kind is Kind.OTHER for point in optimism_data(table, {}).points)
+def test_a_table_of_fp32_alone_has_nothing_to_draw() -> None:
+    profile = bundled.profile("digits_cnn")
+    alone = table_of(profile, [profile.uniform(32)], [1.0], [488], 500, [485])
+    assert optimism_data(alone, {}).points == ()
+    two = table_of(profile, [profile.uniform(32), profile.uniform(4)], [1.0, 2.0], [488, 480], 500, [485, 470])
+    (point,) = optimism_data(two, {}).points
+    # 8 of 500 search images and 15 of 500 report images
+    assert (point.kind, point.search.value, point.report.value) == (Kind.OTHER, pytest.approx(1.6), pytest.approx(3.0))
 
 
 def test_papers_come_first(library: Library) -> None:
     whose = [is_paper(claim) for claim in claims(library)]
     assert whose == sorted(whose, reverse=True)
     assert {run.request.algorithm for run in Evidence(library).searches("resnet20")} <= {
-        Algorithm.GREEDY,
-        Algorithm.COORDINATE,
+        "greedy",
+        "coordinate",
     }

@@ -184,7 +184,7 @@ def test_show_says_everything_of_a_bundled_run(aiq: Aiq) -> None:
         (("search", "digits_cnn", "--floor", "101"), "floor=101.0 is not a percentage; choose 0 to 100"),
         (("search", "mobilenet_v2", "--exclude", "[b]conv"), "layer '[b]conv' is not quantizable in mobilenet_v2"),
         (("search", "digits_cnn", "--fix", "linear"), "fix='linear' cannot be read; write it like conv1=8"),
-        (("search", "digits_cnn", "--images", "15"), "images=15 is not offered; choose a positive multiple of 10"),
+        (("search", "digits_cnn", "--images", "-15"), "images=-15 is not offered; choose 1 or more"),
         (("search", "digits_cnn", "--images", "510"), "510 images of search are asked for, digits has 500"),
         (("search", "digits_cnn", "--max-evaluations", "0"), "max_evaluations=0 is not offered"),
         (("sweep", "digits_cnn", "--alphas", "0:2:1"), "alphas='0:2:1' cannot be read; write 0:1:0.1"),

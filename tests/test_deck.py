@@ -26,8 +26,8 @@ from aiq_core.deck.text import look_up, plain, say
 from aiq_core.documents import run_document
 from aiq_core.errors import SettingError, UnknownNameError
 from aiq_core.library import BUNDLED_RESULTS, Library, open_library
-from aiq_core.records import Algorithm, Policy, Quantizer, Run, RunStatus, SplitName
-from aiq_core.statistics import Paired
+from aiq_core.records import Policy, Quantizer, Run, RunStatus, SplitName
+from aiq_core.statistics import Comparison
 from aiq_core.store import Store
 from tests import bundled
 
@@ -184,7 +184,7 @@ def test_the_plain_search_is_counted_by_its_moves(known: Library) -> None:
 
 
 def test_listed_policies_are_no_search(known: Library) -> None:
-    run = next(run for run in known.runs(bundled.model("resnet20")) if run.request.algorithm is Algorithm.UNIFORM)
+    run = next(run for run in known.runs(bundled.model("resnet20")) if run.request.algorithm == "uniform")
     made = deck(known, run.id)
     assert titled(made, "cost").startswith("No search: 1 policy was")
     assert "one width for all is the choice itself" in titled(made, "uniform")
@@ -210,7 +210,8 @@ class Unreported(Library):
         before: Policy,
         after: Policy,
         quantizer: Quantizer = Quantizer(),
-    ) -> Paired | None:
+        imported: bool = False,
+    ) -> Comparison | None:
         if split is SplitName.REPORT or self.nowhere:
             return None
         return super().paired(model, split, images, before, after, quantizer)
@@ -246,7 +247,7 @@ def test_an_imported_run_says_where_it_is_from(imported: tuple[Library, Run]) ->
     assert "imported from elsewhere" in titled(made, "provenance")
     assert "(accuracy not measured here)" in titled(made, "message")
     right = next(number for number in made.slides[0].numbers if number.label == "Right, as imported")
-    assert plain(right.value) == str(run.steps[-1].correct)
+    assert plain(right.value) == str(run.steps[-1].score)
 
 
 def test_a_label_cannot_leave_its_place(known: Library, tmp_path: Path) -> None:
@@ -338,7 +339,7 @@ def test_the_default_run_is_greedy_at_alpha_0_9(known: Library) -> None:
     for model in MODELS:
         run = build.default_run(known, bundled.model(model))
         assert run is not None
-        assert (run.request.algorithm, run.request.alpha, run.request.label) == (Algorithm.GREEDY, 0.9, None)
+        assert (run.request.algorithm, run.request.alpha, run.request.label) == ("greedy", 0.9, None)
     assert build.default_run(Library(None, None), bundled.model("resnet20")) is None
 
 

@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from aiq_core.envelope import PolicyTable
 from aiq_core.intensity import traffic
-from aiq_core.records import Algorithm, Layer, LayerKind, ModelProfile, Policy, Request, Run, RunStatus
+from aiq_core.records import Layer, LayerKind, ModelProfile, Policy, Request, Run, RunStatus
 from pages.explore.selection import Decider, Wish, comparable, select
+from tests.tables import table_of
 
 PROFILE = ModelProfile(
     "toy",
@@ -20,8 +20,6 @@ PROFILE = ModelProfile(
 )
 # Weight bits -> right of 1,000. AI falls with bytes: (4, 4) > (4, 8) = (8, 4) > (8, 8) > (32, 32).
 RIGHT = {(32, 32): 900, (8, 8): 899, (4, 8): 895, (4, 4): 880}
-NORMALISER = 1.32 * float(traffic(PROFILE, [PROFILE.uniform(4)]).intensity[0])
-FLOOR = 870
 ALPHA = Wish(alpha=0.9, budget=None, policy=None, algorithm=None)
 
 
@@ -31,57 +29,60 @@ def policy(*bits: int) -> Policy:
 
 @pytest.fixture
 def table() -> PolicyTable:
-    policies = tuple(policy(*bits) for bits in RIGHT)
-    correct, none = np.array(list(RIGHT.values())), np.zeros(len(RIGHT), dtype=np.int64)
-    return PolicyTable(
-        PROFILE, 1000, policies, traffic(PROFILE, policies).intensity, correct, 900 - correct, none,
-        1000, correct, 900 - correct, none, 0, ("bundled",) * len(policies),
-    )  # fmt: skip
+    return made(RIGHT)
+
+
+def made(rows: dict[tuple[int, ...], int]) -> PolicyTable:
+    policies = tuple(policy(*bits) for bits in rows)
+    right = list(rows.values())
+    return table_of(PROFILE, policies, traffic(PROFILE, policies).intensity.tolist(), right, 1000, right)
 
 
 def run(alpha: float, *bits: int, **settings: object) -> Run:
-    request = replace(Request("toy", Algorithm.GREEDY, alpha, images=1000), **settings)  # type: ignore[arg-type]
+    request = replace(Request("toy", "greedy", alpha, images=1000), **settings)  # type: ignore[arg-type]
     return Run(f"greedy-{alpha}", request, "m", "s", "r", RunStatus.DONE, "2025-01-01", policy=policy(*bits))
 
 
 def test_alpha_one_takes_the_highest_intensity_and_zero_the_most_right(table: PolicyTable) -> None:
-    assert select(table, replace(ALPHA, alpha=1.0), (), NORMALISER, FLOOR).policy == policy(4, 4)
-    chosen = select(table, replace(ALPHA, alpha=0.0), (), NORMALISER, FLOOR)
+    assert select(table, replace(ALPHA, alpha=1.0), ()).policy == policy(4, 4)
+    chosen = select(table, replace(ALPHA, alpha=0.0), ())
     assert (chosen.policy, chosen.decider) == (policy(32, 32), Decider.ALPHA)
 
 
-def test_the_floor_rules_policies_out(table: PolicyTable) -> None:
-    assert select(table, replace(ALPHA, alpha=1.0), (), NORMALISER, floor=890).policy == policy(4, 8)
+def test_the_floor_rules_policies_out() -> None:
+    # 900 of 1,000 less 2.42 points: 876 at least.
+    low = made({**RIGHT, (4, 4): 875})
+    assert select(low, replace(ALPHA, alpha=1.0), ()).policy == policy(4, 8)
 
 
 def test_a_budget_decides_over_alpha(table: PolicyTable) -> None:
     # 900 - 899 = 0.1 points; 900 - 895 = 0.5; 900 - 880 = 2.0
     for points, bits in ((0.0, (32, 32)), (0.1, (8, 8)), (0.5, (4, 8)), (1.9, (4, 8)), (2.0, (4, 4))):
-        chosen = select(table, replace(ALPHA, budget=points), (), NORMALISER, FLOOR)
+        chosen = select(table, replace(ALPHA, budget=points), ())
         assert (chosen.policy, chosen.decider) == (policy(*bits), Decider.BUDGET)
 
 
 def test_a_picked_policy_decides_over_all(table: PolicyTable) -> None:
-    wish = Wish(alpha=1.0, budget=2.0, policy=policy(8, 8).key, algorithm=Algorithm.GREEDY)
-    chosen = select(table, wish, (run(1.0, 4, 4),), NORMALISER, FLOOR)
+    wish = Wish(alpha=1.0, budget=2.0, policy=policy(8, 8).key, algorithm="greedy")
+    chosen = select(table, wish, (run(1.0, 4, 4),))
     assert (chosen.policy, chosen.decider, chosen.note) == (policy(8, 8), Decider.POLICY, "")
 
 
 def test_a_named_algorithm_shows_its_run_at_the_nearest_alpha(table: PolicyTable) -> None:
     runs = (run(0.5, 8, 8), run(0.9, 4, 8))
-    wish = replace(ALPHA, alpha=0.6, algorithm=Algorithm.GREEDY)
-    chosen = select(table, wish, runs, NORMALISER, FLOOR)
+    wish = replace(ALPHA, alpha=0.6, algorithm="greedy")
+    chosen = select(table, wish, runs)
     assert chosen.policy == policy(8, 8)
     assert chosen.run is not None
     assert chosen.run.request.alpha == 0.5
     assert "nearest, alpha 0.5" in chosen.note
-    exact = select(table, replace(wish, alpha=0.9), runs, NORMALISER, FLOOR)
+    exact = select(table, replace(wish, alpha=0.9), runs)
     assert (exact.policy, exact.note) == (policy(4, 8), "")
 
 
 def test_an_algorithm_without_runs_shows_the_best_and_says_so(table: PolicyTable) -> None:
-    chosen = select(table, replace(ALPHA, algorithm=Algorithm.COORDINATE), (run(0.9, 4, 8),), NORMALISER, FLOOR)
-    assert chosen.policy == select(table, ALPHA, (), NORMALISER, FLOOR).policy
+    chosen = select(table, replace(ALPHA, algorithm="coordinate"), (run(0.9, 4, 8),))
+    assert chosen.policy == select(table, ALPHA, ()).policy
     assert "No finished coordinate run" in chosen.note
 
 
@@ -95,17 +96,17 @@ def test_only_runs_with_the_page_s_settings_are_compared() -> None:
         run(0.4, 4, 8, excluded=("a",)),
         run(0.3, 4, 8, fixed={"a": 8}),
     )
-    assert comparable((*others, plain), Algorithm.GREEDY, 1000) == {0.9: plain}
+    assert comparable((*others, plain), "greedy", 1000) == {0.9: plain}
 
 
 def test_a_policy_not_measured_gives_the_nearest_and_says_so(table: PolicyTable) -> None:
-    chosen = select(table, replace(ALPHA, policy=policy(8, 32).key), (), NORMALISER, FLOOR)
+    chosen = select(table, replace(ALPHA, policy=policy(8, 32).key), ())
     assert chosen.policy in (policy(8, 8), policy(32, 32))  # both differ in one layer
     assert "not measured" in chosen.note
 
 
 @pytest.mark.parametrize("key", ["w4.4.4 a32x2", "nonsense", "w5x a", "w4.4"])
 def test_a_broken_or_foreign_link_says_so_and_shows_alpha_s(table: PolicyTable, key: str) -> None:
-    chosen = select(table, replace(ALPHA, policy=key), (), NORMALISER, FLOOR)
+    chosen = select(table, replace(ALPHA, policy=key), ())
     assert chosen.decider is Decider.ALPHA
     assert chosen.note

@@ -22,6 +22,7 @@ from pages.explore.shown import parts, show
 from pages.lab import drawings as lab
 from pages.lab import foresight as widths
 from pages.lab.history import Entry
+from pages.lab.policies import with_bits
 from pages.lab.shown import Shown
 from pages.lab.shown import parts as parts_of_the_lab
 from tests import bundled
@@ -93,7 +94,7 @@ LAB = {
     ),
     "edited, beside A": Shown(
         view=controls.asked({"batch": "64", "machine": "pi-5", "pin": "w4x20 a32x14", "projector": "true"}, dark=True),
-        policy=bundled.profile("resnet20").uniform(4).with_weight_bits(2, 7),
+        policy=with_bits(bundled.profile("resnet20").uniform(4), (2,), 7),
         start=Entry(bundled.profile("resnet20").uniform(4), "a link & more", is_start=True),
         against="pinned",
         layer=3,

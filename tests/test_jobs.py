@@ -14,13 +14,13 @@ from aiq_core import jobs
 from aiq_core.errors import SettingError
 from aiq_core.execute import Evaluators, execute, execute_together, new_run
 from aiq_core.library import Library
-from aiq_core.records import NOT_DONE, Algorithm, Evaluation, Outcome, Request, Run, RunStatus, SplitName
+from aiq_core.records import Evaluation, Outcome, Request, Run, RunStatus, SplitName, is_done
 from aiq_core.store import Store
 from tests import bundled
 
-LONG = Request("digits_cnn", Algorithm.COORDINATE, 0.9, widths=(32, 8, 7, 6, 5, 4, 3, 2), images=500, use_bundled=False)
+LONG = Request("digits_cnn", "coordinate", 0.9, widths=(32, 8, 7, 6, 5, 4, 3, 2), images=500, use_bundled=False)
 """Two sweeps and some seventy evaluations: long enough to be stopped on its way."""
-SHORT = Request("digits_cnn", Algorithm.GREEDY, 0.9, images=500, use_bundled=False)
+SHORT = Request("digits_cnn", "greedy", 0.9, images=500, use_bundled=False)
 WAIT_S = 100
 
 
@@ -79,8 +79,8 @@ def measured(library: Library) -> dict[str, Evaluation]:
 
 def assert_nothing_lost(before: dict[str, Evaluation], after: dict[str, Evaluation]) -> None:
     for policy, evaluation in before.items():
-        done = evaluation.predicted != NOT_DONE
-        assert (after[policy].predicted[done] == evaluation.predicted[done]).all()
+        done = is_done(evaluation.outcomes)
+        assert (after[policy].outcomes[done] == evaluation.outcomes[done]).all()
 
 
 def assert_same_search(run: Run, expected: Run) -> None:

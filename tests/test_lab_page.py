@@ -20,7 +20,7 @@ from aiq_core.charts.wording import number, size
 from aiq_core.errors import SettingError
 from aiq_core.execute import new_run
 from aiq_core.hardware import MACHINES
-from aiq_core.records import Algorithm, Origin, Policy, Request, Run, RunStatus, SplitName
+from aiq_core.records import Origin, Policy, Request, Run, RunStatus, SplitName
 from aiq_core.store import Store
 from aiq_core.store.store import SAVED
 from pages.common.controls import DEFAULT_MODEL
@@ -127,7 +127,7 @@ def test_several_layers_are_one_change() -> None:
     assert after.weight_bits == (3, 32, 32, 32, 3)
     assert policies.change(DIGITS, DIGITS.uniform(32), after) == "2 layers differ"
     assert policies.change(DIGITS, ODD, ODD) == "no layer differs"
-    one = DIGITS.uniform(8).with_weight_bits(4, 32)
+    one = policies.with_bits(DIGITS.uniform(8), (4,), 32)
     assert policies.change(DIGITS, DIGITS.uniform(8), one) == "linear 8 bits → FP32"
 
 
@@ -135,7 +135,7 @@ def test_several_layers_are_one_change() -> None:
 
 
 def run_of(policy: Policy = ODD, **changes: Any) -> Run:
-    asked = Request("digits_cnn", Algorithm.MANUAL, images=500, policies=(policy,), label=measuring.LABEL)
+    asked = Request("digits_cnn", "manual", images=500, policies=(policy,), label=measuring.LABEL)
     origin = Origin("this CPU", "2.9", 2, 250, "2026-01-01T00:00:00", "measured")
     return replace(new_run(bundled.model(asked.model), asked), origin=origin, **changes)
 
@@ -178,7 +178,7 @@ def test_where_images_are_missing_the_excerpt_is_measured(monkeypatch: pytest.Mo
 def predictions(policy: Policy, split: SplitName) -> Any:
     found = library.open_library().evaluation(bundled.model("digits_cnn"), split, policy)
     assert found is not None
-    return found.predicted
+    return found.outcomes
 
 
 def test_flips_are_those_whose_answer_turned() -> None:
@@ -314,7 +314,7 @@ def test_every_model_opens(app: Callable[..., AppTest], model: str) -> None:
 
 def test_a_change_of_bits_changes_every_number(app: Callable[..., AppTest]) -> None:
     test = set_bits(app(model="digits_cnn", policy=DIGITS.uniform(8).key), 2, "block4.conv")
-    assert shown(test) == DIGITS.uniform(8).with_weight_bits(3, 2)
+    assert shown(test) == policies.with_bits(DIGITS.uniform(8), (3,), 2)
     weights = [layer.weights for layer in DIGITS.quantizable]
     stored_bits = 8 * sum(weights) - 6 * weights[3]
     rest = sum(4 * (layer.biases + layer.input_elements + layer.output_elements) for layer in DIGITS.layers)
@@ -337,7 +337,7 @@ def test_undo_and_redo_on_the_page(app: Callable[..., AppTest]) -> None:
     set_bits(set_bits(test, 2, "linear"), 3, "block1.conv")
     edited = shown(test)
     press(test, "lab-undo")
-    assert shown(test) == DIGITS.uniform(8).with_weight_bits(4, 2)
+    assert shown(test) == policies.with_bits(DIGITS.uniform(8), (4,), 2)
     press(test, "lab-undo")
     assert shown(test) == DIGITS.uniform(8)
     assert of_key(test.button, "lab-undo").disabled
@@ -477,7 +477,7 @@ def test_measuring_queues_exactly_this_policy(app: Callable[..., AppTest], tmp_p
     test = press(app(model="digits_cnn", policy=ODD.key), "lab-measure")
     (run,) = stored(tmp_path)
     assert run.status is RunStatus.QUEUED
-    assert (run.request.algorithm, run.request.policies, run.request.images) == (Algorithm.MANUAL, (ODD,), 500)
+    assert (run.request.algorithm, run.request.policies, run.request.images) == ("manual", (ODD,), 500)
     assert not any(element.key == "lab-measure" for element in healthy(test).button)
     press(test, f"lab-cancel-{run.id}")
     assert stored(tmp_path)[0].status is RunStatus.CANCELLED
@@ -500,7 +500,7 @@ def test_a_policy_is_saved_as_a_run_without_steps(app: Callable[..., AppTest], t
     press(test, "lab-save")
     assert any("Saved as run" in element.value for element in healthy(test).success)
     (run,) = stored(tmp_path)
-    assert (run.request.algorithm, run.status, run.policy, run.steps) == (Algorithm.MANUAL, RunStatus.DONE, ODD, ())
+    assert (run.request.algorithm, run.status, run.policy, run.steps) == ("manual", RunStatus.DONE, ODD, ())
     assert run.request.label == "stem kept wide"
     assert run.evaluations == run.evaluations_new == 0
     # Every page that lists runs still opens.

@@ -11,16 +11,10 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from aiq_core.errors import SettingError
-from aiq_core.quantizer import (
-    Grid,
-    levels,
-    quantize,
-    round_to_grid,
-    round_weight,
-    scales,
-    squared_error,
-)
-from aiq_core.records import EVALUATOR_VERSION, NOT_DONE, Granularity, ImageSet, Quantizer, SplitName
+from aiq_core.records import EVALUATOR_VERSION, Granularity, ImageSet, Quantizer, SplitName, unfinished
+from aiq_core.rounding import round_weight
+from aiq_core.rounding.grid import Grid, round_to_grid, squared_error
+from aiq_core.rounding.nearest import levels, quantize, scales
 from aiq_core.runtime.evaluate import TorchEvaluator
 from tests import bundled
 
@@ -77,7 +71,7 @@ def test_an_all_zero_channel_stays_zero() -> None:
     rounded = round_weight(array([0, 0, 0], [1, -1, 0.5]), 4)
     assert rounded[0].tolist() == [0, 0, 0]
     assert rounded[1, :2].tolist() == pytest.approx([1, -1])
-    assert not round_weight(np.zeros((2, 3), np.float32), 2, Granularity.TENSOR).any()
+    assert not round_weight(np.zeros((2, 3), np.float32), 2, Quantizer(granularity=Granularity.TENSOR)).any()
 
 
 def test_fp32_is_left_as_it_is() -> None:
@@ -94,18 +88,18 @@ def test_a_width_without_a_grid_is_refused(bits: int) -> None:
 @relaxed
 @given(weight=weights, bits=st.sampled_from(LOWER), granularity=st.sampled_from(Granularity))
 def test_rounding_again_changes_nothing(weight: Array, bits: int, granularity: Granularity) -> None:
-    once = round_weight(weight, bits, granularity)
+    once = round_weight(weight, bits, Quantizer(granularity=granularity))
     integers = quantize(weight, bits, granularity)[0]
     assert np.array_equal(quantize(once, bits, granularity)[0], integers)
     # The scale of what was rounded may differ in its last bit.
-    np.testing.assert_allclose(round_weight(once, bits, granularity), once, rtol=3e-7)
+    np.testing.assert_allclose(round_weight(once, bits, Quantizer(granularity=granularity)), once, rtol=3e-7)
 
 
 @relaxed
 @given(weight=weights, bits=st.sampled_from(LOWER), granularity=st.sampled_from(Granularity))
 def test_no_weight_moves_by_more_than_half_a_step(weight: Array, bits: int, granularity: Granularity) -> None:
     integers, scale = quantize(weight, bits, granularity)
-    rounded = round_weight(weight, bits, granularity)
+    rounded = round_weight(weight, bits, Quantizer(granularity=granularity))
     assert (np.abs(rounded - weight) <= scale * (0.5 + 1e-5)).all()
     assert integers.dtype == np.int8 and np.abs(integers).max() <= 2 ** (bits - 1) - 1
     # The largest weight of a scale is at the end of the grid, so no level is wasted.
@@ -141,7 +135,7 @@ def test_a_sign_turns_with_its_weight(weight: Array, bits: int) -> None:
 def predictions(bits: dict[str, int], rounding: Quantizer) -> NDArray[np.uint8]:
     profile = bundled.profile("digits_cnn")
     evaluator = TorchEvaluator(bundled.model("digits_cnn"), ImageSet(SplitName.SEARCH, 500), rounding, 2)
-    predicted = np.full(500, NOT_DONE, dtype=np.uint8)
+    predicted = unfinished(500, np.dtype(np.uint8))
     for _ in evaluator.chunks(profile.policy(bits), None, predicted):
         pass
     return predicted
@@ -180,7 +174,7 @@ def test_fp32_predictions_are_one_under_every_quantizer() -> None:
 @given(weight=weights, bits=st.sampled_from(LOWER), granularity=st.sampled_from(Granularity))
 def test_a_whole_symmetric_grid_is_the_searches_quantizer(weight: Array, bits: int, granularity: Granularity) -> None:
     rounded = round_to_grid(weight, Grid(bits, granularity))
-    assert np.array_equal(rounded.weight, round_weight(weight, bits, granularity))
+    assert np.array_equal(rounded.weight, round_weight(weight, bits, Quantizer(granularity=granularity)))
     assert np.array_equal(rounded.scale, scales(weight, bits, granularity))
     assert not rounded.clipped.any()
 

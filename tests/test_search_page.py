@@ -15,7 +15,8 @@ from aiq_core import exchange, library
 from aiq_core.charts import wording
 from aiq_core.errors import AiqError, InfeasibleError, SettingError
 from aiq_core.execute import new_run
-from aiq_core.records import Algorithm, Origin, Outcome, Request, Run, RunStatus
+from aiq_core.records import Origin, Outcome, Request, Run, RunStatus
+from aiq_core.statistics import paired
 from aiq_core.store import Store
 from pages.search import differences, draft, estimate, moves, names, rows
 from pages.search.draft import Draft, Kind
@@ -30,7 +31,7 @@ HERE = Origin("this CPU", "2.9", 2, 500, "2026-01-01T00:00:00", "measured")
 
 def run_of(status: RunStatus = RunStatus.DONE, origin: Origin | None = HERE, **request: Any) -> Run:
     """A run of digits_cnn as the store would hold it."""
-    asked = Request(**{"model": "digits_cnn", "algorithm": Algorithm.GREEDY, "alpha": 0.5, "images": 500, **request})
+    asked = Request(**{"model": "digits_cnn", "algorithm": "greedy", "alpha": 0.5, "images": 500, **request})
     return replace(new_run(bundled.model(asked.model), asked), status=status, origin=origin)
 
 
@@ -38,7 +39,7 @@ def run_of(status: RunStatus = RunStatus.DONE, origin: Origin | None = HERE, **r
 def shipped() -> dict[float, Run]:
     """The bundled greedy runs of digits_cnn with the usual settings, by alpha."""
     known = library.open_library()
-    runs = [run for run in known.runs(bundled.model("digits_cnn")) if run.request.algorithm is Algorithm.GREEDY]
+    runs = [run for run in known.runs(bundled.model("digits_cnn")) if run.request.algorithm == "greedy"]
     return {run.request.alpha or 0.0: known.run(run.id) for run in runs}
 
 
@@ -74,14 +75,14 @@ def test_a_sweep_has_round_alphas() -> None:
         ({"widths": (32,)}, "leave nothing to choose"),
         ({"floor_percent": 99.99}, "above FP32"),
         ({"intensity_normaliser": 0.0}, "choose a number above 0"),
-        ({"images": 505}, "multiple of 10"),
+        ({"images": 505}, "digits has 500; choose at most that"),
         ({"kind": Kind.SWEEP, "alphas": ()}, "at least one alpha"),
         ({"label": "x" * 61}, "at most 60"),
     ],
 )
 def test_bad_settings_are_refused_before_anything_is_written(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(AiqError, match=words):
-        draft.requests(replace(Draft(bundled.model("digits_cnn"), 500), **changes), baseline_correct=488)
+        draft.requests(replace(Draft(bundled.model("digits_cnn"), 500), **changes), baseline=488)
 
 
 def test_a_floor_at_fp32_is_allowed_and_above_it_not() -> None:
@@ -149,7 +150,7 @@ def test_most_evaluations_of_greedy() -> None:
     assert estimate.most_evaluations(request) == 2 * (5 + 4 + 3 + 2 + 1)  # widths below FP32 x layers left
     assert estimate.most_evaluations(replace(request, excluded=("linear",))) == 2 * (4 + 3 + 2 + 1)
     assert estimate.most_evaluations(replace(request, max_evaluations=7)) == 7
-    assert estimate.most_evaluations(replace(request, algorithm=Algorithm.COORDINATE)) is None
+    assert estimate.most_evaluations(replace(request, algorithm="coordinate")) is None
 
 
 def test_an_estimate_scales_the_nearest_run_and_counts_the_budget() -> None:
@@ -171,7 +172,7 @@ def test_an_estimate_of_the_same_request_is_what_it_asked_for() -> None:
 
 def test_an_estimate_of_listed_policies_counts_them() -> None:
     policies = draft.parse_policies('[{"linear": 4}, {"linear": 8}]', DIGITS)
-    request = Request("digits_cnn", Algorithm.MANUAL, images=500, policies=policies)
+    request = Request("digits_cnn", "manual", images=500, policies=policies)
     assert estimate.sentence(estimate.estimate([request], [])).startswith("2 evaluations.")
 
 
@@ -197,7 +198,7 @@ def test_filters() -> None:
         replace(run_of(alpha=0.1), id="a", created_at="2026-01-01"),
         replace(run_of(RunStatus.CANCELLED, alpha=0.2, label="my name"), id="b", created_at="2026-01-02"),
         replace(run_of(origin=replace(HERE, source="imported")), id="c", created_at="2026-01-03"),
-        replace(run_of(algorithm=Algorithm.COORDINATE), id="d", created_at="2026-01-04", archived=True),
+        replace(run_of(algorithm="coordinate"), id="d", created_at="2026-01-04", archived=True),
         replace(run_of(RunStatus.QUEUED, origin=None), id="e", created_at="2026-01-05"),
     ]
 
@@ -242,7 +243,7 @@ def test_a_path_starts_at_fp32_and_follows_the_steps(shipped: dict[float, Run]) 
     data = progress_data([("this run", run)], DIGITS, {32: 488, 8: 488})
     (trail,) = data.trails
     assert len(trail.taken) == len(run.steps) + 1
-    assert trail.taken[0].top1 == pytest.approx(100 * (run.baseline_correct or 0) / 500)
+    assert trail.taken[0].top1 == pytest.approx(100 * (run.baseline_score or 0) / 500)
     assert [mark.intensity for mark in trail.taken[1:]] == [step.intensity for step in run.steps]
     half = progress_data([("this run", replace(run, steps=run.steps[:1]))], DIGITS, {})
     assert half.x_range == data.x_range  # the picture does not jump while it grows
@@ -271,15 +272,15 @@ def test_differences_of_two_policies() -> None:
 def test_the_verdict_is_paired() -> None:
     before = np.array([True] * 90 + [False] * 10)
     after = np.array([True] * 80 + [False] * 18 + [True] * 2)
-    found = differences.verdict(before, after)
-    assert (found.cells.lost, found.cells.gained) == (10, 2)
-    assert found.difference.value == pytest.approx(8.0)
+    found = paired(before, after)
+    assert (found.lost, found.gained) == (10, 2)
+    assert found.drop.value == pytest.approx(8.0)
     assert found.p == pytest.approx(0.03857, abs=1e-5)  # 2 * (C(12,0) + C(12,1) + C(12,2)) / 2^12 = 158 / 4096
     text = differences.sentence(found, "search")
     assert "B has 8.00 points fewer" in text
     assert " to " in text
     assert "±" not in text
-    assert "exactly the same ones" in differences.sentence(differences.verdict(before, before), "search")
+    assert "exactly the same ones" in differences.sentence(paired(before, before), "search")
 
 
 def test_runs_on_other_ground_are_not_compared() -> None:

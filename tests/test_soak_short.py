@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from aiq_core.records import Algorithm, Request
+from aiq_core.records import Request, is_done
 
 if "fork" not in multiprocessing.get_all_start_methods():
     pytest.skip("needs fork", allow_module_level=True)
@@ -26,8 +26,8 @@ def _soak() -> ModuleType:
 
 soak = _soak()
 WIDTHS = (32, 8, 7, 6, 5, 4, 3, 2)
-SEARCH = Request("digits_cnn", Algorithm.COORDINATE, 0.9, widths=WIDTHS, images=500, use_bundled=False)
-GREEDY = Request("digits_cnn", Algorithm.GREEDY, 0.5, widths=WIDTHS, images=500, use_bundled=False)
+SEARCH = Request("digits_cnn", "coordinate", 0.9, widths=WIDTHS, images=500, use_bundled=False)
+GREEDY = Request("digits_cnn", "greedy", 0.5, widths=WIDTHS, images=500, use_bundled=False)
 
 
 def test_killed_and_resumed(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_what_is_lost_or_wrong_is_seen(tmp_path: Path) -> None:
     done = soak.Soak(tmp_path / "a", GREEDY, soak.fake_worker)
     done.finish()
     found = soak.known(done.library)
-    key = next(key for key, predicted in found.items() if (predicted != soak.NOT_DONE).all())
+    key = next(key for key, predicted in found.items() if is_done(predicted).all())
     spoilt = found | {key: (found[key] + 1) % 10}
     assert soak.lost(found, found) == soak.wrong(found, found) == 0
     assert soak.lost(found, spoilt) == soak.wrong(spoilt, found) == 1

@@ -16,6 +16,7 @@ from aiq_core import folding
 from aiq_core.catalog.dataset import Dataset
 from aiq_core.catalog.hashes import model_hash
 from aiq_core.errors import DataError, WeightsError
+from aiq_core.metrics import TOP1, Metric, metric
 from aiq_core.records import ModelProfile
 
 
@@ -38,6 +39,7 @@ class Card:
     recipe: Mapping[str, Any]
     search_top1_percent: float
     report_top1_percent: float
+    metric: str = TOP1
 
     @classmethod
     def read(cls, folder: Path) -> "Card":
@@ -84,6 +86,19 @@ class Model:
     def title(self) -> str:
         """The name that readers see."""
         return self.card.title
+
+    @cached_property
+    def metric(self) -> Metric:
+        """What is counted of it."""
+        return metric(self.card.metric, len(self.dataset.class_names))
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What a run's id holds beside the request: the contents of a model whose name another one may get."""
+        if self.bundled:
+            return {}
+        hashes = self.hash, self.dataset.search.hash, self.dataset.report.hash
+        return dict(zip(("model_hash", "search_hash", "report_hash"), hashes, strict=True))
 
     @property
     def hash(self) -> str:

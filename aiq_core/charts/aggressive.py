@@ -38,10 +38,12 @@ class AggressiveData:
     order: tuple[int, ...]
 
 
-def aggressive_data(profile: ModelProfile, rows: Sequence[Row]) -> AggressiveData:
-    """The layers by weight count, those of equal count in network order."""
+def aggressive_data(profile: ModelProfile, rows: Sequence[tuple[str, Policy, float]]) -> AggressiveData:
+    """Rows of name, policy and rank correlation; the layers by weight count, those of equal count in network order."""
     layers = profile.quantizable
-    return AggressiveData(profile, tuple(rows), tuple(sorted(range(len(layers)), key=lambda i: layers[i].weights)))
+    return AggressiveData(
+        profile, tuple(Row(*row) for row in rows), tuple(sorted(range(len(layers)), key=lambda i: layers[i].weights))
+    )
 
 
 def aggressive_frame(data: AggressiveData) -> pd.DataFrame:

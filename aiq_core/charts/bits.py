@@ -11,8 +11,8 @@ from aiq_core.charts import style, wording
 from aiq_core.charts.reasons import Reason
 from aiq_core.charts.style import Look
 from aiq_core.envelope import PolicyTable
-from aiq_core.records import FP32_BITS, ModelProfile, Policy
-from aiq_core.statistics import Interval, Paired, drop
+from aiq_core.records import DEFAULT_WIDTHS, FP32_BITS, ModelProfile, Move, Policy, Site
+from aiq_core.statistics import Interval
 
 HEIGHT_PX = 172
 MARGIN_PX = {"l": 36, "r": 16, "t": 18, "b": 18}
@@ -74,34 +74,22 @@ def bits_data(
     bars = tuple(
         Bar(
             layer=layer.name,
-            bits=bits,
+            bits=profile.width(policy, site),
             weights=layer.weights,
-            weight_bytes=layer.weights * bits / 8,
-            alone=_alone(profile, index, table),
+            weight_bytes=layer.weights * profile.width(policy, site) / 8,
+            alone=_alone(site, table),
             reason=reason,
-            pinned_bits=None if pinned is None else pinned.weight_bits[index],
+            pinned_bits=None if pinned is None else profile.width(pinned, site),
         )
-        for index, (layer, bits, reason) in enumerate(
-            zip(profile.quantizable, policy.weight_bits, reasons, strict=True)
-        )
+        for layer, site, reason in zip(profile.quantizable, profile.weight_sites, reasons, strict=True)
     )
     return BitsData(profile.model, bars, table.images, origin)
 
 
-def _alone(profile: ModelProfile, index: int, table: PolicyTable) -> tuple[tuple[int, Interval], ...]:
-    found = []
-    for bits in (8, 4):
-        row = table.row(profile.uniform(FP32_BITS).with_weight_bits(index, bits))
-        if row is not None:
-            found.append((bits, search_drop(table, row)))
-    return tuple(found)
-
-
-def search_drop(table: PolicyTable, row: int) -> Interval:
-    """Points of search top-1 lost against FP32, with their interval."""
-    lost, gained = int(table.search_lost[row]), int(table.search_gained[row])
-    both = table.baseline_correct - lost
-    return drop(Paired(both, lost, gained, table.images - both - lost - gained))
+def _alone(site: Site, table: PolicyTable) -> tuple[tuple[int, Interval], ...]:
+    fp32 = table.policies[table.baseline]
+    rows = {bits: table.row(table.profile.moved(fp32, Move(site, bits))) for bits in DEFAULT_WIDTHS[1:]}
+    return tuple((bits, table.search[row].drop) for bits, row in rows.items() if row is not None)
 
 
 def blocks(names: Sequence[str]) -> tuple[tuple[Block, ...], tuple[str, ...] | None]:

@@ -2,31 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import pandas as pd
 
 from aiq_core.charts import style
-from aiq_core.charts.bits import search_drop
 from aiq_core.charts.style import Look
 from aiq_core.charts.wording import bit_counts, number, span
 from aiq_core.envelope import PolicyTable
+from aiq_core.judged import Judged, Kind, judged
 from aiq_core.records import Policy
-from aiq_core.statistics import Interval, Paired, drop, wilson
 
 HEIGHT_PX = 336
 MARGIN_PX = {"l": 48, "r": 10, "t": 38, "b": 38}
-
-
-class Kind(StrEnum):
-    """How a policy came to be measured."""
-
-    CHOSEN = "chosen on search"
-    UNIFORM = "uniform"
-    RANDOM = "random"
-    SINGLE = "one layer"
-    OTHER = "other"
 
 
 SYMBOLS: Mapping[Kind, str] = {
@@ -39,18 +27,6 @@ SYMBOLS: Mapping[Kind, str] = {
 GLYPHS: Mapping[Kind, str] = {
     Kind.CHOSEN: "●", Kind.UNIFORM: "□", Kind.RANDOM: "✕", Kind.SINGLE: "○", Kind.OTHER: "◇",
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A policy on both splits: points lost against FP32 with 95 % intervals, and top-1 in percent."""
-
-    policy: Policy
-    kind: Kind
-    search: Interval
-    report: Interval
-    search_top1: float
-    report_top1: float
 
 
 @dataclass(frozen=True)
@@ -67,18 +43,7 @@ class OptimismData:
 
 def optimism_data(table: PolicyTable, kinds: Mapping[Policy, Kind]) -> OptimismData:
     """Both drops of every reported policy of the table; `kinds` names those that are not OTHER."""
-    points = tuple(
-        Judged(
-            policy=policy,
-            kind=kinds.get(policy, Kind.OTHER),
-            search=search_drop(table, row),
-            report=report_drop(table, row),
-            search_top1=wilson(int(table.correct[row]), table.images).value,
-            report_top1=wilson(int(table.report_correct[row]), table.report_images).value,
-        )
-        for row, policy in enumerate(table.policies)
-        if table.report_correct[row] >= 0 and row != table.baseline
-    )
+    points = judged(table, kinds)
     return OptimismData(
         table.profile.model,
         table.images,
@@ -87,13 +52,6 @@ def optimism_data(table: PolicyTable, kinds: Mapping[Policy, Kind]) -> OptimismD
         _range([point.search.value for point in points]),
         _range([end for point in points for end in (point.report.low, point.report.high)]),
     )
-
-
-def report_drop(table: PolicyTable, row: int) -> Interval:
-    """Points of report top-1 lost against FP32, with their interval."""
-    lost, gained = int(table.report_lost[row]), int(table.report_gained[row])
-    both = int(table.report_correct[row]) - gained
-    return drop(Paired(both, lost, gained, table.report_images - both - lost - gained))
 
 
 def _range(values: list[float]) -> tuple[float, float]:

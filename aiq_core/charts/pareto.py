@@ -11,8 +11,7 @@ import pandas as pd
 from aiq_core.charts.wording import bits_name
 from aiq_core.envelope import PolicyTable, pareto
 from aiq_core.objective import FLOOR_POINTS
-from aiq_core.records import Policy
-from aiq_core.statistics import wilson
+from aiq_core.records import DEFAULT_WIDTHS, Policy
 
 DOMINATED_SHOWN = 150
 """Dominated points drawn at most: more only hide each other; the table and the CSV have them all."""
@@ -88,7 +87,7 @@ def pareto_data(
     random_name: str = "random layers",
 ) -> ParetoData:
     """Points of every policy in the table; `path_rows` are those best at some alpha, by rising alpha."""
-    uniform_rows = {bits: table.row(table.profile.uniform(bits)) for bits in (32, 8, 4)}
+    uniform_rows = {bits: table.row(table.profile.uniform(bits)) for bits in DEFAULT_WIDTHS}
     random_rows = [row for policy in random_policies if (row := table.row(policy)) is not None]
     front = pareto(table)
     special = {*path_rows, *random_rows, *(row for row in uniform_rows.values() if row is not None)}
@@ -96,7 +95,7 @@ def pareto_data(
     beaten = [row for row in rest if not front[row]]
     beaten = beaten[:: -(-len(beaten) // DOMINATED_SHOWN)] if beaten else []
     paper_points = PAPER_POINTS.get(table.profile.model, ()) if paper else ()
-    budget = None if budget_points is None else 100 * table.baseline_correct / table.images - budget_points
+    budget = None if budget_points is None else 100 * table.baseline_score / table.images - budget_points
     x_range, y_range = _ranges(table, list(special), paper_points)
     return ParetoData(
         images=table.images,
@@ -112,7 +111,7 @@ def pareto_data(
         paper=paper_points,
         x_range=x_range,
         y_range=y_range,
-        below=int(np.count_nonzero(100 * table.correct / table.images < y_range[0])),
+        below=int(np.count_nonzero(table.points < y_range[0])),
     )
 
 
@@ -122,15 +121,12 @@ def _point_of(table: PolicyTable, policy: Policy | None) -> Point | None:
 
 
 def _point(table: PolicyTable, row: int) -> Point:
-    top1 = _wilson(int(table.correct[row]), table.images)
+    top1 = table.search[row].after
     key, name = _names(table.policies[row])
     return Point(row, key, name, float(table.intensity[row]), top1.value, top1.low, top1.high)
 
 
 # Hundreds of points are drawn again at every touch of a control.
-_wilson = lru_cache(maxsize=8192)(wilson)
-
-
 @lru_cache(maxsize=8192)
 def _names(policy: Policy) -> tuple[str, str]:
     return policy.key, describe(policy)
@@ -147,9 +143,9 @@ def _ranges(
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Fixed by what is known of a model on an image set: every AI, and the intervals of all that is compared with."""
     low, high = float(table.intensity.min()), float(table.intensity.max())
-    intervals = [wilson(int(table.correct[row]), table.images) for row in special]
+    intervals = [table.search[row].after for row in special]
     top, bottom = max(i.high for i in intervals), min(i.low for i in intervals)
-    floor = 100 * table.baseline_correct / table.images - FLOOR_POINTS
+    floor = 100 * table.baseline_score / table.images - FLOOR_POINTS
     # A baseline that fell apart must not flatten all the rest: it is named at the edge, or counted as below.
     bottom = min([max(min(bottom, floor), floor - FLOOR_POINTS / 2), *(point.top1 - 0.3 for point in paper)])
     return (low - 0.05 * (high - low), high + 0.07 * (high - low)), (bottom - 0.15, top + 0.1)

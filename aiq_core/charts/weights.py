@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from aiq_core import quantizer
 from aiq_core.charts import style, wording
 from aiq_core.charts.style import Look
-from aiq_core.quantizer import levels
 from aiq_core.records import FP32_BITS
+from aiq_core.rounding.nearest import levels, quantize
 
 HEIGHT_PX = 270
 MARGIN_PX = {"l": 40, "r": 10, "t": 20, "b": 38}
@@ -61,7 +60,7 @@ class WeightsData:
 
 def rounding_error(weight: NDArray[np.float32], bits: int) -> RoundingError:
     """The error of rounding float32[out, ...] to a width below 32, a scale per output channel."""
-    return _error(weight, *quantizer.quantize(weight, bits), bits)
+    return _error(weight, *quantize(weight, bits), bits)
 
 
 def _error(
@@ -91,7 +90,7 @@ def weights_data(model: str, layer: str, weight: NDArray[np.float32], bits: int)
     places = after = error = None
     if bits != FP32_BITS:
         top = levels(bits)
-        integers, scale = quantizer.quantize(weight, bits)
+        integers, scale = quantize(weight, bits)
         places = np.arange(-top, top + 1) / top
         after = np.bincount(integers.ravel().astype(np.int64) + top, minlength=2 * top + 1) / weight.size
         error = _error(weight, integers, scale, bits)

@@ -6,31 +6,18 @@ from functools import cached_property
 
 from scipy.stats import spearmanr
 
-from aiq_core import statistics
-from aiq_core.charts.aggressive import AggressiveData, Row, aggressive_data
-from aiq_core.charts.optimism import Kind, OptimismData, optimism_data
 from aiq_core.charts.wording import number
 from aiq_core.envelope import PolicyTable, envelope
 from aiq_core.errors import DataError
 from aiq_core.intensity import intensity
+from aiq_core.judged import Judged, Kind, judged
 from aiq_core.library import Library
-from aiq_core.objective import default_normaliser, floor_correct
-from aiq_core.records import (
-    SEARCHES,
-    Algorithm,
-    ModelProfile,
-    Outcome,
-    Policy,
-    Quantizer,
-    Request,
-    Run,
-    RunStatus,
-    SplitName,
-)
-from aiq_core.statistics import Interval, Paired
+from aiq_core.records import ModelProfile, Outcome, Policy, Quantizer, Request, Run, RunStatus, SplitName
+from aiq_core.search.baselines import RANDOM, SINGLE_LAYER, UNIFORM, single_layer
+from aiq_core.search.strategies import SEARCHES
+from aiq_core.statistics import Comparison, Interval
 from aiq_core.store.store import IMPORTED
 
-WIDTHS = (32, 8, 4)
 PAPER_NORMALISER = 60.0
 PAPER_FLOOR_PERCENT = 89.5
 """The authors' settings for ResNet-20 (arXiv 2512.14090, their code)."""
@@ -112,23 +99,23 @@ class Evidence:
             and run.request.images == self.images(run.request.model, SplitName.SEARCH)
         )
 
-    def searches(self, model: str, algorithm: Algorithm | None = None) -> tuple[Run, ...]:
+    def searches(self, model: str, algorithm: str | None = None) -> tuple[Run, ...]:
         """Searches of a model that nothing but alpha, normaliser and floor sets apart, by rising alpha."""
         found = [run for run in self.runs if run.request.model == model and _is_plain(run.request)]
         if algorithm is not None:
-            found = [run for run in found if run.request.algorithm is algorithm]
+            found = [run for run in found if run.request.algorithm == algorithm]
         return tuple(sorted(found, key=lambda run: (run.request.alpha or 0.0, is_paper(run.request))))
 
-    def search(self, model: str, algorithm: Algorithm, alpha: float, paper: bool = False) -> Run | None:
+    def search(self, model: str, algorithm: str, alpha: float, paper: bool = False) -> Run | None:
         """The search at an alpha, with its steps, at our settings or the paper's; None where it was not run."""
         for run in self.searches(model, algorithm):
             if run.request.alpha == alpha and is_paper(run.request) == paper and run.policy is not None:
                 return self.library.run(run.id)
         return None
 
-    def listed(self, model: str, algorithm: Algorithm) -> tuple[Run, ...]:
+    def listed(self, model: str, algorithm: str) -> tuple[Run, ...]:
         """Finished runs that list policies, with their steps."""
-        found = [run for run in self.runs if run.request.model == model and run.request.algorithm is algorithm]
+        found = [run for run in self.runs if run.request.model == model and run.request.algorithm == algorithm]
         return tuple(self.library.run(run.id) for run in found)
 
     def table(self, model: str) -> PolicyTable | None:
@@ -147,8 +134,7 @@ class Evidence:
         table = self.table(model)
         if table is None:
             return ()
-        floor = floor_correct(None, table.baseline_correct, table.images)
-        best = envelope(table, default_normaliser(table.profile, WIDTHS), 10.0, floor, WIDTHS)
+        best = envelope(table, table.usual_goal)
         known = [table.policies[segment.row] for segment in best if table.sources[segment.row] != IMPORTED]
         known += [
             run.policy for run in self.searches(model) if run.policy is not None and table.row(run.policy) is not None
@@ -161,7 +147,7 @@ class Evidence:
         fit = [policy for policy in self.chosen(model) if gain(profile, policy) >= gain_percent]
         if table is None or not fit:
             return None
-        return max(fit, key=lambda policy: (table.correct[table.row(policy) or 0], intensity(profile, policy)))
+        return max(fit, key=lambda policy: (table.score[table.row(policy) or 0], intensity(profile, policy)))
 
     def kinds(self, model: str) -> dict[Policy, Kind]:
         """How each known policy came to be measured, as the optimism chart tells them apart."""
@@ -173,22 +159,21 @@ class Evidence:
         # A uniform policy may be the best at alpha 1, but no image chose it.
         return dict.fromkeys(self.chosen(model), Kind.CHOSEN) | found
 
-    def optimism(self, model: str) -> OptimismData | None:
+    def judged(self, model: str) -> tuple[Judged, ...]:
         """Every policy complete on all search and all report images."""
         table = self.table(model)
-        return None if table is None else optimism_data(table, self.kinds(model))
+        return () if table is None else judged(table, self.kinds(model))
 
-    def widths(self, model: str) -> AggressiveData:
-        """Every search of a model with its rank correlation, by algorithm and alpha."""
-        profile = self.profile(model)
-        rows = []
-        for algorithm in SEARCHES:
-            for run in self.searches(model, algorithm):
-                if run.policy is not None:
-                    rows.append(Row(_row_name(run), run.policy, width_by_weights(profile, run.policy).rho))
-        return aggressive_data(profile, rows)
+    def widths(self, model: str) -> list[tuple[str, Policy, float]]:
+        """Every search of a model, its policy and its rank correlation of bits with weights, by algorithm and alpha."""
+        return [
+            (_row_name(run), run.policy, width_by_weights(self.profile(model), run.policy).rho)
+            for algorithm in SEARCHES
+            for run in self.searches(model, algorithm)
+            if run.policy is not None
+        ]
 
-    def paired(self, model: str, split: SplitName, policy: Policy, before: Policy | None = None) -> Paired | None:
+    def paired(self, model: str, split: SplitName, policy: Policy, before: Policy | None = None) -> Comparison | None:
         """A policy against `before` (FP32) on all images of a split; None where either is not complete there."""
         first = before or self.profile(model).uniform(32)
         return self.library.paired(self.library.model(model), split, self.images(model, split), first, policy)
@@ -196,17 +181,16 @@ class Evidence:
     def drop(self, model: str, policy: Policy) -> Interval | None:
         """Points lost against FP32 on all report images."""
         cells = self.paired(model, SplitName.REPORT, policy)
-        return None if cells is None else statistics.drop(cells)
+        return None if cells is None else cells.drop
 
     def alone(self, model: str, bits: int, split: SplitName) -> tuple[float, ...] | None:
         """Points lost with one quantizable layer alone at `bits`, in network order; None unless all are measured."""
-        base = self.profile(model).uniform(32)
-        found = [self.paired(model, split, base.with_weight_bits(i, bits)) for i in range(len(base.weight_bits))]
+        found = [self.paired(model, split, policy) for policy in single_layer(self.profile(model), bits)]
         cells = [entry for entry in found if entry is not None]
-        return tuple(statistics.drop(entry).value for entry in cells) if len(cells) == len(found) else None
+        return tuple(entry.drop.value for entry in cells) if len(cells) == len(found) else None
 
 
-_LISTED = {Algorithm.UNIFORM: Kind.UNIFORM, Algorithm.RANDOM: Kind.RANDOM, Algorithm.SINGLE_LAYER: Kind.SINGLE}
+_LISTED = {UNIFORM.name: Kind.UNIFORM, RANDOM.name: Kind.RANDOM, SINGLE_LAYER.name: Kind.SINGLE}
 
 
 def _row_name(run: Run) -> str:
@@ -214,16 +198,16 @@ def _row_name(run: Run) -> str:
     return f"{run.request.algorithm} {run.request.alpha:g}{paper}"
 
 
+PAPER = {"intensity_normaliser": PAPER_NORMALISER, "floor_percent": PAPER_FLOOR_PERCENT}
+
+
 def is_paper(request: Request) -> bool:
-    """Whether a search used the authors' normaliser and floor."""
-    return (request.intensity_normaliser, request.floor_percent) == (PAPER_NORMALISER, PAPER_FLOOR_PERCENT)
+    """Whether a search used the authors' normaliser and floor, and nothing else sets it apart."""
+    return request.is_ordinary_but(**PAPER)
 
 
 def _is_plain(request: Request) -> bool:
-    ours = request.intensity_normaliser is None and request.floor_percent is None
-    free = not request.excluded and not request.fixed and request.widths == WIDTHS
-    whole = request.max_evaluations is None and request.max_minutes is None
-    return request.algorithm in SEARCHES and free and whole and (ours or is_paper(request))
+    return request.algorithm in SEARCHES and (request.is_ordinary or is_paper(request))
 
 
 def gain(profile: ModelProfile, policy: Policy, batch: int = 1) -> float:

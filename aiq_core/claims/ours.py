@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from statistics import fmean, median, stdev
 
-from aiq_core.charts.optimism import Judged, Kind
 from aiq_core.charts.wording import number
 from aiq_core.claims.evidence import (
     Claim,
@@ -16,8 +15,10 @@ from aiq_core.claims.evidence import (
 )
 from aiq_core.claims.paper import MOBILENET, NOT_RUN, RESNET, beats_uniform
 from aiq_core.hardware import MACHINES
-from aiq_core.records import Algorithm, Policy, SplitName
+from aiq_core.judged import Judged, Kind
+from aiq_core.records import Policy, SplitName
 from aiq_core.roofline import speed_up
+from aiq_core.search.greedy import GREEDY
 
 GOALS = {RESNET: 50.0, MOBILENET: 300.0}
 """Model -> AI gain in percent that we claim within 1.0 point."""
@@ -30,7 +31,7 @@ def our_claims(evidence: Evidence) -> Iterator[Claim]:
     for model, goal in GOALS.items():
         yield from _gain_within_a_point(evidence, model, goal)
     for model in GOALS:
-        run = evidence.search(model, Algorithm.GREEDY, 0.9)
+        run = evidence.search(model, GREEDY.name, 0.9)
         for bits in (8, 4):
             yield beats_uniform(evidence, f"beats-{model}", model, run, bits, None, "Greedy at alpha 0.9")
     yield _pruning(evidence, paper=False)
@@ -93,11 +94,11 @@ def _pruning(evidence: Evidence, paper: bool) -> Claim:
     name = "pruning-paper" if paper else "pruning-default"
     settings = "the paper's settings" if paper else "our settings"
     statement = f"Exact pruning measures a fraction of the plain algorithm's candidates (ResNet-20, greedy, {settings})"
-    run = evidence.search(RESNET, Algorithm.GREEDY, 0.9, paper)
+    run = evidence.search(RESNET, GREEDY.name, 0.9, paper)
     if run is None:
         return Claim(name, statement, None, None, "% of candidates", note=NOT_RUN)
     plain, measured = candidates(run)
-    taken = sum(step.layer is not None for step in run.steps)
+    taken = sum(step.move is not None for step in run.steps)
     note = (
         f"{measured} of {plain} over {taken} moves at alpha 0.9 (20 moves have 420), plus FP32; "
         "benchmarks/search_cost.py compares the moves"
@@ -166,22 +167,20 @@ def _optimism(evidence: Evidence, model: str) -> Iterator[Claim]:
     Those that a search chose and the others stand in the note: they were told apart after the figures were seen, so
     they explore and get no verdict of their own.
     """
-    data = evidence.optimism(model)
+    points, table = evidence.judged(model), evidence.table(model)
     statement = (
         f"Search images flatter the policies measured on them ({evidence.title(model)}): points more lost on report"
     )
-    if data is None or len(data.points) < 3:
+    if table is None or len(points) < 3:
         yield Claim(f"optimism-{model}", statement, None, None, "points", note=NOT_RUN)
     else:
-        mean = fmean(_gaps(data.points))
-        counted = (
-            f"{data.search_images:,} search and {data.report_images:,} report images, each drop paired with FP32's"
-        )
-        groups = [[p for p in data.points if (p.kind is Kind.CHOSEN) is chosen] for chosen in (True, False)]
+        mean = fmean(_gaps(points))
+        counted = f"{table.images:,} search and {table.report_images:,} report images, each drop paired with FP32's"
+        groups = [[p for p in points if (p.kind is Kind.CHOSEN) is chosen] for chosen in (True, False)]
         split = ", ".join(
             f"{name} {_spread(group)}" for name, group in zip(("chosen", "others"), groups, strict=True) if group
         )
-        note = f"mean above 0; {_spread(data.points)}; {counted}; exploratory, told apart after seeing them: {split}"
+        note = f"mean above 0; {_spread(points)}; {counted}; exploratory, told apart after seeing them: {split}"
         yield Claim(f"optimism-{model}", statement, None, mean, "points", holds=mean > 0, note=note)
 
 
@@ -200,7 +199,7 @@ def _spread(points: Sequence[Judged]) -> str:
 def _larger_layers(evidence: Evidence, model: str) -> Claim:
     statement = f"Larger layers are quantized more aggressively ({evidence.title(model)}, greedy at alpha 0.9)"
     name, unit, profile = f"larger-layers-{model}", "rank correlation", evidence.profile(model)
-    run = evidence.search(model, Algorithm.GREEDY, 0.9)
+    run = evidence.search(model, GREEDY.name, 0.9)
     if run is None or run.policy is None:
         return Claim(name, statement, None, None, unit, note=NOT_RUN)
     found, depth = width_by_weights(profile, run.policy), width_by_depth(run.policy)

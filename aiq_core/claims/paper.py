@@ -17,8 +17,11 @@ from aiq_core.claims.evidence import (
 )
 from aiq_core.envelope import pareto
 from aiq_core.intensity import intensity, traffic
-from aiq_core.records import Algorithm, Policy, Run, SplitName
-from aiq_core.statistics import Interval, drop, wilson
+from aiq_core.records import Policy, Run, SplitName
+from aiq_core.search.baselines import single_layer
+from aiq_core.search.coordinate import COORDINATE
+from aiq_core.search.greedy import GREEDY
+from aiq_core.statistics import Interval
 
 RESNET, MOBILENET, PLAIN, HEAVY = "resnet20", "mobilenet_v2", "plain_convnet20", "heavy_early_resnet20"
 
@@ -50,7 +53,7 @@ NOT_RUN = "not measured yet: the run is not in the stores; `make results` makes 
 def paper_claims(evidence: Evidence) -> Iterator[Claim]:
     """A row a claim, in the paper's order."""
     yield from _accounting(evidence)
-    run = evidence.search(RESNET, Algorithm.GREEDY, 0.9, paper=True)
+    run = evidence.search(RESNET, GREEDY.name, 0.9, paper=True)
     yield from _headline(evidence, run)
     for bits in (8, 4):
         paper = 100 * (PAPER_AIQ / PAPER_UNIFORM[bits] - 1)
@@ -108,13 +111,13 @@ def _order(evidence: Evidence, model: str, places: Sequence[int]) -> tuple[Run, 
 
     A layer counts by its first move; layers that stay share the last place. None where the run is not made.
     """
-    run = evidence.search(model, Algorithm.GREEDY, 0.9)
+    run = evidence.search(model, GREEDY.name, 0.9)
     if run is None:
         return None
     first: dict[str, int] = {}
     for step in evidence.library.run(run.id).steps:
-        if step.layer is not None:
-            first.setdefault(step.layer, step.index)
+        if step.move is not None:
+            first.setdefault(step.move.site.name, step.index)
     names = evidence.profile(model).quantizable_names
     went = [first.get(names[place], len(first) + 1) for place in places]
     lost = evidence.alone(model, 4, SplitName.SEARCH)
@@ -184,13 +187,12 @@ def beats_uniform(
     if cells is None:
         return Claim(name, statement, paper, None, "%", run=run.id, note="not reported yet")
     ratio = intensity(profile, run.policy) / intensity(profile, uniform)
-    theirs, lost = wilson(cells.both + cells.lost, cells.images), drop(cells)
+    theirs, ours, lost = cells.before, cells.after, cells.drop
 
     def above(points: float) -> float:
         return 100 * (ratio * (theirs.value - points) / theirs.value - 1)
 
     ahead = Interval(above(lost.value), above(lost.high), above(lost.low))
-    ours = wilson(cells.both + cells.gained, cells.images)
     note = (
         f"{intensity(profile, run.policy):.2f} × {ours.value:.2f} % against {intensity(profile, uniform):.2f} × "
         f"{theirs.value:.2f} % on {cells.images:,} report images; interval from the paired difference of top-1"
@@ -217,13 +219,13 @@ def _larger_layers(evidence: Evidence, run: Run | None) -> Claim:
 
 def _coordinate(evidence: Evidence, greedy: Run | None) -> Claim:
     statement = "Coordinate descent ends at about the same point as greedy (ResNet-20, the paper's settings)"
-    run = evidence.search(RESNET, Algorithm.COORDINATE, 0.9, paper=True)
+    run = evidence.search(RESNET, COORDINATE.name, 0.9, paper=True)
     if run is None or run.policy is None or greedy is None or greedy.policy is None:
         return Claim("paper-coordinate", statement, None, None, "FLOPs/byte apart", note=NOT_RUN)
     profile = evidence.profile(RESNET)
     apart = intensity(profile, run.policy) - intensity(profile, greedy.policy)
     cells = evidence.paired(RESNET, SplitName.REPORT, run.policy, before=greedy.policy)
-    lost = None if cells is None else drop(cells)
+    lost = None if cells is None else cells.drop
     note = "about: rounds to 0 FLOPs/byte, and top-1 differs by less than 1 point"
     if lost is not None:
         note += f" ({signed(lost.value, 2)} points for greedy, 95 % {span(lost)}, on report images)"
@@ -234,13 +236,13 @@ def _coordinate(evidence: Evidence, greedy: Run | None) -> Claim:
 def _frontier(evidence: Evidence) -> Claim:
     statement = "Sweeping alpha traces an accuracy–AI Pareto frontier (ResNet-20, greedy)"
     unit, table = "policies", evidence.table(RESNET)
-    runs = [run for run in evidence.searches(RESNET, Algorithm.GREEDY) if run.request.intensity_normaliser is None]
+    runs = [run for run in evidence.searches(RESNET, GREEDY.name) if run.request.intensity_normaliser is None]
     ends = {run.policy: run for run in runs if run.policy is not None}
     rows = [row for policy in ends if table is not None and (row := table.row(policy)) is not None]
     if table is None or len(runs) < 5:
         return Claim("paper-frontier", statement, None, None, unit, note=f"{NOT_RUN} ({len(runs)} alphas so far)")
     front = set(np.flatnonzero(pareto(table)).tolist())
-    beaten = [(a, b) for a in rows for b in rows if _dominates(table.intensity, table.correct, b, a)]
+    beaten = [(a, b) for a in rows for b in rows if _dominates(table.intensity, table.score, b, a)]
     standing = len(set(rows)) - len({a for a, _ in beaten})
     on_front = sum(row in front for row in rows)
     note = (
@@ -261,9 +263,8 @@ def _single_layer(evidence: Evidence) -> Iterator[Claim]:
     """Each ResNet-20 layer alone at INT4: what follows from its weights, and what does not."""
     profile, unit = evidence.profile(RESNET), "rank correlation"
     weights = [layer.weights for layer in profile.quantizable]
-    base = profile.uniform(32)
-    singles = [base.with_weight_bits(index, 4) for index in range(len(weights))]
-    by_ai = correlation(weights, [round(value, 9) for value in traffic(profile, singles).intensity.tolist()])
+    singles = traffic(profile, single_layer(profile, 4)).intensity.tolist()
+    by_ai = correlation(weights, [round(value, 9) for value in singles])
     yield Claim(
         "paper-single-layer-ai",
         "One layer alone at INT4: AI moves predictably with its weights (ResNet-20)",

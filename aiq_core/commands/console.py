@@ -26,7 +26,7 @@ out, err = Console(), Console(stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout and nothing else.")]
 ModelName = Annotated[str, typer.Argument(help="A model that `models` lists.")]
-Images = Annotated[int | None, typer.Option(help="Search images, a multiple of 10; all that are here by default.")]
+Images = Annotated[int | None, typer.Option(help="Search images; all that are here by default.")]
 NoBundled = Annotated[bool, typer.Option("--no-bundled", help="Let no bundled evaluation answer.")]
 
 POLL_S = 0.2
@@ -75,7 +75,7 @@ def follow(library: Library, run_id: str, quiet: bool) -> Run:
 def _describe(library: Library, run: Run) -> str:
     if not run.steps:
         return f"{run.status}"
-    best, correct = run.steps[-1], run.steps[-1].correct
+    best, correct = run.steps[-1], run.steps[-1].score
     eta = jobs.eta_s(library, run)
     left = "" if eta is None else f", about {eta:.0f} s left"
     return (

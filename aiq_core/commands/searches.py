@@ -22,8 +22,19 @@ from aiq_core.commands.console import (
 )
 from aiq_core.errors import SettingError
 from aiq_core.library import open_library
-from aiq_core.records import Algorithm, Granularity, ModelProfile, Policy, Quantizer, Request, SplitName
-from aiq_core.search.baselines import uniform
+from aiq_core.records import (
+    DEFAULT_ACCURACY_NORMALISER,
+    DEFAULT_WIDTHS,
+    Granularity,
+    ModelProfile,
+    Policy,
+    Quantizer,
+    Request,
+    SplitName,
+)
+from aiq_core.search.baselines import MANUAL, UNIFORM, uniform
+from aiq_core.search.greedy import GREEDY
+from aiq_core.search.strategies import SEARCHES
 
 
 @app.command()
@@ -43,10 +54,10 @@ def evaluate(
         raise SettingError("give either --bits or --policy FILE")
     if bits is not None:
         known.policy({known.quantizable_names[0]: bits})
-        request = Request(model, Algorithm.UNIFORM, policies=uniform(known, bits), label=f"all at {bits} bits")
+        request = Request(model, UNIFORM.name, policies=uniform(known, bits), label=f"all at {bits} bits")
     else:
         assert policy is not None
-        request = Request(model, Algorithm.MANUAL, policies=(_read_policy(policy, known),), label=policy.name)
+        request = Request(model, MANUAL.name, policies=(_read_policy(policy, known),), label=policy.name)
     request = replace(
         request,
         images=images or library.model(model).dataset.available(SplitName.SEARCH),
@@ -69,7 +80,9 @@ def _read_policy(path: Path, profile: ModelProfile) -> Policy:
     return profile.policy(bits)
 
 
-Algorithms = Annotated[Algorithm, typer.Option(help="greedy or coordinate.")]
+USUAL_WIDTHS = ",".join(map(str, DEFAULT_WIDTHS))
+
+Algorithms = Annotated[str, typer.Option(help=f"{' or '.join(SEARCHES)}.")]
 Widths = Annotated[str, typer.Option(help="Widths on offer, comma-separated.")]
 Normaliser = Annotated[
     float | None, typer.Option(help="FLOPs/byte that count as 1; 1.32 x the AI at the lowest widths.")
@@ -86,10 +99,10 @@ MaxMinutes = Annotated[float | None, typer.Option(help="Stop at the best so far 
 def search(
     model: ModelName,
     alpha: Annotated[float, typer.Option(help="0 (only accuracy) to 1 (only AI).")] = 0.9,
-    algorithm: Algorithms = Algorithm.GREEDY,
-    widths: Widths = "32,8,4",
+    algorithm: Algorithms = GREEDY.name,
+    widths: Widths = USUAL_WIDTHS,
     intensity_normaliser: Normaliser = None,
-    accuracy_normaliser: AccuracyNormaliser = 10.0,
+    accuracy_normaliser: AccuracyNormaliser = DEFAULT_ACCURACY_NORMALISER,
     floor: Floor = None,
     exclude: Exclude = None,
     fix: Fix = None,
@@ -123,7 +136,7 @@ def search(
 def sweep(
     model: ModelName,
     alphas: Annotated[str, typer.Option(help="FIRST:LAST:STEP, or a comma-separated list.")] = "0:1:0.1",
-    algorithm: Algorithms = Algorithm.GREEDY,
+    algorithm: Algorithms = GREEDY.name,
     images: Images = None,
     no_bundled: NoBundled = False,
     as_json: Json = False,
@@ -147,9 +160,9 @@ def sweep(
     print_runs(library, finished)
 
 
-def _searching(algorithm: Algorithm) -> Algorithm:
-    if algorithm not in (Algorithm.GREEDY, Algorithm.COORDINATE):
-        raise SettingError(f"algorithm={algorithm} does not search; choose greedy or coordinate")
+def _searching(algorithm: str) -> str:
+    if algorithm not in SEARCHES:
+        raise SettingError(f"algorithm={algorithm} does not search; choose {' or '.join(SEARCHES)}")
     return algorithm
 
 

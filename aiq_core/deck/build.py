@@ -13,7 +13,8 @@ from aiq_core.deck.text import plain
 from aiq_core.errors import SettingError
 from aiq_core.hardware import Machine
 from aiq_core.library import Library
-from aiq_core.records import Algorithm, Run, RunStatus
+from aiq_core.records import Run, RunStatus
+from aiq_core.search.greedy import GREEDY
 
 MOST_RUNS = 6
 """Runs in one deck: more do not fit one comparison."""
@@ -24,8 +25,8 @@ LETTERS = "ABCDEF"
 def default_run(library: Library, model: Model) -> Run | None:
     """The run that a deck shows where nobody chose one: greedy at alpha 0.9, else the first finished search."""
     done = [run for run in library.runs(model) if run.status is RunStatus.DONE and run.policy is not None]
-    greedy = [run for run in done if run.request.algorithm is Algorithm.GREEDY]
-    usual = [run for run in greedy if run.request.alpha == 0.9 and run.request.label is None]
+    greedy = [run for run in done if run.request.algorithm == GREEDY.name]
+    usual = [run for run in greedy if run.request.alpha == 0.9 and run.request.is_ordinary]
     return next(iter([*usual, *greedy, *done]), None)
 
 

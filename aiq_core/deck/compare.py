@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-from aiq_core import statistics
 from aiq_core.charts.pareto_figure import pareto_figure
 from aiq_core.charts.wording import duration, join, number, size
 from aiq_core.deck import figures
@@ -45,9 +44,7 @@ def _figure(library: Library, chosen: Sequence[Facts]) -> Figure | None:
     data = trade_off_data(library, table, None)
     rows = [(known.letter, table.row(known.policy)) for known in chosen]
     placed = [
-        (letter, float(table.intensity[row]), 100 * int(table.correct[row]) / images)
-        for letter, row in rows
-        if row is not None
+        (letter, float(table.intensity[row]), float(table.points[row])) for letter, row in rows if row is not None
     ]
     alt = f"Top-1 against FLOPs per byte on {images:,} search images, with runs {', '.join(p[0] for p in placed)}."
     marks = [{"run": letter, "flops_per_byte": x, "search_top1_percent": y} for letter, x, y in placed]
@@ -90,7 +87,7 @@ def _verdicts(library: Library, chosen: Sequence[Facts]) -> Iterator[Text]:
         cells = library.paired(first.model, first.split, images, first.policy, other.policy, quantizer)
         if cells is not None:
             where = f"on the same {images:,} {first.split} images"
-            yield say(f"{other.letter} against {first.letter} {where}: {_lost_words(statistics.drop(cells))}.")
+            yield say(f"{other.letter} against {first.letter} {where}: {_lost_words(cells.drop)}.")
 
 
 def _lost_words(lost: Interval) -> str:

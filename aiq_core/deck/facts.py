@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aiq_core import documents, statistics
+from aiq_core import documents
 from aiq_core.catalog import Card, Model
 from aiq_core.charts.wording import join, number, span
 from aiq_core.deck.text import Shown, Text, digits, look_up, say, shown
@@ -12,23 +12,15 @@ from aiq_core.errors import SettingError
 from aiq_core.hardware import Machine
 from aiq_core.intensity import intensity
 from aiq_core.library import Library
-from aiq_core.records import FP32_BITS, SEARCHES, Algorithm, ModelProfile, Policy, Run, RunStatus, SplitName
+from aiq_core.records import FP32_BITS, ModelProfile, Policy, Run, RunStatus, SplitName
 from aiq_core.roofline import predict
-from aiq_core.statistics import Interval, Paired
+from aiq_core.search.baselines import UNIFORM
+from aiq_core.search.strategies import strategy
+from aiq_core.statistics import Comparison, Interval
 from aiq_core.store.store import IMPORTED
 
-WIDTHS = (32, 8, 4)
 FASTER = 1.005
 """The least predicted speed-up that is called one: below it two digits read 1.00."""
-
-ALGORITHMS = {
-    Algorithm.GREEDY: "greedy",
-    Algorithm.COORDINATE: "coordinate descent",
-    Algorithm.UNIFORM: "uniform",
-    Algorithm.RANDOM: "random layers",
-    Algorithm.SINGLE_LAYER: "single layers",
-    Algorithm.MANUAL: "by hand",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +33,7 @@ class Rival:
     bits: int
     intensity: float
     drop: Interval | None
-    cells: Paired | None
+    cells: Comparison | None
 
 
 @dataclass(frozen=True)
@@ -116,7 +108,7 @@ class Facts:
     @property
     def searched(self) -> bool:
         """Whether the run chose its policy by a loss, so that a plain search has a count."""
-        return self.run.request.algorithm in SEARCHES and self.moves > 0
+        return strategy(self.run.request.algorithm).searches and self.moves > 0
 
     @property
     def imported(self) -> bool:
@@ -139,10 +131,10 @@ class Facts:
 def method(run: Run) -> str:
     """How a run found its policy: `greedy at alpha 0.9`."""
     request = run.request
-    text = ALGORITHMS[request.algorithm]
-    if request.algorithm in SEARCHES and request.alpha is not None:
+    text = strategy(request.algorithm).noun
+    if request.alpha is not None:
         text += f" at alpha {request.alpha:g}"
-    elif request.algorithm is Algorithm.UNIFORM and run.policy is not None:
+    elif request.algorithm == UNIFORM.name and run.policy is not None:
         text += f", {number(run.policy.weight_bits[0], 0)} bits"
     return text
 
@@ -181,7 +173,7 @@ def _rival(library: Library, known: Facts, bits: int) -> Rival:
     where = (known.model, known.split, known.images)
     lost = library.paired(*where, profile.uniform(FP32_BITS), policy, quantizer)
     cells = library.paired(*where, policy, known.policy, quantizer)
-    return Rival(bits, value, None if lost is None else statistics.drop(lost), cells)
+    return Rival(bits, value, None if lost is None else lost.drop, cells)
 
 
 def drop_words(drop: Interval) -> str:

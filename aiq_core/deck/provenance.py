@@ -41,7 +41,7 @@ def _run(facts: Facts) -> list[tuple[str, Text]]:
         worth = say("1 FLOP/byte is worth ", facts.shown("points_per_intensity", 2), " points")
         normaliser = say(" (normaliser ", facts.shown("intensity_normaliser", 2), " FLOPs/byte)")
         rows.append(("loss", say(worth, normaliser)))
-    if facts.run.floor_correct is not None:
+    if facts.run.floor_score is not None:
         floor = facts.shown("floor_correct", 0)
         rows.append(("accuracy floor", say(floor, f" of {request.images:,} search images right")))
     rows.append(("model", say(f"{facts.card.title}, weights ", facts.shown("model_hash", str))))

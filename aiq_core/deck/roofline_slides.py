@@ -6,12 +6,12 @@ from aiq_core.charts.roofline import RooflineData, roofline_data, roofline_frame
 from aiq_core.charts.roofline_figure import roofline_figure
 from aiq_core.charts.wording import rate, significant, size
 from aiq_core.deck import titles
-from aiq_core.deck.facts import WIDTHS, Facts, kicker
+from aiq_core.deck.facts import Facts, kicker
 from aiq_core.deck.parts import COUNTED, IF_KERNELS, in_both, records
 from aiq_core.deck.slide import Figure, Number, Slide
 from aiq_core.deck.text import Text, say, size_of
 from aiq_core.intensity import TRAFFIC_MODEL, moved_bytes
-from aiq_core.records import FP32_BITS, Policy
+from aiq_core.records import DEFAULT_WIDTHS, FP32_BITS, Policy
 
 WHAT_AI_IS = (
     "Arithmetic intensity: FLOPs done ÷ bytes moved. Left of the ridge, layers wait for bytes; right of it, they "
@@ -66,7 +66,7 @@ def _roofline(facts: Facts, after: Policy) -> Figure | None:
     if not facts.machine.runs_fp32:
         return None
     fp32 = facts.profile.uniform(FP32_BITS)
-    data = with_room(roofline_data(facts.machine, facts.profile, fp32, after, 1, WIDTHS, (1,)))
+    data = with_room(roofline_data(facts.machine, facts.profile, fp32, after, 1, DEFAULT_WIDTHS, (1,)))
     alt = (
         f"Roofline of {facts.machine.name} with the {len(data.dots)} layers of {facts.card.title}, "
         f"{'at FP32' if after == fp32 else 'FP32 and after'}; {data.memory_bound} are memory-bound."

@@ -1,6 +1,5 @@
 """Titles that say what the numbers say: `within noise` where 0 is plausible, and no speed-up where there is none."""
 
-from aiq_core import statistics
 from aiq_core.charts.wording import bit_counts, number, size
 from aiq_core.deck.facts import FASTER, Facts, Rival
 from aiq_core.deck.text import Text, point_word, points, say, size_of
@@ -128,7 +127,7 @@ def _gain(facts: Facts, rival: Rival) -> str:
 
 def _difference(rival: Rival) -> str:
     assert rival.cells is not None
-    lost = statistics.drop(rival.cells)
+    lost = rival.cells.drop
     if lost.contains_zero:
         return "accuracy within noise of it"
     return f"{points(lost.value)} {point_word(lost.value)} {'less' if lost.value > 0 else 'more'} accuracy"

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from aiq_core import quantizer
+from aiq_core import rounding
 from aiq_core.catalog import Model
-from aiq_core.records import FP32_BITS, NOT_DONE, ImageSet, Origin, Policy, Quantizer
+from aiq_core.records import FP32_BITS, ImageSet, Origin, Outcomes, Policy, Quantizer, is_done
 from aiq_core.runtime.cpu import cpu_kind
 from aiq_core.runtime.data import to_input
 from aiq_core.runtime.fold import fold_batch_norm
@@ -66,34 +66,36 @@ class TorchEvaluator:
         """Segments run x images, a measure of the work done."""
         pixels = model.dataset.images(images)
         self._arrange(pixels, np.arange(len(pixels)))
-        logits = self._fp32_logits()[: len(pixels)]
-        self._fp32_predicted = logits.argmax(1).to(torch.uint8).numpy()
-        labels = model.dataset.split(images.split).labels[: len(pixels)]
-        self._arrange(pixels, _likely_mistakes_first(logits, torch.from_numpy(labels.astype(np.int64))))
+        self._labels = model.dataset.split(images.split).labels[: len(pixels)]
+        logits = self._fp32_logits()[: len(pixels)].numpy()
+        self._fp32_outcomes = model.metric.outcomes(logits, self._labels)
+        # Ties in split order.
+        self._arrange(pixels, np.argsort(model.metric.margins(logits, self._labels), kind="stable"))
 
     @property
     def origin(self) -> Origin:
         """This machine, these versions, now."""
         return current_origin(self.threads, self.chunk)
 
-    def chunks(self, policy: Policy, base: Policy | None, predicted: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
-        """Fills `predicted` (uint8[split]) in place, a chunk at a time, where it says NOT_DONE; yields it after each.
+    def chunks(self, policy: Policy, base: Policy | None, outcomes: Outcomes) -> Iterator[Outcomes]:
+        """Fills `outcomes` (of the split) in place, a chunk at a time, where they are not done; yields them after each.
 
         Likely mistakes come first, so that what cannot win is known to early. Work that `policy` shares with `base` is
         run once and kept; FP32 itself was run when the evaluator was made.
         """
         if policy.is_fp32:
-            within = predicted[: len(self._fp32_predicted)]
-            if (within == NOT_DONE).any():
-                within[:] = self._fp32_predicted
-                yield predicted
+            within = outcomes[: len(self._fp32_outcomes)]
+            if not is_done(within).all():
+                within[:] = self._fp32_outcomes
+                yield outcomes
             return
         with torch.inference_mode():
             for index in range(len(self._inputs)):
                 images = self._chunk_images(index)
-                if (predicted[images] == NOT_DONE).any():
-                    predicted[images] = self._forward(index, policy, base or policy).argmax(1).to(torch.uint8).numpy()
-                    yield predicted
+                if not is_done(outcomes[images]).all():
+                    logits = self._forward(index, policy, base or policy).numpy()
+                    outcomes[images] = self.model.metric.outcomes(logits, self._labels[images])
+                    yield outcomes
 
     def _arrange(self, pixels: NDArray[np.uint8], order: NDArray[np.int64]) -> None:
         """Lays the images out in chunks, in the given order."""
@@ -147,7 +149,7 @@ class TorchEvaluator:
             return self._weights[index]
         if (index, bits) not in self._rounded:
             weight = self._weights[index]
-            rounded = quantizer.round_weight(weight.contiguous().numpy(), bits, self.rounding.granularity)
+            rounded = rounding.round_weight(weight.contiguous().numpy(), bits, self.rounding)
             tensor = torch.from_numpy(rounded)
             layout = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
             self._rounded[index, bits] = tensor.contiguous(memory_format=layout)
@@ -161,16 +163,6 @@ class TorchEvaluator:
         fp32 = Policy((FP32_BITS,) * len(self._layers), ())
         with torch.inference_mode():
             return torch.cat([self._forward(index, fp32, fp32) for index in range(len(self._inputs))])
-
-
-def _likely_mistakes_first(logits: Tensor, labels: Tensor) -> NDArray[np.int64]:
-    """Positions by ascending FP32 margin of the true class over the best other, ties in split order.
-
-    FP32's own mistakes lead: nearly every candidate makes them too, so few more mistakes show that it cannot win.
-    """
-    true = labels[:, None]
-    others = logits.scatter(1, true, -torch.inf).amax(1)
-    return np.argsort((logits.gather(1, true)[:, 0] - others).numpy(), kind="stable")
 
 
 def _quantizable_modules(network: nn.Module, names: tuple[str, ...]) -> list[nn.Conv2d | nn.Linear]:

@@ -1,11 +1,12 @@
-"""Policies to compare a search with: uniform widths, random layers, one layer alone."""
+"""Policies to compare a search with: uniform widths, random layers, one layer alone, or set by hand."""
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from aiq_core.records import FP32_BITS, ModelProfile, Policy, Step
+from aiq_core.records import FP32_BITS, ModelProfile, Move, Policy, Step
 from aiq_core.search.problem import Ask, Problem
+from aiq_core.search.strategy import Strategy
 
 
 def uniform(profile: ModelProfile, bits: int) -> tuple[Policy, ...]:
@@ -16,7 +17,7 @@ def uniform(profile: ModelProfile, bits: int) -> tuple[Policy, ...]:
 def single_layer(profile: ModelProfile, bits: int) -> tuple[Policy, ...]:
     """Each quantizable layer alone at `bits`, in network order."""
     base = profile.uniform(FP32_BITS)
-    return tuple(base.with_weight_bits(index, bits) for index in range(len(profile.quantizable)))
+    return tuple(profile.moved(base, Move(site, bits)) for site in profile.weight_sites)
 
 
 def random_like(policy: Policy, seed: int) -> tuple[Policy, ...]:
@@ -28,8 +29,14 @@ def random_like(policy: Policy, seed: int) -> tuple[Policy, ...]:
 def listed(problem: Problem, policies: Sequence[Policy], ask: Ask) -> Iterator[Step]:
     """Evaluates given policies in order and yields a step each; nothing is chosen."""
     for index, (policy, value) in enumerate(zip(policies, problem.intensity(policies), strict=True), start=1):
-        correct = ask(policy, None, problem.start)
-        if correct is None:
-            raise AssertionError("a question without a least number right has an answer")
-        loss = problem.objective.loss(value, correct)
-        yield Step(index, 1, None, None, policy, value, correct, loss, "evaluated as listed")
+        score = ask(policy, None, problem.start)
+        if score is None:
+            raise AssertionError("a question without a least score has an answer")
+        loss = problem.objective.loss(value, score)
+        yield Step(index, 1, None, policy, value, score, loss, "evaluated as listed")
+
+
+UNIFORM = Strategy("uniform", "Uniform", "uniform", "a uniform baseline: every layer at the same width")
+RANDOM = Strategy("random", "Random layers", "random layers", "a random baseline: drawn, not chosen")
+SINGLE_LAYER = Strategy("single_layer", "Single layers", "single layers", "one layer alone, to see what it costs")
+MANUAL = Strategy("manual", "By hand", "by hand", "set by hand")

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 from aiq_core.intensity import traffic
 from aiq_core.objective import Objective
-from aiq_core.records import Candidate, ModelProfile, Outcome, Policy, Step
+from aiq_core.records import FP32_BITS, Candidate, ModelProfile, Move, Outcome, Policy, Score, Site, Step
 
-Ask = Callable[[Policy, int | None, Policy], int | None]
-"""ask(policy, min_correct, base) -> number right, or None where it is below `min_correct`.
+Ask = Callable[[Policy, Score | None, Policy], Score | None]
+"""ask(policy, needs, base) -> score, or None where it is below `needs`.
 
 `base` is the policy that the candidate departs from: a hint by which an evaluator shares work.
 """
@@ -16,14 +16,14 @@ Ask = Callable[[Policy, int | None, Policy], int | None]
 
 @dataclass(frozen=True)
 class Problem:
-    """A network, the loss to lower, the widths on offer (widest first) and the layers that may move."""
+    """A network, the loss to lower, the widths on offer (widest first) and the sites that may move, in tie order."""
 
     profile: ModelProfile
     objective: Objective
     widths: tuple[int, ...]
-    movable: tuple[int, ...]
+    movable: tuple[Site, ...]
     start: Policy
-    start_correct: int
+    start_score: Score
 
     def intensity(self, policies: Sequence[Policy]) -> list[float]:
         """AI of each policy in FLOPs/byte."""
@@ -32,58 +32,56 @@ class Problem:
 
 @dataclass(frozen=True)
 class State:
-    """Where a search stands: a policy with its AI, number right and loss."""
+    """Where a search stands: a policy with its AI, score and loss."""
 
     policy: Policy
     intensity: float
-    correct: int
+    score: Score
     loss: float
 
 
 def start_state(problem: Problem) -> State:
     """The state at the problem's start policy."""
     value = problem.intensity([problem.start])[0]
-    return State(problem.start, value, problem.start_correct, problem.objective.loss(value, problem.start_correct))
+    return State(problem.start, value, problem.start_score, problem.objective.loss(value, problem.start_score))
 
 
 def choose(
-    problem: Problem, state: State, moves: Sequence[tuple[int, int]], ask: Ask
-) -> tuple[State, tuple[int, int] | None, tuple[Candidate, ...]]:
-    """The best of `moves` (layer index, bits; in tie order) if it lowers the loss, with what became of each.
+    problem: Problem, state: State, moves: Sequence[Move], ask: Ask
+) -> tuple[State, Move | None, tuple[Candidate, ...]]:
+    """The best of `moves` (in tie order) if it lowers the loss, with what became of each.
 
-    Exact pruning: candidates are visited by (bound, tie order), and each is asked only for the number right with
-    which it would win now. The result equals evaluating all of them: a candidate's loss is at least its bound.
+    Exact pruning: candidates are visited by (bound, tie order), and each is asked only for the score with which it
+    would win now. The result equals evaluating all of them: a candidate's loss is at least its bound.
     """
     objective = problem.objective
-    policies = [state.policy.with_weight_bits(layer, bits) for layer, bits in moves]
+    policies = [problem.profile.moved(state.policy, move) for move in moves]
     values = problem.intensity(policies)
     bounds = [objective.bound(value) for value in values]
-    names = problem.profile.quantizable_names
     candidates = [
-        Candidate(names[layer], bits, value, bound, Outcome.PRUNED)
-        for (layer, bits), value, bound in zip(moves, values, bounds, strict=True)
+        Candidate(move, value, bound, Outcome.PRUNED) for move, value, bound in zip(moves, values, bounds, strict=True)
     ]
     best, winner = state, None
     for index in sorted(range(len(moves)), key=lambda i: (bounds[i], i)):
         if bounds[index] > best.loss or (winner is None and bounds[index] == best.loss):
             break
         earlier = winner is not None and index < winner
-        needs = objective.min_correct(values[index], best.loss, ties_win=earlier)
+        needs = objective.min_score(values[index], best.loss, ties_win=earlier)
         if needs is None:
             continue
-        correct = ask(policies[index], needs, state.policy)
-        if correct is None or correct < needs:
+        score = ask(policies[index], needs, state.policy)
+        if score is None or score < needs:
             candidates[index] = replace(candidates[index], outcome=Outcome.CANNOT_WIN, needs=needs)
             continue
-        loss = objective.loss(values[index], correct)
-        candidates[index] = replace(candidates[index], outcome=Outcome.WON, needs=needs, correct=correct, loss=loss)
+        loss = objective.loss(values[index], score)
+        candidates[index] = replace(candidates[index], outcome=Outcome.WON, needs=needs, score=score, loss=loss)
         if winner is not None:
             candidates[winner] = replace(candidates[winner], outcome=Outcome.LOST)
-        best, winner = State(policies[index], values[index], correct, loss), index
+        best, winner = State(policies[index], values[index], score, loss), index
     return best, None if winner is None else moves[winner], tuple(candidates)
 
 
-def explain(problem: Problem, state: State, move: tuple[int, int] | None, candidates: Sequence[Candidate]) -> str:
+def explain(problem: Problem, state: State, move: Move | None, candidates: Sequence[Candidate]) -> str:
     """One sentence: what was taken and against what, or why nothing was."""
     measured = [c for c in candidates if c.outcome is not Outcome.PRUNED]
     counts = (
@@ -91,21 +89,20 @@ def explain(problem: Problem, state: State, move: tuple[int, int] | None, candid
     )
     if move is None:
         return f"kept: no move lowers the loss {state.loss:.4f} ({counts})"
-    name, bits = problem.profile.quantizable_names[move[0]], move[1]
     losers = [c for c in candidates if c.outcome is Outcome.LOST and c.loss is not None]
     if losers:
         rival = min(losers, key=lambda c: c.loss or 0.0)
-        against = f", ahead of {rival.layer} at {rival.bits} bits ({rival.loss:.4f})"
+        against = f", ahead of {rival.move.site.name} at {rival.move.bits} bits ({rival.loss:.4f})"
     else:
         against = ""
-    width = "back to FP32" if bits == 32 else f"to {bits} bits"
-    return f"{name} {width}: loss {state.loss:.4f}{against} ({counts})"
+    width = "back to FP32" if move.bits == FP32_BITS else f"to {move.bits} bits"
+    return f"{move.site.name} {width}: loss {state.loss:.4f}{against} ({counts})"
 
 
 def step(
     problem: Problem,
     state: State,
-    move: tuple[int, int] | None,
+    move: Move | None,
     candidates: tuple[Candidate, ...],
     index: int,
     sweep: int,
@@ -114,11 +111,10 @@ def step(
     return Step(
         index=index,
         sweep=sweep,
-        layer=None if move is None else problem.profile.quantizable_names[move[0]],
-        bits=None if move is None else move[1],
+        move=move,
         policy=state.policy,
         intensity=state.intensity,
-        correct=state.correct,
+        score=state.score,
         loss=state.loss,
         reason=explain(problem, state, move, candidates),
         candidates=candidates,

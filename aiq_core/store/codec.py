@@ -1,4 +1,4 @@
-"""How records stand in the database: predictions as bytes, steps and runs as JSON."""
+"""How records stand in the database: outcomes as bytes, steps and runs as JSON."""
 
 import json
 import zlib
@@ -8,47 +8,119 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aiq_core.records import Candidate, Origin, Outcome, Policy, Request, Run, RunStatus, Step
+from aiq_core.records import (
+    Candidate,
+    Move,
+    Origin,
+    Outcome,
+    Outcomes,
+    Policy,
+    Request,
+    Run,
+    RunStatus,
+    Site,
+    SiteKind,
+    Step,
+)
 
 
-def pack(predicted: NDArray[np.uint8]) -> bytes:
-    """uint8[n] -> bytes, zlib of its XOR with the class at each position of a balanced round-robin split.
+def pack(outcomes: Outcomes) -> bytes:
+    """Outcomes of any type -> bytes: its name and zlib of them; bytes alone are XORed with rounds of ten classes first.
 
-    Right answers become zeros, so 5,000 predictions of a good model take under a kilobyte.
+    So right answers on a balanced round-robin split become zeros, and 5,000 of a good model take under a kilobyte.
     """
-    return zlib.compress((predicted ^ _round_robin(len(predicted))).tobytes(), 9)
+    if outcomes.dtype == np.uint8:
+        return zlib.compress((outcomes ^ _round_robin(len(outcomes))).tobytes(), 9)
+    little = outcomes.astype(outcomes.dtype.newbyteorder("<"))
+    return little.dtype.str.encode() + zlib.compress(little.tobytes(), 9)
 
 
 MOST_IMAGES = 1_000_000
 """A blob of more is not ours: a kilobyte of zlib can hold a megabyte, so it is never unpacked to its end."""
 
+_TYPES: dict[bytes, np.dtype[Any]] = {b"<u2": np.dtype("<u2"), b"<f4": np.dtype("<f4"), b"<f8": np.dtype("<f8")}
+"""What stands before zlib's bytes where outcomes are no bytes; zlib's own begin with an x."""
 
-def unpack(blob: bytes) -> NDArray[np.uint8]:
+
+def unpack(blob: bytes) -> Outcomes:
     """What `pack` packed. Raises ValueError for anything else."""
+    dtype = _TYPES.get(blob[:3], np.dtype(np.uint8))
     unpacking = zlib.decompressobj()
     try:
-        content = unpacking.decompress(blob, MOST_IMAGES)
+        content = unpacking.decompress(blob if dtype == np.uint8 else blob[3:], MOST_IMAGES * dtype.itemsize)
     except zlib.error as error:
         raise ValueError(f"predictions cannot be unpacked ({error})") from None
     if not unpacking.eof:
         raise ValueError(f"predictions are truncated, or of more than {MOST_IMAGES:,} images")
-    mixed = np.frombuffer(content, dtype=np.uint8)
-    return mixed ^ _round_robin(len(mixed))
+    outcomes = np.frombuffer(content, dtype=dtype)
+    if dtype == np.uint8:
+        return np.asarray(outcomes ^ _round_robin(len(outcomes)))
+    return outcomes.astype(dtype.newbyteorder("="))
 
 
 def _round_robin(images: int) -> NDArray[np.uint8]:
     return (np.arange(images) % 10).astype(np.uint8)
 
 
+def _move_to_json(move: Move | None) -> dict[str, Any]:
+    """A weight move has a layer, a move of activations a group."""
+    if move is None:
+        return {"layer": None, "bits": None}
+    return {"layer" if move.site.kind is SiteKind.WEIGHTS else "group": move.site.name, "bits": move.bits}
+
+
+def _move_from_json(document: dict[str, Any]) -> Move | None:
+    """Takes the move out of a document."""
+    layer, group, bits = (document.pop(name, None) for name in ("layer", "group", "bits"))
+    if layer is None and group is None:
+        return None
+    site = Site(SiteKind.WEIGHTS, layer) if group is None else Site(SiteKind.ACTIVATIONS, group)
+    return Move(site, bits)
+
+
 def step_to_json(step: Step) -> dict[str, Any]:
     """A JSON-ready document of a step."""
-    return {**asdict(step), "policy": step.policy.key, "candidates": [asdict(c) for c in step.candidates]}
+    return {
+        "index": step.index,
+        "sweep": step.sweep,
+        **_move_to_json(step.move),
+        "policy": step.policy.key,
+        "intensity": step.intensity,
+        "correct": step.score,
+        "loss": step.loss,
+        "reason": step.reason,
+        "candidates": [_candidate_to_json(candidate) for candidate in step.candidates],
+    }
+
+
+def _candidate_to_json(candidate: Candidate) -> dict[str, Any]:
+    return {
+        **_move_to_json(candidate.move),
+        "intensity": candidate.intensity,
+        "bound": candidate.bound,
+        "outcome": str(candidate.outcome),
+        "needs": candidate.needs,
+        "correct": candidate.score,
+        "loss": candidate.loss,
+    }
 
 
 def step_from_json(document: dict[str, Any]) -> Step:
     """The step that `step_to_json` wrote."""
-    candidates = tuple(Candidate(**{**c, "outcome": Outcome(c["outcome"])}) for c in document["candidates"])
-    return Step(**{**document, "policy": Policy.from_key(document["policy"]), "candidates": candidates})
+    fields = dict(document)
+    candidates = tuple(map(_candidate_from_json, fields.pop("candidates")))
+    policy = Policy.from_key(fields.pop("policy"))
+    return Step(
+        move=_move_from_json(fields), score=fields.pop("correct"), policy=policy, candidates=candidates, **fields
+    )
+
+
+def _candidate_from_json(document: dict[str, Any]) -> Candidate:
+    fields = dict(document)
+    move = _move_from_json(fields)
+    if move is None:
+        raise ValueError("a candidate has no move")
+    return Candidate(move=move, outcome=Outcome(fields.pop("outcome")), score=fields.pop("correct"), **fields)
 
 
 def pack_step(step: Step) -> bytes:
@@ -65,9 +137,14 @@ _ELSEWHERE = ("id", "status", "archived", "steps", "created_at")
 """Fields of a run that have a column or a table of their own."""
 
 
+_STORED_AS = {"floor_score": "floor_correct", "baseline_score": "baseline_correct"}
+"""Fields of a run that stand under the name they had when every score was a number right."""
+
+
 def run_to_json(run: Run) -> dict[str, Any]:
     """A JSON-ready document of a run without its steps and without what has a column."""
-    document = {name: getattr(run, name) for name in run.__dataclass_fields__ if name not in _ELSEWHERE}
+    names = (name for name in run.__dataclass_fields__ if name not in _ELSEWHERE)
+    document = {_STORED_AS.get(name, name): getattr(run, name) for name in names}
     return document | {
         "request": run.request.to_json(),
         "origin": None if run.origin is None else asdict(run.origin),
@@ -80,9 +157,10 @@ def run_from_json(
 ) -> Run:
     """The run that `run_to_json` wrote, with what stood beside it."""
     origin, policy = document["origin"], document["policy"]
+    fields = {**document, **{name: document[stored] for name, stored in _STORED_AS.items()}}
     return Run(
         **{
-            **document,
+            **{name: value for name, value in fields.items() if name not in _STORED_AS.values()},
             "request": Request.from_json(document["request"]),
             "origin": None if origin is None else Origin(**origin),
             "policy": None if policy is None else Policy.from_key(policy),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from aiq_core.errors import StoreError, UnknownNameError
-from aiq_core.records import NOT_DONE, Evaluation, EvaluationKey, Origin, Run, RunStatus, Step
+from aiq_core.records import Evaluation, EvaluationKey, Origin, Run, RunStatus, Step, is_done
 from aiq_core.store import codec, database
 
 MEASURED, BUNDLED, IMPORTED, SAVED = "measured", "bundled", "imported", "saved by hand"
@@ -120,26 +120,26 @@ class Store:
         """
         with self._writing() as db:
             stored = self.evaluation(evaluation.key, (evaluation.origin.source,))
-            predicted, disagreements = evaluation.predicted, 0
+            outcomes, disagreements = evaluation.outcomes, 0
             if stored is not None:
-                both = (stored.predicted != NOT_DONE) & (predicted != NOT_DONE)
-                disagreements = int(np.count_nonzero(both & (stored.predicted != predicted)))
-                if stored.done(len(stored.predicted)) == len(stored.predicted):
+                both = is_done(stored.outcomes) & is_done(outcomes)
+                disagreements = int(np.count_nonzero(both & (stored.outcomes != outcomes)))
+                if stored.done(len(stored.outcomes)) == len(stored.outcomes):
                     return disagreements
                 if evaluation.origin.can_resume(stored.origin):
-                    predicted = np.where(stored.predicted != NOT_DONE, stored.predicted, predicted)
-                elif evaluation.done(len(predicted)) < stored.done(len(predicted)):
+                    outcomes = np.where(is_done(stored.outcomes), stored.outcomes, outcomes)
+                elif evaluation.done(len(outcomes)) < stored.done(len(outcomes)):
                     return disagreements
-            self._insert(db, replace(evaluation, predicted=predicted))
+            self._insert(db, replace(evaluation, outcomes=outcomes))
             return disagreements
 
     def _insert(self, db: sqlite3.Connection, evaluation: Evaluation) -> None:
-        key, origin, images = evaluation.key, evaluation.origin, len(evaluation.predicted)
+        key, origin, images = evaluation.key, evaluation.origin, len(evaluation.outcomes)
         db.execute(
             f"INSERT OR REPLACE INTO evaluations ({_EVALUATION_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 *(key.model_hash, key.split_hash, key.quantizer, key.policy, origin.source),
-                *(images, evaluation.done(images), codec.pack(evaluation.predicted)),
+                *(images, evaluation.done(images), codec.pack(evaluation.outcomes)),
                 *(origin.cpu, origin.torch, origin.threads, origin.chunk, origin.created_at),
             ),
         )

@@ -9,7 +9,7 @@ import streamlit as st
 from aiq_core.catalog import Model
 from aiq_core.charts.style import Look
 from aiq_core.hardware import DEFAULT_MACHINE, MACHINES, Machine
-from aiq_core.records import Algorithm
+from aiq_core.search.strategies import SEARCHES
 from pages.common import known
 
 DEFAULT_MODEL = "resnet20"
@@ -18,8 +18,7 @@ ALPHA = "Alpha: accuracy ↔ intensity"
 BEST = "best"
 SOURCES = {
     BEST: "Best found",
-    Algorithm.GREEDY.value: "Greedy search",
-    Algorithm.COORDINATE.value: "Coordinate descent",
+    **{name: strategy.title for name, strategy in SEARCHES.items()},
 }
 OFF = "off"
 BUDGETS = (OFF, *(f"{tenth / 10:.1f}" for tenth in range(31)))

@@ -9,12 +9,7 @@ import streamlit as st
 from aiq_core.catalog import Model
 from aiq_core.envelope import PolicyTable, Segment, envelope
 from aiq_core.library import Library, first_asking, open_library
-from aiq_core.objective import default_normaliser, floor_correct
 from aiq_core.records import Policy, Run, RunStatus, SplitName
-
-WIDTHS = (32, 8, 4)
-ACCURACY_NORMALISER = 10.0
-
 
 Value = TypeVar("Value")
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -92,18 +87,10 @@ def reasons(model: Model, policy_key: str) -> Run | None:
     return _reasons(model, policy_key, library().finished_version())
 
 
-def normaliser(model: Model) -> float:
-    return default_normaliser(model.profile, WIDTHS)
-
-
-def floor(known: PolicyTable) -> int:
-    return floor_correct(None, known.baseline_correct, known.images)
-
-
 @cached(12)
 def _envelope(model: Model, images: int, version: str) -> tuple[Segment, ...]:
     known = table(model, images)
-    return envelope(known, normaliser(model), ACCURACY_NORMALISER, floor(known))
+    return envelope(known, known.usual_goal)
 
 
 def path(model: Model, images: int) -> tuple[Segment, ...]:

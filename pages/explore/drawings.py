@@ -12,6 +12,7 @@ from aiq_core.charts.reasons import reasons
 from aiq_core.charts.roofline import roofline_data, roofline_frame
 from aiq_core.charts.roofline_figure import roofline_figure
 from aiq_core.library import asked_step
+from aiq_core.records import DEFAULT_WIDTHS
 from pages.common import controls, known
 from pages.common.charts import Drawing
 from pages.explore import panels
@@ -35,7 +36,7 @@ def roofline(shown: Shown) -> Drawing:
     view, profile = shown.view, shown.table.profile
     before, name = (profile.uniform(32), "FP32") if shown.pinned is None else (shown.pinned, "A")
     data = roofline_data(
-        view.machine, profile, before, shown.chosen.policy, view.batch, known.WIDTHS, controls.BATCHES, name
+        view.machine, profile, before, shown.chosen.policy, view.batch, DEFAULT_WIDTHS, controls.BATCHES, name
     )
     alt = (
         f"Roofline of {view.machine.name} with {len(data.dots)} layers of {view.model} at batch {view.batch}; "

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
-from aiq_core import statistics
 from aiq_core.envelope import PolicyTable
 from aiq_core.hardware import Machine
 from aiq_core.intensity import intensity, moved_bytes, weight_bytes
 from aiq_core.records import Policy
 from aiq_core.roofline import predict
-from aiq_core.statistics import Interval, Paired
+from aiq_core.statistics import Interval
 
 
 @dataclass(frozen=True)
@@ -39,22 +38,20 @@ def figures(table: PolicyTable, policy: Policy, machine: Machine, batch: int) ->
     assert row is not None
     profile, fp32 = table.profile, table.policies[table.baseline]
     value, before = intensity(profile, policy), intensity(profile, fp32)
-    reported = table.report_correct[row] >= 0
     bound, speed_up = (0, 0), None
     if machine.runs_fp32:
         at = predict(machine, profile, [fp32, policy], batch)
         bound = int(at.memory_bound[0].sum()), int(at.memory_bound[1].sum())
         speed_up = float(at.total_seconds[0] / at.total_seconds[1])
-    search = _cells(table.correct[row], table.search_lost[row], table.search_gained[row], table.images)
-    report = _cells(table.report_correct[row], table.report_lost[row], table.report_gained[row], table.report_images)
+    search, report = table.search[row], table.report[row]
     return Figures(
         intensity=value,
         gain_percent=100 * (value / before - 1),
         batch_gain_percent=100 * (intensity(profile, policy, batch) / intensity(profile, fp32, batch) - 1),
-        search_top1=statistics.wilson(int(table.correct[row]), table.images),
-        search_drop=statistics.drop(search),
-        report_top1=statistics.wilson(int(table.report_correct[row]), table.report_images) if reported else None,
-        report_drop=statistics.drop(report) if reported else None,
+        search_top1=search.after,
+        search_drop=search.drop,
+        report_top1=None if report is None else report.after,
+        report_drop=None if report is None else report.drop,
         report_images=table.report_images,
         weight_bytes=weight_bytes(profile, policy),
         weight_bytes_before=weight_bytes(profile, fp32),
@@ -65,8 +62,3 @@ def figures(table: PolicyTable, policy: Policy, machine: Machine, batch: int) ->
         memory_bound_before=bound[0],
         layers=len(profile.layers),
     )
-
-
-def _cells(correct: int, lost: int, gained: int, images: int) -> Paired:
-    both = int(correct) - int(gained)
-    return Paired(both, int(lost), int(gained), images - both - int(lost) - int(gained))

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from aiq_core.errors import SettingError
-from pages.common import controls, known
+from pages.common import controls
 from pages.explore import panels
 from pages.explore.drawings import all_drawings
 from pages.explore.selection import select
@@ -43,13 +43,12 @@ def foresight(query: Mapping[str, str]) -> dict[str, Any]:
 @st.cache_resource(max_entries=50, show_spinner=False)
 def _foresight(key: str, _shown: Shown, _query: Mapping[str, str]) -> dict[str, Any]:
     view, table = _shown.view, _shown.table
-    normaliser, floor = known.normaliser(view.model), known.floor(table)
     places: dict[str, int] = {}
     at: list[int] = []
     found: list[dict[str, Any]] = []
     for alpha in ALPHAS:
         asked = replace(view, alpha=alpha)
-        policy = select(table, wish(asked), _shown.finished, normaliser, floor).policy.key
+        policy = select(table, wish(asked), _shown.finished).policy.key
         if policy not in places:
             places[policy] = len(found)
             shown = show(asked)

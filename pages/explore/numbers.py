@@ -4,7 +4,6 @@ from typing import Literal, NamedTuple
 
 import streamlit as st
 
-from aiq_core import statistics
 from aiq_core.charts.wording import MINUS, number, signed, size, span
 from aiq_core.envelope import PolicyTable
 from aiq_core.intensity import intensity
@@ -141,13 +140,12 @@ def against(table: PolicyTable, view: View, policy: Policy, pinned: Policy) -> s
     a, b = (intensity(table.profile, which) for which in (pinned, policy))
     if cells is None:
         return f"A: {number(a, 2)} FLOPs/byte; B − A: {signed(b - a, 2)}"
-    lost = statistics.drop(cells)
-    top1 = 100 * (cells.both + cells.lost) / images
+    lost = cells.drop
     noise = ", within noise" if lost.contains_zero else ""
     return (
-        f"A: {number(a, 2)} FLOPs/byte, {number(top1, 2)} % on {images:,} {split} images. B against A: "
+        f"A: {number(a, 2)} FLOPs/byte, {number(cells.before.value, 2)} % on {images:,} {split} images. B against A: "
         f"{signed(b - a, 2)} FLOPs/byte, {number(lost.value, 2)} points lost (95 % {span(lost)}{noise}; "
-        f"{cells.lost} lost, {cells.gained} gained, exact McNemar p {statistics.mcnemar(cells):.2g})"
+        f"{cells.lost} lost, {cells.gained} gained, exact McNemar p {cells.p:.2g})"
     )
 
 

@@ -5,8 +5,8 @@ from functools import partial
 import streamlit as st
 
 from aiq_core.charts.wording import number
-from aiq_core.objective import exchange_rate
-from aiq_core.records import Algorithm
+from aiq_core.objective import usual_rate
+from aiq_core.search.greedy import GREEDY
 from pages.common import controls, known
 from pages.common.charts import drawing_card, has_roofline
 from pages.explore import drawings, foresight, numbers, panels, runs
@@ -60,7 +60,7 @@ def _sidebar(shown: Shown) -> None:
     view, algorithm = shown.view, shown.algorithm
     with controls.slot("alpha"):
         if view.alpha < 1:
-            rate = exchange_rate(view.alpha, known.normaliser(view.model), known.ACCURACY_NORMALISER)
+            rate = usual_rate(view.model.profile, view.alpha)
             st.caption(f"1 FLOP/byte is worth {number(rate, 2 if rate < 1 else 1)} points here")
         else:
             st.caption("only intensity counts, down to the accuracy floor")
@@ -68,7 +68,7 @@ def _sidebar(shown: Shown) -> None:
         searched = {} if algorithm is None else comparable(shown.finished, algorithm, shown.table.images)
         if searched:
             st.caption("searched at alpha " + ", ".join(f"{alpha:g}" for alpha in searched))
-        wanted = algorithm or Algorithm.GREEDY
+        wanted = algorithm or GREEDY.name
         runs.offer(view, wanted, comparable(shown.finished, wanted, shown.table.images))
 
 

@@ -14,8 +14,7 @@ from aiq_core.charts.wording import number, rate, significant, span
 from aiq_core.envelope import pareto
 from aiq_core.hardware import Machine
 from aiq_core.intensity import TRAFFIC_MODEL
-from aiq_core.records import EVALUATOR_VERSION, SplitName
-from aiq_core.statistics import wilson
+from aiq_core.records import DEFAULT_WIDTHS, EVALUATOR_VERSION, SplitName
 from pages.common import controls, known
 from pages.common.charts import Click
 from pages.common.popovers import copied, popover
@@ -127,7 +126,7 @@ def _table(shown: Shown) -> None:
     for policy in shown.random:
         if (row := table.row(policy)) is not None:
             named[row] = "random layers"
-    for bits in (32, 8, 4):
+    for bits in DEFAULT_WIDTHS:
         if (row := table.row(table.profile.uniform(bits))) is not None:
             named[row] = "FP32" if bits == 32 else f"all {bits} bits"
     rows = [row for row in range(len(table.policies)) if row in named or front[row]]
@@ -136,11 +135,10 @@ def _table(shown: Shown) -> None:
     frame = pd.DataFrame(
         {
             "AI": [round(float(table.intensity[row]), 3) for row in rows],
-            f"top-1 % ({table.images:,} search)": [100 * int(table.correct[row]) / table.images for row in rows],
-            "95 %": [span(wilson(int(table.correct[row]), table.images)) for row in rows],
+            f"top-1 % ({table.images:,} search)": [float(table.points[row]) for row in rows],
+            "95 %": [span(table.search[row].after) for row in rows],
             f"report % ({table.report_images:,})": [
-                100 * int(table.report_correct[row]) / table.report_images if table.report_correct[row] >= 0 else None
-                for row in rows
+                None if (reported := table.report[row]) is None else reported.after.value for row in rows
             ],
             "kind": [named.get(row, "Pareto") for row in rows],
             "layers": [describe(table.policies[row]) for row in rows],
@@ -171,13 +169,13 @@ def _provenance(shown: Shown) -> None:
                 f"{origin.source}, {origin.created_at[:10]}, {origin.cpu}, torch {origin.torch}, "
                 f"{origin.threads} threads"
             )
-    run = known.reasons(view.model, chosen.policy.key)
+    run, floor = known.reasons(view.model, chosen.policy.key), table.usual_goal.floor_score
     lines["first asked for by"] = "no run" if run is None else f"run {run.id} ({run.request.algorithm})"
     lines |= {
         "quantizer": "weights only, symmetric, per output channel, nearest; batch norm folded first",
         "evaluator version": str(EVALUATOR_VERSION),
         "traffic model": f"{TRAFFIC_MODEL}, batch 1 for AI, {number(view.batch, 0)} for the roofline",
-        "floor": f"{known.floor(table):,} of {table.images:,} right ({100 * known.floor(table) / table.images:.2f} %)",
+        "floor": f"{floor:,} of {table.images:,} right ({100 * floor / table.images:.2f} %)",
         "policies known": f"{len(table.policies):,} complete on these search images",
         "app": __version__,
     }

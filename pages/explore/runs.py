@@ -7,14 +7,15 @@ from aiq_core.catalog import Model
 from aiq_core.charts.wording import number
 from aiq_core.errors import AiqError
 from aiq_core.library import read_only
-from aiq_core.records import Algorithm, Request, Run, RunStatus, SplitName
+from aiq_core.records import Request, Run, RunStatus, SplitName
+from aiq_core.search.greedy import GREEDY
 from pages.common import known
 from pages.common.controls import View
 
 POLL_S = 1.0
 
 
-def offer(view: View, algorithm: Algorithm, searched: dict[float, Run]) -> None:
+def offer(view: View, algorithm: str, searched: dict[float, Run]) -> None:
     """A button that runs exactly this search, where no run matches it, and one that extends it to all images."""
     if read_only():
         return
@@ -33,10 +34,10 @@ def first(view: View) -> None:
     st.caption("A search measures FP32 first and then fills this page; it can be cancelled and resumed at any time.")
     if not read_only():
         images = min(view.images, view.model.dataset.available(SplitName.SEARCH))
-        _button("Run the first search", view.model, Algorithm.GREEDY, view.alpha, images)
+        _button("Run the first search", view.model, GREEDY.name, view.alpha, images)
 
 
-def _button(label: str, model: Model, algorithm: Algorithm, alpha: float, images: int) -> None:
+def _button(label: str, model: Model, algorithm: str, alpha: float, images: int) -> None:
     st.button(
         label,
         icon=":material/play_arrow:",
@@ -48,7 +49,7 @@ def _button(label: str, model: Model, algorithm: Algorithm, alpha: float, images
     )
 
 
-def _start(model: Model, algorithm: Algorithm, alpha: float, images: int) -> None:
+def _start(model: Model, algorithm: str, alpha: float, images: int) -> None:
     try:
         run = jobs.submit(known.library(), Request(model.name, algorithm, alpha, images=images))
     except AiqError as error:
@@ -84,7 +85,7 @@ def _progress(model: Model) -> None:
     running = _unfinished(model)
     for run in running:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            st.progress(_share(run), text=_text(run))
+            st.progress(jobs.share_done(library, run), text=_text(run))
             st.button("Cancel", key=f"cancel-{run.id}", on_click=jobs.cancel, args=(library, run.id))
     job = st.session_state.get("job")
     if job and all(run.id != job for run in running):
@@ -93,17 +94,6 @@ def _progress(model: Model) -> None:
         st.rerun()
     elif not running:
         st.rerun()
-
-
-def _share(run: Run) -> float:
-    expected = jobs.expected_steps(known.library(), run)
-    if not expected:
-        return (
-            0.0
-            if not run.steps
-            else min(0.95, len(run.steps) / (3 * len(known.model(run.request.model).profile.quantizable)))
-        )
-    return min(1.0, len(run.steps) / expected)
 
 
 def _text(run: Run) -> str:
@@ -116,7 +106,7 @@ def _text(run: Run) -> str:
         return f"{name}: loading the model, then FP32"
     step, eta = run.steps[-1], jobs.eta_s(known.library(), run)
     left = "" if eta is None else f", about {number(eta, 0)} s left"
-    right = 100 * step.correct / run.request.images
+    right = 100 * step.score / run.request.images
     so_far = f"AI {step.intensity:.2f}, {right:.2f} % on search, {run.evaluations} evaluations"
     return f"{name}: step {step.index}, {so_far}{left}"
 

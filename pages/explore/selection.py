@@ -7,7 +7,7 @@ import numpy as np
 
 from aiq_core.envelope import PolicyTable, best, within_budget
 from aiq_core.errors import SettingError
-from aiq_core.records import Algorithm, Policy, Run
+from aiq_core.records import Policy, Run
 
 
 class Decider(StrEnum):
@@ -36,54 +36,53 @@ class Wish:
     alpha: float
     budget: float | None
     policy: str | None
-    algorithm: Algorithm | None
+    algorithm: str | None
 
 
-def select(table: PolicyTable, wish: Wish, runs: tuple[Run, ...], normaliser: float, floor: int) -> Selection:
+def select(table: PolicyTable, wish: Wish, runs: tuple[Run, ...]) -> Selection:
     """The policy for a wish: a clicked or linked one, else the budget's, else a run's end, else the envelope's."""
     if wish.policy is not None:
         try:
             policy = Policy.from_key(wish.policy)
         except SettingError as error:
-            return _at_alpha(table, wish.alpha, normaliser, floor, f"The link's policy was not used: {error}.")
+            return _at_alpha(table, wish.alpha, f"The link's policy was not used: {error}.")
         if table.row(policy) is not None:
             return Selection(policy, Decider.POLICY)
         nearest = _nearest(table, policy)
         if nearest is None:
             note = f"The link's policy is for another model than {table.profile.model}; showing the best at this alpha."
-            return _at_alpha(table, wish.alpha, normaliser, floor, note)
+            return _at_alpha(table, wish.alpha, note)
         note = f"The link's policy is not measured on {table.images:,} search images; showing the nearest one that is."
         return Selection(nearest, Decider.POLICY, note=note)
     if wish.budget is not None:
         return Selection(table.policies[within_budget(table, wish.budget)], Decider.BUDGET)
     if wish.algorithm is not None:
-        return _of_run(table, wish, runs, normaliser, floor)
-    return _at_alpha(table, wish.alpha, normaliser, floor)
+        return _of_run(table, wish, runs)
+    return _at_alpha(table, wish.alpha)
 
 
-def _at_alpha(table: PolicyTable, alpha: float, normaliser: float, floor: int, note: str = "") -> Selection:
-    return Selection(table.policies[best(table, alpha, normaliser, 10.0, floor)], Decider.ALPHA, note=note)
+def _at_alpha(table: PolicyTable, alpha: float, note: str = "") -> Selection:
+    return Selection(table.policies[best(table, alpha, table.usual_goal)], Decider.ALPHA, note=note)
 
 
-def comparable(runs: tuple[Run, ...], algorithm: Algorithm, images: int) -> dict[float, Run]:
+def comparable(runs: tuple[Run, ...], algorithm: str, images: int) -> dict[float, Run]:
     """Searched alpha -> run, of an algorithm with the default settings on an image set."""
     found: dict[float, Run] = {}
     for run in runs:
         request = run.request
-        plain = request.intensity_normaliser is None and request.floor_percent is None and not request.excluded
-        plain = plain and not request.fixed and request.widths == (32, 8, 4) and request.max_evaluations is None
-        if plain and request.algorithm is algorithm and request.images == images and request.alpha is not None:
+        ordinary = request.is_ordinary and request.algorithm == algorithm and request.images == images
+        if ordinary and request.alpha is not None:
             found.setdefault(request.alpha, run)
     return dict(sorted(found.items()))
 
 
-def _of_run(table: PolicyTable, wish: Wish, runs: tuple[Run, ...], normaliser: float, floor: int) -> Selection:
+def _of_run(table: PolicyTable, wish: Wish, runs: tuple[Run, ...]) -> Selection:
     assert wish.algorithm is not None
     searched = comparable(runs, wish.algorithm, table.images)
     usable = {a: run for a, run in searched.items() if run.policy is not None and table.row(run.policy) is not None}
     if not usable:
         note = f"No finished {wish.algorithm} run on {table.images:,} search images yet; showing the best found."
-        return _at_alpha(table, wish.alpha, normaliser, floor, note)
+        return _at_alpha(table, wish.alpha, note)
     alpha = min(usable, key=lambda searched_alpha: (abs(searched_alpha - wish.alpha), searched_alpha))
     run = usable[alpha]
     exact = abs(alpha - wish.alpha) < 1e-9

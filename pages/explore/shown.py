@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from aiq_core.charts.wording import bit_counts, join
 from aiq_core.envelope import PolicyTable
 from aiq_core.errors import SettingError
-from aiq_core.records import Algorithm, Policy, Run
+from aiq_core.records import Policy, Run
+from aiq_core.search.baselines import RANDOM
 from pages.common import controls, known
 from pages.common.controls import View
 from pages.explore.figures import Figures, figures
@@ -34,7 +35,7 @@ class Shown:
     version: str
 
     @property
-    def algorithm(self) -> Algorithm | None:
+    def algorithm(self) -> str | None:
         """Whose runs decide; None for the best found."""
         return _algorithm(self.view)
 
@@ -48,7 +49,7 @@ class Shown:
     @property
     def random(self) -> list[Policy]:
         """Ends of the random-layers runs."""
-        ends = (run.policy for run in self.finished if run.request.algorithm is Algorithm.RANDOM)
+        ends = (run.policy for run in self.finished if run.request.algorithm == RANDOM.name)
         return [policy for policy in ends if policy is not None]
 
     @property
@@ -67,14 +68,14 @@ def wish(view: View) -> Wish:
     return Wish(view.alpha, view.budget, view.policy, _algorithm(view))
 
 
-def _algorithm(view: View) -> Algorithm | None:
-    return None if view.source == controls.BEST else Algorithm(view.source)
+def _algorithm(view: View) -> str | None:
+    return None if view.source == controls.BEST else view.source
 
 
 def show(view: View) -> Shown:
     """Decides what a view shows; FP32 must be known (`known.is_known`)."""
     library, table, finished = known.library(), known.table(view.model, view.images), known.runs(view.model)
-    chosen = select(table, wish(view), finished, known.normaliser(view.model), known.floor(table))
+    chosen = select(table, wish(view), finished)
     pinned, complaint = _pinned(table, view.pinned)
     return Shown(
         view=view,

@@ -1,39 +1,33 @@
 """What is known of a policy's accuracy: on which images, against FP32 and against the policy before."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from aiq_core import statistics
 from aiq_core.catalog import Model
 from aiq_core.library import Library
-from aiq_core.records import Evaluation, Policy, SplitName
-from aiq_core.statistics import Interval, Paired
-from aiq_core.store.store import IMPORTED
+from aiq_core.records import FP32_BITS, Outcomes, Policy, SplitName
+from aiq_core.statistics import Comparison, Interval
 
 
 @dataclass(frozen=True, eq=False)
 class Measured:
     """A policy on the first `images` of a split. `cells` counts against `reference` (the policy before, else FP32).
 
-    `after` and `before` are the classes predicted, uint8[images].
+    `after` and `before` are their outcomes, [images].
     """
 
     split: SplitName
     images: int
     source: str
     top1: Interval
-    after: NDArray[np.uint8]
-    before: NDArray[np.uint8] | None
-    cells: Paired | None
+    after: Outcomes
+    before: Outcomes | None
+    cells: Comparison | None
     against_fp32: bool
 
     @property
     def drop(self) -> Interval | None:
         """Points lost against the reference, with Newcombe's interval."""
-        return None if self.cells is None else statistics.drop(self.cells)
+        return None if self.cells is None else self.cells.drop
 
 
 def prefixes(model: Model, split: SplitName, search_images: int) -> tuple[int, ...]:
@@ -49,44 +43,24 @@ def measured(
     library: Library, model: Model, split: SplitName, search_images: int, policy: Policy, before: Policy
 ) -> Measured | None:
     """A policy's figures on a split; None where it is not measured there."""
-    found = _complete(library, model, split, policy, prefixes(model, split, search_images))
-    if found is None:
-        return None
-    evaluation, images = found
-    labels = model.dataset.split(split).labels[:images]
-    fp32 = model.profile.uniform(32)
-    reference, against_fp32 = None, before == fp32
-    for candidate in (before, fp32):
-        reference = _complete(library, model, split, candidate, (images,))
-        if reference is not None:
-            against_fp32 = candidate == fp32
+    for images in prefixes(model, split, search_images):
+        evaluation = library.shown(model, split, policy, images)
+        if evaluation is not None:
             break
-    after = evaluation.predicted[:images]
-    earlier = None if reference is None else reference[0].predicted[:images]
+    else:
+        return None
+    labels, fp32 = model.dataset.split(split).labels[:images], model.profile.uniform(FP32_BITS)
+    known = ((each, library.shown(model, split, each, images)) for each in (before, fp32))
+    against, reference = next(((each, found) for each, found in known if found is not None), (before, None))
+    after = evaluation.outcomes[:images]
+    earlier = None if reference is None else reference.outcomes[:images]
     return Measured(
         split=split,
         images=images,
         source=evaluation.origin.source,
-        top1=statistics.wilson(int(np.count_nonzero(after == labels)), images),
+        top1=model.metric.interval(model.metric.score(after, labels), images),
         after=after,
         before=earlier,
-        cells=None if earlier is None else statistics.paired(earlier == labels, after == labels),
-        against_fp32=against_fp32,
+        cells=None if earlier is None else model.metric.compare(earlier, after, labels),
+        against_fp32=against == fp32,
     )
-
-
-def _complete(
-    library: Library, model: Model, split: SplitName, policy: Policy, counts: tuple[int, ...]
-) -> tuple[Evaluation, int] | None:
-    """An evaluation of the most images that one knows: measured or bundled, else imported."""
-    key = library.key(model, split, policy)
-    user = library.user
-    looks: list[Callable[[], Evaluation | None]] = [lambda: library.find(key)]
-    if user is not None:
-        looks.append(lambda: user.evaluation(key, (IMPORTED,)))
-    known = [evaluation for look in looks if (evaluation := look()) is not None]
-    for images in counts:
-        for evaluation in known:
-            if evaluation.is_complete(images):
-                return evaluation, images
-    return None

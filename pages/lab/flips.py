@@ -16,7 +16,6 @@ from PIL import Image
 from aiq_core.catalog import Split
 from aiq_core.charts.wording import join
 from aiq_core.records import SplitName
-from aiq_core.statistics import mcnemar
 from pages.common.charts import card
 from pages.common.controls import View
 from pages.lab.accuracy import Measured
@@ -117,7 +116,7 @@ def _below(splits: list[SplitName], found: Measured, turned: Flips) -> None:
     hidden = int((turned.lost >= turned.shown).sum() + (turned.gained >= turned.shown).sum())
     said = [f"against {'FP32' if found.against_fp32 else 'before'}, {found.images:,} {found.split}"]
     if found.cells is not None and found.cells.lost + found.cells.gained:
-        said.append(f"McNemar p {mcnemar(found.cells):.2g}")
+        said.append(f"McNemar p {found.cells.p:.2g}")
     missing = ""
     if hidden:
         said.append(f"{hidden:,} not here")

@@ -11,7 +11,8 @@ from aiq_core.catalog import Model
 from aiq_core.charts.wording import bit_counts, duration
 from aiq_core.errors import AiqError
 from aiq_core.library import read_only
-from aiq_core.records import Algorithm, Policy, Request, Run, RunStatus, SplitName
+from aiq_core.records import Policy, Request, Run, RunStatus, SplitName
+from aiq_core.search.baselines import MANUAL
 from aiq_core.store.store import MEASURED
 from pages.common import known
 from pages.common.controls import View
@@ -42,7 +43,7 @@ def plan(view: View) -> Plan:
 
 
 def request(view: View, policy: Policy) -> Request:
-    return Request(view.model.name, Algorithm.MANUAL, images=plan(view).images, policies=(policy,), label=LABEL)
+    return Request(view.model.name, MANUAL.name, images=plan(view).images, policies=(policy,), label=LABEL)
 
 
 def start(view: View, policy: Policy) -> None:
@@ -80,7 +81,7 @@ def unfinished(model: Model) -> list[Run]:
 
 
 def _is_single(asked: Request) -> bool:
-    return asked.algorithm is Algorithm.MANUAL and len(asked.policies) == 1
+    return asked.algorithm == MANUAL.name and len(asked.policies) == 1
 
 
 def expected_s(runs: Sequence[Run], asked: Request, report_images: int) -> float | None:

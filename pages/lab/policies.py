@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 from aiq_core.charts.wording import bits_name
@@ -22,7 +23,7 @@ def read_key(key: str, profile: ModelProfile) -> Policy:
         raise SettingError(f"{error}, with widths from {WIDTHS}; {REMEDY}") from None
     layers, groups = len(profile.quantizable), len(profile.activation_groups)
     if len(policy.weight_bits) != layers:
-        fits = [name for name, model in known.library().models.items() if _fits(policy, model.profile)]
+        fits = [name for name, model in known.library().models.items() if model.profile.fits(policy)]
         remedy = f"choose the model {' or '.join(fits)}" if fits else REMEDY
         raise SettingError(
             f"policy {key[:80]!r} gives bits to {len(policy.weight_bits)} layers, {profile.model} has {layers}; "
@@ -43,11 +44,6 @@ def pinned(key: str | None, profile: ModelProfile) -> Policy | None:
         return None if key is None else read_key(key, profile)
     except SettingError:
         return None
-
-
-def _fits(policy: Policy, profile: ModelProfile) -> bool:
-    sizes = len(profile.quantizable), len(profile.activation_groups)
-    return sizes == (len(policy.weight_bits), len(policy.activation_bits))
 
 
 def read_text(text: str, model: str) -> tuple[str, str]:
@@ -110,9 +106,9 @@ def _part(name: str) -> str:
 
 def with_bits(policy: Policy, places: Iterable[int], bits: int) -> Policy:
     """The policy with those layers at `bits`."""
-    for place in places:
-        policy = policy.with_weight_bits(place, bits)
-    return policy
+    changed = {*places}
+    widths = (bits if place in changed else held for place, held in enumerate(policy.weight_bits))
+    return replace(policy, weight_bits=tuple(widths))
 
 
 def change(profile: ModelProfile, before: Policy, after: Policy) -> str:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from aiq_core.charts.wording import bits_name
 from aiq_core.errors import AiqError, SettingError
-from aiq_core.records import Algorithm, ModelProfile, Policy
+from aiq_core.records import ModelProfile, Policy
 from pages.common import controls, known
 from pages.common.controls import View
 from pages.explore.selection import Wish, select
@@ -46,9 +46,9 @@ def default(view: View) -> Entry:
     if not known.is_known(view.model, view.images):
         return Entry(profile.uniform(32), "FP32", is_start=True)
     table = known.table(view.model, view.images)
-    algorithm = None if view.source == controls.BEST else Algorithm(view.source)
+    algorithm = None if view.source == controls.BEST else view.source
     wish = Wish(view.alpha, view.budget, None, algorithm)
-    chosen = select(table, wish, known.runs(view.model), known.normaliser(view.model), known.floor(table))
+    chosen = select(table, wish, known.runs(view.model))
     if chosen.run is not None:
         return Entry(chosen.policy, f"{algorithm} at alpha {chosen.run.request.alpha:g}", is_start=True)
     if view.budget is not None:

@@ -13,6 +13,7 @@ from aiq_core.charts.lessons.batch import (
 from aiq_core.charts.lessons.batch_figure import bytes_figure, intensity_figure
 from aiq_core.charts.wording import number, significant, size
 from aiq_core.intensity import TRAFFIC_MODEL
+from aiq_core.records import DEFAULT_WIDTHS
 from aiq_core.roofline import ridge
 from pages.common import known
 from pages.common.charts import card, chart
@@ -22,7 +23,6 @@ from pages.learn.address import Setting
 from pages.learn.frame import Notes
 
 LESSON = 2
-WIDTHS = (32, 8, 4)
 BATCH = Setting("batchsize", 1, int)
 BITS = Setting("bits", 32, int)
 SETTINGS = (BATCH, BITS)
@@ -32,7 +32,7 @@ TERMS = ("Batch", "Arithmetic intensity (AI)", "Activations", "Ridge", "Memory-b
 
 def draw(view: View) -> None:
     machine, excuse = frame.fp32_machine(view)
-    batch, bits = address.value(BATCH, BATCHES), address.value(BITS, WIDTHS)
+    batch, bits = address.value(BATCH, BATCHES), address.value(BITS, DEFAULT_WIDTHS)
     edge = ridge(machine.ceiling(32, 32)[1], machine.bandwidth.value)
     data = BatchData(models(view.model.name), batch, bits, edge, machine.name)
     revealed, guess = address.is_revealed(LESSON), address.guess(LESSON)
@@ -253,8 +253,8 @@ def _controls() -> None:
     with bits:
         st.segmented_control(
             "Weight bits",
-            WIDTHS,
-            key=address.key(BITS, WIDTHS),
+            DEFAULT_WIDTHS,
+            key=address.key(BITS, DEFAULT_WIDTHS),
             required=True,
             format_func=lambda b: {32: "○ FP32", 8: "■ 8", 4: "◆ 4"}[b],
         )

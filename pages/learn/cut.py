@@ -2,8 +2,8 @@
 
 from aiq_core.catalog import Model
 from aiq_core.charts.lessons.rounding import RANGES, best_range, error_curve
-from aiq_core.quantizer import Grid, SquaredError
 from aiq_core.records import Granularity
+from aiq_core.rounding.grid import Grid, SquaredError
 from pages.common import known
 
 ASKED_BITS = 4

@@ -6,8 +6,8 @@ from functools import partial
 import streamlit as st
 
 from aiq_core.objective import FLOOR_POINTS, NORMALISER_FACTOR
+from aiq_core.records import DEFAULT_ACCURACY_NORMALISER
 from pages.common import popovers
-from pages.common.known import ACCURACY_NORMALISER
 
 TERMS = {
     "FLOP": "one floating-point add or multiply; counts work.",
@@ -35,7 +35,7 @@ TERMS = {
     "Loss": "what a search makes small: accuracy lost, minus intensity, weighed by alpha.",
     "Accuracy floor": f"what no search goes below: {FLOOR_POINTS:g} points under FP32, unless set otherwise.",
     "Normalisers": f"what intensity and points lost are divided by before alpha weighs them: {NORMALISER_FACTOR} × the "
-    f"intensity with every layer at its fewest bits, and {ACCURACY_NORMALISER:g} points.",
+    f"intensity with every layer at its fewest bits, and {DEFAULT_ACCURACY_NORMALISER:g} points.",
     "Greedy": "take the best single move of all, freeze that layer, repeat.",
     "Coordinate descent": "go layer by layer, give each its best width, FP32 too; sweep again until nothing changes.",
     "Sweep": "one round of coordinate descent over all layers; or runs at many alphas.",

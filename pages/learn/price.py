@@ -44,9 +44,7 @@ TERMS = (
 @known.cached(12)
 def _data(model: Model, images: int, version: str) -> PriceData:
     table = known.table(model, images)
-    return price_data(
-        table, known.path(model, images), known.normaliser(model), known.ACCURACY_NORMALISER, known.floor(table)
-    )
+    return price_data(table, known.path(model, images), table.usual_goal)
 
 
 def draw(view: View) -> None:
@@ -218,7 +216,7 @@ def _alpha_moved() -> None:
 def formula(data: PriceData, alpha: float) -> str:
     """The price, and each step along the hull: bought or refused."""
     price = data.price(alpha)
-    norm, points = number(data.normaliser, 2), f"{data.accuracy_normaliser:g}"
+    norm, points = number(data.goal.intensity_normaliser, 2), f"{data.goal.accuracy_normaliser:g}"
     head = (
         "**price** = ∞ at alpha 1"
         if price == float("inf")

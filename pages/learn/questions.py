@@ -9,9 +9,9 @@ from aiq_core.charts.lessons.layers import layers_data
 from aiq_core.charts.lessons.rounding import lesson_layer
 from aiq_core.charts.wording import number, significant, size
 from aiq_core.intensity import intensity, moved_bytes
-from aiq_core.objective import exchange_rate
-from aiq_core.records import Algorithm
+from aiq_core.objective import usual_rate
 from aiq_core.roofline import ridge
+from aiq_core.search.greedy import GREEDY
 from pages.common import known
 from pages.common.controls import DEFAULT_MODEL, View
 from pages.learn import address, batch, cut, frame, glossary, layers, measured, price, runs, walk
@@ -133,7 +133,7 @@ def _twins(view: View) -> str:
 
 
 def _exact(view: View) -> str:
-    found = runs.walks(view.model, Algorithm.GREEDY) or runs.walks(known.model(DEFAULT_MODEL), Algorithm.GREEDY)
+    found = runs.walks(view.model, GREEDY.name) or runs.walks(known.model(DEFAULT_MODEL), GREEDY.name)
     text = (
         "A move’s intensity is known beforehand, so is the best loss it could have; who can’t win even so need not "
         "be measured."
@@ -148,7 +148,7 @@ def _exact(view: View) -> str:
 
 def _alpha(view: View) -> str:
     model, table, note = measured.subject(view)
-    worth = exchange_rate(0.9, known.normaliser(model), known.ACCURACY_NORMALISER)
+    worth = usual_rate(model.profile, 0.9)
     data = price._data(model, table.images, known.library().table_version(model, table.images))
     return (
         f"A FLOP/byte may cost up to {price._points(worth)} points of accuracy. Whatever alpha, it can’t reach "

@@ -14,8 +14,9 @@ from aiq_core.charts.lessons.rounding import (
 )
 from aiq_core.charts.lessons.rounding_figure import error_figure, histogram_figure
 from aiq_core.charts.wording import number, signed, significant
-from aiq_core.quantizer import Grid, SquaredError, levels, round_to_grid
 from aiq_core.records import Granularity
+from aiq_core.rounding.grid import Grid, SquaredError, round_to_grid
+from aiq_core.rounding.nearest import levels
 from pages.common import known
 from pages.common.charts import Click, card, chart
 from pages.common.controls import View
@@ -276,8 +277,8 @@ def _all_at_4_bits(view: View) -> str:
         return ""
     table = known.table(view.model, view.images)
     row = table.row(table.profile.uniform(ASKED_BITS))
-    if row is None or table.report_correct[row] < 0:
+    reported = None if row is None else table.report[row]
+    if reported is None:
         return ""
-    lost = int(table.report_correct[table.baseline] - table.report_correct[row])
-    points = number(100 * lost / table.report_images, 2)
+    points = number(reported.drop.value, 2)
     return f"All weights at 4 bits by this rounding cost {points} points on {table.report_images:,} report images. "

@@ -19,15 +19,16 @@ def steps_of(run_id: str, version: str) -> Walk:
 
 def objective(run: Run) -> Objective:
     """The loss that a run made small."""
-    request, profile = run.request, known.model(run.request.model).profile
+    request, model = run.request, known.model(run.request.model)
     assert request.alpha is not None
     return Objective(
+        model.metric,
         request.alpha,
-        run.intensity_normaliser or default_normaliser(profile, request.widths),
+        run.intensity_normaliser or default_normaliser(model.profile, request.widths),
         request.accuracy_normaliser,
         request.images,
-        run.baseline_correct or 0,
-        run.floor_correct or 0,
+        run.baseline_score or 0,
+        run.floor_score or 0,
     )
 
 
@@ -36,10 +37,7 @@ def walks(model: Model, algorithm: str) -> dict[float, str]:
     found: dict[float, Run] = {}
     for run in known.runs(model):
         request = run.request
-        plain = request.widths == known.WIDTHS and not request.excluded and not request.fixed
-        plain = plain and request.intensity_normaliser is None and request.floor_percent is None
-        plain = plain and request.max_evaluations is None and request.max_minutes is None
-        if not plain or request.algorithm != algorithm or not request.alpha or not run.evaluations:
+        if not request.is_ordinary or request.algorithm != algorithm or not request.alpha or not run.evaluations:
             continue
         if request.alpha not in found or request.images > found[request.alpha].request.images:
             found[request.alpha] = run

@@ -10,7 +10,9 @@ from aiq_core.charts.wording import bits_name, join, number
 from aiq_core.errors import AiqError
 from aiq_core.intensity import intensity
 from aiq_core.library import read_only
-from aiq_core.records import FP32_BITS, Algorithm, Outcome, Request, Run, SplitName
+from aiq_core.records import FP32_BITS, Move, Outcome, Request, Run, SplitName
+from aiq_core.search.coordinate import COORDINATE
+from aiq_core.search.greedy import GREEDY
 from pages.common import known
 from pages.common.controls import DEFAULT_MODEL, View
 from pages.learn import address, frame
@@ -20,7 +22,7 @@ from pages.learn.runs import objective, steps_of, walks
 
 LESSON = 5
 ALPHA = 0.9
-SEARCHES = (Algorithm.GREEDY.value, Algorithm.COORDINATE.value)
+SEARCHES = (GREEDY.name, COORDINATE.name)
 SEARCH = Setting("search", SEARCHES[0])
 AT = Setting("at", ALPHA, float)
 MOVE = Setting("move", 1, int)
@@ -84,7 +86,7 @@ def draw(view: View) -> None:
 
 def _subject(view: View) -> tuple[Model, str]:
     """The chosen model, or the first one where it was not searched, with what to say then."""
-    if ALPHA in walks(view.model, Algorithm.GREEDY):
+    if ALPHA in walks(view.model, GREEDY.name):
         return view.model, ""
     other = known.model(DEFAULT_MODEL)
     return other, f"No greedy search of {view.model.title} at alpha {ALPHA:g} yet, so this is {other.title}."
@@ -213,7 +215,7 @@ def _controls(
                 "Step", indices, key=address.key(MOVE, indices), help="▶ play, in the chart, goes on from here."
             )
     with which:
-        names = {SEARCHES[0]: "greedy", SEARCHES[1]: "coordinate descent"}
+        names = {each.name: each.noun for each in (GREEDY, COORDINATE)}
         st.segmented_control(
             "Search", SEARCHES, key=address.key(SEARCH, SEARCHES), format_func=names.__getitem__, required=True,
             on_change=_start_over, wrap=False,
@@ -239,7 +241,7 @@ def _offer(model: Model, alpha: float) -> None:
 def _submit(model: Model, alpha: float) -> None:
     images = model.dataset.available(SplitName.SEARCH)
     try:
-        run = jobs.submit(known.library(), Request(model.name, Algorithm.COORDINATE, alpha, images=images))
+        run = jobs.submit(known.library(), Request(model.name, COORDINATE.name, alpha, images=images))
     except AiqError as error:
         st.session_state["learn:error"] = str(error)
         return
@@ -258,20 +260,22 @@ def formula(step: WalkStep, shown: Walk, run: Run) -> str:
             default=None,
         )
     parts = []
-    base, won, lost, pruned = rule.baseline_correct, *(names[o] for o in (Outcome.WON, Outcome.LOST, Outcome.PRUNED))
+    base, won, lost, pruned = rule.baseline_score, *(names[o] for o in (Outcome.WON, Outcome.LOST, Outcome.PRUNED))
     norm = number(rule.intensity_normaliser, 2)
-    if won is not None and won.correct is not None and won.loss is not None:
-        right = [number(100 * count / rule.images, 2) for count in (base, won.correct)]
+    if won is not None and won.score is not None and won.loss is not None:
+        right = [number(100 * count / rule.images, 2) for count in (base, won.score)]
         parts.append(
-            f"**winner** {won.layer} −{rule.alpha:g} × {number(won.intensity, 3)}/{norm} + {1 - rule.alpha:.1g} × "
-            f"max(0, {right[0]} − "
-            f"{right[1]})/{rule.accuracy_normaliser:g} = **{number(won.loss, 4)}**"
+            f"**winner** {won.move.site.name} −{rule.alpha:g} × {number(won.intensity, 3)}/{norm} + "
+            f"{1 - rule.alpha:.1g} × max(0, {right[0]} − {right[1]})/{rule.accuracy_normaliser:g} = "
+            f"**{number(won.loss, 4)}**"
         )
-    if lost is not None and lost.correct is not None and lost.loss is not None:
-        parts.append(f"**loser** {lost.layer} ({number(100 * lost.correct / rule.images, 2)} %) {number(lost.loss, 4)}")
+    if lost is not None and lost.score is not None and lost.loss is not None:
+        parts.append(
+            f"**loser** {lost.move.site.name} ({number(100 * lost.score / rule.images, 2)} %) {number(lost.loss, 4)}"
+        )
     if pruned is not None:
         parts.append(
-            f"**pruned** {pruned.layer} at {bits_name(pruned.bits)}: bound −{rule.alpha:g} × "
+            f"**pruned** {pruned.move.site.name} at {bits_name(pruned.move.bits)}: bound −{rule.alpha:g} × "
             f"{number(pruned.intensity, 3)}/{norm} = {number(pruned.bound, 4)}"
         )
     if not parts:
@@ -306,7 +310,7 @@ def _allowance(first: Walk, model: Model) -> str:
     fp32 = profile.uniform(32)
     said = []
     for size in (min(sizes), max(sizes)):
-        place = sizes.index(size)
-        gain = intensity(profile, fp32.with_weight_bits(place, 4)) - intensity(profile, fp32)
-        said.append(f"{profile.quantizable_names[place]} may cost {int(rate * gain * first.images / 100):,}")
+        site = profile.weight_sites[sizes.index(size)]
+        gain = intensity(profile, profile.moved(fp32, Move(site, 4))) - intensity(profile, fp32)
+        said.append(f"{site.name} may cost {int(rate * gain * first.images / 100):,}")
     return f"At alpha {first.alpha:g}, of {first.images:,} images, {said[0]}, {said[1]}."

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from aiq_core.charts.aggressive import AggressiveData
-from aiq_core.charts.optimism import Kind, OptimismData
+from aiq_core.charts.aggressive import AggressiveData, aggressive_data
+from aiq_core.charts.optimism import OptimismData, optimism_data
 from aiq_core.charts.wording import number, signed
 from aiq_core.claims import Claim, figure, is_paper, mark
+from aiq_core.claims.evidence import Evidence
+from aiq_core.judged import Kind
 
 SEARCH_COST = Path(__file__).resolve().parents[2] / "docs" / "search_cost.md"
 """Written by benchmarks/search_cost.py."""
@@ -59,6 +61,17 @@ def frame(claims: Sequence[Claim]) -> pd.DataFrame:
             for claim in claims
         ]
     )
+
+
+def optimism(evidence: Evidence, model: str) -> OptimismData | None:
+    """Every policy complete on all search and all report images; None where none is."""
+    table = evidence.table(model)
+    return None if table is None else optimism_data(table, evidence.kinds(model))
+
+
+def widths(evidence: Evidence, model: str) -> AggressiveData:
+    """Every search of a model with its rank correlation, by algorithm and alpha."""
+    return aggressive_data(evidence.profile(model), evidence.widths(model))
 
 
 def optimism_caption(data: OptimismData) -> str:

@@ -25,12 +25,12 @@ def _claims(version: str) -> tuple[Claim, ...]:
 
 @known.cached(6)
 def _optimism(model: Model, version: str) -> OptimismData | None:
-    return Evidence(known.library()).optimism(model.name)
+    return content.optimism(Evidence(known.library()), model.name)
 
 
 @known.cached(6)
 def _widths(model: Model, version: str) -> AggressiveData:
-    return Evidence(known.library()).widths(model.name)
+    return content.widths(Evidence(known.library()), model.name)
 
 
 def main() -> None:

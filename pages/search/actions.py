@@ -6,7 +6,8 @@ import streamlit as st
 
 from aiq_core import jobs
 from aiq_core.catalog import Model
-from aiq_core.records import SEARCHES, Quantizer, Request, Run
+from aiq_core.records import Quantizer, Request, Run
+from aiq_core.search.strategies import strategy
 from pages.common import controls, known
 from pages.search import stored
 
@@ -76,8 +77,8 @@ def explore_query(run: Run, counts: dict[str, int]) -> dict[str, str] | None:
     if run.policy is None or request.quantizer != Quantizer() or images is None:
         return None
     query = {"model": request.model, "policy": run.policy.key}
-    if request.algorithm in SEARCHES and request.alpha is not None:
-        query |= {"from": str(request.algorithm), "alpha": f"{request.alpha:.2f}"}
+    if strategy(request.algorithm).searches and request.alpha is not None:
+        query |= {"from": request.algorithm, "alpha": f"{request.alpha:.2f}"}
     if images != "all":
         query["images"] = images
     return query

@@ -74,13 +74,15 @@ def _verdicts(first: Run, second: Run) -> None:
     assert a is not None
     assert b is not None
     report = min(stored.judged(library, first, a), stored.judged(library, second, b))
+    model, quantizer = library.model(first.request.model), first.request.quantizer
     for split, images in ((SplitName.SEARCH, first.request.images), (SplitName.REPORT, report)):
-        before, after = stored.right(library, first, a, split, images), stored.right(library, second, b, split, images)
-        if before is None or after is None:
+        found = [library.shown(model, split, policy, images, quantizer) for policy in (a, b)]
+        cells = library.paired(model, split, images, a, b, quantizer, imported=True)
+        if cells is None or first.request.quantizer != second.request.quantizer:
             st.markdown(f"On {split} images not both are measured here, so there is no paired comparison.")
             continue
-        said = differences.sentence(differences.verdict(before[0], after[0]), split)
-        brought = {before[1], after[1]} - {"measured"}
+        said = differences.sentence(cells, split)
+        brought = {each.origin.source for each in found if each is not None} - {"measured"}
         st.markdown(said + (f" :gray[({', '.join(names.ORIGINS[s] for s in sorted(brought))})]" if brought else ""))
 
 

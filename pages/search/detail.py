@@ -9,7 +9,8 @@ from aiq_core import jobs
 from aiq_core.charts.bits import Bar, BitsData, bits_data, bits_figure, bits_frame
 from aiq_core.charts.reasons import reasons
 from aiq_core.charts.wording import bit_counts
-from aiq_core.records import SEARCHES, Policy, Run, RunStatus, Step
+from aiq_core.records import Policy, Run, RunStatus, Step
+from aiq_core.search.strategies import strategy
 from pages.common import known
 from pages.common.charts import card, chart
 from pages.common.controls import View
@@ -42,7 +43,7 @@ def draw(view: View, run: Run) -> None:
         _trade_off(view, run)
     with right:
         _bits(view, run, step)
-    if run.request.algorithm not in SEARCHES:
+    if not strategy(run.request.algorithm).searches:
         _policies(run)
         return
     left, right = st.columns(2, gap="small")
@@ -74,7 +75,7 @@ def _step_box(run: Run) -> None:
 def _trade_off(view: View, run: Run) -> None:
     model = known.model(run.request.model)
     data = progress_data([("this run", run)], model.profile, stored.references(model, run.request.images))
-    title = "each move taken, and what lost" if run.request.algorithm in SEARCHES else "the policies listed"
+    title = "each move taken, and what lost" if strategy(run.request.algorithm).searches else "the policies listed"
     with card("Path", title, partial(progress_frame, data), f"{run.id}-path"):
         alt = f"Top-1 against FLOPs per byte over {len(run.steps)} steps of run {run.id}; the moves table has them all."
         chart(progress_figure(data, view.look), f"path-{run.id}", f"{run.id}-path", alt)

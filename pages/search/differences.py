@@ -1,24 +1,11 @@
 """What tells two runs of one model apart: layers, settings, and their policies on the same images; pure."""
 
-from dataclasses import dataclass
-
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from aiq_core.charts.wording import MINUS, bits_name, number, signed, span
 from aiq_core.errors import SettingError
 from aiq_core.records import ModelProfile, Policy, Run
-from aiq_core.statistics import Interval, Paired, drop, mcnemar, paired
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """B against A on the same images: points that B has less, with their interval, and McNemar's exact p."""
-
-    cells: Paired
-    difference: Interval
-    p: float
+from aiq_core.statistics import Comparison
 
 
 def comparable(first: Run, second: Run) -> None:
@@ -38,15 +25,9 @@ def comparable(first: Run, second: Run) -> None:
             raise SettingError(f"run {run.id} has chosen no policy to compare; choose another")
 
 
-def verdict(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> Verdict:
-    """From which images A and B have right, bool[images] each."""
-    cells = paired(before, after)
-    return Verdict(cells, drop(cells), mcnemar(cells))
-
-
-def sentence(found: Verdict, split: str) -> str:
+def sentence(cells: Comparison, split: str) -> str:
     """What the comparison says, in a sentence."""
-    cells, difference = found.cells, found.difference
+    difference = cells.drop
     where = f"on the same {cells.images:,} {split} images"
     if cells.lost + cells.gained == 0:
         return f"On {cells.images:,} {split} images A and B are right on exactly the same ones."
@@ -55,7 +36,7 @@ def sentence(found: Verdict, split: str) -> str:
     noise = ", within noise" if difference.contains_zero else ""
     return (
         f"B has {points} {where}: A minus B is {number(difference.value, 2)} points (95 %: {span(difference)}{noise}); "
-        f"only A has {cells.lost:,} right, only B {cells.gained:,}; McNemar’s exact p = {probability(found.p)}."
+        f"only A has {cells.lost:,} right, only B {cells.gained:,}; McNemar’s exact p = {probability(cells.p)}."
     )
 
 
@@ -116,7 +97,7 @@ def _values(run: Run) -> tuple[object, ...]:
         request.widths,
         run.intensity_normaliser,
         request.accuracy_normaliser,
-        run.floor_correct,
+        run.floor_score,
         request.excluded,
         tuple(f"{layer} {bits}" for layer, bits in request.fixed.items()),
         str(request.quantizer.granularity),

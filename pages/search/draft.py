@@ -7,8 +7,19 @@ from enum import StrEnum
 from aiq_core import execute, objective
 from aiq_core.catalog import Model
 from aiq_core.errors import SettingError
-from aiq_core.records import Algorithm, Granularity, ModelProfile, Policy, Quantizer, Request, RunStatus
-from aiq_core.search.baselines import uniform
+from aiq_core.records import (
+    DEFAULT_ACCURACY_NORMALISER,
+    DEFAULT_WIDTHS,
+    Granularity,
+    ModelProfile,
+    Policy,
+    Quantizer,
+    Request,
+    RunStatus,
+    Score,
+)
+from aiq_core.search.baselines import MANUAL, UNIFORM, uniform
+from aiq_core.search.greedy import GREEDY
 
 MOST_POLICIES = 500
 LABEL_LENGTH = 60
@@ -29,17 +40,17 @@ class Draft:
     model: Model
     images: int
     kind: Kind = Kind.SEARCH
-    algorithm: Algorithm = Algorithm.GREEDY
+    algorithm: str = GREEDY.name
     alpha: float = 0.9
     alphas: tuple[float, ...] = ()
     bits: int = 8
     text: str = ""
-    widths: tuple[int, ...] = (32, 8, 4)
+    widths: tuple[int, ...] = DEFAULT_WIDTHS
     excluded: tuple[str, ...] = ()
     fixed: dict[str, int] = field(default_factory=dict)
     floor_percent: float | None = None
     intensity_normaliser: float | None = None
-    accuracy_normaliser: float = 10.0
+    accuracy_normaliser: float = DEFAULT_ACCURACY_NORMALISER
     granularity: Granularity = Granularity.CHANNEL
     max_evaluations: int | None = None
     max_minutes: float | None = None
@@ -54,14 +65,14 @@ def sweep_alphas(first: float, last: float, step: float) -> tuple[float, ...]:
     return tuple(round(first + index * step, 10) for index in range(int((last - first) / step + 1e-9) + 1))
 
 
-def requests(draft: Draft, baseline_correct: int | None) -> tuple[Request, ...]:
-    """Checked requests, all or none. `baseline_correct` is FP32's count on the draft's images where it is known."""
+def requests(draft: Draft, baseline: Score | None) -> tuple[Request, ...]:
+    """Checked requests, all or none. `baseline` is FP32's score on the draft's images where it is known."""
     found = _requests(draft)
     for request in found:
         # Builds the run as `submit` will, and throws it away: whatever it refuses, it refuses here.
         execute.new_run(draft.model, request)
-        if request.floor_percent is not None and baseline_correct is not None:
-            objective.floor_correct(request.floor_percent, baseline_correct, request.images)
+        if request.floor_percent is not None and baseline is not None:
+            objective.floor_score(draft.model.metric, request.floor_percent, baseline, request.images)
     return found
 
 
@@ -79,12 +90,10 @@ def _requests(draft: Draft) -> tuple[Request, ...]:
     if draft.kind is Kind.UNIFORM:
         profile.policy({profile.quantizable_names[0]: draft.bits})
         named = label or f"all at {draft.bits} bits"
-        return (
-            Request(draft.model.name, Algorithm.UNIFORM, policies=uniform(profile, draft.bits), label=named, **shared),
-        )
+        return (Request(draft.model.name, UNIFORM.name, policies=uniform(profile, draft.bits), label=named, **shared),)
     if draft.kind is Kind.POLICIES:
         policies = parse_policies(draft.text, profile)
-        return (Request(draft.model.name, Algorithm.MANUAL, policies=policies, label=label, **shared),)
+        return (Request(draft.model.name, MANUAL.name, policies=policies, label=label, **shared),)
     alphas = (draft.alpha,) if draft.kind is Kind.SEARCH else draft.alphas
     if not alphas:
         raise SettingError("a sweep needs at least one alpha; widen its range")

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aiq_core import jobs
 from aiq_core.charts.wording import duration, join, number
-from aiq_core.records import SEARCHES, Algorithm, Request, Run, RunStatus
+from aiq_core.records import Request, Run, RunStatus
+from aiq_core.search.strategies import strategy
 from aiq_core.store.store import MEASURED
 from pages.common import known
-from pages.search.names import ALGORITHMS
 
 RECENT_RUNS = 10
 """How many of the newest runs the rate is read from: a machine changes."""
@@ -65,13 +66,12 @@ def rate(runs: Sequence[Run], model: str, images: int) -> Rate | None:
 
 
 def most_evaluations(request: Request) -> int | None:
-    """How many a request can ask for at most; None for coordinate descent, which sweeps until it rests."""
+    """How many a request can ask for at most; None where nobody can say."""
     if request.policies:
         return len(request.policies)
-    free = len(known.model(request.model).profile.quantizable) - len({*request.excluded, *request.fixed})
-    moves = len(request.widths) - 1
-    # Greedy's step k tries the layers still free at every lower width: moves * (free + ... + 1).
-    most = moves * free * (free + 1) // 2 if request.algorithm is Algorithm.GREEDY else None
+    # A search that nobody knows the length of has no most.
+    how = strategy(request.algorithm)
+    most = _size(request) if how.most_steps(1) else None
     if request.max_evaluations is None:
         return most
     return request.max_evaluations if most is None else min(most, request.max_evaluations)
@@ -111,8 +111,8 @@ def _likely(request: Request, runs: Sequence[Run]) -> tuple[int | None, str]:
         for run in runs
         if run.status is RunStatus.DONE
         and run.request.model == request.model
-        and run.request.algorithm is request.algorithm
-        and run.request.algorithm in SEARCHES
+        and run.request.algorithm == request.algorithm
+        and strategy(request.algorithm).searches
         and run.request.alpha is not None
         and run.request.max_evaluations is None
         and not run.message
@@ -124,15 +124,14 @@ def _likely(request: Request, runs: Sequence[Run]) -> tuple[int | None, str]:
     count = near.evaluations * _size(request) / max(1, _size(near.request))
     limit = most_evaluations(request)
     likely = max(1, round(count)) if limit is None else min(max(1, round(count)), limit)
-    name = ALGORITHMS[request.algorithm]
+    name = strategy(request.algorithm).noun
     return likely, f"{name} at alpha {near.request.alpha:g} asked for {near.evaluations:,}"
 
 
 def _size(request: Request) -> int:
-    """How large a search is without pruning, to a factor: a sweep's moves for coordinate descent, all for greedy."""
-    free = len(known.model(request.model).profile.quantizable) - len({*request.excluded, *request.fixed})
-    moves = len(request.widths) - 1
-    return moves * free * (free + 1) // 2 if request.algorithm is Algorithm.GREEDY else moves * free
+    """How large a search is without pruning, to a factor."""
+    sites = jobs.free_sites(known.library(), request)
+    return strategy(request.algorithm).plain_evaluations(sites, len(request.widths) - 1)
 
 
 def sentence(found: Estimate) -> str:

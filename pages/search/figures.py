@@ -10,7 +10,8 @@ from aiq_core.charts.style import SYMBOLS, Look, axis, faded, layout, note
 from aiq_core.charts.wording import bits_name, number, span
 from aiq_core.intensity import intensity
 from aiq_core.objective import FLOOR_POINTS
-from aiq_core.records import SEARCHES, ModelProfile, Run
+from aiq_core.records import ModelProfile, Move, Run, Score, Step
+from aiq_core.search.strategies import strategy
 from aiq_core.statistics import Interval, wilson
 
 HEIGHT_PX = 292
@@ -49,7 +50,7 @@ class ProgressData:
 
 
 def progress_data(
-    runs: Sequence[tuple[str, Run]], profile: ModelProfile, references: Mapping[int, int], candidates: bool = True
+    runs: Sequence[tuple[str, Run]], profile: ModelProfile, references: Mapping[int, Score], candidates: bool = True
 ) -> ProgressData:
     """Named runs of one model and image set; `references` maps uniform bits to the number right."""
     images = runs[0][1].request.images
@@ -58,36 +59,36 @@ def progress_data(
         (bits, _mark(intensity(profile, profile.uniform(bits)), right, images, _uniform_name(bits)))
         for bits, right in sorted(references.items(), reverse=True)
     )
-    floors = {run.floor_correct for _, run in runs if run.request.algorithm in SEARCHES}
+    floors = {run.floor_score for _, run in runs if strategy(run.request.algorithm).searches}
     floor = floors.pop() if len(floors) == 1 else None
     floor_top1 = None if floor is None else 100 * floor / images
     return ProgressData(images, trails, uniform, floor_top1, *_ranges(profile, runs, trails, uniform, floor_top1))
 
 
 def _trail(name: str, run: Run, candidates: bool, profile: ModelProfile) -> Trail:
-    images, joined = run.request.images, run.request.algorithm in SEARCHES
-    taken = [
-        _mark(step.intensity, step.correct, images, _step_text(step.index, step.layer, step.bits)) for step in run.steps
-    ]
-    if joined and run.baseline_correct is not None and not run.request.fixed:
+    images, joined = run.request.images, strategy(run.request.algorithm).searches
+    taken = [_mark(step.intensity, step.score, images, _step_text(step)) for step in run.steps]
+    if joined and run.baseline_score is not None and not run.request.fixed:
         base = intensity(profile, profile.uniform(32))
-        taken.insert(0, _mark(base, run.baseline_correct, images, "FP32, where it starts"))
+        taken.insert(0, _mark(base, run.baseline_score, images, "FP32, where it starts"))
     lost = [
-        _mark(c.intensity, c.correct, images, f"step {step.index} tried {c.layer} to {bits_name(c.bits)}")
+        _mark(c.intensity, c.score, images, f"step {step.index} tried {_to(c.move)}")
         for step in (run.steps if candidates else ())
         for c in step.candidates
-        if c.correct is not None and (c.layer, c.bits) != (step.layer, step.bits)
+        if c.score is not None and c.move != step.move
     ]
     return Trail(name, tuple(taken), tuple(lost), joined)
 
 
-def _step_text(index: int, layer: str | None, bits: int | None) -> str:
-    if layer is None or bits is None:
-        return f"step {index}"
-    return f"step {index}: {layer} to {bits_name(bits)}"
+def _step_text(step: Step) -> str:
+    return f"step {step.index}" if step.move is None else f"step {step.index}: {_to(step.move)}"
 
 
-def _mark(value: float, correct: int, images: int, text: str) -> Mark:
+def _to(move: Move) -> str:
+    return f"{move.site.name} to {bits_name(move.bits)}"
+
+
+def _mark(value: float, correct: Score, images: int, text: str) -> Mark:
     return Mark(value, 100 * correct / images, text)
 
 
@@ -107,7 +108,7 @@ def _ranges(
     listed = [mark for trail in trails if not trail.joined for mark in trail.taken]
     low = intensity(profile, profile.uniform(32))
     high = max([intensity(profile, profile.uniform(lowest)), *(mark.intensity for mark in listed)])
-    baselines = [100 * run.baseline_correct / run.request.images for _, run in runs if run.baseline_correct is not None]
+    baselines = [100 * run.baseline_score / run.request.images for _, run in runs if run.baseline_score is not None]
     baselines += [mark.top1 for bits, mark in uniform if bits == 32]
     top = max(baselines, default=100.0)
     bottom = min([top - FLOOR_POINTS, floor_top1 if floor_top1 is not None else top, *(mark.top1 for mark in listed)])

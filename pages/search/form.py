@@ -8,8 +8,9 @@ from aiq_core import jobs
 from aiq_core.catalog import Model
 from aiq_core.charts.wording import number
 from aiq_core.errors import AiqError
-from aiq_core.objective import exchange_rate
-from aiq_core.records import OFFERED_BITS, Algorithm, Granularity, Request, SplitName
+from aiq_core.objective import usual_rate
+from aiq_core.records import DEFAULT_ACCURACY_NORMALISER, OFFERED_BITS, Granularity, Request, Score, SplitName
+from aiq_core.search.strategies import SEARCHES
 from pages.common import controls, known
 from pages.common.controls import View
 from pages.search import actions, draft, stored
@@ -22,7 +23,7 @@ KINDS = {
     Kind.UNIFORM: "Every layer at one width",
     Kind.POLICIES: "Policies of my own (JSON)",
 }
-ALGORITHMS = {Algorithm.GREEDY: "Greedy", Algorithm.COORDINATE: "Coordinate descent"}
+ALGORITHMS = {name: strategy.title for name, strategy in SEARCHES.items()}
 STEPS = (0.05, 0.1, 0.2, 0.25)
 LOWER_BITS = OFFERED_BITS[1:]
 
@@ -76,7 +77,7 @@ def _fields(view: View) -> Draft:
         controls.alpha_slider()
         values["alpha"] = alpha = round(float(st.session_state["alpha"]), 2)
         if alpha < 1:
-            rate = exchange_rate(alpha, known.normaliser(view.model), known.ACCURACY_NORMALISER)
+            rate = usual_rate(view.model.profile, alpha)
             st.caption(f"1 FLOP/byte is worth {number(rate, 2 if rate < 1 else 1)} points here")
     elif kind is Kind.SWEEP:
         values["alphas"] = _alphas()
@@ -176,7 +177,7 @@ def _more(view: View, kind: Kind) -> dict[str, object]:
             placeholder="1.32 × AI at the lowest widths",
         )
         values["accuracy_normaliser"] = st.number_input(
-            "Points that count as 1", 0.0, None, 10.0, 1.0, key="job-points"
+            "Points that count as 1", 0.0, None, DEFAULT_ACCURACY_NORMALISER, 1.0, key="job-points"
         )
     values["granularity"] = st.selectbox(
         "A scale per",
@@ -218,14 +219,14 @@ def _images(view: View) -> int:
     return min(view.images, here)
 
 
-def _baseline(filled: Draft) -> int | None:
+def _baseline(filled: Draft) -> Score | None:
     found = stored.table(filled.model, filled.images)
-    return None if found is None else found.baseline_correct
+    return None if found is None else found.baseline_score
 
 
 def _top1(view: View) -> float | None:
     found = stored.table(view.model, view.images)
-    return None if found is None else 100 * found.baseline_correct / found.images
+    return None if found is None else 100 * found.baseline_score / found.images
 
 
 def _not_bundled(requests: tuple[Request, ...]) -> tuple[Request, ...]:

@@ -6,7 +6,8 @@ from aiq_core import exchange, jobs
 from aiq_core.charts.wording import join, number
 from aiq_core.errors import AiqError
 from aiq_core.library import read_only
-from aiq_core.records import SEARCHES, Run
+from aiq_core.records import DEFAULT_ACCURACY_NORMALISER, Run
+from aiq_core.search.strategies import strategy
 from pages.common import known
 from pages.search import actions, names, stored
 
@@ -29,13 +30,13 @@ def settings(run: Run) -> list[str]:
     """What a request sets apart from the usual."""
     request = run.request
     said = [f"{request.images:,} search images"]
-    if request.algorithm in SEARCHES:
+    if strategy(request.algorithm).searches:
         said.append("widths " + ", ".join("FP32" if w == 32 else str(w) for w in request.widths))
         if run.intensity_normaliser is not None:
             said.append(f"normaliser {number(run.intensity_normaliser, 2)} FLOPs/byte")
-        if run.floor_correct is not None:
-            said.append(f"floor {number(100 * run.floor_correct / request.images, 2)} %")
-    if request.accuracy_normaliser != 10:
+        if run.floor_score is not None:
+            said.append(f"floor {number(100 * run.floor_score / request.images, 2)} %")
+    if request.accuracy_normaliser != DEFAULT_ACCURACY_NORMALISER:
         said.append(f"{request.accuracy_normaliser:g} points count as 1")
     if request.excluded:
         said.append(f"excluded {', '.join(request.excluded)}")

@@ -5,7 +5,8 @@ import streamlit as st
 from aiq_core import jobs
 from aiq_core.intensity import intensity
 from aiq_core.library import read_only
-from aiq_core.records import Run, SplitName
+from aiq_core.records import Run, Score, SplitName
+from aiq_core.search.strategies import strategy
 from pages.common import known
 from pages.common.charts import card
 from pages.common.controls import View
@@ -64,11 +65,11 @@ def _filters(view: View, everything: tuple[Run, ...]) -> Filters:
         )
         algorithms = st.multiselect(
             "Kind",
-            sorted({str(run.request.algorithm) for run in everything}),
+            sorted({run.request.algorithm for run in everything}),
             width=190,
             key="filter-kind",
             placeholder="every kind",
-            format_func=lambda kind: names.ALGORITHMS.get(kind, kind),
+            format_func=lambda kind: strategy(kind).noun,
         )
         statuses = st.multiselect(
             "Status",
@@ -136,8 +137,8 @@ def _picked() -> None:
 
 
 @st.cache_data(max_entries=2000, show_spinner=False)
-def _figures(run_id: str, policy: str | None, status: str) -> tuple[float | None, int | None]:
-    """AI and number right of a run's policy; the status and policy stand in the key, as they change while it runs."""
+def _figures(run_id: str, policy: str | None, status: str) -> tuple[float | None, Score | None]:
+    """AI and score of a run's policy; the status and policy stand in the key, as they change while it runs."""
     library = known.library()
     run = library.run(run_id)
     if run.policy is None:
@@ -146,9 +147,9 @@ def _figures(run_id: str, policy: str | None, status: str) -> tuple[float | None
     # The run's own step says it even where the predictions are not here.
     step = next((step for step in reversed(run.steps) if step.policy == run.policy), None)
     if step is not None:
-        return value, step.correct
-    found = stored.right(library, run, run.policy, SplitName.SEARCH, run.request.images)
-    return value, None if found is None else int(found[0].sum())
+        return value, step.score
+    cells = stored.against_fp32(library, run, run.policy, SplitName.SEARCH, run.request.images)
+    return value, None if cells is None else round(cells.after.value * run.request.images / 100)
 
 
 def _row(run: Run) -> Row:

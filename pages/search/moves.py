@@ -3,34 +3,38 @@
 import pandas as pd
 
 from aiq_core.charts.wording import bit_counts, bits_name, number
-from aiq_core.records import SEARCHES, Candidate, Outcome, Run, Step
+from aiq_core.records import Candidate, Move, Outcome, Run, Score, Step
+from aiq_core.search.strategies import strategy
 from pages.common import known
 
 PRUNED_WHY = "pruned: could not win even with no accuracy lost"
 
 
+def move_name(move: Move) -> str:
+    return f"{move.site.name} → {bits_name(move.bits)}"
+
+
 def step_name(step: Step, run: Run) -> str:
     """A step in a few words: `7: layer2.0.conv1 to 4 bits`."""
-    if run.request.algorithm not in SEARCHES:
+    if not strategy(run.request.algorithm).searches:
         return f"{step.index}: policy {step.index}"
     sweep = f" (sweep {step.sweep})" if step.sweep > 1 else ""
-    if step.layer is None or step.bits is None:
+    if step.move is None:
         return f"{step.index}: kept what it had{sweep}"
-    return f"{step.index}: {step.layer} to {bits_name(step.bits)}{sweep}"
+    return f"{step.index}: {step.move.site.name} to {bits_name(step.move.bits)}{sweep}"
 
 
 def moves_frame(run: Run) -> pd.DataFrame:
     """A row a step, the newest first."""
     rows = []
     for step in reversed(run.steps):
-        move = "kept" if step.layer is None else f"{step.layer} → {bits_name(step.bits or 32)}"
         rows.append(
             {
                 "step": step.index,
-                "move": move,
+                "move": "kept" if step.move is None else move_name(step.move),
                 "why": _without_move(step.reason),
                 "AI": step.intensity,
-                "top-1 %": 100 * step.correct / run.request.images,
+                "top-1 %": 100 * step.score / run.request.images,
                 "loss": step.loss,
             }
         )
@@ -45,7 +49,7 @@ def policies_frame(run: Run) -> pd.DataFrame:
             "policy": step.index,
             "layers": bit_counts(step.policy),
             "AI": step.intensity,
-            "top-1 %": 100 * step.correct / run.request.images,
+            "top-1 %": 100 * step.score / run.request.images,
             **{layer: bits_name(bits) for layer, bits in profile.named_bits(step.policy).items()},
         }
         for step in run.steps
@@ -67,11 +71,11 @@ def candidates_frame(step: Step, images: int) -> pd.DataFrame:
     ordered = sorted(step.candidates, key=lambda c: (_ORDER[c.outcome], c.bound))
     rows = [
         {
-            "move": f"{c.layer} → {bits_name(c.bits)}",
+            "move": move_name(c.move),
             "outcome": str(c.outcome),
             "why": _why(c, images),
             "AI": c.intensity,
-            "top-1 %": None if c.correct is None else 100 * c.correct / images,
+            "top-1 %": None if c.score is None else 100 * c.score / images,
             "loss": c.loss,
             "lowest loss possible": c.bound,
         }
@@ -89,14 +93,14 @@ def _why(candidate: Candidate, images: int) -> str:
     )
     if candidate.outcome is Outcome.CANNOT_WIN:
         return f"needed {needs} right and could not reach it; stopped there"
-    right = "" if candidate.correct is None else f"{candidate.correct:,} right"
+    right = "" if candidate.score is None else f"{candidate.score:,} right"
     if candidate.outcome is Outcome.WON:
         return f"{right}: the lowest loss of this step"
     return f"{right}, enough when it was asked; another came lower"
 
 
-def _percent(correct: int, images: int) -> str:
-    return f"{number(100 * correct / images, 2)} %"
+def _percent(score: Score, images: int) -> str:
+    return f"{number(100 * score / images, 2)} %"
 
 
 def counts(step: Step) -> str:

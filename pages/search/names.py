@@ -2,18 +2,11 @@
 
 from aiq_core import jobs
 from aiq_core.charts.wording import duration, join
-from aiq_core.records import SEARCHES, Algorithm, Run, RunStatus
+from aiq_core.records import Run, RunStatus
+from aiq_core.search.strategies import strategy
 from aiq_core.store.store import BUNDLED, IMPORTED, MEASURED
 from pages.common import known
 
-ALGORITHMS = {
-    Algorithm.GREEDY: "greedy",
-    Algorithm.COORDINATE: "coordinate descent",
-    Algorithm.UNIFORM: "uniform",
-    Algorithm.RANDOM: "random",
-    Algorithm.SINGLE_LAYER: "single layers",
-    Algorithm.MANUAL: "by hand",
-}
 STATUS_ICONS = {
     RunStatus.QUEUED: ":material/hourglass_empty:",
     RunStatus.RUNNING: ":material/play_circle:",
@@ -27,15 +20,11 @@ ORIGINS = {MEASURED: "measured here", BUNDLED: "ships with the app", IMPORTED: "
 NOT_STARTED = "not started"
 
 
-def algorithm(run: Run) -> str:
-    return ALGORITHMS.get(run.request.algorithm, str(run.request.algorithm))
-
-
 def what(run: Run) -> str:
     """What a run does, without its model: `greedy at alpha 0.9`."""
     request = run.request
-    text = algorithm(run)
-    if request.algorithm in SEARCHES and request.alpha is not None:
+    text = strategy(request.algorithm).noun
+    if request.alpha is not None:
         text += f" at alpha {request.alpha:g}"
     elif len(request.policies) > 1:
         text += f", {len(request.policies)} policies"
@@ -62,11 +51,7 @@ def is_own(run: Run) -> bool:
 def share(run: Run) -> float:
     """How far a run is, 0 to 1: by its steps, or by the budget that it has used up more of."""
     request = run.request
-    expected = jobs.expected_steps(known.library(), run)
-    shares = [len(run.steps) / expected if expected else 0.0]
-    if not expected:
-        # Coordinate descent rests after two or three sweeps as a rule; nobody knows.
-        shares.append(min(0.95, len(run.steps) / (3 * len(known.model(request.model).profile.quantizable))))
+    shares = [jobs.share_done(known.library(), run)]
     if request.max_evaluations:
         shares.append(run.evaluations / request.max_evaluations)
     if request.max_minutes:

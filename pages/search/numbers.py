@@ -2,11 +2,12 @@
 
 import streamlit as st
 
-from aiq_core import jobs, statistics
+from aiq_core import jobs
 from aiq_core.charts.wording import MINUS, duration, number, signed, span
 from aiq_core.intensity import intensity
-from aiq_core.records import SEARCHES, Run, RunStatus, SplitName
-from aiq_core.statistics import Interval, Paired
+from aiq_core.records import Run, RunStatus, SplitName
+from aiq_core.search.strategies import strategy
+from aiq_core.statistics import Comparison, Interval
 from pages.common import known
 from pages.search import names, stored
 
@@ -17,7 +18,8 @@ def draw(run: Run) -> None:
     cells = stored.against_fp32(known.library(), run, step.policy, SplitName.SEARCH, images)
     with st.container(horizontal=True, border=True, gap="small"):
         _intensity(run)
-        _top1(f"Top-1, {images:,} search", statistics.wilson(step.correct, images), cells, names.origin(run))
+        metric = known.model(run.request.model).metric
+        _top1(f"Top-1, {images:,} search", metric.interval(step.score, images), cells, names.origin(run))
         _report(run)
         st.metric(
             "Evaluations",
@@ -43,7 +45,7 @@ def _intensity(run: Run) -> None:
     step, profile = run.steps[-1], known.model(run.request.model).profile
     before = intensity(profile, profile.uniform(32))
     which = "the best so far" if run.status in jobs.UNFINISHED else "the one chosen"
-    which = which if run.request.algorithm in SEARCHES else "the last one listed"
+    which = which if strategy(run.request.algorithm).searches else "the last one listed"
     st.metric(
         "FLOPs per byte",
         number(step.intensity, 2),
@@ -53,8 +55,8 @@ def _intensity(run: Run) -> None:
     )
 
 
-def _top1(label: str, top1: Interval, cells: Paired | None, origin: str) -> None:
-    drop = None if cells is None else statistics.drop(cells)
+def _top1(label: str, top1: Interval, cells: Comparison | None, origin: str) -> None:
+    drop = None if cells is None else cells.drop
     said = ""
     if drop is not None:
         noise = ", within noise" if drop.contains_zero else ""
@@ -75,5 +77,4 @@ def _report(run: Run) -> None:
     images = stored.judged(known.library(), run, run.policy)
     cells = stored.against_fp32(known.library(), run, run.policy, SplitName.REPORT, images)
     if cells is not None:
-        top1 = statistics.wilson(cells.both + cells.gained, images)
-        _top1(f"Top-1, {images:,} report", top1, cells, names.origin(run))
+        _top1(f"Top-1, {images:,} report", cells.after, cells, names.origin(run))

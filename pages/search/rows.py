@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from aiq_core.charts.wording import duration
-from aiq_core.records import Run
+from aiq_core.records import Run, Score
 from pages.search import names
 
 COLUMNS = ("run", "what", "model", "status", "AI", "top-1 %", "origin", "evaluations", "new", "time", "started")
@@ -26,11 +26,11 @@ class Filters:
 
 @dataclass(frozen=True)
 class Row:
-    """A run with the AI of its policy and its number right, where they are known."""
+    """A run with the AI of its policy and its score, where they are known."""
 
     run: Run
     intensity: float | None
-    correct: int | None
+    score: Score | None
 
 
 def matching(runs: Iterable[Run], filters: Filters) -> list[Run]:
@@ -41,7 +41,7 @@ def matching(runs: Iterable[Run], filters: Filters) -> list[Run]:
         for run in runs
         if run.archived == filters.archived
         and (filters.model is None or run.request.model == filters.model)
-        and (not filters.algorithms or str(run.request.algorithm) in filters.algorithms)
+        and (not filters.algorithms or run.request.algorithm in filters.algorithms)
         and (not filters.statuses or str(run.status) in filters.statuses)
         and (not filters.origins or source(run) in filters.origins)
         and all(word in _text(run) for word in words)
@@ -68,7 +68,7 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
                 "model": row.run.request.model,
                 "status": str(row.run.status),
                 "AI": row.intensity,
-                "top-1 %": None if row.correct is None else 100 * row.correct / row.run.request.images,
+                "top-1 %": None if row.score is None else 100 * row.score / row.run.request.images,
                 "evaluations": row.run.evaluations,
                 "new": row.run.evaluations_new,
                 "time": duration(row.run.seconds),

@@ -3,18 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from aiq_core import jobs
 from aiq_core.catalog import Model
 from aiq_core.envelope import PolicyTable
 from aiq_core.errors import AiqError, DataError
 from aiq_core.library import Library, read_only
-from aiq_core.records import Policy, Run, RunStatus, SplitName
-from aiq_core.statistics import Paired, paired
-from aiq_core.store.store import IMPORTED
+from aiq_core.records import DEFAULT_WIDTHS, FP32_BITS, Policy, Run, RunStatus, Score, SplitName
+from aiq_core.statistics import Comparison
 from pages.common import known
 
 ERROR, NOTE = "search_error", "search_note"
@@ -61,41 +58,28 @@ def table(model: Model, images: int) -> PolicyTable | None:
         return None
 
 
-def references(model: Model, images: int) -> dict[int, int]:
-    """Uniform bits -> number right, of those that are known."""
+def references(model: Model, images: int) -> dict[int, Score]:
+    """Uniform bits -> score, of those that are known."""
     found = table(model, images)
     if found is None:
         return {}
-    rows = {bits: found.row(found.profile.uniform(bits)) for bits in known.WIDTHS}
-    return {bits: int(found.correct[row]) for bits, row in rows.items() if row is not None}
-
-
-def right(
-    library: Library, of: Run, policy: Policy, split: SplitName, images: int
-) -> tuple[NDArray[np.bool_], str] | None:
-    """Which of the first images a policy has right, and whose figure it is: imported only where no other is."""
-    model = library.model(of.request.model)
-    key = library.key(model, split, policy, of.request.quantizer)
-    found = library.find(key)
-    if (found is None or not found.is_complete(images)) and library.user is not None:
-        found = library.user.evaluation(key, (IMPORTED,))
-    if found is None or not found.is_complete(images):
-        return None
-    labels = model.dataset.split(split).labels[:images]
-    return found.predicted[:images] == labels, found.origin.source
+    rows = {bits: found.row(found.profile.uniform(bits)) for bits in DEFAULT_WIDTHS}
+    return {bits: found.score[row].item() for bits, row in rows.items() if row is not None}
 
 
 def judged(library: Library, of: Run, policy: Policy) -> int:
     """How many report images a policy can be judged on: all where it was measured there, else those of the excerpt."""
-    report = library.model(of.request.model).dataset.report
-    return report.size if right(library, of, policy, SplitName.REPORT, report.size) else report.shipped
+    model = library.model(of.request.model)
+    report = model.dataset.report
+    whole = library.shown(model, SplitName.REPORT, policy, report.size, of.request.quantizer)
+    return report.shipped if whole is None else report.size
 
 
-def against_fp32(library: Library, of: Run, policy: Policy, split: SplitName, images: int) -> Paired | None:
-    """A policy against FP32 on the same images; None where either is not known there."""
-    fp32 = library.model(of.request.model).profile.uniform(32)
-    before, after = (right(library, of, p, split, images) for p in (fp32, policy))
-    return None if before is None or after is None else paired(before[0], after[0])
+def against_fp32(library: Library, of: Run, policy: Policy, split: SplitName, images: int) -> Comparison | None:
+    """A policy against FP32 on the same images, imported ones too; None where either is not known there."""
+    model = library.model(of.request.model)
+    fp32 = model.profile.uniform(FP32_BITS)
+    return library.paired(model, split, images, fp32, policy, of.request.quantizer, imported=True)
 
 
 def attempt(action: Callable[..., Any], *arguments: Any) -> Any:

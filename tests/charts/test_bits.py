@@ -9,31 +9,47 @@ from aiq_core.charts.bits import bits_data, bits_figure, bits_frame, blocks
 from aiq_core.charts.reasons import BY_HAND, Reason, reasons
 from aiq_core.charts.style import Look
 from aiq_core.envelope import PolicyTable
-from aiq_core.records import Algorithm, Candidate, ModelProfile, Outcome, Policy, Request, Run, RunStatus, Step
+from aiq_core.records import (
+    Candidate,
+    ModelProfile,
+    Move,
+    Outcome,
+    Policy,
+    Request,
+    Run,
+    RunStatus,
+    Site,
+    SiteKind,
+    Step,
+)
 
 NOTHING = Reason("", "")
+
+
+def weights(layer: str, bits: int) -> Move:
+    return Move(Site(SiteKind.WEIGHTS, layer), bits)
 
 
 def run(profile: ModelProfile) -> Run:
     """Greedy takes body.0.conv to 4 bits, then stem to 8, then keeps what it has."""
     first, second = profile.policy({"body.0.conv": 4}), profile.policy({"body.0.conv": 4, "stem": 8})
     steps = (
-        Step(1, 1, "body.0.conv", 4, first, 12.0, 899, -0.5, "", (
-            Candidate("body.0.conv", 8, 11.0, -0.4, Outcome.LOST, 890, 895, -0.45),
-            Candidate("body.0.conv", 4, 12.0, -0.55, Outcome.WON, 880, 899, -0.5),
+        Step(1, 1, weights("body.0.conv", 4), first, 12.0, 899, -0.5, "", (
+            Candidate(weights("body.0.conv", 8), 11.0, -0.4, Outcome.LOST, 890, 895, -0.45),
+            Candidate(weights("body.0.conv", 4), 12.0, -0.55, Outcome.WON, 880, 899, -0.5),
         )),
-        Step(2, 1, "stem", 8, second, 13.0, 897, -0.6, "", (
-            Candidate("stem", 8, 13.0, -0.65, Outcome.WON, 880, 897, -0.6),
-            Candidate("stem", 4, 13.5, -0.7, Outcome.CANNOT_WIN, 895),
+        Step(2, 1, weights("stem", 8), second, 13.0, 897, -0.6, "", (
+            Candidate(weights("stem", 8), 13.0, -0.65, Outcome.WON, 880, 897, -0.6),
+            Candidate(weights("stem", 4), 13.5, -0.7, Outcome.CANNOT_WIN, 895),
         )),
-        Step(3, 1, None, None, second, 13.0, 897, -0.6, "", (
-            Candidate("body.1.conv", 8, 14.0, -0.61, Outcome.CANNOT_WIN, 896),
-            Candidate("body.1.conv", 4, 14.5, -0.55, Outcome.PRUNED),
+        Step(3, 1, None, second, 13.0, 897, -0.6, "", (
+            Candidate(weights("body.1.conv", 8), 14.0, -0.61, Outcome.CANNOT_WIN, 896),
+            Candidate(weights("body.1.conv", 4), 14.5, -0.55, Outcome.PRUNED),
         )),
     )  # fmt: skip
-    request = Request("toy", Algorithm.GREEDY, 0.9, images=1000)
+    request = Request("toy", "greedy", 0.9, images=1000)
     return Run(
-        "id", request, "m", "s", "r", RunStatus.DONE, "2025-01-01", steps=steps, policy=second, baseline_correct=900
+        "id", request, "m", "s", "r", RunStatus.DONE, "2025-01-01", steps=steps, policy=second, baseline_score=900
     )
 
 
@@ -78,7 +94,7 @@ def test_policies_that_nobody_chose_say_so(profile: ModelProfile) -> None:
     assert "uniform" in reasons(profile, profile.uniform(4), None, None)[0].why
     assert reasons(profile, profile.policy({"stem": 4}), None, None)[0].why == BY_HAND
     assert "starts" in reasons(profile, profile.uniform(32), None, None)[0].why
-    drawn = replace(run(profile), request=Request("toy", Algorithm.RANDOM, images=1000))
+    drawn = replace(run(profile), request=Request("toy", "random", images=1000))
     assert "random" in reasons(profile, profile.policy({"stem": 4}), drawn, 0)[0].why
 
 

@@ -32,9 +32,8 @@ from aiq_core.charts.lessons.walk_figure import PLAYED, walk_figure
 from aiq_core.charts.style import Look
 from aiq_core.envelope import envelope
 from aiq_core.hardware import machine
-from aiq_core.objective import default_normaliser, floor_correct
-from aiq_core.quantizer import Grid, round_to_grid
-from aiq_core.records import Algorithm, Outcome, SplitName
+from aiq_core.records import Outcome, SplitName
+from aiq_core.rounding.grid import Grid, round_to_grid
 from tests import bundled
 
 MEASURED = ("resnet20", "mobilenet_v2", "digits_cnn")
@@ -275,21 +274,23 @@ def test_the_second_layer_is_veiled(known: library.Library, name: str) -> None:
 # 5 Searches
 
 
-def walk_of(known: library.Library, name: str, algorithm: Algorithm) -> Walk:
+def walk_of(known: library.Library, name: str, algorithm: str) -> Walk:
     found = next(
         run
         for run in known.runs(bundled.model(name))
-        if run.request.algorithm is algorithm and run.request.alpha == 0.9 and run.request.intensity_normaliser is None
+        if run.request.algorithm == algorithm and run.request.alpha == 0.9 and run.request.is_ordinary
     )
     return walk(known.run(found.id), bundled.profile(name), 0.0)
 
 
 @pytest.mark.parametrize("name", MEASURED)
 def test_a_walk_is_the_run(known: library.Library, name: str) -> None:
-    found = walk_of(known, name, Algorithm.GREEDY)
+    found = walk_of(known, name, "greedy")
     run = known.run(found.run_id)
     assert found.steps[-1].evaluations == run.evaluations
-    assert [step.layer for step in found.steps] == [step.layer for step in run.steps]
+    assert [step.layer for step in found.steps] == [
+        None if step.move is None else step.move.site.name for step in run.steps
+    ]
     first = found.steps[0]
     # Every layer to 8 or to 4 bits.
     assert len(first.options) == 2 * len(bundled.profile(name).quantizable)
@@ -302,7 +303,7 @@ def test_a_walk_is_the_run(known: library.Library, name: str) -> None:
 
 
 def test_coordinate_descent_freezes_nothing(known: library.Library) -> None:
-    found = walk_of(known, "resnet20", Algorithm.COORDINATE)
+    found = walk_of(known, "resnet20", "coordinate")
     assert not any(any(step.frozen) for step in found.steps)
     assert len(found.sweep(1)) == 20
     assert len(walk_frame([found])) == len(found.steps)
@@ -310,7 +311,7 @@ def test_coordinate_descent_freezes_nothing(known: library.Library) -> None:
 
 @pytest.mark.parametrize(("name", "look"), list(product(MEASURED, LOOKS)))
 def test_every_step_is_drawn_and_plays(known: library.Library, name: str, look: Look) -> None:
-    found = walk_of(known, name, Algorithm.GREEDY)
+    found = walk_of(known, name, "greedy")
     for place in {0, len(found.steps) // 2, len(found.steps) - 1}:
         figure = walk_figure(found, place, look)
         drawn(figure)
@@ -323,7 +324,7 @@ def test_every_step_is_drawn_and_plays(known: library.Library, name: str, look: 
 
 
 def test_stars_stand_at_the_lowest_loss(known: library.Library) -> None:
-    for step in walk_of(known, "resnet20", Algorithm.GREEDY).moves:
+    for step in walk_of(known, "resnet20", "greedy").moves:
         won = next(option for option in step.options if option.outcome is Outcome.WON)
         losses = [option.loss for option in step.options if option.loss is not None]
         assert won.loss == min(losses) == pytest.approx(step.loss)
@@ -333,11 +334,9 @@ def test_stars_stand_at_the_lowest_loss(known: library.Library) -> None:
 
 
 def price_of(known: library.Library, name: str) -> PriceData:
-    profile = bundled.profile(name)
-    table = known.table(bundled.model(name), bundled.model(name).dataset.split(SplitName.SEARCH).size)
-    floor = floor_correct(None, table.baseline_correct, table.images)
-    normaliser = default_normaliser(profile, (32, 8, 4))
-    return price_data(table, envelope(table, normaliser, 10.0, floor), normaliser, 10.0, floor)
+    model = bundled.model(name)
+    table = known.table(model, model.dataset.search.size)
+    return price_data(table, envelope(table, table.usual_goal), table.usual_goal)
 
 
 @pytest.mark.parametrize("name", MEASURED)
@@ -357,7 +356,7 @@ def test_no_alpha_picks_the_missed_policy_and_a_budget_does(known: library.Libra
 def test_the_price_by_hand(known: library.Library) -> None:
     data = price_of(known, "resnet20")
     # (0.9 / 60.01) / (0.1 / 10)
-    assert data.price(0.9) == pytest.approx((0.9 / data.normaliser) / (0.1 / 10))
+    assert data.price(0.9) == pytest.approx((0.9 / data.goal.intensity_normaliser) / (0.1 / 10))
     assert data.price(0.9) == pytest.approx(1.5, abs=0.001)
     assert data.price(1) == float("inf")
 
@@ -369,7 +368,7 @@ def test_the_line_of_equal_loss_has_equal_loss(known: library.Library, name: str
     xs, ys = equal_loss_line(data, chosen, alpha)
     for x, y in zip(xs, ys, strict=True):
         lost = max(0.0, data.baseline.top1 - y)
-        loss = -alpha * x / data.normaliser + (1 - alpha) * lost / data.accuracy_normaliser
+        loss = -alpha * x / data.goal.intensity_normaliser + (1 - alpha) * lost / data.goal.accuracy_normaliser
         assert loss == pytest.approx(data.loss(chosen, alpha))
 
 

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 import plotly.graph_objects as go
 import pytest
 
@@ -13,6 +12,7 @@ from aiq_core.envelope import PolicyTable, pareto
 from aiq_core.intensity import traffic
 from aiq_core.records import ModelProfile, Policy
 from tests import bundled
+from tests.tables import table_of
 
 
 @pytest.fixture
@@ -62,11 +62,7 @@ def test_plotly_accepts_the_figure(data: ParetoData, profile: ModelProfile) -> N
 def test_the_paper_s_points_are_labelled_and_not_clickable() -> None:
     profile = bundled.profile("resnet20")
     policies = (profile.uniform(32), profile.uniform(8))
-    correct, none = np.array([920, 919]), np.zeros(2, dtype=np.int64)
-    table = PolicyTable(
-        profile, 1000, policies, traffic(profile, policies).intensity, correct, 920 - correct, none,
-        1000, correct, 920 - correct, none, 0, ("bundled",) * 2,
-    )  # fmt: skip
+    table = table_of(profile, policies, traffic(profile, policies).intensity.tolist(), [920, 919], 1000)
     figure = pareto_figure(pareto_data(table, [0, 1], [], shown=None, paper=True), Look())
     assert "paper, test images" in [note["text"] for note in figure["layout"]["annotations"]]
     (stars,) = [trace for trace in figure["data"] if trace["marker"].get("symbol") == "star"]

@@ -16,20 +16,23 @@ from aiq_core.intensity import intensity
 from aiq_core.library import Library
 from aiq_core.objective import Objective
 from aiq_core.records import (
-    NOT_DONE,
-    Algorithm,
     Candidate,
     ImageSet,
     Layer,
     LayerKind,
     ModelProfile,
+    Move,
     Outcome,
     Policy,
     Quantizer,
     Request,
     RunStatus,
+    Score,
+    Site,
+    SiteKind,
     SplitName,
     Step,
+    unfinished,
 )
 from aiq_core.runtime.evaluate import TorchEvaluator
 from aiq_core.search.coordinate import coordinate
@@ -39,6 +42,7 @@ from aiq_core.store import Store
 from tests import bundled
 from tests.search import reference
 from tests.search.reference import Bits, Setting, Took
+from tests.tables import TOP1
 
 STRATEGIES = {"greedy": (greedy, reference.greedy), "coordinate": (coordinate, reference.coordinate)}
 PROBLEMS = 3000
@@ -75,12 +79,12 @@ class Table:
     says_how_far: bool
     asked: int = 0
 
-    def ask(self, policy: Policy, min_correct: int | None, base: Policy) -> int | None:
+    def ask(self, policy: Policy, needs: Score | None, base: Policy) -> Score | None:
         self.asked += 1
         assert sum(a != b for a, b in zip(policy.weight_bits, base.weight_bits, strict=True)) == 1
         right = self.right(policy.weight_bits)
         # An evaluator that stops early knows no number; one that does not may say it, below the minimum too.
-        return right if self.says_how_far or min_correct is None or right >= min_correct else None
+        return right if self.says_how_far or needs is None or right >= needs else None
 
 
 def draw(rng: random.Random) -> tuple[GridProblem, Setting, Table]:
@@ -106,8 +110,9 @@ def draw(rng: random.Random) -> tuple[GridProblem, Setting, Table]:
     alpha = rng.choice((0.0, 0.25, 0.5, 0.5, 0.75, 1.0, 0.9))
     normalisers = rng.choice(((1.0, 1.0), (2.0, 1.0), (1.0, 2.0), (60.0, 10.0)))
     floor = min(right(start), baseline - rng.choice((0, 1, 2, 90)))
-    goal = Objective(alpha, *normalisers, images, baseline, floor)
-    problem = GridProblem(profile, goal, widths, movable, Policy(start, (32,) * layers), right(start), gains)
+    goal = Objective(TOP1, alpha, *normalisers, images, baseline, floor)
+    sites = tuple(profile.weight_sites[i] for i in movable)
+    problem = GridProblem(profile, goal, widths, sites, Policy(start, (32,) * layers), right(start), gains)
     setting = Setting(problem.grid, right, alpha, *normalisers, images, baseline, floor, widths, movable, start)
     return problem, setting, Table(right, rng.random() < 0.3)
 
@@ -117,9 +122,9 @@ def took(steps: Sequence[Step], profile: ModelProfile) -> list[Took]:
     names = profile.quantizable_names
     return [
         Took(
-            None if step.layer is None or step.bits is None else (names.index(step.layer), step.bits),
+            None if step.move is None else (names.index(step.move.site.name), step.move.bits),
             step.policy.weight_bits,
-            step.correct,
+            int(step.score),
             step.loss,
         )
         for step in steps
@@ -142,21 +147,21 @@ def assert_equal_searches(name: str, problem: GridProblem, setting: Setting, tab
 def assert_candidates_tell_the_truth(step: Step, held: Bits, problem: GridProblem, setting: Setting) -> None:
     names = problem.profile.quantizable_names
     for candidate in step.candidates:
-        bits = reference.changed(held, names.index(candidate.layer), candidate.bits)
+        bits = reference.changed(held, names.index(candidate.move.site.name), candidate.move.bits)
         assert candidate.intensity == setting.intensity(bits)
         assert candidate.bound <= setting.loss(bits)
         assert_outcome(candidate, bits, step, setting)
-    winners = [(c.layer, c.bits) for c in step.candidates if c.outcome is Outcome.WON]
-    assert winners == ([] if step.layer is None else [(step.layer, step.bits)])
+    winners = [c.move for c in step.candidates if c.outcome is Outcome.WON]
+    assert winners == ([] if step.move is None else [step.move])
 
 
 def assert_outcome(candidate: Candidate, bits: Bits, step: Step, setting: Setting) -> None:
     right = setting.right(bits)
     if candidate.outcome in (Outcome.WON, Outcome.LOST):
-        assert (candidate.correct, candidate.loss) == (right, setting.loss(bits))
+        assert (candidate.score, candidate.loss) == (right, setting.loss(bits))
         assert candidate.needs is not None and setting.floor <= candidate.needs <= right
     else:
-        assert candidate.correct is None and candidate.loss is None
+        assert candidate.score is None and candidate.loss is None
         # What was not measured, or stopped, would have changed nothing.
         assert right < setting.floor or setting.loss(bits) >= step.loss
         assert (candidate.needs is not None and right < candidate.needs) == (candidate.outcome is Outcome.CANNOT_WIN)
@@ -197,38 +202,41 @@ def test_the_problems_are_dense_in_ties() -> None:
     assert ties > 300 / 5
 
 
-def toy_steps(right: dict[Bits, int], floor_correct: int = 0) -> list[Step]:
+L0, L1 = (Site(SiteKind.WEIGHTS, name) for name in ("l0", "l1"))
+
+
+def toy_steps(right: dict[Bits, int], floor_score: int = 0) -> list[Step]:
     """Greedy on two equal layers whose 8 bits gain 2 and whose 4 bits gain 4, at one point a unit of AI."""
     profile = toy_profile(2)
-    goal = Objective(0.5, 1.0, 1.0, images=100, baseline_correct=90, floor_correct=floor_correct)
+    goal = Objective(TOP1, 0.5, 1.0, 1.0, images=100, baseline_score=90, floor_score=floor_score)
     gains = ({32: 0, 8: 2, 4: 4},) * 2
-    problem = GridProblem(profile, goal, (32, 8, 4), (0, 1), profile.uniform(32), 90, gains)
+    problem = GridProblem(profile, goal, (32, 8, 4), profile.weight_sites, profile.uniform(32), 90, gains)
     return list(greedy(problem, Table(lambda bits: right.get(bits, 0), False).ask))
 
 
 def test_ties_go_to_the_earlier_layer_then_to_the_wider_width() -> None:
     # Each of the four first moves ends at AI gain minus points lost = 2.
     equal = {(8, 32): 90, (4, 32): 88, (32, 8): 90, (32, 4): 88}
-    assert (toy_steps(equal)[0].layer, toy_steps(equal)[0].bits) == ("l0", 8)
+    assert toy_steps(equal)[0].move == Move(L0, 8)
     later = {**equal, (8, 32): 89, (4, 32): 87}
-    assert (toy_steps(later)[0].layer, toy_steps(later)[0].bits) == ("l1", 8)
+    assert toy_steps(later)[0].move == Move(L1, 8)
 
 
 def test_a_move_that_only_equals_the_loss_is_not_taken() -> None:
     # 8 bits gain 2 and lose 2 points: the loss stays.
     steps = toy_steps({(8, 32): 88, (32, 8): 88, (4, 32): 86, (32, 4): 86})
-    assert [(step.layer, step.policy.weight_bits) for step in steps] == [(None, (32, 32))]
+    assert [(step.move, step.policy.weight_bits) for step in steps] == [(None, (32, 32))]
 
 
 def test_accuracy_above_fp32_earns_nothing() -> None:
     steps = toy_steps({(8, 32): 90, (32, 8): 95, (4, 32): 80, (32, 4): 80})
-    assert steps[0].layer == "l0"
+    assert steps[0].move == Move(L0, 8)
 
 
 def test_a_policy_below_the_floor_never_wins() -> None:
     right = {(8, 32): 90, (32, 8): 90, (4, 32): 89, (32, 4): 89}
-    assert toy_steps(right, floor_correct=89)[0].bits == 4
-    assert toy_steps(right, floor_correct=90)[0].bits == 8
+    assert toy_steps(right, floor_score=89)[0].move == Move(L0, 4)
+    assert toy_steps(right, floor_score=90)[0].move == Move(L0, 8)
 
 
 # The real thing: digits_cnn through execute, against accuracies measured one policy at a time.
@@ -250,7 +258,7 @@ class Measured:
 
     def right(self, bits: Bits) -> int:
         if bits not in self._right:
-            predicted = np.full(500, NOT_DONE, dtype=np.uint8)
+            predicted = unfinished(500, np.dtype(np.uint8))
             for _ in self._evaluator.chunks(self.policy(bits), None, predicted):
                 pass
             self._right[bits] = int((predicted == self.labels).sum())
@@ -268,14 +276,14 @@ def evaluators() -> Evaluators:
 
 
 REQUESTS = {
-    "greedy 0.9": Request("digits_cnn", Algorithm.GREEDY, 0.9),
-    "greedy 0.2, six widths": Request("digits_cnn", Algorithm.GREEDY, 0.2, widths=(32, 8, 6, 4, 3, 2)),
+    "greedy 0.9": Request("digits_cnn", "greedy", 0.9),
+    "greedy 0.2, six widths": Request("digits_cnn", "greedy", 0.2, widths=(32, 8, 6, 4, 3, 2)),
     "greedy 1, no floor, one excluded": Request(
-        "digits_cnn", Algorithm.GREEDY, 1.0, widths=(32, 4, 2), floor_percent=0.0, excluded=("linear",)
+        "digits_cnn", "greedy", 1.0, widths=(32, 4, 2), floor_percent=0.0, excluded=("linear",)
     ),
-    "coordinate 0.5, one fixed": Request("digits_cnn", Algorithm.COORDINATE, 0.5, fixed={"block3.conv": 4}),
-    "coordinate 0.2, four widths": Request("digits_cnn", Algorithm.COORDINATE, 0.2, widths=(32, 4, 3, 2)),
-    "coordinate 0": Request("digits_cnn", Algorithm.COORDINATE, 0.0),
+    "coordinate 0.5, one fixed": Request("digits_cnn", "coordinate", 0.5, fixed={"block3.conv": 4}),
+    "coordinate 0.2, four widths": Request("digits_cnn", "coordinate", 0.2, widths=(32, 4, 3, 2)),
+    "coordinate 0": Request("digits_cnn", "coordinate", 0.0),
 }
 
 
@@ -292,12 +300,12 @@ def plain_search(request: Request, measured: Measured) -> Iterator[Took]:
         accuracy_normaliser=request.accuracy_normaliser,
         images=500,
         baseline=baseline,
-        floor=objective.floor_correct(request.floor_percent, baseline, 500),
+        floor=int(objective.floor_score(TOP1, request.floor_percent, baseline, 500)),
         widths=request.widths,
         movable=tuple(i for i, name in enumerate(names) if name not in held),
         start=tuple(request.fixed.get(name, 32) for name in names),
     )
-    return STRATEGIES[str(request.algorithm)][1](setting)
+    return STRATEGIES[request.algorithm][1](setting)
 
 
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
@@ -321,8 +329,8 @@ def test_a_real_run_takes_the_plain_searchs_steps(
 
 def test_what_is_known_changes_no_step(evaluators: Evaluators, tmp_path: Path) -> None:
     """A run on a full memo, with partial evaluations of another alpha in it, equals the run on an empty one."""
-    ours = Request("digits_cnn", Algorithm.GREEDY, 0.2, images=500, use_bundled=False)
-    other = Request("digits_cnn", Algorithm.COORDINATE, 0.1, images=500, use_bundled=False, floor_percent=97.0)
+    ours = Request("digits_cnn", "greedy", 0.2, images=500, use_bundled=False)
+    other = Request("digits_cnn", "coordinate", 0.1, images=500, use_bundled=False, floor_percent=97.0)
     steps = []
     for requests in ((ours,), (other, ours)):
         library = Library(Store(tmp_path / f"{len(requests)}.sqlite"), None)

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from aiq_core.errors import Cancelled
 from aiq_core.library import Library
-from aiq_core.records import NOT_DONE, Evaluation, ImageSet, Policy, Quantizer, SplitName
+from aiq_core.records import Evaluation, ImageSet, Policy, Quantizer, SplitName, is_done, unfinished
 from aiq_core.runtime.evaluate import TorchEvaluator
 from aiq_core.search.memo import Memo
 from aiq_core.store import Store
 from tests import bundled
+from tests.tables import TOP1
 
 CHUNK = 125
 PROFILE = bundled.profile("digits_cnn")
@@ -30,7 +31,7 @@ def evaluator() -> TorchEvaluator:
 @pytest.fixture(scope="module")
 def predicted(evaluator: TorchEvaluator) -> NDArray[np.uint8]:
     """What POLICY says of all images."""
-    found = np.full(500, NOT_DONE, dtype=np.uint8)
+    found = unfinished(500, np.dtype(np.uint8))
     for _ in evaluator.chunks(POLICY, None, found):
         pass
     return found
@@ -52,6 +53,7 @@ def memo(
     images: int = 500,
 ) -> Memo:
     return Memo(
+        TOP1,
         lambda p: library.key(bundled.model("digits_cnn"), SplitName.SEARCH, p),
         LABELS,
         images,
@@ -76,7 +78,7 @@ def test_the_number_right_at_and_below_what_is_needed(
     assert asking.ask(POLICY, right, FP32) == right
     assert asking.ask(POLICY, right + 1, FP32) is None
     assert (asking.asked, asking.computed, asking.disagreements) == (3, 1, 0)
-    assert np.array_equal(stored(library).predicted, predicted)
+    assert np.array_equal(stored(library).outcomes, predicted)
     assert memo(library, nobody).ask(POLICY, right, FP32) == right
     # The same predictions answer for fewer images.
     assert memo(library, nobody, images=100).ask(POLICY, None, FP32) == int((predicted == LABELS)[:100].sum())
@@ -92,7 +94,7 @@ def test_it_stops_with_the_first_chunk_that_settles_it(
         assert memo(policy_library, lambda: evaluator).ask(POLICY, 500 - allowed, FP32) is None
         found = stored(policy_library)
         assert found.done(500) == chunks * CHUNK
-        assert (found.predicted[found.predicted != NOT_DONE] == predicted[found.predicted != NOT_DONE]).all()
+        assert (found.outcomes[is_done(found.outcomes)] == predicted[is_done(found.outcomes)]).all()
         # What was stopped goes on where it was, when less is needed.
         asking = memo(policy_library, lambda: evaluator)
         assert asking.ask(POLICY, None, FP32) == int((predicted == LABELS).sum())
@@ -100,7 +102,7 @@ def test_it_stops_with_the_first_chunk_that_settles_it(
 
 
 def test_a_partial_of_another_machine_proves_what_it_proves(library: Library, evaluator: TorchEvaluator) -> None:
-    theirs = np.full(500, NOT_DONE, dtype=np.uint8)
+    theirs = unfinished(500, np.dtype(np.uint8))
     theirs[:30] = (LABELS[:30] + 1) % 10
     key = library.key(bundled.model("digits_cnn"), SplitName.SEARCH, POLICY)
     library.save_evaluation(Evaluation(key, theirs, replace(evaluator.origin, cpu="another cpu")))
@@ -110,14 +112,14 @@ def test_a_partial_of_another_machine_proves_what_it_proves(library: Library, ev
 def test_a_partial_of_another_machine_is_never_mixed_in(
     library: Library, evaluator: TorchEvaluator, predicted: NDArray[np.uint8]
 ) -> None:
-    theirs = np.full(500, NOT_DONE, dtype=np.uint8)
+    theirs = unfinished(500, np.dtype(np.uint8))
     whole_chunk = evaluator._chunk_images(0)
     theirs[whole_chunk] = (predicted[whole_chunk] + 1) % 10
     key = library.key(bundled.model("digits_cnn"), SplitName.SEARCH, POLICY)
     library.save_evaluation(Evaluation(key, theirs, replace(evaluator.origin, cpu="another cpu")))
     asking = memo(library, lambda: evaluator)
     assert asking.ask(POLICY, None, FP32) == int((predicted == LABELS).sum())
-    assert np.array_equal(stored(library).predicted, predicted)
+    assert np.array_equal(stored(library).outcomes, predicted)
     assert stored(library).origin.cpu == evaluator.origin.cpu
     assert asking.disagreements == CHUNK  # said, not resolved
 

@@ -10,8 +10,6 @@ import pytest
 from aiq_core.execute import new_run
 from aiq_core.library import Library
 from aiq_core.records import (
-    NOT_DONE,
-    Algorithm,
     Evaluation,
     Origin,
     Policy,
@@ -21,6 +19,7 @@ from aiq_core.records import (
     RunStatus,
     SplitName,
     Step,
+    unfinished,
 )
 from aiq_core.store import Store
 from tests import bundled
@@ -52,7 +51,7 @@ def evaluation() -> MakeEvaluation:
         key = Library(None, None).key(bundled.model("digits_cnn"), split, policy, Quantizer())
         said = bundled.dataset("digits").split(split).labels.copy()
         said[:wrong] = (said[:wrong] + 1) % 10
-        predicted = np.full(IMAGES, NOT_DONE, dtype=np.uint8)
+        predicted = unfinished(IMAGES, np.dtype(np.uint8))
         predicted[done] = said[done]
         return Evaluation(key, predicted, origin)
 
@@ -64,8 +63,8 @@ def finished_run() -> Run:
     """A run of one step, done here: all layers listed at 4 bits."""
     profile = bundled.profile("digits_cnn")
     policy = profile.uniform(4)
-    request = Request("digits_cnn", Algorithm.UNIFORM, images=IMAGES, policies=(policy,), label="all at 4 bits")
-    step = Step(1, 1, None, None, policy, 19.375, 480, 0.0, "evaluated as listed")
+    request = Request("digits_cnn", "uniform", images=IMAGES, policies=(policy,), label="all at 4 bits")
+    step = Step(1, 1, None, policy, 19.375, 480, 0.0, "evaluated as listed")
     return replace(
         new_run(bundled.model(request.model), request),
         created_at="2026-01-01T00:00:00.000+00:00",

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from aiq_core.records import NOT_DONE, Evaluation, EvaluationKey, Origin
+from aiq_core.records import Evaluation, EvaluationKey, Origin
 from aiq_core.store import Store, codec
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -34,7 +34,7 @@ MakeEvaluation = Callable[..., Evaluation]
 def kept(store: Store, key: EvaluationKey) -> NDArray[np.uint8]:
     found = store.evaluation(key)
     assert found is not None
-    return found.predicted
+    return found.outcomes
 
 
 def test_what_was_saved_comes_back(store: Store, evaluation: MakeEvaluation) -> None:
@@ -43,12 +43,12 @@ def test_what_was_saved_comes_back(store: Store, evaluation: MakeEvaluation) -> 
     assert store.save_evaluation(saved) == 0
     found = Store(store.path).evaluation(saved.key)
     assert found is not None and found.key == saved.key and found.origin == saved.origin
-    assert np.array_equal(found.predicted, saved.predicted)
+    assert np.array_equal(found.outcomes, saved.outcomes)
     assert found.is_complete(500)
 
 
 @settings(deadline=None)
-@given(arrays(np.uint8, st.integers(1, 600), elements=st.integers(0, 9) | st.just(NOT_DONE)))
+@given(arrays(np.uint8, st.integers(1, 600), elements=st.integers(0, 9) | st.just(255)))
 def test_packing_loses_nothing(predicted: NDArray[np.uint8]) -> None:
     assert np.array_equal(codec.unpack(codec.pack(predicted)), predicted)
 
@@ -66,7 +66,7 @@ def test_partials_of_one_origin_add_up(store: Store, evaluation: MakeEvaluation,
     parts = [evaluation(done=slice(start, end)) for start, end in ((0, 200), (150, 350), (350, 500))]
     for index in order:
         assert store.save_evaluation(parts[index]) == 0
-    assert np.array_equal(kept(store, parts[0].key), evaluation().predicted)
+    assert np.array_equal(kept(store, parts[0].key), evaluation().outcomes)
 
 
 def test_a_complete_evaluation_is_never_overwritten(store: Store, evaluation: MakeEvaluation) -> None:
@@ -77,15 +77,15 @@ def test_a_complete_evaluation_is_never_overwritten(store: Store, evaluation: Ma
         assert store.save_evaluation(evaluation(wrong=40, done=slice(30, 50), origin=other)) == 10
     found = store.evaluation(evaluation().key)
     assert found is not None and found.origin == HERE
-    assert np.array_equal(found.predicted, evaluation(wrong=20).predicted)
+    assert np.array_equal(found.outcomes, evaluation(wrong=20).outcomes)
 
 
 def test_what_is_stored_stands_where_partials_disagree(store: Store, evaluation: MakeEvaluation) -> None:
     store.save_evaluation(evaluation(wrong=20, done=slice(0, 100)))
     assert store.save_evaluation(evaluation(wrong=60, done=slice(50, 200))) == 10  # images 50 to 59
     merged = kept(store, evaluation().key)
-    assert np.array_equal(merged[:100], evaluation(wrong=20).predicted[:100])
-    assert np.array_equal(merged[100:200], evaluation(wrong=60).predicted[100:200])
+    assert np.array_equal(merged[:100], evaluation(wrong=20).outcomes[:100])
+    assert np.array_equal(merged[100:200], evaluation(wrong=60).outcomes[100:200])
 
 
 @pytest.mark.parametrize("other", ELSEWHERE, ids=str)
@@ -93,11 +93,11 @@ def test_partials_of_two_origins_are_never_mixed(store: Store, evaluation: MakeE
     """The fuller one is kept whole; agreement is counted all the same."""
     store.save_evaluation(evaluation(done=slice(0, 100)))
     assert store.save_evaluation(evaluation(done=slice(100, 150), origin=other)) == 0
-    assert np.array_equal(kept(store, evaluation().key), evaluation(done=slice(0, 100)).predicted)
+    assert np.array_equal(kept(store, evaluation().key), evaluation(done=slice(0, 100)).outcomes)
     assert store.save_evaluation(evaluation(wrong=30, done=slice(0, 300), origin=other)) == 10
     found = store.evaluation(evaluation().key)
     assert found is not None and found.origin == other
-    assert np.array_equal(found.predicted, evaluation(wrong=30, done=slice(0, 300)).predicted)
+    assert np.array_equal(found.outcomes, evaluation(wrong=30, done=slice(0, 300)).outcomes)
 
 
 def test_only_equal_machines_resume() -> None:
@@ -111,7 +111,7 @@ def test_sources_stand_side_by_side(store: Store, evaluation: MakeEvaluation) ->
     assert store.evaluation(key) is None
     store.save_evaluation(evaluation(wrong=20))
     found = [store.evaluation(key, [source]) for source in ("measured", "imported")]
-    assert [None if e is None else int((e.predicted != evaluation(wrong=0).predicted).sum()) for e in found] == [20, 30]
+    assert [None if e is None else int((e.outcomes != evaluation(wrong=0).outcomes).sum()) for e in found] == [20, 30]
     assert [e.origin.source for e in store.evaluations()] == ["measured", "imported"]
 
 
@@ -121,7 +121,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from aiq_core.records import NOT_DONE, Evaluation, EvaluationKey, Origin
+from aiq_core.records import Evaluation, EvaluationKey, Origin, unfinished
 from aiq_core.store import Store
 
 sys.stdin.readline()  # all start at once
@@ -129,7 +129,7 @@ store = Store(Path(sys.argv[1]))
 here = Origin("this cpu", "2.14.1", 2, 250, "2026-01-01T00:00:00+00:00")
 for image in map(int, sys.argv[3].split(",")):
     for policy in range(int(sys.argv[2])):
-        predicted = np.full(60, NOT_DONE, dtype=np.uint8)
+        predicted = unfinished(60, np.dtype(np.uint8))
         predicted[image] = image % 7
         store.save_evaluation(Evaluation(EvaluationKey("m", "s", "q", f"p{policy}"), predicted, here))
         print(image, policy, flush=True)

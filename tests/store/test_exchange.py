@@ -62,7 +62,7 @@ def test_a_run_comes_back_with_its_predictions(
         for bits, wrong in ((32, 10), (4, 30)):
             made = evaluation(bits, wrong, split=split)
             found = receiver.store.evaluation(made.key, ["imported"])
-            assert found is not None and np.array_equal(found.predicted, made.predicted)
+            assert found is not None and np.array_equal(found.outcomes, made.outcomes)
             assert receiver.find(made.key) is None  # shown, but no search believes it
 
 

@@ -11,6 +11,7 @@ from aiq_core.errors import DataError, UnknownNameError
 from aiq_core.intensity import intensity
 from aiq_core.library import Library, open_library
 from aiq_core.records import Evaluation, Granularity, Origin, Quantizer, Run, SplitName
+from aiq_core.statistics import Paired
 from aiq_core.store import Store
 from aiq_core.store.bundle import publish
 from tests import bundled
@@ -42,7 +43,7 @@ def test_the_bundle_answers_and_says_so(library: MakeLibrary, evaluation: MakeEv
     both = library(own=[evaluation(8)], bundled=[evaluation(4)])
     found = [both.find(evaluation(bits).key) for bits in (8, 4, 2)]
     assert [None if e is None else e.origin.source for e in found] == ["measured", "bundled", None]
-    assert found[1] is not None and np.array_equal(found[1].predicted, evaluation(4).predicted)
+    assert found[1] is not None and np.array_equal(found[1].outcomes, evaluation(4).outcomes)
 
 
 def test_the_fuller_of_both_answers(library: MakeLibrary, evaluation: MakeEvaluation) -> None:
@@ -86,16 +87,17 @@ def test_the_table_by_hand(library: MakeLibrary, evaluation: MakeEvaluation) -> 
     table = library(own=known, bundled=reported).table(bundled.model("digits_cnn"), 500)
     profile = bundled.profile("digits_cnn")
     assert table.policies == (profile.uniform(32), profile.uniform(4))
-    assert table.baseline == 0 and table.baseline_correct == 500 - 10
-    assert table.correct.tolist() == [490, 470]
-    assert (table.search_lost.tolist(), table.search_gained.tolist()) == ([0, 20], [0, 0])
-    assert table.report_correct.tolist() == [495, 475]
+    assert table.baseline == 0 and table.baseline_score == 500 - 10
+    assert table.score.tolist() == [490, 470]
+    assert [(cells.lost, cells.gained) for cells in table.search] == [(0, 0), (20, 0)]
+    # 495 and 475 of 500
+    assert [cells and cells.after.value for cells in table.report] == [99, 95]
     assert table.drop_points.tolist() == [0, 100 * 20 / 500]
     assert table.intensity.tolist() == [intensity(profile, policy) for policy in table.policies]
     assert table.row(profile.uniform(4)) == 1 and table.row(profile.uniform(8)) is None
     half = library(own=[], bundled=[]).table(bundled.model("digits_cnn"), 250)
     assert half.policies == (profile.uniform(32), profile.uniform(8), profile.uniform(4))
-    assert half.correct.tolist() == [250 - 10, 250 - 20, 250 - 30]
+    assert half.score.tolist() == [250 - 10, 250 - 20, 250 - 30]
 
 
 def test_another_quantizers_rows_stay_out_of_the_table(library: MakeLibrary, evaluation: MakeEvaluation) -> None:
@@ -118,9 +120,9 @@ def test_paired_counts_the_same_images(library: MakeLibrary, evaluation: MakeEva
     profile = bundled.profile("digits_cnn")
     fp32, four = profile.uniform(32), profile.uniform(4)
     cells = both.paired(bundled.model("digits_cnn"), SplitName.SEARCH, 500, fp32, four)
-    assert cells is not None and (cells.both, cells.lost, cells.gained, cells.neither) == (470, 20, 0, 10)
+    assert isinstance(cells, Paired) and (cells.both, cells.lost, cells.gained, cells.neither) == (470, 20, 0, 10)
     turned = both.paired(bundled.model("digits_cnn"), SplitName.SEARCH, 20, four, fp32)
-    assert turned is not None and (turned.both, turned.lost, turned.gained, turned.neither) == (0, 0, 10, 10)
+    assert isinstance(turned, Paired) and (turned.both, turned.lost, turned.gained, turned.neither) == (0, 0, 10, 10)
     assert both.paired(bundled.model("digits_cnn"), SplitName.REPORT, 500, fp32, four) is None
 
 

@@ -11,10 +11,10 @@ import pytest
 from aiq_core.errors import StoreError, UnknownNameError
 from aiq_core.execute import new_run
 from aiq_core.records import (
-    Algorithm,
     Candidate,
     Evaluation,
     Granularity,
+    Move,
     Origin,
     Outcome,
     Policy,
@@ -22,6 +22,8 @@ from aiq_core.records import (
     Request,
     Run,
     RunStatus,
+    Site,
+    SiteKind,
     Step,
 )
 from aiq_core.store import Store
@@ -32,7 +34,7 @@ HERE = Origin("this cpu", "2.14.1", threads=2, chunk=250, created_at="2026-01-01
 MODEL = bundled.model("digits_cnn")
 EVERYTHING = Request(
     "digits_cnn",
-    Algorithm.COORDINATE,
+    "coordinate",
     0.1 + 0.2,
     widths=(32, 8, 2),
     intensity_normaliser=60.0,
@@ -41,7 +43,7 @@ EVERYTHING = Request(
     excluded=("linear",),
     fixed={"block1.conv": 8, "block2.conv": 4},
     images=500,
-    quantizer=Quantizer("nearest", Granularity.TENSOR, calibration="abc", seed=7),
+    quantizer=Quantizer("nearest", Granularity.TENSOR),
     label="a – label",
     max_evaluations=99,
     max_minutes=1.5,
@@ -49,22 +51,26 @@ EVERYTHING = Request(
 )
 
 
+BLOCK3, BLOCK4 = Site(SiteKind.WEIGHTS, "block3.conv"), Site(SiteKind.WEIGHTS, "block4.conv")
+GROUP = Site(SiteKind.ACTIVATIONS, "block3.conv")
+
+
 def step(index: int, **changes: object) -> Step:
     policy = Policy((8, 4, 32, 4, 32), (32,) * 6)
     candidates = (
-        Candidate("block4.conv", 4, 10.25, -0.5, Outcome.WON, needs=480, correct=481, loss=-0.49),
-        Candidate("block3.conv", 4, 1 / 3, -0.4, Outcome.PRUNED),
+        Candidate(Move(BLOCK4, 4), 10.25, -0.5, Outcome.WON, needs=480, score=481, loss=-0.49),
+        Candidate(Move(BLOCK3, 4), 1 / 3, -0.4, Outcome.PRUNED),
     )
     return replace(
-        Step(index, 1, "block4.conv", 4, policy, 1 / 3, 481, -0.49, "reason", candidates),
+        Step(index, 1, Move(BLOCK4, 4), policy, 1 / 3, 481, -0.49, "reason", candidates),
         **changes,  # type: ignore[arg-type]
     )
 
 
 def test_a_run_with_everything_comes_back_equal(store: Store) -> None:
     run = store.add_run(replace(new_run(MODEL, EVERYTHING), origin=HERE, message="said"))
-    steps = (step(1), step(2, layer=None, bits=None, candidates=()))
-    run = replace(run, policy=steps[1].policy, evaluations=5, evaluations_new=2, floor_correct=448, seconds=1.25)
+    steps = (step(1), step(2, move=None, candidates=()), step(3, move=Move(GROUP, 8), candidates=()))
+    run = replace(run, policy=steps[1].policy, evaluations=5, evaluations_new=2, floor_score=448, seconds=1.25)
     store.save_run(run, steps[:1])
     store.save_run(run, steps[1:])
     assert Store(store.path).run(run.id) == replace(run, steps=steps)
@@ -139,7 +145,7 @@ def test_a_copy_is_whole_while_the_store_is_in_use(
     writer.close()
     copied = Store(tmp_path / "copy.sqlite", immutable=True)
     assert copied.run(finished_run.id) == finished_run
-    assert np.array_equal(copied.evaluations()[0].predicted, evaluation().predicted)
+    assert np.array_equal(copied.evaluations()[0].outcomes, evaluation().outcomes)
 
 
 # The bundle.

@@ -6,10 +6,10 @@ from math import sqrt
 import pandas as pd
 from scipy.stats import spearmanr
 
-from aiq_core import statistics
 from aiq_core.envelope import PolicyTable
 from aiq_core.intensity import traffic
-from aiq_core.statistics import Interval, Paired
+from aiq_core.records import Layer, Move
+from aiq_core.statistics import Comparison, Interval
 
 ORDERS = ("network", "size", "cost")
 
@@ -86,46 +86,31 @@ def layers_data(table: PolicyTable, bits: int) -> LayersData | None:
     """
     profile = table.profile
     fp32 = profile.uniform(32)
-    policies = [fp32.with_weight_bits(index, bits) for index in range(len(profile.quantizable))]
+    policies = [profile.moved(fp32, Move(site, bits)) for site in profile.weight_sites]
     places = [table.row(policy) for policy in policies]
     rows = [row for row in places if row is not None]
     if len(rows) < len(places):
         return None
-    reported = all(table.report_correct[row] >= 0 for row in rows)
+    reports = [cells for row in rows if (cells := table.report[row]) is not None]
+    reported = len(reports) == len(rows)
     split = "report" if reported else "search"
     moved = traffic(profile, [fp32, *policies]).intensity
+    searched = [table.search[row] for row in rows]
     found = tuple(
-        _alone(table, row, index, reported, float(moved[0]), float(moved[index + 1])) for index, row in enumerate(rows)
+        _alone(layer, cells, float(moved[0]), float(after))
+        for layer, cells, after in zip(profile.quantizable, reports if reported else searched, moved[1:], strict=True)
     )
-    chosen = [int(table.search_lost[row] + table.search_gained[row]) for row in rows]
+    chosen = [cells.lost + cells.gained for cells in searched]
     first, second, twins = _pair(found, chosen)
     images = table.report_images if reported else table.images
     return LayersData(profile.model, bits, split, images, found, first, second, twins)
 
 
-def _alone(table: PolicyTable, row: int, index: int, reported: bool, before: float, after: float) -> Alone:
-    layer = table.profile.quantizable[index]
-    if reported:
-        images, right = table.report_images, int(table.report_correct[table.baseline])
-        lost, gained = int(table.report_lost[row]), int(table.report_gained[row])
-    else:
-        images, right = table.images, table.baseline_correct
-        lost, gained = int(table.search_lost[row]), int(table.search_gained[row])
-    both = right - lost
-    cells = Paired(both, lost, gained, images - both - lost - gained)
+def _alone(layer: Layer, cells: Comparison, before: float, after: float) -> Alone:
     shape = (layer.weights, layer.macs, layer.input_elements, layer.output_elements)
     gain = after - before
-    return Alone(
-        layer.name,
-        layer.weights,
-        2 * layer.macs,
-        shape,
-        gain,
-        100 * gain / before,
-        lost,
-        gained,
-        statistics.drop(cells),
-    )
+    percent = 100 * gain / before
+    return Alone(layer.name, layer.weights, 2 * layer.macs, shape, gain, percent, cells.lost, cells.gained, cells.drop)
 
 
 def _pair(rows: tuple[Alone, ...], flips: list[int]) -> tuple[str, str, bool]:

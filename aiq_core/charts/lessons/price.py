@@ -8,8 +8,8 @@ import pandas as pd
 
 from aiq_core.charts.pareto import describe
 from aiq_core.envelope import PolicyTable, Segment, allowed, pareto
-from aiq_core.objective import exchange_rate
-from aiq_core.statistics import wilson
+from aiq_core.objective import Goal
+from aiq_core.records import DEFAULT_WIDTHS
 
 DOMINATED_SHOWN = 150
 
@@ -46,8 +46,7 @@ class PriceData:
 
     images: int
     policies: int
-    normaliser: float
-    accuracy_normaliser: float
+    goal: Goal
     baseline: Known
     picks: tuple[Pick, ...]
     behind: tuple[Known, ...]
@@ -75,12 +74,12 @@ class PriceData:
 
     def price(self, alpha: float) -> float:
         """Points of accuracy that one FLOP/byte may cost."""
-        return float("inf") if alpha >= 1 else exchange_rate(alpha, self.normaliser, self.accuracy_normaliser)
+        return self.goal.points_per_intensity(alpha)
 
     def loss(self, policy: Known, alpha: float) -> float:
         """As the searches compute it."""
-        cost = self.drop(policy) / self.accuracy_normaliser
-        return -alpha * policy.intensity / self.normaliser + (1 - alpha) * cost
+        cost = self.drop(policy) / self.goal.accuracy_normaliser
+        return -alpha * policy.intensity / self.goal.intensity_normaliser + (1 - alpha) * cost
 
     @property
     def x_range(self) -> tuple[float, float]:
@@ -100,9 +99,7 @@ class PriceData:
         return low - room, high + room
 
 
-def price_data(
-    table: PolicyTable, segments: Sequence[Segment], normaliser: float, accuracy_normaliser: float, floor: int
-) -> PriceData:
+def price_data(table: PolicyTable, segments: Sequence[Segment], goal: Goal) -> PriceData:
     """What is known of a model, with the envelope's segments."""
     rows = [segment.row for segment in segments]
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -111,16 +108,15 @@ def price_data(
         for place, segment in enumerate(segments)
     )
     # As Pareto goes by, accuracy above FP32 counts; the loss does not see it. Rows under the floor are out of reach.
-    open_to_all = allowed(table, floor, (32, 8, 4))
+    open_to_all = allowed(table, goal)
     front = pareto(table) & open_to_all
     behind = [row for row in range(len(table.policies)) if front[row] and row not in rows]
     beaten = [row for row in np.flatnonzero(~front & open_to_all) if row not in rows]
-    uniform = [(bits, table.row(table.profile.uniform(bits))) for bits in (32, 8, 4)]
+    uniform = [(bits, table.row(table.profile.uniform(bits))) for bits in DEFAULT_WIDTHS]
     return PriceData(
         images=table.images,
         policies=len(table.policies),
-        normaliser=normaliser,
-        accuracy_normaliser=accuracy_normaliser,
+        goal=goal,
         baseline=_known(table, table.baseline),
         picks=picks,
         behind=tuple(_known(table, row) for row in behind),
@@ -137,21 +133,14 @@ def _missed(table: PolicyTable, behind: Sequence[int]) -> Known | None:
     """
     if not behind:
         return None
-    costing = [row for row in behind if table.correct[row] < table.baseline_correct]
+    costing = [row for row in behind if table.score[row] < table.baseline_score]
     return _known(table, max(costing or behind, key=lambda row: float(table.intensity[row])))
 
 
 def _known(table: PolicyTable, row: int) -> Known:
-    top1 = wilson(int(table.correct[row]), table.images)
-    return Known(
-        row,
-        describe(table.policies[row]),
-        float(table.intensity[row]),
-        int(table.correct[row]),
-        top1.value,
-        top1.low,
-        top1.high,
-    )
+    top1 = table.search[row].after
+    name, value = describe(table.policies[row]), float(table.intensity[row])
+    return Known(row, name, value, table.score[row].item(), top1.value, top1.low, top1.high)
 
 
 def price_frame(data: PriceData) -> pd.DataFrame:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from aiq_core.quantizer import Grid, Rounded, SquaredError, round_to_grid, squared_error
 from aiq_core.records import Granularity
+from aiq_core.rounding.grid import Grid, Rounded, SquaredError, round_to_grid, squared_error
 
 RANGES = tuple(range(40, 101, 5))
 """Percent of the largest weight that the grid may span."""

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from aiq_core.records import FP32_BITS, Algorithm, Candidate, ModelProfile, Outcome, Policy, Run, Step
+from aiq_core.records import FP32_BITS, Candidate, ModelProfile, Outcome, Policy, Run, Step
+from aiq_core.search.strategies import strategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Walk:
     """A search's steps, and the loss it started from."""
 
     run_id: str
-    algorithm: Algorithm
+    algorithm: str
     alpha: float
     images: int
     layers: tuple[str, ...]
@@ -85,14 +86,14 @@ def walk(run: Run, profile: ModelProfile, start_loss: float) -> Walk:
     for step in run.steps:
         options = tuple(sorted(map(_option, step.candidates), key=lambda option: option.bound))
         asked += sum(option.outcome is not Outcome.PRUNED for option in options)
-        before = None if step.layer is None else policy.weight_bits[names.index(step.layer)]
+        before = None if step.move is None else profile.width(policy, step.move.site)
         policy = step.policy
         steps.append(
             WalkStep(
                 step.index,
                 step.sweep,
-                step.layer,
-                step.bits,
+                None if step.move is None else step.move.site.name,
+                None if step.move is None else step.move.bits,
                 before,
                 options,
                 policy,
@@ -106,12 +107,12 @@ def walk(run: Run, profile: ModelProfile, start_loss: float) -> Walk:
 
 def _frozen(run: Run, step: Step) -> tuple[bool, ...]:
     """Greedy never takes a move back; a sweep offers every width again."""
-    greedy = run.request.algorithm is Algorithm.GREEDY
-    return tuple(greedy and bits != FP32_BITS for bits in step.policy.weight_bits)
+    is_final = strategy(run.request.algorithm).is_final
+    return tuple(is_final and bits != FP32_BITS for bits in step.policy.weight_bits)
 
 
 def _option(candidate: Candidate) -> Option:
-    return Option(candidate.layer, candidate.bits, candidate.bound, candidate.outcome, candidate.loss)
+    return Option(candidate.move.site.name, candidate.move.bits, candidate.bound, candidate.outcome, candidate.loss)
 
 
 def walk_frame(walks: Sequence[Walk]) -> pd.DataFrame:
@@ -120,7 +121,7 @@ def walk_frame(walks: Sequence[Walk]) -> pd.DataFrame:
         [
             {
                 "run": each.run_id,
-                "algorithm": str(each.algorithm),
+                "algorithm": each.algorithm,
                 "alpha": each.alpha,
                 "step": step.index,
                 "sweep": step.sweep,

@@ -9,7 +9,9 @@ from aiq_core.charts.lessons import marks
 from aiq_core.charts.lessons.walk import Walk, WalkStep
 from aiq_core.charts.lessons.walk_parts import MOST_ROWS, bits, candidates, now, padlocks, row_count, rows_of
 from aiq_core.charts.style import Look
-from aiq_core.records import FP32_BITS, Algorithm, Outcome
+from aiq_core.records import FP32_BITS, Outcome
+from aiq_core.search.coordinate import COORDINATE
+from aiq_core.search.greedy import GREEDY
 
 HEIGHT_PX = 450
 MARGIN_PX = {"l": 118, "r": 12, "t": 30, "b": 40}
@@ -19,7 +21,6 @@ PLAYED = 60
 """Steps that one press of play shows at most: more would make the page heavy."""
 
 LEFT, RIGHT = (0.0, 0.44), (0.54, 1.0)
-NAMES = {Algorithm.GREEDY: "greedy", Algorithm.COORDINATE: "coordinate"}
 
 
 def walk_figure(
@@ -127,10 +128,10 @@ def _losses(shown: Walk, steps: Sequence[WalkStep], look: Look, bold: bool) -> l
     """Loss against evaluations, with the name at its end."""
     xs, ys = [0, *(step.evaluations for step in steps)], [shown.start_loss, *(step.loss for step in steps)]
     colour = look.palette.text if bold else look.palette.muted
-    name = NAMES[shown.algorithm]
+    name = shown.algorithm
     # Two ends often meet: each name on its own side of the line.
-    side = "bottom left" if shown.algorithm is Algorithm.GREEDY else "top right"
-    place = -1 if shown.algorithm is Algorithm.GREEDY else sum(x <= 0.2 * xs[-1] for x in xs) - 1
+    side = "bottom left" if shown.algorithm == GREEDY.name else "top right"
+    place = -1 if shown.algorithm == GREEDY.name else sum(x <= 0.2 * xs[-1] for x in xs) - 1
     line = marks.line(look, xs, ys, colour, 2.4 if bold else 1.4, dash="solid" if bold else "dash")
     label = {
         "type": "scatter",
@@ -174,7 +175,7 @@ def _moving_layout(shown: Walk, steps: Sequence[WalkStep], place: int, look: Loo
 def _notes(shown: Walk, step: WalkStep, look: Look) -> list[dict[str, Any]]:
     palette = look.palette
     where = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom"}
-    sweep = f", sweep {step.sweep}" if shown.algorithm is Algorithm.COORDINATE else ""
+    sweep = f", sweep {step.sweep}" if shown.algorithm == COORDINATE.name else ""
     kept = step.layer is None
     move = "kept what it had" if kept else f"{step.layer} → {wording.bits_name(step.bits or FP32_BITS)}"
     notes = [

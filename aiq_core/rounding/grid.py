@@ -1,7 +1,6 @@
-"""Weight rounding in numpy: symmetric, to nearest, one scale per output channel or per tensor.
+"""What the choices behind a scale do: a grid with its range cut or its zero moved, and the error by cause.
 
-scale = max|w| / (2^(b-1) - 1), rounded half to even, clamped to +-(2^(b-1) - 1) (arXiv 2512.14090).
-Searches use that; `round_to_grid` also cuts the range and shifts the zero, to show what these choices do.
+Searches round by a method of `ROUNDINGS`; this shows why they are as they are.
 """
 
 from dataclasses import dataclass
@@ -11,43 +10,7 @@ from numpy.typing import NDArray
 
 from aiq_core.errors import SettingError
 from aiq_core.records import FP32_BITS, OFFERED_BITS, Granularity
-
-
-def levels(bits: int) -> int:
-    """The largest integer of a symmetric grid: 127 at 8 bits, 7 at 4."""
-    return int(2 ** (bits - 1)) - 1
-
-
-def scales(weight: NDArray[np.float32], bits: int, granularity: Granularity) -> NDArray[np.float32]:
-    """The distance between neighbouring levels, float32[out, 1, ...] broadcastable to `weight` (out first).
-
-    An all-zero channel has scale 0.
-    """
-    axes = tuple(range(1, weight.ndim)) if granularity is Granularity.CHANNEL else None
-    largest = np.abs(weight).max(axis=axes, keepdims=True)
-    return np.asarray(largest / np.float32(levels(bits)), dtype=np.float32)
-
-
-def quantize(
-    weight: NDArray[np.float32], bits: int, granularity: Granularity = Granularity.CHANNEL
-) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """The integers, int8 as `weight`, and their `scales`. Raises SettingError for a width without an integer grid."""
-    if bits not in OFFERED_BITS or bits == FP32_BITS:
-        raise SettingError(f"bits={bits} has no integer grid; choose from {', '.join(map(str, OFFERED_BITS[1:]))}")
-    scale = scales(weight, bits, granularity)
-    # Zero weights over a zero scale would be NaN; an all-zero channel stays zero.
-    steps = np.divide(weight, scale, out=np.zeros_like(weight), where=scale > 0)
-    return np.clip(np.rint(steps), -levels(bits), levels(bits)).astype(np.int8), scale
-
-
-def round_weight(
-    weight: NDArray[np.float32], bits: int, granularity: Granularity = Granularity.CHANNEL
-) -> NDArray[np.float32]:
-    """The float32 weights that `bits` can represent, nearest to `weight`; FP32 returns them as they are."""
-    if bits == FP32_BITS:
-        return weight
-    integers, scale = quantize(weight, bits, granularity)
-    return integers.astype(np.float32) * scale
+from aiq_core.rounding.nearest import levels, scales
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +55,7 @@ class Rounded:
 
 
 def round_to_grid(weight: NDArray[np.float32], grid: Grid) -> Rounded:
-    """The nearest points of a grid; a symmetric one over the whole range equals `round_weight` to the last bit."""
+    """The nearest points of a grid; a symmetric one over the whole range equals `nearest` to the last bit."""
     if grid.symmetric:
         # One float32 product after `scales`, so that a share of 1 changes nothing.
         scale = scales(weight, grid.bits, grid.granularity) * np.float32(grid.share)

@@ -1,0 +1,57 @@
+"""The nouns that every module speaks: profiles, sites, policies, evaluations, steps and runs, all frozen."""
+
+from aiq_core.records.evaluation import (
+    Evaluation,
+    EvaluationKey,
+    ImageSet,
+    Origin,
+    Outcomes,
+    Score,
+    SplitName,
+    is_done,
+    unfinished,
+)
+from aiq_core.records.policy import DEFAULT_WIDTHS, FP32_BITS, OFFERED_BITS, Policy
+from aiq_core.records.profile import Layer, LayerKind, ModelProfile, Move, Site, SiteKind
+from aiq_core.records.quantizer import EVALUATOR_VERSION, Granularity, Quantizer
+from aiq_core.records.run import (
+    DEFAULT_ACCURACY_NORMALISER,
+    Candidate,
+    Outcome,
+    Request,
+    Run,
+    RunStatus,
+    Step,
+)
+
+__all__ = [
+    "DEFAULT_ACCURACY_NORMALISER",
+    "DEFAULT_WIDTHS",
+    "EVALUATOR_VERSION",
+    "FP32_BITS",
+    "OFFERED_BITS",
+    "Candidate",
+    "Evaluation",
+    "EvaluationKey",
+    "Granularity",
+    "ImageSet",
+    "Layer",
+    "LayerKind",
+    "ModelProfile",
+    "Move",
+    "Origin",
+    "Outcome",
+    "Outcomes",
+    "Policy",
+    "Quantizer",
+    "Request",
+    "Run",
+    "RunStatus",
+    "Score",
+    "Site",
+    "SiteKind",
+    "SplitName",
+    "Step",
+    "is_done",
+    "unfinished",
+]

@@ -1,0 +1,187 @@
+"""A network as the traffic model sees it: its layers, its activation groups, and its sites, which can have widths."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+from aiq_core.errors import SettingError
+from aiq_core.records.policy import FP32_BITS, OFFERED_BITS, Policy
+
+
+class LayerKind(StrEnum):
+    """Operators that hold weights and do multiply-accumulates."""
+
+    CONV2D = "conv2d"
+    LINEAR = "linear"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One convolution or linear layer of the unfolded model, counted for one image.
+
+    `macs` are multiply-accumulates (FLOPs are twice that); the rest are element counts.
+    `input_group` and `output_group` name activation groups; the logits have none.
+    """
+
+    name: str
+    kind: LayerKind
+    macs: int
+    weights: int
+    biases: int
+    input_elements: int
+    output_elements: int
+    groups: int
+    quantizable: bool
+    input_group: str
+    output_group: str | None
+
+
+class SiteKind(StrEnum):
+    """What can have a width of its own."""
+
+    WEIGHTS = "weights"
+    ACTIVATIONS = "activations"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place that has a width: a layer's weights, by the layer's name, or an activation group, by the group's."""
+
+    kind: SiteKind
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A site to a width."""
+
+    site: Site
+    bits: int
+
+
+@dataclass(frozen=True)
+class ModelProfile:
+    """What the traffic model needs to know of a network: its layers and activation groups, in network order.
+
+    An activation group is the set of tensors that must share a width: those joined by adds or coming from
+    one producer. `activation_groups` names them; each layer says which it reads and writes.
+    """
+
+    model: str
+    layers: tuple[Layer, ...]
+    activation_groups: tuple[str, ...]
+
+    @cached_property
+    def quantizable(self) -> tuple[Layer, ...]:
+        """The layers a policy gives bits to, in network order."""
+        return tuple(layer for layer in self.layers if layer.quantizable)
+
+    @cached_property
+    def quantizable_names(self) -> tuple[str, ...]:
+        """Names of `quantizable`."""
+        return tuple(layer.name for layer in self.quantizable)
+
+    @cached_property
+    def sites(self) -> tuple[Site, ...]:
+        """Every place that can have a width, in network order: what a layer reads, its weights, what it writes."""
+        found: dict[Site, None] = {}
+        for layer in self.layers:
+            found[Site(SiteKind.ACTIVATIONS, layer.input_group)] = None
+            if layer.quantizable:
+                found[Site(SiteKind.WEIGHTS, layer.name)] = None
+            if layer.output_group is not None:
+                found[Site(SiteKind.ACTIVATIONS, layer.output_group)] = None
+        return tuple(found)
+
+    @cached_property
+    def weight_sites(self) -> tuple[Site, ...]:
+        """The sites of `quantizable`."""
+        return tuple(Site(SiteKind.WEIGHTS, name) for name in self.quantizable_names)
+
+    @cached_property
+    def _places(self) -> dict[Site, int]:
+        """Where each site's width stands among those of its kind in a policy."""
+        groups = (Site(SiteKind.ACTIVATIONS, name) for name in self.activation_groups)
+        return {site: place for sites in (self.weight_sites, groups) for place, site in enumerate(sites)}
+
+    def width(self, policy: Policy, site: Site) -> int:
+        """The bits that a policy gives a site."""
+        widths = policy.weight_bits if site.kind is SiteKind.WEIGHTS else policy.activation_bits
+        return widths[self._places[site]]
+
+    def moved(self, policy: Policy, *moves: Move) -> Policy:
+        """The policy after moves. Raises SettingError for a site that is not one of this network."""
+        widths = {SiteKind.WEIGHTS: list(policy.weight_bits), SiteKind.ACTIVATIONS: list(policy.activation_bits)}
+        for move in moves:
+            if move.site not in self._places:
+                raise SettingError(f"{self.model} has no {move.site.kind} of {move.site.name!r}")
+            widths[move.site.kind][self._places[move.site]] = move.bits
+        return Policy(tuple(widths[SiteKind.WEIGHTS]), tuple(widths[SiteKind.ACTIVATIONS]))
+
+    def check(self, policy: Policy) -> None:
+        """Raises SettingError for a policy of another network's lengths, or with a width that is not offered."""
+        sizes = len(self.quantizable), len(self.activation_groups)
+        found = len(policy.weight_bits), len(policy.activation_bits)
+        if found != sizes:
+            raise SettingError(
+                f"policy {policy.key[:80]!r} gives bits to {found[0]} layers and {found[1]} activation groups, "
+                f"{self.model} has {sizes[0]} and {sizes[1]}; use a policy of this model"
+            )
+        for bits in (*policy.weight_bits, *policy.activation_bits):
+            if bits not in OFFERED_BITS:
+                raise SettingError(f"bits={bits} is not offered; choose from {', '.join(map(str, OFFERED_BITS))}")
+
+    def fits(self, policy: Policy) -> bool:
+        """Whether `check` passes."""
+        try:
+            self.check(policy)
+        except SettingError:
+            return False
+        return True
+
+    @cached_property
+    def flops(self) -> int:
+        """FLOPs of one image: 2 x MACs over all convolutions and linear layers."""
+        return 2 * sum(layer.macs for layer in self.layers)
+
+    def uniform(self, bits: int) -> Policy:
+        """The policy with every quantizable layer at `bits` and every activation group at FP32."""
+        return Policy((bits,) * len(self.quantizable), (FP32_BITS,) * len(self.activation_groups))
+
+    def policy(self, bits: Mapping[str, int]) -> Policy:
+        """The policy with the named layers at the given bits and the rest at FP32.
+
+        Raises SettingError for a layer that is not quantizable here or a width that is not offered.
+        """
+        for name, width in bits.items():
+            if name not in self.quantizable_names:
+                raise SettingError(
+                    f"layer {name!r} is not quantizable in {self.model}; choose from "
+                    f"{', '.join(self.quantizable_names)}"
+                )
+            if width not in OFFERED_BITS:
+                raise SettingError(
+                    f"bits={width} is not offered for {name}; choose from {', '.join(map(str, OFFERED_BITS))}"
+                )
+        weight_bits = tuple(bits.get(name, FP32_BITS) for name in self.quantizable_names)
+        return Policy(weight_bits, (FP32_BITS,) * len(self.activation_groups))
+
+    def named_bits(self, policy: Policy) -> dict[str, int]:
+        """Layer name -> weight bits of a policy, in network order."""
+        return dict(zip(self.quantizable_names, policy.weight_bits, strict=True))
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready document; `from_json` reads it back."""
+        return {
+            "model": self.model,
+            "activation_groups": list(self.activation_groups),
+            "layers": [asdict(layer) for layer in self.layers],
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "ModelProfile":
+        """The profile that `to_json` wrote."""
+        layers = tuple(Layer(**{**entry, "kind": LayerKind(entry["kind"])}) for entry in document["layers"])
+        return cls(document["model"], layers, tuple(document["activation_groups"]))

@@ -1,0 +1,183 @@
+"""A request and what came of it: runs, their steps and the moves that these considered."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+from aiq_core.records.evaluation import Origin, Score
+from aiq_core.records.policy import DEFAULT_WIDTHS, Policy
+from aiq_core.records.profile import Move
+from aiq_core.records.quantizer import Quantizer
+
+
+class Outcome(StrEnum):
+    """What became of a candidate."""
+
+    WON = "won"
+    LOST = "lost"
+    CANNOT_WIN = "cannot win"
+    PRUNED = "pruned"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A move that a step considered: its AI, and its bound (its loss if no accuracy were lost).
+
+    `needs` is the score with which it would have won when it was asked (None: it could not win, or was pruned).
+    `score` and `loss` stand only where it reached that.
+    """
+
+    move: Move
+    intensity: float
+    bound: float
+    outcome: Outcome
+    needs: Score | None = None
+    score: Score | None = None
+    loss: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a search tried, took and why. `move` is None where it kept what it had.
+
+    `sweep` counts coordinate descent's passes from 1; `score` is on the run's search images.
+    """
+
+    index: int
+    sweep: int
+    move: Move | None
+    policy: Policy
+    intensity: float
+    score: Score
+    loss: float
+    reason: str
+    candidates: tuple[Candidate, ...] = ()
+
+
+class RunStatus(StrEnum):
+    """Where a run stands; INTERRUPTED is a process that died, FAILED one that ended with an error."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+DEFAULT_ACCURACY_NORMALISER = 10.0
+"""Points that count as 1 in the loss: the authors'."""
+
+_LATER: Mapping[str, Any] = {}
+"""Settings that came after the first runs were stored -> the value that means what was done before. Frozen: a setting
+enters the document and the digest only where it differs, so stored runs keep their ids whatever a default becomes."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything that decides a run's result, apart from the machine.
+
+    `alpha` is 0 (only accuracy) to 1 (only AI). `intensity_normaliser` is in FLOPs/byte and
+    `accuracy_normaliser` in points; None takes the default of `objective`. `floor_percent` is the lowest
+    search top-1 allowed; None takes FP32's minus 2.42 points. `policies` lists the policies of algorithms that
+    do not search, in order, by name. `max_evaluations` and `max_minutes` end a search at its best so far.
+    `use_bundled` lets the bundled evaluations answer. Runs of one `sweep` advance together; it is no part of
+    their digest.
+    """
+
+    model: str
+    algorithm: str
+    alpha: float | None = None
+    widths: tuple[int, ...] = DEFAULT_WIDTHS
+    intensity_normaliser: float | None = None
+    accuracy_normaliser: float = DEFAULT_ACCURACY_NORMALISER
+    floor_percent: float | None = None
+    excluded: tuple[str, ...] = ()
+    fixed: Mapping[str, int] = field(default_factory=dict)
+    images: int = 5000
+    quantizer: Quantizer = Quantizer()
+    policies: tuple[Policy, ...] = ()
+    label: str | None = None
+    max_evaluations: int | None = None
+    max_minutes: float | None = None
+    use_bundled: bool = True
+    sweep: str | None = None
+
+    @cached_property
+    def digest(self) -> str:
+        """Ten hex digits that identify the request, the same on every machine."""
+        return self.digest_with({})
+
+    def digest_with(self, contents: Mapping[str, str]) -> str:
+        """The digest of the request for a model of these contents: hashes by name, none for a bundled model."""
+        document = {name: value for name, value in self.to_json().items() if name != "sweep"} | dict(contents)
+        text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+    @property
+    def is_ordinary(self) -> bool:
+        """Whether only model, algorithm, alpha and images tell it from what a reader would ask for first."""
+        return self.is_ordinary_but()
+
+    def is_ordinary_but(self, **settings: Any) -> bool:
+        """Whether it is ordinary but for these settings, which are as given."""
+        usual = Request(self.model, self.algorithm, self.alpha, images=self.images)
+        how = {"label": self.label, "sweep": self.sweep, "use_bundled": self.use_bundled, "policies": self.policies}
+        return self == replace(usual, **{**how, **settings})
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready document; `from_json` reads it back."""
+        document = {name: getattr(self, name) for name in self.__dataclass_fields__} | {
+            "fixed": dict(self.fixed),
+            "quantizer": self.quantizer.to_json(),
+            "policies": [policy.key for policy in self.policies],
+        }
+        return {name: value for name, value in document.items() if name not in _LATER or value != _LATER[name]}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Request":
+        """The request that `to_json` wrote."""
+        return cls(
+            **{
+                **document,
+                "widths": tuple(document["widths"]),
+                "excluded": tuple(document["excluded"]),
+                "fixed": dict(document["fixed"]),
+                "quantizer": Quantizer.from_json(document["quantizer"]),
+                "policies": tuple(Policy.from_key(key) for key in document["policies"]),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Run:
+    """A request and what came of it. `policy` is the chosen one (best so far while it runs), None before the first.
+
+    `evaluations` were asked for, as if nothing had been known; `evaluations_new` were computed by this run.
+    Settings that the request left open stand resolved here: `intensity_normaliser`, `floor_score` and
+    `baseline_score`, FP32's, on the request's search images.
+    """
+
+    id: str
+    request: Request
+    model_hash: str
+    search_hash: str
+    report_hash: str
+    status: RunStatus
+    created_at: str
+    origin: Origin | None = None
+    finished_at: str | None = None
+    steps: tuple[Step, ...] = ()
+    policy: Policy | None = None
+    evaluations: int = 0
+    evaluations_new: int = 0
+    intensity_normaliser: float | None = None
+    floor_score: Score | None = None
+    baseline_score: Score | None = None
+    seconds: float = 0.0
+    message: str = ""
+    archived: bool = False

@@ -1,0 +1,50 @@
+"""Whether a request can be run, said before it is queued."""
+
+from math import isfinite
+
+from aiq_core import rounding
+from aiq_core.errors import InfeasibleError, SettingError
+from aiq_core.records import FP32_BITS, OFFERED_BITS, ModelProfile, Request
+from aiq_core.search.strategies import strategy
+
+
+def check(request: Request, profile: ModelProfile) -> None:
+    """Raises SettingError or InfeasibleError for the first setting outside its limits."""
+    names = profile.quantizable_names
+    alpha, searches = request.alpha, strategy(request.algorithm).searches
+    if searches and (alpha is None or not isfinite(alpha) or not 0 <= alpha <= 1):
+        raise SettingError(f"alpha={alpha} is not offered; choose a number from 0 (accuracy) to 1 (AI)")
+    if len(set(request.widths)) != len(request.widths) or not set(request.widths) <= set(OFFERED_BITS):
+        raise SettingError(
+            f"widths={list(request.widths)} are not offered; choose from {list(OFFERED_BITS)}, once each"
+        )
+    if FP32_BITS not in request.widths or len(request.widths) < 2:
+        raise SettingError(
+            f"widths={list(request.widths)} leave nothing to choose; offer 32 and at least one width below"
+        )
+    for label, value in (
+        ("intensity_normaliser", request.intensity_normaliser),
+        ("accuracy_normaliser", request.accuracy_normaliser),
+    ):
+        if value is not None and not (isfinite(value) and value > 0):
+            raise SettingError(f"{label}={value} is not offered; choose a number above 0")
+    if request.floor_percent is not None and not 0 <= request.floor_percent <= 100:
+        raise SettingError(f"floor={request.floor_percent} is not a percentage; choose 0 to 100")
+    # `policy` refuses what is no layer here.
+    start = profile.policy(dict.fromkeys(request.excluded, FP32_BITS) | dict(request.fixed))
+    for name in request.excluded:
+        if name in request.fixed:
+            raise SettingError(f"layer {name!r} is both excluded and fixed; choose one")
+    for policy in (start, *request.policies):
+        profile.check(policy)
+        rounding.check(request.quantizer, policy)
+    if searches and len({*request.excluded, *request.fixed}) == len(names):
+        raise InfeasibleError(f"all {len(names)} layers are excluded or fixed, so nothing is left to choose; free one")
+    _check_budget(request)
+
+
+def _check_budget(request: Request) -> None:
+    if request.max_evaluations is not None and request.max_evaluations < 1:
+        raise SettingError(f"max_evaluations={request.max_evaluations} is not offered; choose 1 or more, or none")
+    if request.max_minutes is not None and not (isfinite(request.max_minutes) and request.max_minutes > 0):
+        raise SettingError(f"max_minutes={request.max_minutes} is not offered; choose a number above 0, or none")

@@ -1,0 +1,20 @@
+"""The strategies there are, by name; another one is a file beside this one and a line here."""
+
+from aiq_core.errors import UnknownNameError
+from aiq_core.search.baselines import MANUAL, RANDOM, SINGLE_LAYER, UNIFORM
+from aiq_core.search.coordinate import COORDINATE
+from aiq_core.search.greedy import GREEDY
+from aiq_core.search.strategy import Strategy
+
+STRATEGIES: dict[str, Strategy] = {
+    strategy.name: strategy for strategy in (GREEDY, COORDINATE, UNIFORM, RANDOM, SINGLE_LAYER, MANUAL)
+}
+SEARCHES: dict[str, Strategy] = {name: strategy for name, strategy in STRATEGIES.items() if strategy.searches}
+"""Those that minimise a loss at an alpha; the others list policies."""
+
+
+def strategy(name: str) -> Strategy:
+    """The strategy of that name. Raises UnknownNameError."""
+    if name not in STRATEGIES:
+        raise UnknownNameError("algorithm", name, STRATEGIES)
+    return STRATEGIES[name]
