@@ -1,24 +1,14 @@
-"""The server that `python app.py` starts: Streamlit's, with Explore's first screen already in its first answer."""
+"""The server that `python app.py` starts: Streamlit's, with pages/instant before it."""
 
-import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
-from pages.first.answer import ROUTES, warm
+from pages.instant.answer import ROUTES, lifespan
 
 # A folder named pages turns on Streamlit's old way with pages until the first visitor's script has run, so that
 # visitor, on a link to a sub-page, is told that there is no such page. This says beforehand that it is not so.
 PagesManager.uses_pages_directory = False
-
-
-@asynccontextmanager
-async def lifespan(_: st.App) -> AsyncIterator[None]:
-    threading.Thread(target=warm, name="warm-up", daemon=True).start()
-    yield
-
 
 app = st.App(Path(__file__).parent / "app.py", routes=ROUTES, lifespan=lifespan)

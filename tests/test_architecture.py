@@ -78,3 +78,13 @@ def test_pages_are_folders() -> None:
     """A .py directly in pages/ turns on Streamlit's old mode, where a deep link skips app.py."""
     assert list(PAGES.glob("*.py")) == []
     assert list(PAGES.glob("*/page.py"))
+
+
+@pytest.mark.parametrize("path", sorted(PAGES.rglob("*.py")), ids=relative)
+def test_what_answers_first_knows_pages_by_one_door(path: Path) -> None:
+    """pages/instant reads what a page's `ahead` says and what is common to all; no page knows of it."""
+    if path.is_relative_to(PAGES / "instant"):
+        modules = {tuple(name.split(".")[1:3]) for name in imported_from(path, ("pages",)) if name.count(".") > 1}
+        assert {part for part in modules if part[0] != "common"} <= {("explore", "ahead"), ("lab", "ahead")}
+    else:
+        assert imported_from(path, ("pages.instant",)) == []

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.first import answer as first
+from pages.instant import answer as first
 
 ROOT = Path(__file__).resolve().parent.parent
 PLAIN = first.STREAMLIT_PAGE.read_text(encoding="utf-8")
@@ -97,7 +97,7 @@ def test_a_fault_leaves_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ZeroDivisionError
 
     assert first.answer("", {}) != PLAIN
-    monkeypatch.setattr(first, "show", fault)
+    monkeypatch.setattr(first.explore_ahead, "show", fault)
     assert first.answer("", {}) == PLAIN
 
 

@@ -14,13 +14,13 @@ from aiq_core.errors import SettingError
 from aiq_core.records import OFFERED_BITS
 from pages.common import controls
 from pages.common.charts import payload
-from pages.explore import foresight as alphas
+from pages.explore import ahead as alphas
 from pages.explore import panels
+from pages.explore.ahead import ALPHAS, foresight
 from pages.explore.drawings import all_drawings
-from pages.explore.foresight import ALPHAS, foresight
 from pages.explore.shown import parts, show
+from pages.lab import ahead as widths
 from pages.lab import drawings as lab
-from pages.lab import foresight as widths
 from pages.lab.history import Entry
 from pages.lab.policies import with_bits
 from pages.lab.shown import Shown
@@ -141,15 +141,15 @@ def test_what_is_no_address_of_the_lab_is_said(app_server: str, wrong: dict[str,
     shown = replace(LAB["edited, beside A"], view=controls.asked({}, dark=False), against="start")
     query = queried(widths.address(shown)) | wrong
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(f"{app_server}/first/foresight/bits?{urlencode(query)}")
+        urllib.request.urlopen(f"{app_server}/instant/lab?{urlencode(query)}")
     assert caught.value.code == 400
     assert words in json.load(caught.value)["error"]
 
 
-@pytest.mark.parametrize(("name", "found"), [("alpha", foresight), ("bits", widths.foresight)])
+@pytest.mark.parametrize(("name", "found"), [("explore", foresight), ("lab", widths.foresight)])
 def test_the_server_tells_it(app_server: str, name: str, found: Callable[..., dict[str, Any]]) -> None:
     query = {"model": "digits_cnn", "dark": "1"}
-    if name == "bits":
+    if name == "lab":
         query = queried(widths.address(LAB["no roofline, beside FP32"]))
-    with urllib.request.urlopen(f"{app_server}/first/foresight/{name}?{urlencode(query)}") as got:
+    with urllib.request.urlopen(f"{app_server}/instant/{name}?{urlencode(query)}") as got:
         assert json.load(got) == json.loads(json.dumps(found(query)))

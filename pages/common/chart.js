@@ -81,26 +81,16 @@ async function fit(box) {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  let box = parentElement.querySelector(".aiq-chart");
-  const early = window.aiqFirst?.take(data.key);
-  if (early) {
-    early.className += ` ${box.className}`;
-    for (const { name, value } of box.attributes) if (name !== "class") early.setAttribute(name, value);
-    box.replaceWith(early);
-    box = early;
-  }
+  const place = parentElement.querySelector(".aiq-chart");
+  // What pages/instant drew before is taken over, and what it foresees stays while the server is on its way there.
+  const box = window.aiqInstant?.take?.(data.key, place) ?? place;
   box.setAttribute("aria-label", data.alt);
   box.style.height = `${data.height}px`;
   box.clicked = ({ customdata, pointIndex }) =>
     data.clickable && setTriggerValue("clicked", { customdata: customdata ?? null, index: pointIndex ?? null });
   box.played = (frame) => setTriggerValue("played", frame);
   box.asked = data;
-  // What foresight.js drew stays while the server is still on its way there.
-  if (!box.foreseen || same(box.wanted, data)) {
-    box.foreseen = false;
-    box.wanted = data;
-  }
-  window.aiqForesight?.heard();
+  if (!window.aiqInstant?.heard(box)) box.wanted = data;
   draw(box).catch((error) => box.replaceChildren(error.message));
   box.watcher ??= new ResizeObserver(() => fit(box));
   box.watcher.observe(box);

@@ -26,7 +26,7 @@ class Drawing(NamedTuple):
 
     @property
     def payload(self) -> dict[str, Any]:
-        """What chart.js draws before the page does; the page's own says whether it can be clicked."""
+        """What chart.js draws for pages/instant; the page's own says whether it can be clicked."""
         return payload(self.key, self.figure, self.name, self.alt)
 
 
@@ -123,8 +123,8 @@ def chart(
 ) -> None:
     """A Plotly figure drawn as it is; `alt` is read by screen readers, `on_click` hears of a click on a mark.
 
-    `foresight` is where foresight.js asks what the page will show next. `on_played` hears at which frame a player
-    came to rest.
+    `foresight` is what pages/instant asks for to show what comes next. `on_played` hears at which frame a player came
+    to rest.
     """
 
     def clicked() -> None:

@@ -9,7 +9,7 @@ from aiq_core.objective import usual_rate
 from aiq_core.search.greedy import GREEDY
 from pages.common import controls, known
 from pages.common.charts import drawing_card, has_roofline
-from pages.explore import drawings, foresight, numbers, panels, runs
+from pages.explore import ahead, drawings, numbers, panels, runs
 from pages.explore.selection import comparable
 from pages.explore.shown import Shown, beneath, parts, show
 
@@ -37,7 +37,7 @@ def main() -> None:
             drawing_card(
                 drawings.roofline(shown),
                 partial(panels.machine_sources, view.machine),
-                foresight=foresight.address(shown, overlays),
+                foresight=ahead.address(shown, overlays),
             )
     with right:
         drawing_card(

@@ -10,7 +10,7 @@ from pages.common import controls, known
 from pages.common.charts import Click, drawing_card, has_roofline
 from pages.common.controls import View
 from pages.explore import panels
-from pages.lab import drawings, editor, flips, foresight, measuring, numbers, policies, saving, state
+from pages.lab import ahead, drawings, editor, flips, measuring, numbers, policies, saving, state
 from pages.lab.accuracy import Measured, measured
 from pages.lab.history import History
 from pages.lab.shown import START, Shown, offered, parts
@@ -36,7 +36,7 @@ def main() -> None:
     drawing_card(
         drawings.bits(shown),
         on_click=_layer_clicked,
-        foresight=foresight.address(shown),
+        foresight=ahead.address(shown),
         beneath=lambda: _controls(shown, is_measured),
     )
     left, right = st.columns(2, gap="small")

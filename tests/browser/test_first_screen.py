@@ -68,7 +68,7 @@ def test_the_page_takes_the_charts_over_as_it_would_draw_them(
     page = visit(url, scheme=scheme)
     assert page.locator(".aiq-chart[data-chart=roofline]").count() == 1
     without = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
-    without.add_init_script("Object.defineProperty(window, 'aiqFirst', {get() {}, set() {}})")
+    without.add_init_script("Object.defineProperty(window, 'aiqInstant', {get() {}, set() {}})")
     without.goto(url)
     expected = drawings(without)
     assert without.locator(".aiq-chart[data-chart]").count() == 0

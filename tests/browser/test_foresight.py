@@ -67,7 +67,7 @@ def test_what_was_foreseen_wrongly_gives_way_to_the_server(app_server: str, visi
         route.fulfill(body=json.dumps(found), content_type="application/json")
 
     page = visit(f"{app_server}/results")
-    page.route("**/first/foresight/alpha?*", twisted)
+    page.route("**/instant/explore?*", twisted)
     page.goto(f"{app_server}/?model=mobilenet_v2&alpha={BEFORE}")
     expect(page.locator(".aiq-chart .main-svg").first).to_be_visible(timeout=20_000)
     opened(page)

@@ -1,5 +1,5 @@
 // Answers a control at once: what each of its values shows was asked for while nothing else was to do. A chart of the
-// page says where (charts.py). What the server sends is drawn in any case: a moment later, and as a rule the same.
+// page says what to ask for. What the server sends is drawn in any case: a moment later, and as a rule the same.
 
 const PATIENCE_MS = 1500;
 let address, answer, asking, waiting, held;
@@ -11,7 +11,7 @@ async function ask() {
   const asked = offered();
   if (asked === undefined || asked === address) return;
   [address, answer] = [asked, undefined];
-  const found = await fetch(new URL(asked, document.baseURI));
+  const found = await fetch(new URL(`instant/${asked}`, document.baseURI));
   if (found.ok && asked === address) answer = await found.json();
 }
 
@@ -82,13 +82,13 @@ function unsay() {
   }
 }
 
-window.aiqForesight = {
-  // The server's data for a chart has come.
-  heard() {
-    if (offered() !== address || boxes().every((box) => !box.foreseen)) settle();
-    clearTimeout(asking);
-    asking = setTimeout(ask, 400);
-  },
+// The server's data for a chart has come. True where what was foreseen stays: the server is still on its way there.
+instant.heard = (box) => {
+  if (same(box.wanted, box.asked)) box.foreseen = false;
+  if (offered() !== address || boxes().every((box) => !box.foreseen)) settle();
+  clearTimeout(asking);
+  asking = setTimeout(ask, 400);
+  return box.foreseen;
 };
 
 for (const name of ["pointerdown", "pointerup", "pointercancel"]) {

@@ -1,13 +1,10 @@
-"""The server's first answer: Streamlit's page, with what it will show drawn over it at once.
-
-Streamlit's page takes a second to start before it asks for anything. Meanwhile a visitor of Explore reads the sentence
-and the numbers, which stand in the answer, and sees the roofline, which chart.js draws early and takes over as it is; a
-visitor of another page reads what it is for. What goes wrong here costs nothing but that second.
-"""
+"""The first answer to an address, what is foreseen of a control, and Plotly's file."""
 
 import gzip
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -20,22 +17,16 @@ from starlette.routing import Route
 
 from aiq_core.errors import AiqError
 from pages.common import controls
-from pages.common.charts import CHART_JS, Drawing
-from pages.explore import drawings, numbers
-from pages.explore.drawings import all_drawings
-from pages.explore.foresight import foresight as alpha_foresight
-from pages.explore.numbers import Metric
-from pages.explore.shown import beneath, has_usual_parts, parts, show
-from pages.lab.foresight import foresight as bits_foresight
+from pages.common.charts import CHART_JS
+from pages.explore import ahead as explore_ahead
+from pages.lab import ahead as lab_ahead
 
+ROOM = Path(__file__).parent
 STREAMLIT_PAGE = Path(st.__file__).parent / "static" / "index.html"
-FORESIGHT_JS = (Path(__file__).parents[1] / "common" / "foresight.js").read_text(encoding="utf-8")
-BACK_JS = (Path(__file__).parent / "back.js").read_text(encoding="utf-8")
-PLOTLY = Path(__file__).parents[2] / "static" / "plotly-cartesian.min.js"
+SCRIPTS = (CHART_JS, *((ROOM / name).read_text(encoding="utf-8") for name in ("foresight.js", "back.js")))
+PLOTLY = ROOM.parents[1] / "static" / "plotly-cartesian.min.js"
 THEMES = ("light", "dark")
-TEMPLATES = Environment(
-    loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
-)
+TEMPLATES = Environment(loader=FileSystemLoader(ROOM), autoescape=True, trim_blocks=True, lstrip_blocks=True)
 COLOURS = (
     "backgroundColor",
     "secondaryBackgroundColor",
@@ -44,15 +35,6 @@ COLOURS = (
     "violetTextColor",
     "grayTextColor",
 )
-
-log = logging.getLogger(__name__)
-
-
-@cache
-def _streamlit_page() -> str:
-    return STREAMLIT_PAGE.read_text(encoding="utf-8")
-
-
 PURPOSES = {
     "": "Explore: bits, accuracy and arithmetic intensity of one policy",
     "search": "Search: every run, its moves and what was measured",
@@ -62,47 +44,35 @@ PURPOSES = {
     "present": "Present: runs as slides",
 }
 """What each page is for, by its address."""
+FORESIGHT = {"explore": explore_ahead.foresight, "lab": lab_ahead.foresight}
+"""What the controls of a page will show, by the name under which the page asks."""
+
+log = logging.getLogger(__name__)
+
+
+@cache
+def _streamlit_page() -> str:
+    return STREAMLIT_PAGE.read_text(encoding="utf-8")
 
 
 def explore(query: Mapping[str, str]) -> str:
     """Streamlit's page, with Explore's first screen over it where that has the usual parts."""
-    view = controls.asked(query, dark=False)
-    if not has_usual_parts(view, query):
-        return purpose("")
-    shown = show(view)
-    if shown.pinned or shown.complaint or shown.chosen.note:
-        return purpose("")
-    found = all_drawings(shown, query)
-    # Only the browser knows the theme.
-    dark = drawings.roofline(show(controls.asked(query, dark=True)))
-    early = {"light": [found[0].payload], "dark": [dark.payload]}
-    return _over(parts(shown), early, found, beneath(shown), numbers.metrics(shown.found, view))
+    first = explore_ahead.first(query)
+    return purpose("") if first is None else _over(**first._asdict())
 
 
 def purpose(address: str) -> str:
     """Streamlit's page, with what it is for over it."""
-    return _over((PURPOSES[address], "", ""), folded=address in controls.FOLDED)
+    return _over(sentence=(PURPOSES[address], "", ""), folded=address in controls.FOLDED)
 
 
-def _over(
-    sentence: tuple[str, str, str],
-    early: Mapping[str, Sequence[dict[str, Any]]] | None = None,
-    found: Sequence[Drawing] = (),
-    beneath: str = "",
-    metrics: Sequence[Metric] = (),
-    folded: bool = False,
-) -> str:
+def _over(early: Mapping[str, Sequence[dict[str, Any]]] | None = None, **parts: Any) -> str:
+    """Streamlit's page with body.html's `parts` over it, the charts of `early` by theme."""
     head = TEMPLATES.get_template("head.html").render(
-        scripts=(CHART_JS, FORESIGHT_JS, BACK_JS), charts=early or dict.fromkeys(THEMES, ()), plotly=PLOTLY.name
+        scripts=SCRIPTS, charts=early or dict.fromkeys(THEMES, ()), plotly=PLOTLY.name
     )
-    body = TEMPLATES.get_template("body.html").render(
-        sentence=sentence,
-        beneath=beneath,
-        metrics=metrics,
-        drawings=found,
-        folded=folded,
-        colours={theme: {name: st.get_option(f"theme.{theme}.{name}") for name in COLOURS} for theme in THEMES},
-    )
+    colours = {theme: {name: st.get_option(f"theme.{theme}.{name}") for name in COLOURS} for theme in THEMES}
+    body = TEMPLATES.get_template("body.html").render(colours=colours, **parts)
     return _streamlit_page().replace("<head>", f"<head>{head}", 1).replace("<body>", f"<body>{body}", 1)
 
 
@@ -150,13 +120,18 @@ def _plotly(request: Request) -> Response:
 # Not async: they read stores, so the server runs them in threads of their own.
 ROUTES = [
     *(Route(f"/{address}", partial(_page, address)) for address in PURPOSES),
-    Route("/first/foresight/alpha", partial(_foresight, alpha_foresight)),
-    Route("/first/foresight/bits", partial(_foresight, bits_foresight)),
+    *(Route(f"/instant/{page}", partial(_foresight, found)) for page, found in FORESIGHT.items()),
     Route(f"/app/static/{PLOTLY.name}", _plotly),
 ]
 
 
+@asynccontextmanager
+async def lifespan(_: st.App) -> AsyncIterator[None]:
+    """Loads what the first visitor would wait for while the server starts."""
+    threading.Thread(target=warm, name="warm-up", daemon=True).start()
+    yield
+
+
 def warm() -> None:
-    """Loads what the first visitor would wait for."""
     answer("", {})
     _plotly_gz()

@@ -1,4 +1,4 @@
-"""What each width of the picked layer will show, told to the page beforehand: see foresight.js."""
+"""What the Lab will show, told before its page runs: its charts at each width of the picked layer."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,7 +14,7 @@ from pages.lab.shown import Shown, offered, parts
 
 
 def address(shown: Shown) -> str:
-    """Where the foresight of the picked layer is: the same for each of its widths."""
+    """Asks for the foresight of the picked layer: the same for each of its widths."""
     asked = controls.query(replace(shown.view, policy=shown.at(OFFERED_BITS[0]).policy.key))
     more = {
         "layer": shown.layer_name,
@@ -22,7 +22,7 @@ def address(shown: Shown) -> str:
         "start-text": shown.start.text,
         "against": shown.against,
     }
-    return f"first/foresight/bits?{urlencode(asked | more)}"
+    return f"lab?{urlencode(asked | more)}"
 
 
 def foresight(query: Mapping[str, str]) -> dict[str, Any]:
