@@ -61,16 +61,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @dataclass
 class Server:
-    """The app in a process of its own; `log` is what it printed so far."""
+    """The app in a process of its own; `log` is what it printed so far, `below` the path that it is served below."""
 
     port: int
     data_dir: Path
     log: Path
     process: subprocess.Popen[bytes]
+    below: str = ""
 
     @property
     def url(self) -> str:
-        return f"http://localhost:{self.port}"
+        return f"http://localhost:{self.port}{self.below}"
 
     def stop(self) -> None:
         """Ends this one process and waits for it; a second call does nothing."""
@@ -88,10 +89,12 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _start(data_dir: Path, log: Path, environment: dict[str, str] | None = None, port: int | None = None) -> Server:
+def _start(
+    data_dir: Path, log: Path, environment: dict[str, str] | None = None, port: int | None = None, below: str = ""
+) -> Server:
     port = port or _free_port()
     command = [sys.executable, "app.py"]
-    command += ["--server.port", str(port), "--server.headless", "true"]
+    command += ["--server.port", str(port), "--server.headless", "true", "--server.baseUrlPath", below]
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,
@@ -101,7 +104,7 @@ def _start(data_dir: Path, log: Path, environment: dict[str, str] | None = None,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    server = Server(port, data_dir, log, process)
+    server = Server(port, data_dir, log, process, below)
     end = time.monotonic() + START_S
     while process.poll() is None and time.monotonic() < end:
         try:
@@ -124,17 +127,19 @@ def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Starts servers that end with the test, each with a user's store of its own: start_server(environment={...}).
+    """Starts servers that end with the test, each with a user's store of its own.
+
+    start_server(environment={...}, below="/path").
 
     start_server(again=server) is a restart of a stopped one: same address, same store.
     """
     servers: list[Server] = []
 
-    def start(environment: dict[str, str] | None = None, again: Server | None = None) -> Server:
+    def start(environment: dict[str, str] | None = None, again: Server | None = None, below: str = "") -> Server:
         folder = tmp_path / f"server-{len(servers)}"
         folder.mkdir()
         data_dir, port = (again.data_dir, again.port) if again else (folder / "data", None)
-        servers.append(_start(data_dir, folder / "log", environment, port))
+        servers.append(_start(data_dir, folder / "log", environment, port, below))
         return servers[-1]
 
     yield start

@@ -117,12 +117,15 @@ def _plotly(request: Request) -> Response:
     return Response(_plotly_gz() if zipped else PLOTLY.read_bytes(), media_type="text/javascript", headers=headers)
 
 
-# Not async: they read stores, so the server runs them in threads of their own.
-ROUTES = [
-    *(Route(f"/{address}", partial(_page, address)) for address in PURPOSES),
-    *(Route(f"/instant/{page}", partial(_foresight, found)) for page, found in FORESIGHT.items()),
-    Route(f"/app/static/{PLOTLY.name}", _plotly),
-]
+def routes() -> list[Route]:
+    """Of the path below which Streamlit serves. Not async: they read stores, so each runs in a thread of its own."""
+    base = st.get_option("server.baseUrlPath").strip("/")
+    below = f"/{base}/" if base else "/"
+    return [
+        *(Route(f"{below}{address}", partial(_page, address)) for address in PURPOSES),
+        *(Route(f"{below}instant/{page}", partial(_foresight, found)) for page, found in FORESIGHT.items()),
+        Route(f"{below}app/static/{PLOTLY.name}", _plotly),
+    ]
 
 
 @asynccontextmanager
