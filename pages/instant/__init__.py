@@ -1,4 +1,4 @@
-"""What the reader sees before the server has answered.
+"""What the reader sees before the server has answered. Without it (AIQ_INSTANT=0) the app is whole, and slower.
 
 - The first answer (answer.py, head.html, body.html): Streamlit's page takes a second to start before it asks for
   anything. Meanwhile a visitor of Explore reads the sentence and the numbers, which stand in the server's first answer,

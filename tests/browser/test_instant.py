@@ -1,4 +1,4 @@
-"""pages/instant in Chromium: below a path."""
+"""pages/instant in Chromium: below a path, and switched off."""
 
 import re
 from collections.abc import Callable
@@ -59,3 +59,39 @@ def test_below_a_path_all_of_it_acts(
     assert page.evaluate("window.here") is None  # loaded again, not run again
     assert {response.url: response.status for response in seen if response.status >= 400} == {}
     assert [response.url for response in seen if not response.url.startswith((server.url, "blob:"))] == []
+
+
+@pytest.mark.thorough
+def test_switched_off_the_app_is_whole(
+    start_server: Callable[..., Any], visit: Visit, settle: Callable[..., None]
+) -> None:
+    server, asked = start_server(environment={"AIQ_INSTANT": "0"}), list[str]()
+    page = visit(f"{server.url}/lab?model=mobilenet_v2")  # the first visitor, by a link to a sub-page
+    page.on("request", lambda request: asked.append(request.url))
+    sentence = page.locator(HEADING).inner_text()
+    page.get_by_role("radiogroup", name="Bits of").get_by_role("radio", checked=True).focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    says(page, "features.18.0 4 bits → ")
+    expect(page.locator(HEADING)).not_to_have_text(sentence)
+
+    page.get_by_role("link", name="Explore", exact=True).first.click()
+    settle(page)
+    sentence = page.locator(HEADING).inner_text()
+    page.get_by_role("slider", name=re.compile("^Alpha")).first.focus()
+    page.keyboard.press("Home")
+    says(page, "alpha 0.00")
+    expect(page.locator(HEADING)).not_to_have_text(sentence)
+
+    for name in ("Search", "Present", "Learn", "Results"):
+        before = page.locator(HEADING).first.inner_text()
+        page.get_by_role("link", name=name, exact=True).first.click()
+        expect(page.locator(HEADING).first).not_to_have_text(before, timeout=20_000)
+        settle(page)
+    page.evaluate("window.here = true")
+    page.go_back()
+    expect(page.get_by_role("button", name="Next")).to_be_visible(timeout=20_000)
+    page.go_forward()
+    expect(page.get_by_role("tab", name="The paper's")).to_be_visible(timeout=20_000)
+    assert page.evaluate("[window.here, window.aiqInstant]") == [True, None]
+    assert [url for url in asked if "/instant/" in url] == []
