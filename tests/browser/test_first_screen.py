@@ -59,6 +59,20 @@ def test_nothing_jumps(app_server: str, alone: Visit, visit: Visit, width: int, 
         assert early == pytest.approx(late, abs=2)
 
 
+COLOURS = """
+nodes => nodes.map(node => getComputedStyle(node)).map(({color, backgroundColor}) => [color, backgroundColor])
+"""
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_changes_have_the_pages_colours(app_server: str, alone: Visit, visit: Visit, scheme: str) -> None:
+    before = alone(app_server, scheme).locator("#aiq-first .numbers span").evaluate_all(COLOURS)
+    after = visit(app_server, scheme=scheme).locator('[data-testid="stMetricDelta"]').evaluate_all(COLOURS)
+    assert before == after
+    assert len(before) == 6
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_takes_the_charts_over_as_it_would_draw_them(
