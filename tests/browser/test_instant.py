@@ -1,4 +1,4 @@
-"""pages/instant in Chromium: below a path, and switched off."""
+"""pages/instant in Chromium: below a path, switched off, and what it relies on inside Streamlit."""
 
 import re
 from collections.abc import Callable
@@ -95,3 +95,78 @@ def test_switched_off_the_app_is_whole(
     expect(page.get_by_role("tab", name="The paper's")).to_be_visible(timeout=20_000)
     assert page.evaluate("[window.here, window.aiqInstant]") == [True, None]
     assert [url for url in asked if "/instant/" in url] == []
+
+
+def true_of(page: Page, facts: dict[str, str]) -> None:
+    assert {fact: page.evaluate(script) for fact, script in facts.items()} == dict.fromkeys(facts, True)
+
+
+@pytest.mark.thorough
+def test_streamlits_page_is_as_it_is_relied_on(app_server: str, visit: Visit, settle: Callable[..., None]) -> None:
+    page = visit(app_server)
+    slider = page.get_by_role("slider", name=re.compile("^Alpha")).first
+    slider.focus()
+    true_of(
+        page,
+        {
+            "the heading's text, and in it what is coloured": """
+                document.querySelectorAll('[data-testid="stMain"] h4 [data-heading-text] > .stMarkdownColoredText')
+                  .length === 1""",
+            "the slider is what has the focus, and says its label and its number": """
+                document.activeElement.ariaLabel === 'Alpha: accuracy ↔ intensity'
+                  && document.activeElement.ariaValueText === '0.90'""",
+            "the sidebar and the header stand above the first screen": """
+                ['stSidebar', 'stHeader'].every(
+                  name => getComputedStyle(document.querySelector(`[data-testid=${name}]`)).zIndex > 1)""",
+            "a component's element is in the page's own DOM": """
+                document.querySelector('.aiq-chart').getRootNode() === document""",
+            "the theme is kept for the path": """localStorage['stActiveTheme-/-v2'] === '"System"'""",
+        },
+    )
+
+    page.evaluate("for (const box of document.querySelectorAll('.aiq-chart')) box.before = box.asked")
+    thumb = slider.evaluate("node => node.closest('[data-rac]').getBoundingClientRect().toJSON()")
+    x, y = thumb["x"] + thumb["width"] / 2, thumb["y"] + thumb["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 300, y, steps=4)
+    page.wait_for_timeout(400)
+    true_of(page, {"a slider does not ask while it is held": "!location.search.includes('alpha')"})
+    page.mouse.up()
+    page.wait_for_url("**alpha=0*")
+    settle(page)
+    page.wait_for_function("document.querySelector('.aiq-chart').asked !== document.querySelector('.aiq-chart').before")
+    true_of(
+        page,
+        {
+            "a component's element stays, also one that took its place": """
+                [...document.querySelectorAll('.aiq-chart')].every(box => box.before)
+                  && document.querySelector('.aiq-chart').dataset.chart === 'roofline'""",
+        },
+    )
+
+    page.goto(f"{app_server}/lab?alpha=7")
+    settle(page)
+    page.get_by_role("radio", checked=True).first.focus()
+    true_of(
+        page,
+        {
+            "a warning": """document.querySelector('[data-testid="stMain"] [data-testid="stAlert"]') !== null""",
+            "the segmented control says its label, and its radios, in order, which of them is on": """(() => {
+                const group = document.activeElement.closest('[role="radiogroup"]');
+                const radios = [...group.querySelectorAll('[role="radio"]')];
+                return group.ariaLabel === 'Bits of layer3.0.conv2'
+                  && radios.map(radio => radio.ariaChecked).join() === 'false,false,false,false,false,true,false,false'
+                  && radios.map(radio => radio.innerText.slice(2)).join() === 'FP32,8,7,6,5,4,3,2';
+            })()""",
+        },
+    )
+
+
+@pytest.mark.thorough
+def test_a_theme_that_was_chosen_is_the_first_answers_too(app_server: str, visit: Visit) -> None:
+    page = visit(f"{app_server}/results", scheme="light")
+    page.evaluate("""localStorage.setItem('stActiveTheme-/-v2', '"Dark"')""")
+    page.goto(app_server)
+    expect(page.locator("html")).to_have_class("aiq-dark")
+    expect(page.locator('[data-testid="stApp"]')).to_have_css("background-color", "rgb(18, 22, 28)")
