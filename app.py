@@ -5,7 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.common import controls, errors
+from pages.common import controls, errors, popovers
 
 ROOT = Path(__file__).parent
 
@@ -42,6 +42,7 @@ SIDEBARS = {
 st.set_page_config(page_title="AIQ Explorer", page_icon=str(ROOT / "assets" / "favicon.png"), layout="wide")
 page = st.navigation(list(PAGES), position="top")
 st.set_page_config(initial_sidebar_state="collapsed" if page.url_path in controls.FOLDED else "auto")
+st.html(popovers.WHOLE_LABELS)
 with errors.shown():
     controls.draw(**SIDEBARS.get(page.url_path, {}))
     page.run()

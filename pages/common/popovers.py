@@ -4,6 +4,10 @@ from collections.abc import Callable
 
 import streamlit as st
 
+# Gecko rounds Streamlit's own limit, 100 % and 0.3125 rem, to a sixtieth of a pixel less than label and icons need, and
+# cuts the label.
+WHOLE_LABELS = "<style>[data-testid='stPopoverButton'] > div { max-width: calc(100% + 0.375rem); }</style>"
+
 
 def copied(caption: str, text: str) -> None:
     """A text to copy."""

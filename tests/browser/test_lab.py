@@ -115,7 +115,7 @@ def test_a_policy_is_edited_measured_saved_and_linked(
     expect(metric(page, "Top-1, report")).to_have_text("not measured")
     page.get_by_role("button", name="Measure accuracy").click()
     expect(metric(page, "Top-1, 500 report")).to_have_text(re.compile(r"\d+\.\d\d %"), timeout=LONG_MS)
-    flipped = page.locator('[data-testid="stHtml"]')
+    flipped = page.locator('[data-testid="stMain"] [data-testid="stHtml"]')
     expect(flipped).to_contain_text("lost: right before, wrong now", timeout=LONG_MS)
     tiles = flipped.locator("img")
     assert tiles.count() > 0
