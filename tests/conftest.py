@@ -1,7 +1,8 @@
-"""Fixtures that every test may use: a store of the session's own, servers in their own processes, Chromium."""
+"""Fixtures that every test may use: a store of the session's own, servers in their own processes, Chromium, Firefox."""
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
@@ -36,6 +37,8 @@ SERVER_AWAY = (
 DATA_DIR = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 NO_BROWSER = "no Chromium"
 REMEDY = "apt install chromium, or .venv/bin/playwright install chromium"
+NO_FIREFOX = "no Firefox"
+FIREFOX_REMEDY = "apt install firefox-esr"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -53,10 +56,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     # From the reports, as the tests may have run in other processes.
     skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())]
-    without = [reason for reason in skipped if NO_BROWSER in reason]
-    if without:
-        terminalreporter.section("BROWSER TESTS SKIPPED", red=True, bold=True)
-        terminalreporter.line(f"{len(without)} of them: {NO_BROWSER}; {REMEDY}")
+    for lacking, remedy in ((NO_BROWSER, REMEDY), (NO_FIREFOX, FIREFOX_REMEDY)):
+        without = [reason for reason in skipped if lacking in reason]
+        if without:
+            terminalreporter.section("BROWSER TESTS SKIPPED", red=True, bold=True)
+            terminalreporter.line(f"{len(without)} of them: {lacking}; {remedy}")
 
 
 @dataclass
@@ -161,6 +165,26 @@ def browser() -> Iterator[Browser]:
             pytest.skip(reason)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def firefox(tmp_path: Path) -> Iterator[Any]:
+    """Firefox with a profile of its own, until the test ends. Without one it is skipped, under CI too, and loudly."""
+    found = next(filter(None, map(shutil.which, ("firefox-esr", "firefox"))), None)
+    if found is None:
+        pytest.skip(f"{NO_FIREFOX}; {FIREFOX_REMEDY}")
+    driver = pytest.importorskip("marionette_driver.marionette", reason=f"{NO_FIREFOX} driver on this system")
+    own = {"headless": True, "workspace": str(tmp_path), "gecko_log": str(tmp_path / "log")}
+    try:
+        client = driver.Marionette(app="fxdesktop", bin=found, port=0, **own)
+    except OSError as error:  # a snap's, for one, which may not read the profile
+        pytest.skip(f"{NO_FIREFOX} that can be driven ({error}); {FIREFOX_REMEDY}")
+    try:
+        client.start_session()
+        client.set_window_rect(width=1440, height=1000)
+        yield client
+    finally:
+        client.cleanup()
 
 
 def settle(page: Page, timeout_s: float = 60) -> None:

@@ -1,9 +1,12 @@
-"""All pages in one visit in Chromium: what one page leaves in the browser must not trouble the next."""
+"""All pages in one visit, in Chromium and Firefox: what one page leaves in the browser must not trouble the next."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
+
+from benchmarks._browser import DRAWN
 
 pytestmark = [pytest.mark.browser, pytest.mark.thorough]
 
@@ -15,11 +18,77 @@ def test_every_page_works_after_another(
     for name in ("Explore", "Search", "Lab", "Results", "Learn", "Present", "Lab"):
         page.get_by_role("link", name=name, exact=True).first.click()
         if name == "Present":
-            page.frame_locator("iframe[title^='Slides:']").locator("html.drawn").wait_for(timeout=30_000)
+            page.frame_locator(SLIDES).locator("html.drawn").wait_for(timeout=30_000)
             continue
         if name != "Search":
             expect(page.locator(".aiq-chart .main-svg").first).to_be_visible(timeout=30_000)
         settle(page)
+
+
+SLIDES = "iframe[title^='Slides:']"
+CHARTS = {"": 3, "search": 2, "lab": 3, "results": 2, "learn": 1, "learn?step=5": 1, "present": 0}
+"""How many charts each page opens with; Present's are in its frame."""
+
+SETTLED = f"""
+const main = document.querySelector('[data-testid="stMain"]');
+return main?.innerText && !main.querySelector('[data-stale="true"]') && ({DRAWN})() &&
+  document.querySelectorAll('.aiq-chart').length >= arguments[0];
+"""
+
+FRAME = """
+const within = node => node.shadowRoot?.querySelector(arguments[0]);
+return within([...document.querySelectorAll('[data-testid="stMain"] *')].find(within) ?? document.body);
+"""
+
+FAULTS = """
+const boxes = [...document.querySelectorAll('[data-testid="stException"]')].map(box => box.innerText);
+const buttons = document.querySelectorAll('[data-testid="stPopoverButton"]');
+if (!buttons.length && location.pathname !== '/results') boxes.push('no popover');
+// Not scrollWidth, which is rounded: a label that lacks a sixtieth of a pixel loses letters.
+const cut = [...buttons].map(button => button.querySelector('[data-testid="stMarkdownContainer"]')).filter(label => {
+  const text = document.createRange();
+  text.selectNodeContents(label);
+  return text.getBoundingClientRect().width > label.getBoundingClientRect().width + 0.01;
+});
+return [...boxes, ...cut.map(label => `cut: ${label.textContent}`)];
+"""
+
+SAID = """
+const events = Cc["@mozilla.org/consoleAPI-storage;1"].getService(Ci.nsIConsoleAPIStorage);
+const said = events.getEvents().filter(one => one.level === 'error').map(one => one.arguments.join(' '));
+events.clearEvents();
+return said;
+"""
+"""What scripts wrote into the console as errors since the page before."""
+
+THROWN = """
+return Services.console.getMessageArray()
+  .filter(one => one instanceof Ci.nsIScriptError && !(one.flags & Ci.nsIScriptError.warningFlag))
+  .filter(one => one.sourceName.startsWith(arguments[0])).map(one => `${one.errorMessage} (${one.sourceName})`);
+"""
+"""Errors that no script caught."""
+
+
+@pytest.mark.timeout(300)
+def test_every_page_works_in_firefox(app_server: str, firefox: Any) -> None:
+    from marionette_driver import Wait
+
+    def wait_for(script: str, *arguments: Any) -> Any:
+        return Wait(firefox, timeout=60).until(lambda client: client.execute_script(script, arguments), message=script)
+
+    found: list[str] = []
+    for path, charts in CHARTS.items():
+        firefox.navigate(f"{app_server}/{path}")
+        wait_for(SETTLED, charts)
+        if path == "present":
+            firefox.switch_to_frame(wait_for(FRAME, SLIDES))
+            wait_for("return document.documentElement.classList.contains('drawn')")
+            firefox.switch_to_frame()
+        found += [f"{path}: {fault}" for fault in firefox.execute_script(FAULTS)]
+        found += [f"{path}: {error}" for error in firefox.execute_script(SAID, sandbox="system")]
+    with firefox.using_context("chrome"):
+        found += firefox.execute_script(THROWN, [app_server])
+    assert not found, "\n".join(found)
 
 
 CHARTED = ("", "search", "lab", "results", *(f"learn?step={step}" for step in range(1, 7)))
