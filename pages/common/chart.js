@@ -61,7 +61,23 @@ async function draw(box) {
 // What Plotly's player breaks off fails without a reason, and nobody of Plotly's takes note of it.
 addEventListener("unhandledrejection", (event) => event.reason === undefined && event.preventDefault());
 
+// Plotly's buttons in a chart are shapes that only a pointer can press.
+function makeReachable(box) {
+  for (const button of box.querySelectorAll(".updatemenu-button")) {
+    button.setAttribute("tabindex", 0);
+    button.setAttribute("role", "button");
+    button.setAttribute("aria-label", button.textContent.replace(/^\W+/, ""));
+    button.onkeydown = (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      button.dispatchEvent(new MouseEvent("click"));
+    };
+  }
+}
+
 function listen(box) {
+  makeReachable(box);
+  box.on("plotly_afterplot", () => makeReachable(box));
   box.on("plotly_click", (event) => box.clicked?.(event.points[0]));
   let frame;
   box.on("plotly_animatingframe", (event) => (frame = event.name));

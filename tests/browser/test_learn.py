@@ -78,6 +78,36 @@ def test_a_search_plays_in_the_browser_and_the_page_follows(app_server: str, vis
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_search_plays_by_keyboard(app_server: str, visit: Visit, scheme: str) -> None:
+    page = visit(f"{app_server}/learn?step=5", scheme=scheme)
+    play, stop = (page.get_by_role("button", name=name, exact=True) for name in ("play", "stop"))
+    page.get_by_role("button", name="CSV").focus()
+    page.keyboard.press("Tab")
+    expect(play).to_be_focused()
+    edges = [each.locator("rect").evaluate("rect => getComputedStyle(rect).stroke") for each in (play, stop)]
+    assert edges[0] != edges[1], "the focus cannot be seen"
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.querySelector('.js-plotly-plot').layout.annotations[0].text.includes('step 2')")
+    page.keyboard.press("Tab")
+    expect(stop).to_be_focused()
+    page.keyboard.press("Space")
+    expect(page.locator(f"{MAIN} h4").first).to_contain_text(re.compile(r"Step [2-4] of"), timeout=20_000)
+    expect(stop).to_be_focused()
+
+
+@pytest.mark.thorough
+def test_alpha_sweeps_by_keyboard(app_server: str, visit: Visit) -> None:
+    page = visit(f"{app_server}/learn?step=6")
+    sweep = page.get_by_role("button", name="sweep", exact=True)
+    expect(sweep).to_have_count(0)
+    page.get_by_role("button", name="Show me").click()
+    sweep.focus()
+    page.keyboard.press("Space")
+    page.wait_for_function("document.querySelector('.js-plotly-plot').layout.annotations[0].text.includes('alpha 0.1')")
+
+
+@pytest.mark.thorough
 def test_a_clicked_bar_picks_its_weight(app_server: str, visit: Visit, settle: Settle) -> None:
     page = visit(f"{app_server}/learn?step=3")
     formula: Any = page.locator(MAIN).get_by_text(re.compile("8 → 4 bits")).first
