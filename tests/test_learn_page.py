@@ -145,6 +145,32 @@ def test_a_teacher_holds_the_answers_back(learn: Callable[..., AppTest], step: i
 
 
 @pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        (1, "Past the ridge, the gain stops."),
+        (2, "At W / A: "),
+        (3, "It wins "),
+        (4, " points, "),
+        (5, "It assumes that the accuracy spent"),
+        (6, "even alphas don’t give even policies"),
+    ],
+)
+def test_try_this_tells_its_answer_where_no_teacher_holds_it_back(
+    learn: Callable[..., AppTest], step: int, told: str
+) -> None:
+    def attempt(**query: str) -> str:
+        boxes = learn(step=str(step), **query).get("popover")
+        said = next(box for box in boxes if box.proto.popover.label == "Try this").markdown
+        assert len(said) == 1
+        return said[0].value
+
+    hidden, shown = attempt(hide="1"), attempt()
+    assert "?" in hidden
+    assert told not in hidden
+    assert told in shown
+
+
+@pytest.mark.parametrize(
     ("query", "complaint"),
     [
         ({"step": "9"}, "step='9' is not offered"),

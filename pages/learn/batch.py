@@ -283,8 +283,9 @@ def notes(data: BatchData) -> Notes:
     other = data.models[1]
     served, share = max(other.reuse.items(), key=lambda item: item[1])
     return Notes(
-        f"Where do weights equal activations? At W / A: {balance}. In {other.title}, {number(100 * share, 0)} % of the "
-        f"weights serve {served:,} multiplications per image. Who needs batching?",
+        "Where do weights equal activations? Who needs batching?",
+        f"At W / A: {balance}. In {other.title}, {number(100 * share, 0)} % of the "
+        f"weights serve {served:,} multiplications per image.",
         "The paper reports 1.66 × for MobileNetV2 at batch 128 with 12 layers at 8 bits. What got faster there?",
         "Not the bytes: at batch 128 those 8-bit weights raise AI by a few percent only. Integer kernels do the rest. "
         "And what does batching cost? Latency: the first image waits for the last.",

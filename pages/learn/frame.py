@@ -30,9 +30,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Notes:
-    """What opens on demand. `ask` is the teacher's question to the room, `more` what to say after it."""
+    """What opens on demand: `outcome` answers `attempt`, `more` the teacher's question to the room, `ask`."""
 
     attempt: str
+    outcome: str
     ask: str
     more: str
 
@@ -211,10 +212,10 @@ def formula(text: str, terms: Sequence[str], letters: str = "") -> None:
 
 
 def notes(found: Notes) -> None:
-    """ "Try this" and the teacher's note, both closed at first; the note can hold the answers back."""
+    """ "Try this" and the teacher's note, both closed at first; the note can hold every answer back, those here too."""
     with st.container(horizontal=True, gap="small"):
         with st.popover("Try this", icon=":material/experiment:", type="tertiary"):
-            st.markdown(found.attempt)
+            st.markdown(found.attempt if address.is_hidden() else f"{found.attempt} {found.outcome}")
         with st.popover("For teachers", icon=":material/co_present:", type="tertiary"):
             st.markdown(f"**Ask the room:** {found.ask}")
             st.session_state["learn-hide"] = address.is_hidden()

@@ -225,13 +225,14 @@ def notes(data: LayersData) -> Notes:
     improved = [row for row in data.improved if row.layer != data.second]
     if improved:
         best = min(improved, key=lambda row: row.drop.value)
-        example = f" ({best.layer}: {number(best.drop.value, 2)} points, {span(best.drop)}.)"
+        example = f"({best.layer}: {number(best.drop.value, 2)} points, {span(best.drop)}.)"
     else:
         best = min((row for row in data.rows if row.layer != data.second), key=lambda row: row.drop.value)
-        example = f" (Nearest: {best.layer}, {number(best.drop.value, 2)} points, {span(best.drop)}: holds 0.)"
+        example = f"(Nearest: {best.layer}, {number(best.drop.value, 2)} points, {span(best.drop)}: holds 0.)"
     lucky = number(0.05 * len(data.rows), 1)
     return Notes(
-        f"Find a layer that “improves”.{example} Believe it?",
+        "Find a layer that “improves”. Believe it?",
+        example,
         f"{len(data.rows)} intervals at 95 %: how many miss 0 by luck alone?",
         f"About {lucky}. Here {len(data.beyond_noise)} miss it, and no interval says which of them by luck. So don’t "
         "rank layers whose intervals overlap.",

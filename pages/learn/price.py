@@ -268,8 +268,8 @@ def notes(data: PriceData, revealed: bool) -> Notes:
         f" ({number(last.low, 3)})" if revealed and len(data.picks) > 1 else ""
     )
     return Notes(
-        f"{find}. How much of the ruler is one policy? ({widest.letter} has {share} % of it: even alphas don’t give "
-        "even policies.)",
+        f"{find}. How much of the ruler is one policy?",
+        f"({widest.letter} has {share} % of it: even alphas don’t give even policies.)",
         "S lies close to a hull point. Would you present it as better?",
         f"S has {abs(more):,} {'image' if abs(more) == 1 else 'images'} {'more' if more >= 0 else 'fewer'} right "
         "than its neighbour "

@@ -182,8 +182,8 @@ def notes(data: RoofData) -> Notes:
     return Notes(
         f"All layers at 4 bits raise {data.title} from {number(data.model.intensity, 2)} to "
         f"{number(data.intensity_4_bits, 2)} FLOPs/byte (+{number(100 * (gain - 1), 1)} %). On which machine does "
-        "the dot "
-        "cross a ridge? Past the ridge, the gain stops.",
+        "the dot cross a ridge?",
+        "Past the ridge, the gain stops.",
         "Memory-bound: a property of the model, of the machine, or of the pair? Vote, then switch the machine.",
         f"Of the pair (and of the batch). {here} The roof is a ceiling, not a promise; the bytes assume unfused layers "
         "that all reach DRAM, while small networks live in cache.",

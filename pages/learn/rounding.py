@@ -262,8 +262,8 @@ def notes(view: View, asked: Question) -> Notes:
     a_bit = asked.errors(ASKED_BITS + 1)[-1].sqnr_db - channel
     cost = _all_at_4_bits(view)
     return Notes(
-        f"How many bits is one scale per channel worth here? It wins {number(channel - tensor, 1)} dB; one more bit, "
-        "from "
+        "How many bits is one scale per channel worth here?",
+        f"It wins {number(channel - tensor, 1)} dB; one more bit, from "
         f"{ASKED_BITS} to {ASKED_BITS + 1}, wins {number(a_bit, 1)} dB: {number((channel - tensor) / a_bit, 1)} bits.",
         "Is the smallest weight error the best accuracy?",
         f"Not by itself: the network answers, not the weights. {cost}Is that the best 4 bits can do? (No: better "

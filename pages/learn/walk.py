@@ -294,8 +294,8 @@ def notes(first: Walk, model: Model) -> Notes:
     many = f"3^{layers} = {policies:,}" if layers <= 20 else f"3^{layers} ≈ 10^{len(str(policies)) - 1}"
     return Notes(
         f"Scrub to the end. Here the bound needs {asked:,} of {moves:,} evaluations: {early:,} of the first "
-        f"{early_moves:,}, {asked - early:,} of the rest. Why does it go blunt? (It assumes that the accuracy spent so "
-        "far comes back.)",
+        f"{early_moves:,}, {asked - early:,} of the rest. Why does it go blunt?",
+        "(It assumes that the accuracy spent so far comes back.)",
         "An exact bound skips most moves. What does “exact” mean here, and does it make the result the best there is?",
         f"The winner is the one that measuring everything finds. The best of {many} policies it need not be: "
         f"greedy tries at most {layers * (layers + 1):,} moves, a sweep {2 * layers}. {_allowance(first, model)} "
