@@ -51,11 +51,24 @@ def main() -> None:
 
 
 # Streamlit breaks a cell's text at 350 px, however wide its column is: half the screen was left empty.
-WHOLE_CELLS = "<style>[data-testid='stTable'] td > div { max-width: none !important; }</style>"
+# On a phone its columns would leave the claim two words: there each row is the claim and, under it, its figures.
+TABLE_STYLE = """<style>
+[data-testid='stTable'] td > div { max-width: none !important; }
+@media (width < 640px) {
+    [data-testid='stTable'] thead, [data-testid='stTable'] td:last-child:not(:has(span)) { display: none; }
+    [data-testid='stTable'] tr { display: grid; grid-template-columns: 1.5rem 1fr; padding: 0.5rem 0; }
+    [data-testid='stTable'] tr + tr { border-top: 1px solid color-mix(in srgb, currentColor 15%, transparent); }
+    [data-testid='stTable'] td { display: flex; padding: 0 !important; border: none; }
+    [data-testid='stTable'] td:nth-child(n + 2) { grid-column: 2; }
+    [data-testid='stTable'] td:nth-child(n + 3)::before { flex: 0 0 6rem; opacity: 0.6; content: "Run"; }
+    [data-testid='stTable'] td:nth-last-child(2)::before { content: "Here (95 %)"; }
+    [data-testid='stTable'] td:nth-child(3):nth-last-child(3)::before { content: "Paper"; }
+}
+</style>"""
 
 
 def _tables(claims: tuple[Claim, ...]) -> None:
-    st.html(WHOLE_CELLS)
+    st.html(TABLE_STYLE)
     with card(
         "Claims", "arXiv 2512.14090's on our networks and images, and ours", partial(content.frame, claims), "claims"
     ):

@@ -118,6 +118,28 @@ def test_charts_cut_no_text_off(app_server: str, visit: Callable[..., Page], wid
     assert found == []
 
 
+ROWS = """
+rows => rows.map(row => [...row.cells].map(cell => {
+  const {left, right, top} = cell.firstElementChild.getBoundingClientRect();
+  return {name: getComputedStyle(cell, '::before').content, text: cell.innerText.trim(), left, right, top};
+}))
+"""
+
+
+def test_a_claim_is_read_on_a_phone(app_server: str, visit: Callable[..., Page]) -> None:
+    page = visit(f"{app_server}/results", width=390)
+    rows = page.locator('[data-testid="stTable"]').first.locator("tbody tr").evaluate_all(ROWS)
+    assert len(rows) > 10
+    for _, claim, *figures in rows:
+        assert claim["right"] - claim["left"] > 250
+        shown = [figure for figure in figures if figure["text"]]
+        assert [figure["name"] for figure in shown] == ['"Paper"', '"Here (95 %)"', '"Run"'][: len(shown)]
+        assert all(figure["top"] > claim["top"] and 0 < figure["right"] < 390 for figure in shown)
+    page.get_by_role("tab", name="Ours").click()
+    ours = page.locator('[data-testid="stTable"]').last.locator("tbody tr").evaluate_all(ROWS)
+    assert {cell["name"] for row in ours for cell in row[2:]} == {'"Here (95 %)"', '"Run"'}
+
+
 def test_back_and_forward_show_what_their_address_says(app_server: str, visit: Callable[..., Page]) -> None:
     page = visit(f"{app_server}/learn")
     message = page.locator('[data-testid="stMain"] h4').first
