@@ -34,6 +34,10 @@ class WeightsError(AiqError):
     """A weights file that is missing, of another format, or does not fit its card or model."""
 
 
+class EvaluationError(AiqError):
+    """A policy under which the network gives no class."""
+
+
 class StoreError(AiqError):
     """A database that cannot be used: foreign, newer, locked, read-only or unreadable."""
 

@@ -1,48 +1,61 @@
-"""Batch normalisation folded into the weights before it, in numpy: the weights that are evaluated and rounded.
+"""Batch normalisation folded into the convolution before it, in numpy: the tensors that are evaluated and rounded.
 
-w' = w * gamma / sqrt(var + eps), output channel by output channel; the same as `runtime.fold`, without torch.
+w' = w * gamma / sqrt(var + eps) and b' = (b - mean) / sqrt(var + eps) * gamma + beta, output channel by output channel.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aiq_core.errors import WeightsError
+from aiq_core.graph import folded_norms
 from aiq_core.records import ModelProfile
 
-EPSILON = np.float32(1e-5)
-"""What torch adds to a variance by default."""
+Tensors = Mapping[str, NDArray[Any]]
 
 
-def fold(tensors: Mapping[str, NDArray[Any]], profile: ModelProfile) -> dict[str, NDArray[np.float32]]:
-    """Layer name -> folded weight of every layer of the profile.
+class Folded(NamedTuple):
+    """A layer's tensors as a deployed network has them, float32; the bias is 0 where there is none."""
 
-    A norm belongs to the layer that is named like it (`conv1` and `bn1`) or stands before it (`0` and `1`).
-    Raises WeightsError where a norm belongs to no layer.
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+
+def fold(tensors: Tensors, profile: ModelProfile) -> dict[str, Folded]:
+    """Layer name -> its tensors, with the norm that alone reads it folded in; other norms stay in the network.
+
+    Raises WeightsError for a norm without running statistics.
     """
-    norms = {key.removesuffix(".running_var") for key in tensors if key.endswith(".running_var")}
-    folded = {}
+    for operation in profile.graph:
+        if operation.operator == "batch_norm2d" and f"{operation.module}.running_var" not in tensors:
+            raise WeightsError(
+                f"{operation.module} of {profile.model} keeps no running statistics, so what it gives depends on which "
+                "images run together; train it with track_running_stats=True"
+            )
+    norms, folded = folded_norms(profile.graph), {}
     for layer in profile.layers:
         weight = np.asarray(tensors[f"{layer.name}.weight"], dtype=np.float32)
-        norm = norm_of(layer.name)
-        if norm in norms:
-            norms.remove(norm)
-            variance = np.asarray(tensors[f"{norm}.running_var"], dtype=np.float32)
-            gain = np.asarray(tensors[f"{norm}.weight"], dtype=np.float32) * (1 / np.sqrt(variance + EPSILON))
-            weight = weight * gain.reshape(-1, *(1,) * (weight.ndim - 1))
-        folded[layer.name] = weight
-    if norms:
-        raise WeightsError(
-            f"{profile.model} has norms that follow no layer by name: {', '.join(sorted(norms))}; "
-            "name them as their layer (conv1, bn1) or put them next in a sequence"
-        )
+        channels = len(weight)
+        bias = _vector(tensors, f"{layer.name}.bias", 0, channels)
+        if layer.name in norms:
+            norm = norms[layer.name]
+            gamma, beta = (
+                _vector(tensors, f"{norm.module}.{part}", default, channels)
+                for part, default in (("weight", 1), ("bias", 0))
+            )
+            mean, variance = (
+                np.asarray(tensors[f"{norm.module}.running_{part}"], dtype=np.float32) for part in ("mean", "var")
+            )
+            inverse = 1 / np.sqrt(variance + np.float32(norm.attributes["eps"]))
+            # In torch's own order, to the last bit.
+            weight = weight * (gamma * inverse).reshape(-1, *(1,) * (weight.ndim - 1))
+            bias = (bias - mean) * inverse * gamma + beta
+        folded[layer.name] = Folded(weight, bias)
     return folded
 
 
-def norm_of(layer: str) -> str:
-    """The name that a layer's norm would have."""
-    parent, dot, last = layer.rpartition(".")
-    name = str(int(last) + 1) if last.isdigit() else last.replace("conv", "bn")
-    return f"{parent}{dot}{name}"
+def _vector(tensors: Tensors, name: str, default: float, channels: int) -> NDArray[np.float32]:
+    """A tensor with a number a channel, float32; the default where the network has none."""
+    return np.asarray(tensors.get(name, np.full(channels, default)), dtype=np.float32)

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from aiq_core.catalog import ASSETS
 from aiq_core.catalog.hashes import model_hash
 from aiq_core.catalog.model import read_weights
 from aiq_core.errors import DataError, UnknownNameError, WeightsError
+from aiq_core.graph import Operation
 from aiq_core.records import ImageSet, SplitName
 from tests import bundled
 
@@ -47,21 +49,58 @@ def test_weights_match_their_card(name: str) -> None:
     assert in_layers == counted
 
 
-def test_model_hash_covers_name_preprocessing_and_tensors() -> None:
-    tensors = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.zeros(2, np.float32)}
-    same = {"b": tensors["b"], "a": tensors["a"]}
-    base = model_hash("m", (0.5,), (0.2,), tensors)
-    assert model_hash("m", (0.5,), (0.2,), same) == base
+def test_model_hash_covers_graph_preprocessing_and_tensors() -> None:
+    tensors = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.zeros((), np.float32)}
+    graph = (Operation("image"), Operation("conv2d", (0,), "a", {"stride": [1, 1]}))
+    base = model_hash(graph, (0.5,), (0.2,), tensors)
+    assert model_hash(graph, (0.5,), (0.2,), dict(reversed(tensors.items()))) == base
     others = [
-        model_hash("n", (0.5,), (0.2,), tensors),
-        model_hash("m", (0.4,), (0.2,), tensors),
-        model_hash("m", (0.5,), (0.3,), tensors),
-        model_hash("m", (0.5,), (0.2,), tensors | {"a": tensors["a"].reshape(3, 2)}),
-        model_hash("m", (0.5,), (0.2,), tensors | {"a": tensors["a"].astype(np.float64)}),
-        model_hash("m", (0.5,), (0.2,), tensors | {"b": np.ones(2, np.float32)}),
+        model_hash((graph[0], Operation("conv2d", (0,), "a", {"stride": [2, 2]})), (0.5,), (0.2,), tensors),
+        model_hash((graph[0], Operation("conv2d", (0,), "b", {"stride": [1, 1]})), (0.5,), (0.2,), tensors),
+        model_hash(graph, (0.4,), (0.2,), tensors),
+        model_hash(graph, (0.5,), (0.3,), tensors),
+        model_hash(graph, (0.5,), (0.2,), tensors | {"a": tensors["a"].reshape(3, 2)}),
+        model_hash(graph, (0.5,), (0.2,), tensors | {"a": tensors["a"].astype(np.float64)}),
+        model_hash(graph, (0.5,), (0.2,), tensors | {"b": np.ones((), np.float32)}),
+        model_hash(graph, (0.5,), (0.2,), tensors | {"b": np.zeros(1, np.float32)}),
     ]
-    assert len({base, *others}) == 7
+    assert len({base, *others}) == 9
     assert len(base) == 16
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("resnet20", "86c84ee3fd0b39d0"),
+        ("mobilenet_v2", "b28807c3fcd75477"),
+        ("heavy_early_resnet20", "2a6c75ede1e54f23"),
+        ("plain_convnet20", "c9ae72e9393175fc"),
+        ("digits_cnn", "fe5453af078299b1"),
+    ],
+)
+def test_bundled_models_keep_the_hashes_their_evaluations_carry(name: str, known: str) -> None:
+    card, graph, tensors = bundled.model(name).card, bundled.profile(name).graph, bundled.model(name).weights
+    assert model_hash(graph, card.mean, card.std, tensors) == card.model_hash == known
+    assert model_hash(graph[:-1], card.mean, card.std, tensors) != known
+
+
+@pytest.mark.parametrize(
+    ("places", "said"),
+    [
+        ({(3, 2): np.nan}, r"1 NaN at \[3, 2\]\)"),
+        ({(5, 0): np.inf}, r"1 infinite at \[5, 0\]\)"),
+        ({(7, 1): np.nan, (3, 2): np.nan, (6, 0): -np.inf}, r"2 NaN at \[3, 2\], 1 infinite at \[6, 0\]"),
+    ],
+)
+def test_weights_that_are_not_finite_are_refused(
+    tmp_path: Path, places: dict[tuple[int, int], float], said: str
+) -> None:
+    weight = np.ones((8, 16), np.float32)
+    for place, value in places.items():
+        weight[place] = value
+    save_file({"counter": np.array(3), "fc.weight": weight}, tmp_path / "odd.safetensors")
+    with pytest.raises(WeightsError, match=r"odd\.safetensors cannot be used \(fc\.weight: " + said):
+        read_weights(tmp_path / "odd.safetensors")
 
 
 @pytest.mark.parametrize("content", [pickle.dumps({"a": 1}), b"", b"\x08", b"PK\x03\x04" + bytes(60)])
@@ -89,7 +128,8 @@ def test_altered_weights_do_not_match_the_card(tmp_path: Path) -> None:
     source = ASSETS / "models" / "digits_cnn"
     folder = tmp_path / "models" / "digits_cnn"
     folder.mkdir(parents=True)
-    (folder / "card.json").write_bytes((source / "card.json").read_bytes())
+    for file in ("card.json", "profile.json"):
+        (folder / file).write_bytes((source / file).read_bytes())
     content = bytearray((source / "weights.safetensors").read_bytes())
     content[-1] ^= 1
     (folder / "weights.safetensors").write_bytes(content)

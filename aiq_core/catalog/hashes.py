@@ -3,23 +3,40 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aiq_core.graph import Graph
+
 BLOCK_IMAGES = 500
 """Images that share a hash, so that an excerpt of whole blocks can be checked alone."""
 
 
-def model_hash(name: str, mean: tuple[float, ...], std: tuple[float, ...], tensors: Mapping[str, NDArray[Any]]) -> str:
-    """16 hex digits over architecture (by name), preprocessing and every tensor's name, type, shape and bytes."""
-    digest = hashlib.sha256(json.dumps([name, list(mean), list(std)]).encode())
+FIRST_HASHES = {
+    "25a8b155929b7dad": "86c84ee3fd0b39d0",
+    "826b7c564a742781": "b28807c3fcd75477",
+    "c034b8e51d4e539c": "2a6c75ede1e54f23",
+    "ee8376a896406903": "c9ae72e9393175fc",
+    "ec6a582dd3af87e9": "fe5453af078299b1",
+}
+"""Content of a bundled model -> its hash from when its name stood for the forward, which its evaluations carry."""
+
+
+def model_hash(
+    graph: Graph, mean: tuple[float, ...], std: tuple[float, ...], tensors: Mapping[str, NDArray[Any]]
+) -> str:
+    """16 hex digits over what is computed: graph, preprocessing and every tensor's name, type, shape and bytes."""
+    operations = [asdict(operation) for operation in graph]
+    digest = hashlib.sha256(json.dumps([operations, [*map(float, mean)], [*map(float, std)]], sort_keys=True).encode())
     for key in sorted(tensors):
-        array = np.ascontiguousarray(tensors[key])
+        array = tensors[key]
         digest.update(json.dumps([key, str(array.dtype), list(array.shape)]).encode())
         digest.update(array.tobytes())
-    return digest.hexdigest()[:16]
+    found = digest.hexdigest()[:16]
+    return FIRST_HASHES.get(found, found)
 
 
 def block_hash(images: NDArray[np.uint8], labels: NDArray[Any]) -> str:

@@ -115,7 +115,7 @@ class Model:
         """Tensor name -> array, checked against its card. Raises WeightsError."""
         path = self.folder / "weights.safetensors"
         tensors = read_weights(path)
-        found = model_hash(self.name, self.card.mean, self.card.std, tensors)
+        found = model_hash(self.profile.graph, self.card.mean, self.card.std, tensors)
         if found != self.hash:
             raise WeightsError(
                 f"{path} has model hash {found}, its card says {self.hash}; "
@@ -126,7 +126,7 @@ class Model:
     @cached_property
     def folded_weights(self) -> dict[str, NDArray[np.float32]]:
         """Layer name -> weights with its norm folded in, as they are evaluated and rounded. Raises WeightsError."""
-        return folding.fold(self.weights, self.profile)
+        return {name: layer.weight for name, layer in folding.fold(self.weights, self.profile).items()}
 
     @cached_property
     def layer_inputs(self) -> dict[str, LayerInput]:
@@ -152,9 +152,12 @@ class Model:
 
 
 def read_weights(path: Path) -> dict[str, NDArray[Any]]:
-    """Tensor name -> array of a safetensors file. Raises WeightsError for anything else, a pickle above all."""
+    """Tensor name -> array of a safetensors file, all of them finite.
+
+    Raises WeightsError for anything else, a pickle above all.
+    """
     try:
-        return parse_safetensors(path.read_bytes())
+        tensors = parse_safetensors(path.read_bytes())
     except OSError as error:
         raise WeightsError(f"{path} cannot be read ({error.strerror}); restore it from the repository") from None
     except (SafetensorError, ValueError, TypeError, KeyError) as error:
@@ -162,3 +165,17 @@ def read_weights(path: Path) -> dict[str, NDArray[Any]]:
             f"{path} is not a safetensors file ({error}); pickles can run code and are never loaded: "
             "save the tensors with safetensors.torch.save_file"
         ) from None
+    check_finite(tensors, str(path))
+    return tensors
+
+
+def check_finite(tensors: Mapping[str, NDArray[Any]], source: str) -> None:
+    """Raises WeightsError, naming `source`, for NaN or infinity in a tensor."""
+    for name, array in tensors.items():
+        kinds = (("NaN", np.isnan(array)), ("infinite", np.isinf(array)))
+        found = [f"{where.sum()} {kind} at {np.argwhere(where)[0].tolist()}" for kind, where in kinds if where.any()]
+        if found:
+            raise WeightsError(
+                f"{source} cannot be used ({name}: {', '.join(found)}): a network with such numbers has no accuracy; "
+                "use weights that are finite"
+            )

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from aiq_core.errors import SettingError
+from aiq_core.graph import Graph, Operation
 from aiq_core.records.policy import FP32_BITS, OFFERED_BITS, Policy
 
 
@@ -63,15 +64,17 @@ class Move:
 
 @dataclass(frozen=True)
 class ModelProfile:
-    """What the traffic model needs to know of a network: its layers and activation groups, in network order.
+    """What is known of a network without its tensors: layers and activation groups, in network order, and `graph`.
 
     An activation group is the set of tensors that must share a width: those joined by adds or coming from
-    one producer. `activation_groups` names them; each layer says which it reads and writes.
+    one producer. `activation_groups` names them; each layer says which it reads and writes. `graph` is all that the
+    network computes.
     """
 
     model: str
     layers: tuple[Layer, ...]
     activation_groups: tuple[str, ...]
+    graph: Graph = ()
 
     @cached_property
     def quantizable(self) -> tuple[Layer, ...]:
@@ -178,10 +181,12 @@ class ModelProfile:
             "model": self.model,
             "activation_groups": list(self.activation_groups),
             "layers": [asdict(layer) for layer in self.layers],
+            "graph": [asdict(operation) for operation in self.graph],
         }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "ModelProfile":
         """The profile that `to_json` wrote."""
         layers = tuple(Layer(**{**entry, "kind": LayerKind(entry["kind"])}) for entry in document["layers"])
-        return cls(document["model"], layers, tuple(document["activation_groups"]))
+        graph = tuple(Operation(**{**entry, "inputs": tuple(entry["inputs"])}) for entry in document["graph"])
+        return cls(document["model"], layers, tuple(document["activation_groups"]), graph)

@@ -69,7 +69,10 @@ def adopt(name: str, dataset: Dataset, source: Path, folder: Path) -> None:
 
 
 def write_profile(name: str, folder: Path) -> None:
-    """Write profile.json of a model."""
+    """Write profile.json of a model, an operation a line."""
     model = spec(name)
     counted = profile(model.build(), name, model.input_shape, model.excluded)
-    (folder / "profile.json").write_text(json.dumps(counted.to_json(), indent=1) + "\n")
+    document = counted.to_json()
+    operations = ",\n  ".join(json.dumps(operation) for operation in document.pop("graph"))
+    rest = json.dumps(document, indent=1).removesuffix("\n}")
+    (folder / "profile.json").write_text(f'{rest},\n "graph": [\n  {operations}\n ]\n}}\n')

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from aiq_core import rounding
 from aiq_core.catalog import Model
+from aiq_core.errors import EvaluationError
 from aiq_core.records import FP32_BITS, ImageSet, Origin, Outcomes, Policy, Quantizer, is_done
 from aiq_core.runtime.cpu import cpu_kind
 from aiq_core.runtime.data import to_input
@@ -52,7 +53,7 @@ class TorchEvaluator:
         self.model, self.image_set, self.chunk, self.rounding = model, images, chunk, rounding
         architecture = spec(model.name)
         network = network_with(architecture, model.weights, str(model.folder))
-        self._segments = architecture.segments(fold_batch_norm(network))
+        self._segments = architecture.segments(fold_batch_norm(network, model.profile))
         for segment in self._segments:
             segment.to(memory_format=torch.channels_last)
         self._rounded: dict[tuple[int, int], Tensor] = {}
@@ -68,7 +69,8 @@ class TorchEvaluator:
         self._arrange(pixels, np.arange(len(pixels)))
         self._labels = model.dataset.split(images.split).labels[: len(pixels)]
         logits = self._fp32_logits()[: len(pixels)].numpy()
-        self._fp32_outcomes = model.metric.outcomes(logits, self._labels)
+        fp32 = model.profile.uniform(FP32_BITS)
+        self._fp32_outcomes = self._outcomes(logits, fp32, np.arange(len(pixels)))
         # Ties in split order.
         self._arrange(pixels, np.argsort(model.metric.margins(logits, self._labels), kind="stable"))
 
@@ -94,8 +96,19 @@ class TorchEvaluator:
                 images = self._chunk_images(index)
                 if not is_done(outcomes[images]).all():
                     logits = self._forward(index, policy, base or policy).numpy()
-                    outcomes[images] = self.model.metric.outcomes(logits, self._labels[images])
+                    outcomes[images] = self._outcomes(logits, policy, images)
                     yield outcomes
+
+    def _outcomes(self, logits: NDArray[np.float32], policy: Policy, images: NDArray[np.int64]) -> Outcomes:
+        """What became of each of `images`. Raises EvaluationError where logits are NaN or infinite: nothing did."""
+        finite = np.isfinite(logits).reshape(len(logits), -1).all(axis=1)
+        if not finite.all():
+            bad, seen = np.unique(images[~finite]), np.unique(images)
+            raise EvaluationError(
+                f"{policy.key} gives NaN or infinite logits for {len(bad)} of {len(seen)} images: they have no class; "
+                "choose wider bits, or a network that stays finite"
+            )
+        return self.model.metric.outcomes(logits, self._labels[images])
 
     def _arrange(self, pixels: NDArray[np.uint8], order: NDArray[np.int64]) -> None:
         """Lays the images out in chunks, in the given order."""

@@ -1,30 +1,25 @@
-"""Folding batch normalisation into the convolution before it, as every deployed network has it."""
+"""Folded tensors put into the network, as every deployed one has them."""
 
 import torch
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from aiq_core.folding import fold
+from aiq_core.graph import folded_norms
+from aiq_core.records import ModelProfile
 
 
-def fold_batch_norm(model: nn.Module) -> nn.Module:
-    """Replaces, in place, each Conv2d whose only reader is a BatchNorm2d by their fusion, and that norm by Identity.
+def fold_batch_norm(network: nn.Module, profile: ModelProfile) -> nn.Module:
+    """Gives, in place, every layer its tensors of `folding.fold`, and each norm in them an Identity's place.
 
-    Expects a model in eval mode that torch.fx can trace. Layer names stay. Returns the model.
+    Layer names stay. Returns the network. Raises WeightsError.
     """
-    graph = torch.fx.symbolic_trace(model).graph
-    modules = dict(model.named_modules())
-    for node in graph.nodes:
-        if node.op != "call_module" or not isinstance(modules.get(node.target), nn.BatchNorm2d):
-            continue
-        producer = node.args[0]
-        convolution = modules.get(producer.target) if producer.op == "call_module" else None
-        if isinstance(convolution, nn.Conv2d) and len(producer.users) == 1:
-            fused = fuse_conv_bn_eval(convolution, modules[node.target])
-            # Into the same objects, so that views on them (a spec's segments) see the folded weights.
-            convolution.weight, convolution.bias = fused.weight, fused.bias
-            _replace(model, node.target, nn.Identity())
-    return model
-
-
-def _replace(model: nn.Module, name: str, module: nn.Module) -> None:
-    parent, _, child = name.rpartition(".")
-    setattr(model.get_submodule(parent), child, module)
+    tensors = {name: tensor.detach().numpy() for name, tensor in network.state_dict().items()}
+    for name, folded in fold(tensors, profile).items():
+        # Into the same objects, so that views on them (a spec's segments) see the folded tensors.
+        layer = network.get_submodule(name)
+        layer.weight, layer.bias = (nn.Parameter(torch.from_numpy(array)) for array in folded)
+    gone = {network.get_submodule(str(norm.module)) for norm in folded_norms(profile.graph).values()}
+    for name, module in list(network.named_modules(remove_duplicate=False)):
+        if module in gone:
+            network.set_submodule(name, nn.Identity())
+    return network

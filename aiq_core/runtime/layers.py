@@ -14,6 +14,7 @@ from aiq_core.catalog.model import read_weights
 from aiq_core.runtime.files import write_whole
 from aiq_core.runtime.fold import fold_batch_norm
 from aiq_core.runtime.models import spec
+from aiq_core.runtime.profile import profile
 from aiq_core.runtime.weights import network_with
 
 FILE = "layers.npz"
@@ -25,7 +26,8 @@ def write_layers(name: str, dataset: Dataset, folder: Path) -> None:
     """Write layers.npz of a model whose weights lie in `folder`, for its data set. Inputs are float16, 1e-3 exact."""
     model = spec(name)
     tensors = read_weights(folder / "weights.safetensors")
-    network = fold_batch_norm(network_with(model, tensors, f"{folder}"))
+    network = network_with(model, tensors, f"{folder}")
+    fold_batch_norm(network, profile(network, name, model.input_shape, model.excluded))
     image = dataset.report.excerpt[IMAGE]
     pixels = (image / np.float32(255) - np.array(model.mean)) / np.array(model.std)
     batch = torch.from_numpy(pixels.transpose(2, 0, 1)[None].astype(np.float32))

@@ -1,16 +1,17 @@
-"""The operators a profile can count: those that cost FLOPs, and those that do not and what they do to widths.
+"""The operators a profile can count: what they do to widths, and the canonical form of each call.
 
 After fvcore: an operator that is in no table is an error that names it, never a silent zero.
 """
 
 import operator
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import fx, nn
-
-COUNTED_MODULES: tuple[type[nn.Module], ...] = (nn.Conv2d, nn.Linear)
 
 
 class Flow(StrEnum):
@@ -27,78 +28,81 @@ class Flow(StrEnum):
     SHAPE = "shape"
 
 
-MODULES: dict[type[nn.Module], Flow] = {
-    nn.BatchNorm2d: Flow.SAME,
-    nn.ReLU: Flow.SAME,
-    nn.ReLU6: Flow.SAME,
-    nn.GELU: Flow.SAME,
-    nn.Hardtanh: Flow.SAME,
-    nn.Dropout: Flow.SAME,
-    nn.Identity: Flow.SAME,
-    nn.Flatten: Flow.SAME,
-    nn.MaxPool2d: Flow.SAME,
-    nn.AvgPool2d: Flow.FRESH,
-    nn.AdaptiveAvgPool2d: Flow.FRESH,
-    nn.LayerNorm: Flow.FRESH,
-}
+@dataclass(frozen=True, slots=True)
+class Form:
+    """An operator of `aiq_core.graph`. `calls` are torch's ways to it: modules' types, functions, names of methods.
 
-FUNCTIONS: dict[object, Flow] = {
-    operator.add: Flow.JOINED,
-    operator.iadd: Flow.JOINED,
-    torch.add: Flow.JOINED,
-    torch.cat: Flow.JOINED,
-    torch.flatten: Flow.SAME,
-    torch.relu: Flow.SAME,
-    F.relu: Flow.SAME,
-    F.relu6: Flow.SAME,
-    F.gelu: Flow.SAME,
-    F.dropout: Flow.SAME,
-    F.max_pool2d: Flow.SAME,
-    F.avg_pool2d: Flow.FRESH,
-    F.adaptive_avg_pool2d: Flow.FRESH,
-    torch.mean: Flow.FRESH,
-    operator.getitem: Flow.SAME,
-    operator.eq: Flow.SHAPE,
-    getattr: Flow.SHAPE,
-    torch._assert: Flow.SHAPE,
-}
+    `attributes` hold torch's defaults (None also stands for what must be given) and `operands` the names of its
+    tensors, both in the order of torch's arguments.
+    """
 
-METHODS: dict[str, Flow] = {
-    "add": Flow.JOINED,
-    "add_": Flow.JOINED,
-    "mean": Flow.FRESH,
-    "relu": Flow.SAME,
-    "flatten": Flow.SAME,
-    "view": Flow.SAME,
-    "reshape": Flow.SAME,
-    "permute": Flow.SAME,
-    "expand": Flow.SAME,
-    "contiguous": Flow.SAME,
-    "size": Flow.SHAPE,
-    "dim": Flow.SHAPE,
+    flow: Flow
+    calls: tuple[object, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    operands: tuple[str, ...] = ("input",)
+
+
+COUNTED = ("conv2d", "linear")
+"""Those that hold weights and cost FLOPs."""
+
+WITH_TENSORS = (*COUNTED, "batch_norm2d", "layer_norm")
+
+CONVOLUTION = ("kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
+POOL = {"kernel_size": None, "stride": None, "padding": 0}
+MAX_POOL = POOL | {"dilation": 1, "ceil_mode": False, "return_indices": False}
+AVG_POOL = POOL | {"ceil_mode": False, "count_include_pad": True, "divisor_override": None}
+HARDTANH = {"min_val": -1.0, "max_val": 1.0, "inplace": False}
+DROPOUT = {"p": 0.5, "training": True, "inplace": False}
+
+FORMS: dict[str, Form] = {
+    "conv2d": Form(Flow.FRESH, (nn.Conv2d,), dict.fromkeys(CONVOLUTION)),
+    "linear": Form(Flow.FRESH, (nn.Linear,)),
+    "batch_norm2d": Form(Flow.SAME, (nn.BatchNorm2d,), {"eps": None}),
+    "layer_norm": Form(Flow.FRESH, (nn.LayerNorm,), {"normalized_shape": None, "eps": None}),
+    "relu": Form(Flow.SAME, (nn.ReLU, torch.relu, F.relu, "relu"), {"inplace": False}),
+    "relu6": Form(Flow.SAME, (nn.ReLU6, F.relu6), {"inplace": False}),
+    "gelu": Form(Flow.SAME, (nn.GELU, F.gelu), {"approximate": "none"}),
+    "hardtanh": Form(Flow.SAME, (nn.Hardtanh,), HARDTANH),
+    "dropout": Form(Flow.SAME, (nn.Dropout, F.dropout), DROPOUT),
+    "identity": Form(Flow.SAME, (nn.Identity,)),
+    "add": Form(Flow.JOINED, (operator.add, operator.iadd, torch.add, "add", "add_"), {"alpha": 1}, ("input", "other")),
+    "concat": Form(Flow.JOINED, (torch.cat,), {"dim": 0}, ("tensors",)),
+    "max_pool2d": Form(Flow.SAME, (nn.MaxPool2d, F.max_pool2d), MAX_POOL),
+    "avg_pool2d": Form(Flow.FRESH, (nn.AvgPool2d, F.avg_pool2d), AVG_POOL),
+    "adaptive_avg_pool2d": Form(Flow.FRESH, (nn.AdaptiveAvgPool2d, F.adaptive_avg_pool2d), {"output_size": None}),
+    "mean": Form(Flow.FRESH, (torch.mean, "mean"), {"dim": None, "keepdim": False}),
+    "flatten": Form(Flow.SAME, (nn.Flatten, torch.flatten, "flatten"), {"start_dim": 0, "end_dim": -1}),
+    "reshape": Form(Flow.SAME, ("view", "reshape"), {"shape": None}),
+    "expand": Form(Flow.SAME, ("expand",), {"shape": None}),
+    "permute": Form(Flow.SAME, ("permute",), {"dims": None}),
+    "contiguous": Form(Flow.SAME, ("contiguous",)),
+    "slice": Form(Flow.SAME, (operator.getitem,), {"index": None}),
+    "size": Form(Flow.SHAPE, (operator.eq, getattr, torch._assert, "size", "dim")),
 }
+"""Every operator; to add one is to give its form here."""
+
+OPERATORS = {call: name for name, form in FORMS.items() for call in form.calls}
+
+
+def operator_of(node: fx.Node, modules: dict[str, nn.Module]) -> str | None:
+    """The operator of a traced call; None for one in no table."""
+    return OPERATORS.get(type(modules[str(node.target)]) if node.op == "call_module" else node.target)
 
 
 def is_counted(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
     """Whether a traced call holds weights and costs FLOPs."""
-    return node.op == "call_module" and type(modules[str(node.target)]) in COUNTED_MODULES
+    return node.op == "call_module" and operator_of(node, modules) in COUNTED
 
 
 def flow(node: fx.Node, modules: dict[str, nn.Module]) -> Flow | None:
     """What a traced call without FLOPs does to its input's group; None for an operator in no table."""
-    match node.op:
-        case "call_module":
-            return MODULES.get(type(modules[str(node.target)]))
-        case "call_function":
-            if node.all_input_nodes and all(flow(source, modules) is Flow.SHAPE for source in node.all_input_nodes):
-                return Flow.SHAPE  # arithmetic on sizes, such as height times width
-            return FUNCTIONS.get(node.target)
-        case "call_method":
-            return METHODS.get(str(node.target))
-        case "get_attr":
-            return Flow.FRESH
-        case _:
-            return Flow.FRESH
+    if not node.op.startswith("call_"):
+        return Flow.FRESH
+    sources = node.all_input_nodes
+    if node.op == "call_function" and sources and all(flow(source, modules) is Flow.SHAPE for source in sources):
+        return Flow.SHAPE  # arithmetic on sizes, such as height times width
+    name = operator_of(node, modules)
+    return None if name is None else FORMS[name].flow
 
 
 def title(node: fx.Node, modules: dict[str, nn.Module]) -> str:

@@ -1,15 +1,17 @@
-"""A model -> its ModelProfile: MACs, weights, activations and activation groups, from a trace and its shapes."""
+"""A model -> its ModelProfile: graph, MACs, weights, activations and their groups, from a trace and its shapes."""
 
 import copy
+import hashlib
 from collections.abc import Collection
-from typing import cast
+from operator import attrgetter
+from typing import Any, cast
 
 import torch
-from torch import fx, nn
-from torch.fx.passes.shape_prop import ShapeProp
+from torch import Tensor, fx, nn
 
 from aiq_core.errors import UncountableOperatorError
 from aiq_core.records import Layer, LayerKind, ModelProfile
+from aiq_core.runtime.canonical import Canonical
 from aiq_core.runtime.operators import Flow, flow, is_counted, title
 
 IMAGE_GROUP = "image"
@@ -19,13 +21,18 @@ POOLED_GROUP = "pooled"
 def profile(model: nn.Module, name: str, input_shape: tuple[int, ...], excluded: Collection[str]) -> ModelProfile:
     """Count a model for one image of `input_shape` (channels, height, width); `excluded` layers stay FP32.
 
-    Raises UncountableOperatorError for an operator in no table of `operators`, or a layer that runs twice.
+    Raises UncountableOperatorError for an operator in no table of `operators` or without a canonical form, or a layer
+    that runs twice.
     """
-    # On the meta device nothing is computed, and the caller's model keeps its mode and statistics.
-    traced = fx.symbolic_trace(copy.deepcopy(model).to("meta").eval())
+    # A copy, so that the caller's model keeps its mode and statistics.
+    copied = copy.deepcopy(model).eval()
+    traced = fx.GraphModule(copied, _Tracer().trace(copied))
     modules = dict(traced.named_modules())
     _check_countable(traced.graph, modules, name)
-    ShapeProp(traced).propagate(torch.zeros(1, *input_shape, device="meta"))
+    constants = _constants(traced, model, name)
+    # On the meta device nothing is computed.
+    _Values(traced.to("meta")).run(torch.zeros(1, *input_shape, device="meta"))
+    graph = Canonical(modules, constants, name).graph(traced.graph)
     groups = _activation_groups(traced.graph, modules)
     layers = tuple(
         _layer(node, cast(nn.Conv2d | nn.Linear, modules[str(node.target)]), groups, str(node.target) not in excluded)
@@ -33,7 +40,40 @@ def profile(model: nn.Module, name: str, input_shape: tuple[int, ...], excluded:
         if is_counted(node, modules)
     )
     used = {layer.input_group for layer in layers} | {layer.output_group for layer in layers}
-    return ModelProfile(name, layers, tuple(group for group in dict.fromkeys(groups.values()) if group in used))
+    return ModelProfile(name, layers, tuple(group for group in dict.fromkeys(groups.values()) if group in used), graph)
+
+
+class _Tracer(fx.Tracer):
+    """Follows buffers too: arithmetic on them would else be done once, on the values of an untrained network."""
+
+    proxy_buffer_attributes = True
+
+
+class _Values(fx.Interpreter):
+    """Keeps what every node gives, a tensor or a size, as its `meta["value"]`."""
+
+    def run_node(self, n: fx.Node) -> Any:
+        n.meta["value"] = super().run_node(n)
+        return n.meta["value"]
+
+
+def _constants(traced: fx.GraphModule, model: nn.Module, name: str) -> dict[str, dict[str, Any]]:
+    """What the canonical graph says of each tensor that the forward reads and the state dict lacks."""
+    found: dict[str, dict[str, Any]] = {}
+    read = {str(node.target) for node in traced.graph.nodes if node.op == "get_attr"}
+    for target in read - model.state_dict().keys():
+        tensor: Tensor = attrgetter(target)(traced)
+        if tensor.is_meta:
+            raise UncountableOperatorError(
+                f"{target} in {name} is a constant on the meta device, which keeps no values; build the model elsewhere"
+            )
+        content = tensor.detach().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes()
+        found[target] = {
+            "dtype": str(tensor.dtype).removeprefix("torch."),
+            "shape": list(tensor.shape),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+    return found
 
 
 def _check_countable(graph: fx.Graph, modules: dict[str, nn.Module], name: str) -> None:
@@ -75,7 +115,7 @@ def _layer(node: fx.Node, module: nn.Conv2d | nn.Linear, groups: dict[fx.Node, s
 
 def _elements(node: fx.Node) -> int:
     """Elements of a node's tensor for one image."""
-    return int(node.meta["tensor_meta"].shape.numel())
+    return int(node.meta["value"].numel())
 
 
 def _activation_groups(graph: fx.Graph, modules: dict[str, nn.Module]) -> dict[fx.Node, str]:
@@ -117,6 +157,5 @@ def _group_name(root: fx.Node) -> str:
 
 def _is_pooled(node: fx.Node) -> bool:
     """Whether a node averages images down to a vector (a convolution or linear layer never does)."""
-    tensor = node.meta.get("tensor_meta")
-    shape = getattr(tensor, "shape", ())
+    shape = getattr(node.meta["value"], "shape", ())
     return bool("pool" in node.name or "mean" in node.name) and all(size == 1 for size in shape[2:])

@@ -23,6 +23,7 @@ from aiq_core.runtime.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint,
 from aiq_core.runtime.data import to_input, training_images
 from aiq_core.runtime.files import write_whole
 from aiq_core.runtime.models import ModelSpec, Recipe, spec
+from aiq_core.runtime.profile import profile
 from aiq_core.runtime.weights import network_with, save_weights
 
 EVALUATION_CHUNK = 500
@@ -213,6 +214,7 @@ def write_card(model: ModelSpec, dataset: Dataset, folder: Path, recipe: dict[st
     path = folder / "weights.safetensors"
     tensors = read_weights(path)
     network = network_with(model, tensors, str(path))
+    counted = profile(network, model.name, model.input_shape, model.excluded)
     card = Card(
         name=model.name,
         title=model.title,
@@ -221,7 +223,7 @@ def write_card(model: ModelSpec, dataset: Dataset, folder: Path, recipe: dict[st
         class_names=dataset.class_names,
         mean=model.mean,
         std=model.std,
-        model_hash=model_hash(model.name, model.mean, model.std, tensors),
+        model_hash=model_hash(counted.graph, model.mean, model.std, tensors),
         weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         recipe=recipe,
         search_top1_percent=top1_percent(model, dataset, network, SplitName.SEARCH),

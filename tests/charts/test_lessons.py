@@ -194,7 +194,7 @@ def test_cached_inputs_give_the_networks_own_maps(name: str) -> None:
     from aiq_core.runtime.models import spec
     from aiq_core.runtime.weights import network_with
 
-    network = fold_batch_norm(network_with(spec(name), bundled.model(name).weights, name))
+    network = fold_batch_norm(network_with(spec(name), bundled.model(name).weights, name), bundled.profile(name))
     found: dict[str, Any] = {}
     for layer in bundled.profile(name).quantizable_names:
         network.get_submodule(layer).register_forward_hook(

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from aiq_core.errors import EvaluationError
 from aiq_core.records import Granularity, ImageSet, Move, Policy, Quantizer, SplitName, is_done, unfinished
 from aiq_core.rounding import round_weight
 from aiq_core.rounding.nearest import quantize
@@ -19,6 +21,7 @@ from aiq_core.runtime.evaluate import TorchEvaluator
 from aiq_core.runtime.fold import fold_batch_norm
 from aiq_core.runtime.models import MODELS, ModelSpec, spec
 from aiq_core.runtime.prefixes import Key, PrefixCache
+from aiq_core.runtime.profile import profile
 from aiq_core.runtime.weights import network_with
 from tests import bundled
 
@@ -30,7 +33,7 @@ def unfolded(model: ModelSpec) -> nn.Module:
 
 
 def folded(model: ModelSpec) -> nn.Module:
-    return fold_batch_norm(unfolded(model))
+    return fold_batch_norm(unfolded(model), bundled.profile(model.name))
 
 
 def evaluator(
@@ -125,7 +128,7 @@ def test_a_convolution_with_another_reader_is_not_folded() -> None:
     network.bn.running_mean.fill_(0.5)  # type: ignore[union-attr]
     inputs = torch.ones(1, 1, 4, 4)
     expected = network(inputs)
-    assert torch.equal(fold_batch_norm(network)(inputs), expected)
+    assert torch.equal(fold_batch_norm(network, profile(network, "toy", (1, 4, 4), ()))(inputs), expected)
     assert isinstance(network.bn, nn.BatchNorm2d)
 
 
@@ -224,6 +227,30 @@ def test_likely_mistakes_come_first() -> None:
     assert margins[done].max() <= margins[~done].min() + 1e-4
     mistakes = predict(evaluator(), FP32) != labels
     assert 0 < np.count_nonzero(mistakes) < 125 and done[mistakes].all()
+
+
+# Logits that are no numbers.
+
+
+def test_a_network_that_overflows_is_refused() -> None:
+    huge = dict(bundled.model("digits_cnn").weights)
+    huge["linear.bias"] = np.full(10, np.finfo(np.float32).max, np.float32)
+    huge["linear.weight"] = np.full((10, 24), 1e38, np.float32)
+    overflowing = replace(bundled.model("digits_cnn"))
+    overflowing.__dict__["weights"] = huge
+    with pytest.raises(EvaluationError, match=r"w32x5 a32x6 gives NaN or infinite logits for \d+ of 260 images"):
+        TorchEvaluator(overflowing, ImageSet(SplitName.SEARCH, 260))
+
+
+def test_a_policy_without_numbers_is_refused_and_none_of_its_images_counted() -> None:
+    by = evaluator(images=130, chunk=125)
+    by._rounded[4, 4] = torch.full((10, 24), torch.nan)
+    predicted = blank()
+    # The likeliest mistakes, 125, come first; the second chunk holds the 5 that are left.
+    with pytest.raises(EvaluationError, match=r"w32x4\.4 a32x6 gives NaN or infinite logits for 125 of 125 images"):
+        next(by.chunks(digits(32, 32, 32, 32, 4), None, predicted))
+    assert not is_done(predicted).any()
+    assert len(set(predict(by, FP32)[:130])) == 10  # what is finite goes on
 
 
 # Work that is shared.

@@ -1,13 +1,17 @@
 """Profiles against hand-derived counts, torch's own counter and the committed files."""
 
+from pathlib import Path
+
 import pytest
 import torch
 import torchvision
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from aiq_core.catalog import ASSETS
 from aiq_core.errors import UncountableOperatorError
 from aiq_core.records import Layer, LayerKind, ModelProfile
+from aiq_core.runtime.bundle import write_profile
 from aiq_core.runtime.models import MODELS
 from aiq_core.runtime.profile import profile
 from tests import bundled
@@ -27,6 +31,12 @@ def layer(counted: ModelProfile, name: str) -> Layer:
 @pytest.mark.parametrize("name", MODELS)
 def test_committed_profile_is_the_regenerated_one(name: str) -> None:
     assert bundled.profile(name) == profiled(name)
+
+
+def test_profiles_are_written_as_they_are_kept(tmp_path: Path) -> None:
+    write_profile("digits_cnn", tmp_path)
+    kept = ASSETS / "models" / "digits_cnn" / "profile.json"
+    assert (tmp_path / "profile.json").read_text() == kept.read_text()
 
 
 @pytest.mark.parametrize("name", MODELS)
