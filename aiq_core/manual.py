@@ -1,5 +1,6 @@
-"""A policy set by hand, kept as a run: no steps, no evaluations of its own, and nothing is measured for it."""
+"""Policies set by hand: read from what a user wrote, and kept as a run that has no steps and measures nothing."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -7,11 +8,41 @@ from aiq_core import execute
 from aiq_core.catalog import Model
 from aiq_core.errors import SettingError
 from aiq_core.library import Library
-from aiq_core.records import Origin, Policy, Request, Run, RunStatus, SplitName
+from aiq_core.records import ModelProfile, Origin, Policy, Request, Run, RunStatus, SplitName
 from aiq_core.search.baselines import MANUAL
 from aiq_core.store.store import SAVED
 
 LABEL_LENGTH = 60
+
+
+MOST_POLICIES = 500
+EXAMPLE = '{"conv1": 8, "linear": 4}'
+
+
+def parse_policies(text: str, profile: ModelProfile) -> tuple[Policy, ...]:
+    """Policies of a JSON object {layer: bits}, or of a list of them; layers left out stay FP32."""
+    if not text.strip():
+        raise SettingError(f"paste a policy: JSON like {EXAMPLE}, or a list of such; layers left out stay FP32")
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SettingError(f"that is not JSON ({error}); a policy looks like {EXAMPLE}") from None
+    entries = document if isinstance(document, list) else [document]
+    if not 0 < len(entries) <= MOST_POLICIES:
+        raise SettingError(f"{len(entries)} policies are listed; give 1 to {MOST_POLICIES}")
+    policies = tuple(_policy(entry, profile, number) for number, entry in enumerate(entries, start=1))
+    # Asking twice would measure nothing new.
+    return tuple(dict.fromkeys(policies))
+
+
+def _policy(entry: object, profile: ModelProfile, number: int) -> Policy:
+    bits = entry.get("policy", entry) if isinstance(entry, dict) else None
+    if not isinstance(bits, dict) or not bits:
+        raise SettingError(f"policy {number} is not an object of layer: bits; it looks like {EXAMPLE}")
+    for layer, width in bits.items():
+        if not isinstance(width, int) or isinstance(width, bool):
+            raise SettingError(f"bits={width!r} for {layer} in policy {number} is not a whole number, such as 8")
+    return profile.policy(bits)
 
 
 def save_manual(library: Library, model: Model, policy: Policy, images: int, label: str) -> Run:

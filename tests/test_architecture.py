@@ -81,10 +81,12 @@ def test_pages_are_folders() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(PAGES.rglob("*.py")), ids=relative)
-def test_what_answers_first_knows_pages_by_one_door(path: Path) -> None:
-    """pages/instant reads what a page's `ahead` says and what is common to all; no page knows of it."""
+def test_pages_know_what_is_common_and_no_other_page(path: Path) -> None:
+    """pages/instant alone reads of others, what a page's `ahead` says; no page knows of it."""
     if path.is_relative_to(PAGES / "instant"):
         modules = {tuple(name.split(".")[1:3]) for name in imported_from(path, ("pages",)) if name.count(".") > 1}
         assert {part for part in modules if part[0] != "common"} <= {("explore", "ahead"), ("lab", "ahead")}
     else:
-        assert imported_from(path, ("pages.instant",)) == []
+        own = path.relative_to(PAGES).parts[0]
+        others = (f"pages.{folder.name}" for folder in PAGES.iterdir() if folder.name not in (own, "common"))
+        assert imported_from(path, tuple(others)) == []

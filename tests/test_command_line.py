@@ -209,9 +209,9 @@ def test_an_error_is_one_line_and_exit_code_1(aiq: Aiq, arguments: tuple[str, ..
 
 def test_a_policy_file_that_is_none(aiq: Aiq, tmp_path: Path) -> None:
     for content, message in (
-        ("{", "is not JSON"),
-        ("[1]", "holds no policy"),
-        ('{"linear": "four"}', "holds no policy"),
+        ("{", "policy.json: that is not JSON"),
+        ("[1]", "policy 1 is not an object of layer: bits"),
+        ('{"linear": "four"}', "for linear in policy 1 is not a whole number"),
         ('{"linear": 9}', "bits=9 is not offered for linear"),
         ('{"conv": 4}', "layer 'conv' is not quantizable in digits_cnn"),
     ):

@@ -16,13 +16,13 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from aiq_core import exchange, library, manual
-from aiq_core.charts.wording import number, size
 from aiq_core.errors import SettingError
 from aiq_core.execute import new_run
 from aiq_core.hardware import MACHINES
 from aiq_core.records import Origin, Policy, Request, Run, RunStatus, SplitName
 from aiq_core.store import Store
 from aiq_core.store.store import SAVED
+from aiq_core.wording import number, size
 from pages.common.controls import DEFAULT_MODEL
 from pages.lab import accuracy, flips, measuring, policies
 from pages.lab.history import MOST_ENTRIES, Entry, History

@@ -11,14 +11,15 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from aiq_core import exchange, library
-from aiq_core.charts import wording
+from aiq_core import estimate, exchange, library, wording
 from aiq_core.errors import AiqError, InfeasibleError, SettingError
 from aiq_core.execute import new_run
+from aiq_core.manual import parse_policies
 from aiq_core.records import Origin, Outcome, Request, Run, RunStatus
 from aiq_core.statistics import paired
 from aiq_core.store import Store
-from pages.search import differences, draft, estimate, moves, names, rows
+from pages.common import names
+from pages.search import differences, draft, moves, rows
 from pages.search.draft import Draft, Kind
 from pages.search.figures import progress_data, progress_figure, progress_frame
 from pages.search.rows import Filters
@@ -26,6 +27,7 @@ from tests import bundled
 
 ROOT = Path(__file__).resolve().parent.parent
 DIGITS = bundled.profile("digits_cnn")
+KNOWN = library.Library(None, None)
 HERE = Origin("this CPU", "2.9", 2, 500, "2026-01-01T00:00:00", "measured")
 
 
@@ -94,7 +96,7 @@ def test_a_floor_at_fp32_is_allowed_and_above_it_not() -> None:
 
 def test_policies_are_read_in_order_and_once() -> None:
     text = '[{"linear": 4}, {"policy": {"block1.conv": 8}}, {"linear": 4}]'
-    found = draft.parse_policies(text, DIGITS)
+    found = parse_policies(text, DIGITS)
     assert [DIGITS.named_bits(policy)["linear"] for policy in found] == [4, 32]
     assert DIGITS.named_bits(found[1])["block1.conv"] == 8
 
@@ -117,7 +119,7 @@ def test_policies_are_read_in_order_and_once() -> None:
 )
 def test_bad_policies_say_what_is_wrong(text: str, words: str) -> None:
     with pytest.raises(SettingError, match=words):
-        draft.parse_policies(text, DIGITS)
+        parse_policies(text, DIGITS)
 
 
 def test_an_unfinished_export_is_recognised() -> None:
@@ -133,7 +135,7 @@ def test_no_rate_before_anything_was_computed_here() -> None:
     elsewhere = replace(run_of(origin=replace(HERE, source="bundled")), evaluations_new=5, seconds=10)
     idle = replace(run_of(), evaluations_new=0, seconds=10)
     assert estimate.rate([elsewhere, idle], "digits_cnn", 500) is None
-    assert "no rate yet" in estimate.sentence(estimate.estimate([run_of().request], [elsewhere, idle]))
+    assert "no rate yet" in estimate.sentence(estimate.estimate(KNOWN, [run_of().request], [elsewhere, idle]))
 
 
 def test_the_rate_is_seconds_per_new_evaluation_of_as_many_images() -> None:
@@ -147,33 +149,33 @@ def test_the_rate_is_seconds_per_new_evaluation_of_as_many_images() -> None:
 
 def test_most_evaluations_of_greedy() -> None:
     request = run_of().request
-    assert estimate.most_evaluations(request) == 2 * (5 + 4 + 3 + 2 + 1)  # widths below FP32 x layers left
-    assert estimate.most_evaluations(replace(request, excluded=("linear",))) == 2 * (4 + 3 + 2 + 1)
-    assert estimate.most_evaluations(replace(request, max_evaluations=7)) == 7
-    assert estimate.most_evaluations(replace(request, algorithm="coordinate")) is None
+    assert estimate.most_evaluations(KNOWN, request) == 2 * (5 + 4 + 3 + 2 + 1)  # widths below FP32 x layers left
+    assert estimate.most_evaluations(KNOWN, replace(request, excluded=("linear",))) == 2 * (4 + 3 + 2 + 1)
+    assert estimate.most_evaluations(KNOWN, replace(request, max_evaluations=7)) == 7
+    assert estimate.most_evaluations(KNOWN, replace(request, algorithm="coordinate")) is None
 
 
 def test_an_estimate_scales_the_nearest_run_and_counts_the_budget() -> None:
     near = replace(run_of(alpha=0.6), evaluations=12, evaluations_new=12, seconds=24)
     far = replace(run_of(alpha=0.0), evaluations=3)
     request = replace(run_of(alpha=0.7).request, widths=(32, 8, 6, 4))
-    found = estimate.estimate([request], [near, far])
+    found = estimate.estimate(KNOWN, [request], [near, far])
     assert found.likely == 18  # three widths below FP32 instead of two
     assert found.likely_s == pytest.approx(18 * 2.0)
     assert "greedy at alpha 0.6 asked for 12" in estimate.sentence(found)
-    limited = estimate.estimate([replace(request, max_minutes=0.1)], [near, far])
+    limited = estimate.estimate(KNOWN, [replace(request, max_minutes=0.1)], [near, far])
     assert limited.likely_s == pytest.approx(6)
 
 
 def test_an_estimate_of_the_same_request_is_what_it_asked_for() -> None:
     done = replace(run_of(), evaluations=9)
-    assert estimate.estimate([done.request], [done]).likely == 9
+    assert estimate.estimate(KNOWN, [done.request], [done]).likely == 9
 
 
 def test_an_estimate_of_listed_policies_counts_them() -> None:
-    policies = draft.parse_policies('[{"linear": 4}, {"linear": 8}]', DIGITS)
+    policies = parse_policies('[{"linear": 4}, {"linear": 8}]', DIGITS)
     request = Request("digits_cnn", "manual", images=500, policies=policies)
-    assert estimate.sentence(estimate.estimate([request], [])).startswith("2 evaluations.")
+    assert estimate.sentence(estimate.estimate(KNOWN, [request], [])).startswith("2 evaluations.")
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pandas as pd
 
 from aiq_core.charts import style
 from aiq_core.charts.style import Look
-from aiq_core.charts.wording import bits_name, number
 from aiq_core.records import ModelProfile, Policy
+from aiq_core.wording import bits_name, number
 
 ROW_PX = 17
 MARGIN_PX = {"l": 132, "r": 62, "t": 22, "b": 38}

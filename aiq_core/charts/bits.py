@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from aiq_core.charts import style, wording
+from aiq_core import wording
+from aiq_core.charts import style
 from aiq_core.charts.reasons import Reason
 from aiq_core.charts.style import Look
 from aiq_core.envelope import PolicyTable

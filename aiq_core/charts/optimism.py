@@ -8,10 +8,10 @@ import pandas as pd
 
 from aiq_core.charts import style
 from aiq_core.charts.style import Look
-from aiq_core.charts.wording import bit_counts, number, span
 from aiq_core.envelope import PolicyTable
 from aiq_core.judged import Judged, Kind, judged
 from aiq_core.records import Policy
+from aiq_core.wording import bit_counts, number, span
 
 HEIGHT_PX = 336
 MARGIN_PX = {"l": 48, "r": 10, "t": 38, "b": 38}

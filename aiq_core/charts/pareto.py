@@ -8,10 +8,10 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from aiq_core.charts.wording import bits_name
 from aiq_core.envelope import PolicyTable, pareto
 from aiq_core.objective import FLOOR_POINTS
 from aiq_core.records import DEFAULT_WIDTHS, Policy
+from aiq_core.wording import bits_name
 
 DOMINATED_SHOWN = 150
 """Dominated points drawn at most: more only hide each other; the table and the CSV have them all."""

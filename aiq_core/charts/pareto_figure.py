@@ -9,9 +9,9 @@ from aiq_core.charts import labels, style
 from aiq_core.charts.labels import Anchor
 from aiq_core.charts.pareto import PaperPoint, ParetoData, Point
 from aiq_core.charts.style import Look
-from aiq_core.charts.wording import bits_name, number, span
 from aiq_core.records import FP32_BITS
 from aiq_core.statistics import Interval
+from aiq_core.wording import bits_name, number, span
 
 HEIGHT_PX = 292
 MARGIN_PX = {"l": 48, "r": 10, "t": 22, "b": 38}

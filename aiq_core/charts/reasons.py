@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aiq_core.charts import wording
+from aiq_core import wording
 from aiq_core.records import FP32_BITS, Candidate, ModelProfile, Move, Outcome, Policy, Run, Score, Site, Step
 from aiq_core.search.baselines import UNIFORM
 from aiq_core.search.strategies import strategy

@@ -3,7 +3,8 @@
 from math import ceil, floor, log10, sqrt
 from typing import Any
 
-from aiq_core.charts import labels, style, wording
+from aiq_core import wording
+from aiq_core.charts import labels, style
 from aiq_core.charts.roofline import RooflineData, Spot
 from aiq_core.charts.style import Look
 from aiq_core.records import FP32_BITS

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from aiq_core.charts import style, wording
+from aiq_core import wording
+from aiq_core.charts import style
 from aiq_core.charts.style import Look
 from aiq_core.records import FP32_BITS
 from aiq_core.rounding.nearest import levels, quantize

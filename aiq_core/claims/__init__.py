@@ -8,11 +8,11 @@
 from dataclasses import asdict
 from typing import Any
 
-from aiq_core.charts.wording import number, span
 from aiq_core.claims.evidence import Claim, Evidence
 from aiq_core.claims.ours import our_claims
 from aiq_core.claims.paper import paper_claims
 from aiq_core.library import Library
+from aiq_core.wording import number, span
 
 __all__ = ["Claim", "claims", "document", "figure", "is_paper", "mark"]
 

@@ -6,7 +6,6 @@ from functools import cached_property
 
 from scipy.stats import spearmanr
 
-from aiq_core.charts.wording import number
 from aiq_core.envelope import PolicyTable, envelope
 from aiq_core.errors import DataError
 from aiq_core.intensity import intensity
@@ -17,6 +16,7 @@ from aiq_core.search.baselines import RANDOM, SINGLE_LAYER, UNIFORM, single_laye
 from aiq_core.search.strategies import SEARCHES
 from aiq_core.statistics import Comparison, Interval
 from aiq_core.store.store import IMPORTED
+from aiq_core.wording import number
 
 PAPER_NORMALISER = 60.0
 PAPER_FLOOR_PERCENT = 89.5

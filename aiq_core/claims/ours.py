@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from statistics import fmean, median, stdev
 
-from aiq_core.charts.wording import number
 from aiq_core.claims.evidence import (
     Claim,
     Evidence,
@@ -19,6 +18,7 @@ from aiq_core.judged import Judged, Kind
 from aiq_core.records import Policy, SplitName
 from aiq_core.roofline import speed_up
 from aiq_core.search.greedy import GREEDY
+from aiq_core.wording import number
 
 GOALS = {RESNET: 50.0, MOBILENET: 300.0}
 """Model -> AI gain in percent that we claim within 1.0 point."""

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aiq_core.charts.wording import number, signed, span
 from aiq_core.claims.evidence import (
     Claim,
     Evidence,
@@ -22,6 +21,7 @@ from aiq_core.search.baselines import single_layer
 from aiq_core.search.coordinate import COORDINATE
 from aiq_core.search.greedy import GREEDY
 from aiq_core.statistics import Interval
+from aiq_core.wording import number, signed, span
 
 RESNET, MOBILENET, PLAIN, HEAVY = "resnet20", "mobilenet_v2", "plain_convnet20", "heavy_early_resnet20"
 

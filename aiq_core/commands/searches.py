@@ -1,6 +1,5 @@
 """Commands that compute: evaluate, search, sweep, resume."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +21,7 @@ from aiq_core.commands.console import (
 )
 from aiq_core.errors import SettingError
 from aiq_core.library import open_library
+from aiq_core.manual import parse_policies
 from aiq_core.records import (
     DEFAULT_ACCURACY_NORMALISER,
     DEFAULT_WIDTHS,
@@ -69,15 +69,16 @@ def evaluate(
 
 def _read_policy(path: Path, profile: ModelProfile) -> Policy:
     try:
-        document = json.loads(path.read_text())
+        text = path.read_text()
     except OSError as error:
         raise SettingError(f"{path} cannot be read ({error.strerror}); give a JSON file of layer: bits") from None
-    except ValueError as error:
-        raise SettingError(f'{path} is not JSON ({error}); it looks like {{"conv1": 8, "linear": 4}}') from None
-    bits = document.get("policy", document) if isinstance(document, dict) else None
-    if not isinstance(bits, dict) or not all(isinstance(width, int) for width in bits.values()):
-        raise SettingError(f'{path} holds no policy; it looks like {{"conv1": 8, "linear": 4}}')
-    return profile.policy(bits)
+    try:
+        policies = parse_policies(text, profile)
+    except SettingError as error:
+        raise SettingError(f"{path}: {error}") from None
+    if len(policies) > 1:
+        raise SettingError(f"{path} lists {len(policies)} policies; give a file of one")
+    return policies[0]
 
 
 USUAL_WIDTHS = ",".join(map(str, DEFAULT_WIDTHS))

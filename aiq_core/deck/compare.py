@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 from aiq_core.charts.pareto_figure import pareto_figure
-from aiq_core.charts.wording import duration, join, number, size
 from aiq_core.deck import figures
 from aiq_core.deck.facts import Facts, drop_words, method
 from aiq_core.deck.landscape import table_of, trade_off_data
@@ -13,6 +12,7 @@ from aiq_core.deck.text import Text, point_word, points, say, size_of
 from aiq_core.library import Library
 from aiq_core.records import SplitName
 from aiq_core.statistics import Interval
+from aiq_core.wording import duration, join, number, size
 
 COLUMNS = ("Run", "FLOPs per byte", "Points lost (95 %)", "Weights", "Predicted speed-up", "Evaluations", "Time")
 

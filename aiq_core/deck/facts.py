@@ -6,7 +6,6 @@ from typing import Any
 
 from aiq_core import documents
 from aiq_core.catalog import Card, Model
-from aiq_core.charts.wording import join, number, span
 from aiq_core.deck.text import Shown, Text, digits, look_up, say, shown
 from aiq_core.errors import SettingError
 from aiq_core.hardware import Machine
@@ -18,6 +17,7 @@ from aiq_core.search.baselines import UNIFORM
 from aiq_core.search.strategies import strategy
 from aiq_core.statistics import Comparison, Interval
 from aiq_core.store.store import IMPORTED
+from aiq_core.wording import join, number, span
 
 FASTER = 1.005
 """The least predicted speed-up that is called one: below it two digits read 1.00."""

@@ -6,10 +6,10 @@ from typing import Any
 
 from aiq_core.charts import style
 from aiq_core.charts.style import Look
-from aiq_core.charts.wording import number, signed
 from aiq_core.deck.facts import FASTER
 from aiq_core.records import FP32_BITS, Outcome, Step
 from aiq_core.statistics import Interval
+from aiq_core.wording import number, signed
 
 HEIGHT_PX = 292
 """As the other charts; a slide draws them higher."""

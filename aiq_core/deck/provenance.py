@@ -1,7 +1,6 @@
 """The slide that says where everything comes from."""
 
 from aiq_core import __version__
-from aiq_core.charts.wording import join, rate, significant
 from aiq_core.deck.facts import Facts, kicker, method
 from aiq_core.deck.slide import Slide, Table
 from aiq_core.deck.text import Text, say
@@ -9,6 +8,7 @@ from aiq_core.hardware import Machine
 from aiq_core.intensity import TRAFFIC_MODEL
 from aiq_core.records import EVALUATOR_VERSION, SplitName
 from aiq_core.store.store import BUNDLED, IMPORTED, MEASURED, SAVED
+from aiq_core.wording import join, rate, significant
 
 ORIGINS = {
     MEASURED: "measured on this computer",

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from aiq_core.charts.roofline import RooflineData, roofline_data, roofline_frame
 from aiq_core.charts.roofline_figure import roofline_figure
-from aiq_core.charts.wording import rate, significant, size
 from aiq_core.deck import titles
 from aiq_core.deck.facts import Facts, kicker
 from aiq_core.deck.parts import COUNTED, IF_KERNELS, in_both, records
@@ -12,6 +11,7 @@ from aiq_core.deck.slide import Figure, Number, Slide
 from aiq_core.deck.text import Text, say, size_of
 from aiq_core.intensity import TRAFFIC_MODEL, moved_bytes
 from aiq_core.records import DEFAULT_WIDTHS, FP32_BITS, Policy
+from aiq_core.wording import rate, significant, size
 
 WHAT_AI_IS = (
     "Arithmetic intensity: FLOPs done ÷ bytes moved. Left of the ridge, layers wait for bytes; right of it, they "

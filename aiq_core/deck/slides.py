@@ -4,7 +4,6 @@ from aiq_core.charts.bits import bits_data, bits_figure, bits_frame
 from aiq_core.charts.pareto import ParetoData, pareto_frame
 from aiq_core.charts.pareto_figure import pareto_figure
 from aiq_core.charts.reasons import reasons
-from aiq_core.charts.wording import duration, number, size
 from aiq_core.deck import figures, titles
 from aiq_core.deck.facts import Facts, drop_words, kicker
 from aiq_core.deck.figures import Lost, SpeedUp
@@ -16,6 +15,7 @@ from aiq_core.hardware import MACHINES
 from aiq_core.intensity import weight_bytes
 from aiq_core.library import asked_step
 from aiq_core.records import FP32_BITS, SplitName
+from aiq_core.wording import duration, number, size
 
 
 def opening(facts: Facts) -> Slide:

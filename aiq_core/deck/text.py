@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aiq_core.charts.wording import number
+from aiq_core.wording import number
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """Titles that say what the numbers say: `within noise` where 0 is plausible, and no speed-up where there is none."""
 
-from aiq_core.charts.wording import bit_counts, number, size
 from aiq_core.deck.facts import FASTER, Facts, Rival
 from aiq_core.deck.text import Text, point_word, points, say, size_of
 from aiq_core.intensity import weight_bytes
 from aiq_core.records import FP32_BITS, SplitName
 from aiq_core.statistics import Interval
+from aiq_core.wording import bit_counts, number, size
 
 
 def headline(facts: Facts) -> Text:

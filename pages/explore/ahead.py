@@ -10,10 +10,10 @@ import streamlit as st
 from aiq_core.errors import SettingError
 from pages.common import controls
 from pages.common.charts import Drawing
+from pages.common.selection import select
 from pages.explore import drawings, numbers, panels
 from pages.explore.drawings import all_drawings
 from pages.explore.numbers import Metric
-from pages.explore.selection import select
 from pages.explore.shown import Shown, beneath, has_usual_parts, parts, show, wish
 
 ALPHAS = tuple(step / 100 for step in range(101))

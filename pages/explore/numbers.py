@@ -4,10 +4,10 @@ from typing import Literal, NamedTuple
 
 import streamlit as st
 
-from aiq_core.charts.wording import MINUS, number, signed, size, span
 from aiq_core.envelope import PolicyTable
 from aiq_core.intensity import intensity
 from aiq_core.records import Policy, SplitName
+from aiq_core.wording import MINUS, number, signed, size, span
 from pages.common import known
 from pages.common.controls import View
 from pages.explore.figures import Figures

@@ -4,13 +4,13 @@ from functools import partial
 
 import streamlit as st
 
-from aiq_core.charts.wording import number
 from aiq_core.objective import usual_rate
 from aiq_core.search.greedy import GREEDY
-from pages.common import controls, known
+from aiq_core.wording import number
+from pages.common import controls, known, machines
 from pages.common.charts import drawing_card, has_roofline
+from pages.common.selection import comparable
 from pages.explore import ahead, drawings, numbers, panels, runs
-from pages.explore.selection import comparable
 from pages.explore.shown import Shown, beneath, parts, show
 
 
@@ -36,7 +36,7 @@ def main() -> None:
         if has_roofline(view.machine):
             drawing_card(
                 drawings.roofline(shown),
-                partial(panels.machine_sources, view.machine),
+                partial(machines.machine_sources, view.machine),
                 foresight=ahead.address(shown, overlays),
             )
     with right:

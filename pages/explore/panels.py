@@ -10,17 +10,14 @@ import streamlit as st
 
 from aiq_core import __version__
 from aiq_core.charts.pareto import describe
-from aiq_core.charts.wording import number, rate, significant, span
 from aiq_core.envelope import pareto
-from aiq_core.hardware import Machine
 from aiq_core.intensity import TRAFFIC_MODEL
 from aiq_core.records import DEFAULT_WIDTHS, EVALUATOR_VERSION, SplitName
+from aiq_core.wording import number, span
 from pages.common import controls, known
 from pages.common.charts import Click
 from pages.common.popovers import copied, popover
 from pages.explore.shown import Shown
-
-GRADES = {"A": "vendor document, two agreeing reports of it, or direct measurement", "B": "inferred in part"}
 
 OVERLAYS = {"dominated": True, "paper": False}
 """What the trade-off may show besides the rest, and whether it does at first."""
@@ -73,31 +70,6 @@ def point_clicked(click: Click) -> None:
     """A click on a policy's mark picks it; the paper's points are not policies of ours."""
     if isinstance(click.customdata, str):
         _pick(click.customdata)
-
-
-def machine_sources(machine: Machine) -> None:
-    """Where each of the machine's numbers comes from."""
-    popover("Sources", "menu_book", partial(_sources, machine))
-
-
-def _sources(machine: Machine) -> None:
-    st.markdown(f"**{machine.name}** :gray[grade {machine.grade}: {GRADES[machine.grade]}]")
-    rows = [
-        {"what": str(kind), "value": rate(source.value, kind), "kind": str(source.kind), "source": source.note}
-        for kind, source in machine.rates.items()
-    ]
-    memory = machine.bandwidth
-    rows.append(
-        {
-            "what": "DRAM",
-            "value": f"{significant(memory.value / 1e9)} GB/s",
-            "kind": str(memory.kind),
-            "source": memory.note,
-        }
-    )
-    st.table(pd.DataFrame(rows).set_index("what"))
-    if machine.note:
-        st.caption(machine.note)
 
 
 def overlays(asked: Mapping[str, str], held: Mapping[str, Any]) -> dict[str, bool]:

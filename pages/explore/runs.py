@@ -4,11 +4,11 @@ import streamlit as st
 
 from aiq_core import jobs
 from aiq_core.catalog import Model
-from aiq_core.charts.wording import number
 from aiq_core.errors import AiqError
 from aiq_core.library import read_only
 from aiq_core.records import Request, Run, RunStatus, SplitName
 from aiq_core.search.greedy import GREEDY
+from aiq_core.wording import number
 from pages.common import known
 from pages.common.controls import View
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from aiq_core.charts.wording import number
 from aiq_core.statistics import Interval
+from aiq_core.wording import number
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aiq_core.charts.wording import bit_counts, join
 from aiq_core.envelope import PolicyTable
 from aiq_core.errors import SettingError
 from aiq_core.records import Policy, Run
 from aiq_core.search.baselines import RANDOM
+from aiq_core.wording import bit_counts, join
 from pages.common import controls, known
 from pages.common.controls import View
+from pages.common.selection import Decider, Selection, Wish, select
 from pages.explore.figures import Figures, figures
-from pages.explore.selection import Decider, Selection, Wish, select
 from pages.explore.sentence import Facts, sentence
 
 MARK = "|"

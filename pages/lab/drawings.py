@@ -10,9 +10,9 @@ from aiq_core.charts.roofline import roofline_data, roofline_frame
 from aiq_core.charts.roofline_figure import roofline_figure
 from aiq_core.charts.style import Look, faded
 from aiq_core.charts.weights import WeightsData, error_text, weights_data, weights_figure, weights_frame
-from aiq_core.charts.wording import bits_name, number
 from aiq_core.library import asked_step
 from aiq_core.records import FP32_BITS, OFFERED_BITS
+from aiq_core.wording import bits_name, number
 from pages.common import controls, known
 from pages.common.charts import Drawing
 from pages.lab.shown import Shown

@@ -5,14 +5,13 @@ from functools import partial
 import streamlit as st
 
 from aiq_core.charts.style import GLYPHS
-from aiq_core.charts.wording import bit_counts, bits_name
 from aiq_core.records import FP32_BITS, OFFERED_BITS, Policy, Run
-from pages.common import known
+from aiq_core.wording import bit_counts, bits_name
+from pages.common import known, names
 from pages.common.controls import View
 from pages.common.popovers import popover
 from pages.lab import policies, state
 from pages.lab.history import History
-from pages.search import names
 
 UNDO, REDO = "lab-undo", "lab-redo"
 GROUP, GROUP_BITS, RUN_BOX, PASTED = "lab-group", "lab-group-bits", "lab-start-run", "lab-pasted"

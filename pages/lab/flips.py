@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from aiq_core.catalog import Split
-from aiq_core.charts.wording import join
 from aiq_core.records import SplitName
+from aiq_core.wording import join
 from pages.common.charts import card
 from pages.common.controls import View
 from pages.lab.accuracy import Measured

@@ -6,18 +6,17 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from aiq_core import jobs
+from aiq_core import estimate, jobs
 from aiq_core.catalog import Model
-from aiq_core.charts.wording import bit_counts, duration
 from aiq_core.errors import AiqError
 from aiq_core.library import read_only
 from aiq_core.records import Policy, Request, Run, RunStatus, SplitName
 from aiq_core.search.baselines import MANUAL
 from aiq_core.store.store import MEASURED
+from aiq_core.wording import bit_counts, duration
 from pages.common import known
 from pages.common.controls import View
 from pages.lab import state
-from pages.search import estimate
 
 POLL_S = 1.0
 LABEL = "measured in the Lab"

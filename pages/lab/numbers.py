@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from aiq_core.charts.wording import MINUS, number, seconds, signed, size, span
 from aiq_core.intensity import traffic
 from aiq_core.records import Policy, SplitName
 from aiq_core.roofline import predict
 from aiq_core.store.store import BUNDLED, IMPORTED
+from aiq_core.wording import MINUS, number, seconds, signed, size, span
 from pages.common.controls import View
 from pages.lab.accuracy import Measured
 

@@ -4,12 +4,11 @@ from functools import partial
 
 import streamlit as st
 
-from aiq_core.charts.wording import bit_counts, join
 from aiq_core.records import SplitName
-from pages.common import controls, known
+from aiq_core.wording import bit_counts, join
+from pages.common import controls, known, machines
 from pages.common.charts import Click, drawing_card, has_roofline
 from pages.common.controls import View
-from pages.explore import panels
 from pages.lab import ahead, drawings, editor, flips, measuring, numbers, policies, saving, state
 from pages.lab.accuracy import Measured, measured
 from pages.lab.history import History
@@ -42,7 +41,7 @@ def main() -> None:
     left, right = st.columns(2, gap="small")
     with left:
         if has_roofline(view.machine):
-            drawing_card(drawings.roofline(shown), partial(panels.machine_sources, view.machine))
+            drawing_card(drawings.roofline(shown), partial(machines.machine_sources, view.machine))
     with right:
         if st.session_state.setdefault(state.PANEL, state.WEIGHTS) == state.FLIPS:
             flips.draw(view, found, _panel_switch)

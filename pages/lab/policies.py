@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
-from aiq_core.charts.wording import bits_name
 from aiq_core.errors import SettingError
+from aiq_core.manual import parse_policies
 from aiq_core.records import FP32_BITS, OFFERED_BITS, LayerKind, ModelProfile, Policy
+from aiq_core.wording import bits_name
 from pages.common import known
 from pages.common.controls import DEFAULT_MODEL
 
@@ -48,8 +49,6 @@ def pinned(key: str | None, profile: ModelProfile) -> Policy | None:
 
 def read_text(text: str, model: str) -> tuple[str, str]:
     """(model, key) of a link, a key, or JSON as the export writes it. Raises SettingError."""
-    from pages.search.draft import parse_policies
-
     text = text.strip()
     if text.startswith(("{", "[")):
         named = _named_model(text) or model

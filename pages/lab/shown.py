@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from aiq_core.charts.wording import number, signed
 from aiq_core.intensity import intensity
 from aiq_core.records import FP32_BITS, ModelProfile, Policy
+from aiq_core.wording import number, signed
 from pages.common.controls import View
 from pages.lab import policies
 from pages.lab.history import Entry

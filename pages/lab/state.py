@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from aiq_core.charts.wording import bits_name
 from aiq_core.errors import AiqError, SettingError
 from aiq_core.records import ModelProfile, Policy
+from aiq_core.wording import bits_name
 from pages.common import controls, known
 from pages.common.controls import View
-from pages.explore.selection import Wish, select
+from pages.common.selection import Wish, select
 from pages.lab import policies
 from pages.lab.history import Entry, History
 

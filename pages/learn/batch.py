@@ -11,10 +11,10 @@ from aiq_core.charts.lessons.batch import (
     batch_model,
 )
 from aiq_core.charts.lessons.batch_figure import bytes_figure, intensity_figure
-from aiq_core.charts.wording import number, significant, size
 from aiq_core.intensity import TRAFFIC_MODEL
 from aiq_core.records import DEFAULT_WIDTHS
 from aiq_core.roofline import ridge
+from aiq_core.wording import number, significant, size
 from pages.common import known
 from pages.common.charts import card, chart
 from pages.common.controls import View

@@ -7,8 +7,8 @@ import streamlit as st
 from aiq_core.catalog import Model
 from aiq_core.charts.lessons.layers import ORDERS, LayersData, layers_data, layers_frame
 from aiq_core.charts.lessons.layers_figure import layers_figure
-from aiq_core.charts.wording import number, signed, span
 from aiq_core.intensity import TRAFFIC_MODEL, intensity, moved_bytes
+from aiq_core.wording import number, signed, span
 from pages.common.controls import View
 from pages.learn import address, frame, measured
 from pages.learn.address import Setting

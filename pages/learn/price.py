@@ -7,7 +7,7 @@ import streamlit as st
 from aiq_core.catalog import Model
 from aiq_core.charts.lessons.price import Known, Pick, PriceData, price_data, price_frame
 from aiq_core.charts.lessons.price_figure import price_figure
-from aiq_core.charts.wording import join, number, significant
+from aiq_core.wording import join, number, significant
 from pages.common import controls, known
 from pages.common.controls import View
 from pages.learn import address, frame, measured

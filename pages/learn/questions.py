@@ -7,11 +7,11 @@ import streamlit as st
 
 from aiq_core.charts.lessons.layers import layers_data
 from aiq_core.charts.lessons.rounding import lesson_layer
-from aiq_core.charts.wording import number, significant, size
 from aiq_core.intensity import intensity, moved_bytes
 from aiq_core.objective import usual_rate
 from aiq_core.roofline import ridge
 from aiq_core.search.greedy import GREEDY
+from aiq_core.wording import number, significant, size
 from pages.common import known
 from pages.common.controls import DEFAULT_MODEL, View
 from pages.learn import address, batch, cut, frame, glossary, layers, measured, price, runs, walk

@@ -4,8 +4,8 @@ import streamlit as st
 
 from aiq_core.charts.lessons.roofline import Change, RoofData, roof_data, roof_frame
 from aiq_core.charts.lessons.roofline_figure import roof_figure, time_figure
-from aiq_core.charts.wording import number, rate, seconds, significant
 from aiq_core.intensity import TRAFFIC_MODEL
+from aiq_core.wording import number, rate, seconds, significant
 from pages.common.controls import View
 from pages.learn import address, frame
 from pages.learn.address import Setting

@@ -13,10 +13,10 @@ from aiq_core.charts.lessons.rounding import (
     rounding_frame,
 )
 from aiq_core.charts.lessons.rounding_figure import error_figure, histogram_figure
-from aiq_core.charts.wording import number, signed, significant
 from aiq_core.records import Granularity
 from aiq_core.rounding.grid import Grid, SquaredError, round_to_grid
 from aiq_core.rounding.nearest import levels
+from aiq_core.wording import number, signed, significant
 from pages.common import known
 from pages.common.charts import Click, card, chart
 from pages.common.controls import View

@@ -6,13 +6,13 @@ from aiq_core import jobs
 from aiq_core.catalog import Model
 from aiq_core.charts.lessons.walk import Walk, WalkStep, walk_frame
 from aiq_core.charts.lessons.walk_figure import walk_figure
-from aiq_core.charts.wording import bits_name, join, number
 from aiq_core.errors import AiqError
 from aiq_core.intensity import intensity
 from aiq_core.library import read_only
 from aiq_core.records import FP32_BITS, Move, Outcome, Request, Run, SplitName
 from aiq_core.search.coordinate import COORDINATE
 from aiq_core.search.greedy import GREEDY
+from aiq_core.wording import bits_name, join, number
 from pages.common import known
 from pages.common.controls import DEFAULT_MODEL, View
 from pages.learn import address, frame

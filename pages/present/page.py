@@ -8,10 +8,9 @@ from aiq_core.deck.slide import Deck
 from aiq_core.errors import AiqError
 from aiq_core.hardware import MACHINES
 from aiq_core.records import RunStatus
-from pages.common import controls, known
+from pages.common import controls, known, names
 from pages.common.controls import View
 from pages.present import address, frame
-from pages.search import names
 
 CHOSEN, OF_MODEL, OPENED = "present-runs", "present-model", "present-opened"
 

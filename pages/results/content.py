@@ -7,10 +7,10 @@ import pandas as pd
 
 from aiq_core.charts.aggressive import AggressiveData, aggressive_data
 from aiq_core.charts.optimism import OptimismData, optimism_data
-from aiq_core.charts.wording import number, signed
 from aiq_core.claims import Claim, figure, is_paper, mark
 from aiq_core.claims.evidence import Evidence
 from aiq_core.judged import Kind
+from aiq_core.wording import number, signed
 
 SEARCH_COST = Path(__file__).resolve().parents[2] / "docs" / "search_cost.md"
 """Written by benchmarks/search_cost.py."""

@@ -6,14 +6,14 @@ from functools import partial
 import streamlit as st
 
 from aiq_core.charts.bits import bits_figure, bits_frame
-from aiq_core.charts.wording import duration, number, size
 from aiq_core.intensity import intensity, moved_bytes, weight_bytes
 from aiq_core.library import asked_step
 from aiq_core.records import Run, SplitName
-from pages.common import known
+from aiq_core.wording import duration, number, size
+from pages.common import known, names
 from pages.common.charts import card, chart
 from pages.common.controls import View
-from pages.search import actions, detail, differences, names, stored
+from pages.search import actions, detail, differences, stored
 from pages.search.figures import progress_data, progress_figure, progress_frame
 
 

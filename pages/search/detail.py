@@ -8,13 +8,13 @@ import streamlit as st
 from aiq_core import jobs
 from aiq_core.charts.bits import Bar, BitsData, bits_data, bits_figure, bits_frame
 from aiq_core.charts.reasons import reasons
-from aiq_core.charts.wording import bit_counts
 from aiq_core.records import Policy, Run, RunStatus, Step
 from aiq_core.search.strategies import strategy
-from pages.common import known
+from aiq_core.wording import bit_counts
+from pages.common import known, names
 from pages.common.charts import card, chart
 from pages.common.controls import View
-from pages.search import heading, names, numbers, stored
+from pages.search import heading, numbers, stored
 from pages.search.figures import progress_data, progress_figure, progress_frame
 from pages.search.moves import candidates_frame, counts, moves_frame, policies_frame, step_name
 

@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from aiq_core.charts.wording import MINUS, bits_name, number, signed, span
 from aiq_core.errors import SettingError
 from aiq_core.records import ModelProfile, Policy, Run
 from aiq_core.statistics import Comparison
+from aiq_core.wording import MINUS, bits_name, number, signed, span
 
 
 def comparable(first: Run, second: Run) -> None:

@@ -7,12 +7,11 @@ from enum import StrEnum
 from aiq_core import execute, objective
 from aiq_core.catalog import Model
 from aiq_core.errors import SettingError
+from aiq_core.manual import parse_policies
 from aiq_core.records import (
     DEFAULT_ACCURACY_NORMALISER,
     DEFAULT_WIDTHS,
     Granularity,
-    ModelProfile,
-    Policy,
     Quantizer,
     Request,
     RunStatus,
@@ -21,9 +20,7 @@ from aiq_core.records import (
 from aiq_core.search.baselines import MANUAL, UNIFORM, uniform
 from aiq_core.search.greedy import GREEDY
 
-MOST_POLICIES = 500
 LABEL_LENGTH = 60
-EXAMPLE = '{"conv1": 8, "linear": 4}'
 
 
 class Kind(StrEnum):
@@ -114,32 +111,6 @@ def _requests(draft: Draft) -> tuple[Request, ...]:
         )
         for alpha in alphas
     )
-
-
-def parse_policies(text: str, profile: ModelProfile) -> tuple[Policy, ...]:
-    """Policies of a JSON object {layer: bits}, or of a list of them; layers left out stay FP32."""
-    if not text.strip():
-        raise SettingError(f"paste a policy: JSON like {EXAMPLE}, or a list of such; layers left out stay FP32")
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise SettingError(f"that is not JSON ({error}); a policy looks like {EXAMPLE}") from None
-    entries = document if isinstance(document, list) else [document]
-    if not 0 < len(entries) <= MOST_POLICIES:
-        raise SettingError(f"{len(entries)} policies are listed; give 1 to {MOST_POLICIES}")
-    policies = tuple(_policy(entry, profile, number) for number, entry in enumerate(entries, start=1))
-    # Asking twice would measure nothing new.
-    return tuple(dict.fromkeys(policies))
-
-
-def _policy(entry: object, profile: ModelProfile, number: int) -> Policy:
-    bits = entry.get("policy", entry) if isinstance(entry, dict) else None
-    if not isinstance(bits, dict) or not bits:
-        raise SettingError(f"policy {number} is not an object of layer: bits; it looks like {EXAMPLE}")
-    for layer, width in bits.items():
-        if not isinstance(width, int) or isinstance(width, bool):
-            raise SettingError(f"bits={width!r} for {layer} in policy {number} is not a whole number, such as 8")
-    return profile.policy(bits)
 
 
 def unfinished_import(content: bytes) -> RunStatus | None:

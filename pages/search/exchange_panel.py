@@ -4,8 +4,8 @@ import streamlit as st
 
 from aiq_core import exchange
 from aiq_core.errors import ExchangeError
-from pages.common import known
-from pages.search import actions, draft, names, stored
+from pages.common import known, names
+from pages.search import actions, draft, stored
 
 LIMIT_MB = exchange.LIMIT_BYTES // 2**20
 

@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 
 from aiq_core.charts.style import SYMBOLS, Look, axis, faded, layout, note
-from aiq_core.charts.wording import bits_name, number, span
 from aiq_core.intensity import intensity
 from aiq_core.objective import FLOOR_POINTS
 from aiq_core.records import ModelProfile, Move, Run, Score, Step
 from aiq_core.search.strategies import strategy
 from aiq_core.statistics import Interval, wilson
+from aiq_core.wording import bits_name, number, span
 
 HEIGHT_PX = 292
 MARGIN_PX = {"l": 46, "r": 10, "t": 8, "b": 38}

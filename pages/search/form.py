@@ -6,16 +6,16 @@ import streamlit as st
 
 from aiq_core import jobs
 from aiq_core.catalog import Model
-from aiq_core.charts.wording import number
 from aiq_core.errors import AiqError
+from aiq_core.estimate import estimate, sentence
 from aiq_core.objective import usual_rate
 from aiq_core.records import DEFAULT_ACCURACY_NORMALISER, OFFERED_BITS, Granularity, Request, Score, SplitName
 from aiq_core.search.strategies import SEARCHES
+from aiq_core.wording import number
 from pages.common import controls, known
 from pages.common.controls import View
 from pages.search import actions, draft, stored
 from pages.search.draft import Draft, Kind
-from pages.search.estimate import estimate, sentence
 
 KINDS = {
     Kind.SEARCH: "A search at one alpha",
@@ -40,7 +40,7 @@ def draw(view: View) -> None:
         return
     fresh = _not_bundled(requests)
     if fresh:
-        st.caption(sentence(estimate(fresh, stored.runs())))
+        st.caption(sentence(estimate(known.library(), fresh, stored.runs())))
     _already(requests, fresh)
     _start(fresh, not fresh)
 

@@ -3,13 +3,13 @@
 import streamlit as st
 
 from aiq_core import exchange, jobs
-from aiq_core.charts.wording import join, number
 from aiq_core.errors import AiqError
 from aiq_core.library import read_only
 from aiq_core.records import DEFAULT_ACCURACY_NORMALISER, Run
 from aiq_core.search.strategies import strategy
-from pages.common import known
-from pages.search import actions, names, stored
+from aiq_core.wording import join, number
+from pages.common import known, names
+from pages.search import actions, stored
 
 
 def draw(run: Run) -> None:

@@ -7,10 +7,10 @@ from aiq_core.intensity import intensity
 from aiq_core.library import read_only
 from aiq_core.records import Run, Score, SplitName
 from aiq_core.search.strategies import strategy
-from pages.common import known
+from pages.common import known, names
 from pages.common.charts import card
 from pages.common.controls import View
-from pages.search import actions, exchange_panel, names, rows, stored
+from pages.search import actions, exchange_panel, rows, stored
 from pages.search.rows import Filters, Row
 
 ROW_PX, MOST_PX = 36, 380

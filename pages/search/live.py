@@ -5,9 +5,9 @@ import streamlit as st
 from aiq_core import jobs
 from aiq_core.library import read_only
 from aiq_core.records import Run
-from pages.common import known
+from pages.common import known, names
 from pages.common.controls import View
-from pages.search import actions, detail, names, stored
+from pages.search import actions, detail, stored
 
 POLL_S = 1.0
 MOST_LISTED = 4

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from aiq_core.charts.wording import bit_counts, bits_name, number
 from aiq_core.records import Candidate, Move, Outcome, Run, Score, Step
 from aiq_core.search.strategies import strategy
+from aiq_core.wording import bit_counts, bits_name, number
 from pages.common import known
 
 PRUNED_WHY = "pruned: could not win even with no accuracy lost"

@@ -3,13 +3,13 @@
 import streamlit as st
 
 from aiq_core import jobs
-from aiq_core.charts.wording import MINUS, duration, number, signed, span
 from aiq_core.intensity import intensity
 from aiq_core.records import Run, RunStatus, SplitName
 from aiq_core.search.strategies import strategy
 from aiq_core.statistics import Comparison, Interval
-from pages.common import known
-from pages.search import names, stored
+from aiq_core.wording import MINUS, duration, number, signed, span
+from pages.common import known, names
+from pages.search import stored
 
 
 def draw(run: Run) -> None:

@@ -3,13 +3,13 @@
 import streamlit as st
 
 from aiq_core import jobs
-from aiq_core.charts.wording import join
 from aiq_core.errors import AiqError, UnknownNameError
 from aiq_core.library import read_only
 from aiq_core.records import Run
-from pages.common import controls, known
+from aiq_core.wording import join
+from pages.common import controls, known, names
 from pages.common.controls import View
-from pages.search import actions, compare, form, history, live, names, stored
+from pages.search import actions, compare, form, history, live, stored
 
 
 def main() -> None:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from aiq_core.charts.wording import duration
 from aiq_core.records import Run, Score
-from pages.search import names
+from aiq_core.wording import duration
+from pages.common import names
 
 COLUMNS = ("run", "what", "model", "status", "AI", "top-1 %", "origin", "evaluations", "new", "time", "started")
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from math import log10
 from typing import Any
 
-from aiq_core.charts import style, wording
+from aiq_core import wording
+from aiq_core.charts import style
 from aiq_core.charts.lessons import marks
 from aiq_core.charts.lessons.batch import ASKED, BATCHES, BatchData, BatchModel
 from aiq_core.charts.style import Look

@@ -3,12 +3,13 @@
 from math import ceil
 from typing import Any
 
-from aiq_core.charts import style, wording
+from aiq_core import wording
+from aiq_core.charts import style
 from aiq_core.charts.bits import FEW_LAYERS
 from aiq_core.charts.lessons import marks
 from aiq_core.charts.lessons.layers import Alone, LayersData
 from aiq_core.charts.style import Look
-from aiq_core.charts.wording import number, span
+from aiq_core.wording import number, span
 
 HEIGHT_PX = 470
 MARGIN_PX = {"l": 96, "r": 10, "t": 30, "b": 38}

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from aiq_core.charts import style, wording
+from aiq_core import wording
+from aiq_core.charts import style
 from aiq_core.charts.lessons import marks
 from aiq_core.charts.lessons.price import Known, PriceData
 from aiq_core.charts.style import Look

@@ -3,7 +3,8 @@
 from math import log10
 from typing import Any
 
-from aiq_core.charts import style, wording
+from aiq_core import wording
+from aiq_core.charts import style
 from aiq_core.charts.lessons import marks
 from aiq_core.charts.lessons.roofline import X_RANGE, Change, Kernel, RoofData
 from aiq_core.charts.style import Look

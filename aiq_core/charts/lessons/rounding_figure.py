@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from aiq_core.charts import style, wording
+from aiq_core import wording
+from aiq_core.charts import style
 from aiq_core.charts.lessons import marks
 from aiq_core.charts.lessons.rounding import RANGES, RoundingData
 from aiq_core.charts.style import Look

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from aiq_core.charts import style, wording
+from aiq_core import wording
+from aiq_core.charts import style
 from aiq_core.charts.bits import bar_height
 from aiq_core.charts.lessons import marks
 from aiq_core.charts.lessons.walk import Walk, WalkStep

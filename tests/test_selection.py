@@ -7,7 +7,7 @@ import pytest
 from aiq_core.envelope import PolicyTable
 from aiq_core.intensity import traffic
 from aiq_core.records import Layer, LayerKind, ModelProfile, Policy, Request, Run, RunStatus
-from pages.explore.selection import Decider, Wish, comparable, select
+from pages.common.selection import Decider, Wish, comparable, select
 from tests.tables import table_of
 
 PROFILE = ModelProfile(

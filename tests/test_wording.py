@@ -2,7 +2,7 @@
 
 import pytest
 
-from aiq_core.charts import wording
+from aiq_core import wording
 from aiq_core.hardware import NumberType
 from aiq_core.records import Policy
 from aiq_core.statistics import Interval

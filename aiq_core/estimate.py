@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiq_core import jobs
-from aiq_core.charts.wording import duration, join, number
+from aiq_core.library import Library
 from aiq_core.records import Request, Run, RunStatus
 from aiq_core.search.strategies import strategy
 from aiq_core.store.store import MEASURED
-from pages.common import known
+from aiq_core.wording import duration, join, number
 
 RECENT_RUNS = 10
 """How many of the newest runs the rate is read from: a machine changes."""
@@ -65,19 +65,19 @@ def rate(runs: Sequence[Run], model: str, images: int) -> Rate | None:
     return Rate(seconds, count, len(usable))
 
 
-def most_evaluations(request: Request) -> int | None:
+def most_evaluations(library: Library, request: Request) -> int | None:
     """How many a request can ask for at most; None where nobody can say."""
     if request.policies:
         return len(request.policies)
     # A search that nobody knows the length of has no most.
     how = strategy(request.algorithm)
-    most = _size(request) if how.most_steps(1) else None
+    most = _size(library, request) if how.most_steps(1) else None
     if request.max_evaluations is None:
         return most
     return request.max_evaluations if most is None else min(most, request.max_evaluations)
 
 
-def estimate(requests: Sequence[Request], runs: Sequence[Run]) -> Estimate:
+def estimate(library: Library, requests: Sequence[Request], runs: Sequence[Run]) -> Estimate:
     """The sum over a job's requests; `runs` are all runs known, bundled ones too."""
     likely, basis, made = [], [], 0
     by_digest = {run.id: run for run in runs if run.status is RunStatus.DONE}
@@ -85,10 +85,10 @@ def estimate(requests: Sequence[Request], runs: Sequence[Run]) -> Estimate:
         same = by_digest.get(request.digest)
         if same is not None:
             made += 1
-        count, why = (same.evaluations, "") if same is not None else _likely(request, runs)
+        count, why = (same.evaluations, "") if same is not None else _likely(library, request, runs)
         likely.append(count)
         basis.append(why)
-    limits = [most_evaluations(request) for request in requests]
+    limits = [most_evaluations(library, request) for request in requests]
     first = requests[0]
     told = list(dict.fromkeys(text for text in basis if text))
     return Estimate(
@@ -102,7 +102,7 @@ def estimate(requests: Sequence[Request], runs: Sequence[Run]) -> Estimate:
     )
 
 
-def _likely(request: Request, runs: Sequence[Run]) -> tuple[int | None, str]:
+def _likely(library: Library, request: Request, runs: Sequence[Run]) -> tuple[int | None, str]:
     """Evaluations, scaled from the run of the same model and algorithm nearest in alpha, and where they come from."""
     if request.policies:
         return len(request.policies), ""
@@ -121,16 +121,16 @@ def _likely(request: Request, runs: Sequence[Run]) -> tuple[int | None, str]:
     if not like:
         return None, ""
     near = min(like, key=lambda run: (abs((run.request.alpha or 0) - (request.alpha or 0)), run.created_at))
-    count = near.evaluations * _size(request) / max(1, _size(near.request))
-    limit = most_evaluations(request)
+    count = near.evaluations * _size(library, request) / max(1, _size(library, near.request))
+    limit = most_evaluations(library, request)
     likely = max(1, round(count)) if limit is None else min(max(1, round(count)), limit)
     name = strategy(request.algorithm).noun
     return likely, f"{name} at alpha {near.request.alpha:g} asked for {near.evaluations:,}"
 
 
-def _size(request: Request) -> int:
+def _size(library: Library, request: Request) -> int:
     """How large a search is without pruning, to a factor."""
-    sites = jobs.free_sites(known.library(), request)
+    sites = jobs.free_sites(library, request)
     return strategy(request.algorithm).plain_evaluations(sites, len(request.widths) - 1)
 
 

@@ -1,10 +1,10 @@
 """What runs are called and where they stand, as people read it; pure."""
 
 from aiq_core import jobs
-from aiq_core.charts.wording import duration, join
 from aiq_core.records import Run, RunStatus
 from aiq_core.search.strategies import strategy
 from aiq_core.store.store import BUNDLED, IMPORTED, MEASURED
+from aiq_core.wording import duration, join
 from pages.common import known
 
 STATUS_ICONS = {
