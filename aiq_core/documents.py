@@ -39,6 +39,7 @@ def run_document(library: Library, run: Run) -> dict[str, Any]:
     """Everything of a run: settings, the policy with its figures, intervals and steps; null where not measured."""
     return {
         **run_summary(run),
+        **({"traceback": run.traceback} if run.traceback else {}),
         **_settings(run),
         **_policy(library, run),
         "steps": [codec.step_to_json(step) for step in run.steps],

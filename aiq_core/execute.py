@@ -1,6 +1,9 @@
 """Running a request to its end: the strategy, the memo, the report figures, and every state on the way kept."""
 
+import logging
+import textwrap
 import time
+import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,17 +13,22 @@ from aiq_core.catalog import Model
 from aiq_core.errors import AiqError, Cancelled, InfeasibleError
 from aiq_core.library import Library
 from aiq_core.objective import Objective
-from aiq_core.records import ImageSet, Policy, Quantizer, Request, Run, RunStatus, Score, SplitName, Step
+from aiq_core.records import ImageSet, Origin, Policy, Quantizer, Request, Run, RunStatus, Score, SplitName, Step
 from aiq_core.search.baselines import listed
 from aiq_core.search.check import check
 from aiq_core.search.memo import Evaluator, Memo
 from aiq_core.search.problem import Problem
 from aiq_core.search.strategies import strategy
 
+_log = logging.getLogger(__name__)
+
 MakeEvaluator = Callable[[Model, ImageSet, Quantizer], Evaluator]
 
-CANCEL_CHECK_S = 0.2
-"""How often a search looks whether it should stop."""
+HEARTBEAT_S = 0.2
+"""How often a search looks whether it should stop, and between its steps writes how much it has asked for."""
+
+MOST_SAID = 300
+"""Characters of an unforeseen error that a run's message repeats; its traceback has them all."""
 
 
 class _BudgetSpentError(AiqError):
@@ -42,17 +50,25 @@ def new_run(model: Model, request: Request) -> Run:
     )
 
 
-class Execution:
-    """One run on its way; `advance` drives it and the store always holds where it stands."""
+def _origin() -> Origin:
+    """This machine, as its evaluators say it."""
+    from aiq_core.runtime.evaluate import current_origin
 
-    def __init__(self, library: Library, run: Run, make_evaluator: MakeEvaluator) -> None:
-        self.library, self.run, self._make_evaluator = library, run, make_evaluator
+    return current_origin()
+
+
+class Execution:
+    """One run from its start; `advance` drives it and the store holds every step, and how far it is a moment ago."""
+
+    def __init__(
+        self, library: Library, run: Run, make_evaluator: MakeEvaluator, find_origin: Callable[[], Origin] = _origin
+    ) -> None:
+        self.library, self._make_evaluator, self._find_origin = library, make_evaluator, find_origin
+        fresh = replace(run, steps=(), policy=None, evaluations=0, evaluations_new=0, finished_at=None)
+        self.run = self._written = replace(fresh, message="", traceback="")
         self._resumed_at = self._checked = time.monotonic()
         self._spent_s = 0.0
         self._has_start = False
-        self.model = library.model(run.request.model)
-        self.profile = self.model.profile
-        self.memo = self._memo(SplitName.SEARCH, run.request.images, self._checkpoint)
 
     def _memo(self, split: SplitName, images: int, checkpoint: Callable[[], None]) -> Memo:
         request = self.run.request
@@ -68,12 +84,14 @@ class Execution:
         )
 
     def _checkpoint(self) -> None:
-        """Raises where somebody cancelled, or minutes are spent."""
+        """Writes what was asked for since, and raises where somebody cancelled, or minutes are spent."""
         now = time.monotonic()
-        if now - self._checked >= CANCEL_CHECK_S:
+        if now - self._checked >= HEARTBEAT_S:
             self._checked = now
             if self.library.store.is_cancel_requested(self.run.id):
                 raise Cancelled("cancelled; everything evaluated so far is kept, resume goes on from there")
+            if self.run is not self._written:
+                self._save()
         minutes = self.run.request.max_minutes
         # Not before FP32 and the start are known: without them there is no best so far to end with.
         if minutes is not None and self._has_start and self._seconds() > 60 * minutes:
@@ -86,18 +104,45 @@ class Execution:
     def advance(self) -> Iterator[None]:
         """Runs to the end and yields after each step, so that the runs of a sweep can take turns.
 
-        In the end the stored run is done, or cancelled or failed with the reason in `message`.
+        In the end the stored run is done, or cancelled or failed with the reason in `message`: no error of a run
+        reaches the others of its sweep, or the worker.
         """
         self._resumed_at = time.monotonic()
-        self._save(status=RunStatus.RUNNING, message="")
         try:
+            self._begin()
+            # The others of a sweep begin too before the first of them takes a step.
+            yield from self._turn()
             message = yield from self._search()
             self._report()
             self._save(status=RunStatus.DONE, message=message, finished_at=_now())
-        except Cancelled as error:
-            self._save(status=RunStatus.CANCELLED, message=str(error), finished_at=_now())
-        except AiqError as error:
-            self._save(status=RunStatus.FAILED, message=str(error), finished_at=_now())
+        except Exception as error:
+            self._end(error)
+
+    def _begin(self) -> None:
+        self.library.store.clear_steps(self.run.id)
+        self._save(status=RunStatus.RUNNING, origin=self._find_origin())
+        self.model = self.library.model(self.run.request.model)
+        self.profile = self.model.profile
+        self.memo = self._memo(SplitName.SEARCH, self.run.request.images, self._checkpoint)
+
+    def _end(self, error: Exception) -> None:
+        """Keeps why a run ended: the reason alone where it can be mended, else the traceback too."""
+        message, kept = str(error), ""
+        if not isinstance(error, AiqError):
+            kept = "".join(traceback.format_exception(error))
+            # In backticks, pages and the command line show it as it is.
+            said = "".join(traceback.format_exception_only(error)).replace("`", "'")
+            message = (
+                f"an error that nobody foresaw, `{textwrap.shorten(said, MOST_SAID, placeholder=' …')}`; everything "
+                f"evaluated so far is kept, resume tries again. `python -m aiq_core show {self.run.id} --json` prints "
+                "its traceback: please report it"
+            )
+        status = RunStatus.CANCELLED if isinstance(error, Cancelled) else RunStatus.FAILED
+        try:
+            self._save(status=status, message=message, traceback=kept, finished_at=_now())
+        except Exception:
+            # Where the store cannot be written, worker.log is left; the run is found interrupted.
+            _log.exception("run %s ended, and the store cannot say so", self.run.id)
 
     def _turn(self) -> Iterator[None]:
         """Lets others have their turn."""
@@ -116,7 +161,8 @@ class Execution:
             if most is not None and self.memo.asked - asked_before >= most:
                 raise _BudgetSpentError(f"stopped at its budget of {most} evaluations with the best so far")
             answer = self.memo.ask(policy, needs, base)
-            self._save(evaluations=self.memo.asked - asked_before, evaluations_new=self.memo.computed - computed_before)
+            asked, computed = self.memo.asked - asked_before, self.memo.computed - computed_before
+            self.run = replace(self.run, evaluations=asked, evaluations_new=computed)
             return answer
 
         request = self.run.request
@@ -192,6 +238,7 @@ class Execution:
     def _save(self, steps: list[Step] | None = None, **changes: object) -> None:
         self.run = replace(self.run, seconds=self._seconds(), **changes)  # type: ignore[arg-type]
         self.library.store.save_run(self.run, steps or ())
+        self._written = self.run
 
 
 def _now() -> str:
@@ -223,20 +270,10 @@ def execute(library: Library, run: Run, evaluators: Evaluators) -> Run:
 
 def execute_together(library: Library, runs: Sequence[Run], evaluators: Evaluators) -> list[Run]:
     """Runs the runs of a sweep step by step in turn: equal policies come up together and share their activations."""
-    turns = [_start(library, run, evaluators).advance() for run in runs]
+    turns = [Execution(library, run, evaluators).advance() for run in runs]
     while turns:
         turns = [turn for turn in turns if next(turn, _ENDED) is not _ENDED]
     return [library.store.run(run.id) for run in runs]
 
 
 _ENDED = object()
-
-
-def _start(library: Library, run: Run, evaluators: Evaluators) -> Execution:
-    from aiq_core.runtime.evaluate import current_origin
-
-    library.store.clear_steps(run.id)
-    fresh = replace(
-        run, steps=(), policy=None, evaluations=0, evaluations_new=0, finished_at=None, origin=current_origin()
-    )
-    return Execution(library, fresh, evaluators)

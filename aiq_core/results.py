@@ -114,7 +114,7 @@ def _make(library: Library, request: Request, evaluators: Evaluators, report: Ca
     report(f"{request.model} {request.algorithm} {request.alpha if request.alpha is not None else request.label}")
     run = execute(library, run, evaluators)
     if run.status is not RunStatus.DONE:
-        raise RuntimeError(f"run {run.id} ended {run.status}: {run.message}")
+        raise RuntimeError(f"run {run.id} ended {run.status}: {run.message}\n{run.traceback}")
     report(f"  {run.evaluations} evaluations ({run.evaluations_new} new) in {run.seconds:.0f} s")
     publish(library.store, BUNDLED_RESULTS)
 

@@ -1,8 +1,8 @@
 """Searches killed again and again, a full disk and a locked store: `make soak`.
 
 A search runs in a worker of its own and is killed (SIGKILL) at random moments, resumed, killed again. Counted are the
-evaluations that the store had reported done and that are gone afterwards, and those that differ from a search that
-nobody disturbed; in the end the resumed search must equal that one, step by step.
+evaluations and steps that the store had reported done and that are gone afterwards, and those that differ from a search
+that nobody disturbed; in the end the resumed search must equal that one, step by step.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -113,7 +113,7 @@ class FakeEvaluator:
         self._labels, self._images, self._pause_s = labels, images, pause_s
 
     def chunks(self, policy: Policy, base: Policy | None, predicted: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
-        """Fills what is NOT_DONE; narrower policies are wrong more often."""
+        """Fills what is not done; narrower policies are wrong more often."""
         seed = int.from_bytes(hashlib.sha256(policy.key.encode()).digest()[:8])
         wrong = np.random.default_rng(seed).random(len(predicted)) < 0.02 + 0.2 / min(policy.weight_bits) ** 2
         answers = np.where(wrong, (self._labels + 1) % 10, self._labels)
@@ -146,9 +146,7 @@ def _work(folder: Path, pause_s: float) -> None:
                 continue
             if not library.store.set_status(run_id, RunStatus.RUNNING, only_from=[RunStatus.QUEUED]):
                 continue
-            library.store.clear_steps(run_id)
-            run = replace(library.store.run(run_id), steps=(), policy=None, origin=FakeEvaluator.origin)
-            for _ in Execution(library, replace(run, evaluations=0, evaluations_new=0), make).advance():
+            for _ in Execution(library, library.store.run(run_id), make, lambda: FakeEvaluator.origin).advance():
                 pass
 
 
@@ -178,6 +176,19 @@ def lost(before: Known, after: Known) -> int:
         done = is_done(predicted)
         count += key not in after or bool((after[key][done] != predicted[done]).any())
     return count
+
+
+def unkept(reported: Run, after: Run, found: Known) -> int:
+    """Steps that a run had reported and has no more, and those whose policy is not known on all its images."""
+    images = after.request.images
+    complete = {
+        key.policy
+        for key, predicted in found.items()
+        if key.split_hash == after.search_hash and is_done(predicted[:images]).all()
+    }
+    return sum(step not in after.steps for step in reported.steps) + sum(
+        step.policy.key not in complete for step in after.steps
+    )
 
 
 def wrong(found: Known, truth: Known) -> int:
@@ -268,13 +279,13 @@ class Soak:
         at_first = progress(known(self.library))
         worker = self.start_and_wait()
         time.sleep(seconds)
-        before = known(self.library)
+        before, reported = known(self.library), self.run()
         was_alive = worker.is_alive()
         if was_alive and worker.pid is not None:
             os.kill(worker.pid, signal.SIGKILL)
         worker.join()
         after = known(self.library)
-        tally.lost += lost(before, after)
+        tally.lost += lost(before, after) + unkept(reported, self.run(), after)
         tally.damaged += not is_sound(self.folder)
         tally.kills += was_alive
         tally.kills_at_work += was_alive and progress(before) > at_first

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ import pytest
 from aiq_core import __main__ as command_line
 from aiq_core import __version__, jobs
 from aiq_core.commands import searches
+from aiq_core.execute import new_run
 from aiq_core.hardware import MACHINES
 from aiq_core.intensity import intensity, moved_bytes, weight_bytes
 from aiq_core.library import Library
-from aiq_core.records import RunStatus
+from aiq_core.records import Request, RunStatus
 from aiq_core.store import Store
 from tests import bundled
 
@@ -161,6 +162,14 @@ def test_show_says_everything_of_a_bundled_run(aiq: Aiq) -> None:
     assert document["steps"][-1]["policy"] == document["policy_key"]
     printed = aiq("show", greedy["id"]).stdout
     assert f"AI {document['intensity']:.4f} FLOPs/byte" in printed
+
+
+def test_show_has_the_reason_and_the_traceback_of_a_failed_run(aiq: Aiq, tmp_path: Path) -> None:
+    failed = new_run(bundled.model("digits_cnn"), Request("digits_cnn", "greedy", 0.33, images=500))
+    failed = replace(failed, status=RunStatus.FAILED, message="`KeyError: '[/x]'`", traceback="Traceback: [/x]")
+    run = Store(tmp_path / "data" / "store.sqlite").add_run(failed)
+    assert "`KeyError: '[/x]'`" in aiq("show", run.id).stdout
+    assert aiq("show", run.id, "--json").document["traceback"] == "Traceback: [/x]"
 
 
 # Errors.

@@ -2,22 +2,41 @@
 
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
-from aiq_core import jobs
-from aiq_core.errors import SettingError
+from aiq_core import documents, jobs
+from aiq_core import execute as executing
+from aiq_core import worker as working
+from aiq_core.catalog import Model
+from aiq_core.errors import SettingError, StoreError
 from aiq_core.execute import Evaluators, execute, execute_together, new_run
 from aiq_core.library import Library
-from aiq_core.records import Evaluation, Outcome, Request, Run, RunStatus, SplitName, is_done
+from aiq_core.records import (
+    Evaluation,
+    ImageSet,
+    Origin,
+    Outcome,
+    Outcomes,
+    Policy,
+    Quantizer,
+    Request,
+    Run,
+    RunStatus,
+    SplitName,
+    is_done,
+)
 from aiq_core.store import Store
 from tests import bundled
 
+DIGITS = bundled.model("digits_cnn")
 LONG = Request("digits_cnn", "coordinate", 0.9, widths=(32, 8, 7, 6, 5, 4, 3, 2), images=500, use_bundled=False)
 """Two sweeps and some seventy evaluations: long enough to be stopped on its way."""
 SHORT = Request("digits_cnn", "greedy", 0.9, images=500, use_bundled=False)
@@ -70,6 +89,23 @@ def is_under_way(run: Run) -> bool:
     return run.evaluations_new >= 5
 
 
+def hold(library: Library, run_id: str) -> psutil.Process:
+    """The worker, stopped on its way, so that it is still there however slow this process is; never within a write."""
+    wait(library, run_id, is_under_way)
+    (worker,) = workers()
+    connection = sqlite3.connect(library.store.path, timeout=0.1, isolation_level=None)
+    while True:
+        worker.suspend()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            worker.resume()
+            time.sleep(0.02)
+            continue
+        connection.close()
+        return worker
+
+
 def measured(library: Library) -> dict[str, Evaluation]:
     """Evaluations on the search images, by policy."""
     card = bundled.model("digits_cnn").card
@@ -92,8 +128,10 @@ def assert_same_search(run: Run, expected: Run) -> None:
 def test_cancelled_it_keeps_everything_and_resumes_to_the_same_steps(library: Library, uninterrupted: Run) -> None:
     run = jobs.submit(library, LONG)
     assert (run.id, run.status) == (LONG.digest, RunStatus.QUEUED)
-    wait(library, run.id, is_under_way)
+    worker = hold(library, run.id)
     jobs.cancel(library, run.id)
+    time.sleep(executing.HEARTBEAT_S)
+    worker.resume()
     asked_at = time.monotonic()
     cancelled = wait(library, run.id, is_over)
     assert time.monotonic() - asked_at < 10
@@ -121,8 +159,7 @@ def test_cancelled_it_keeps_everything_and_resumes_to_the_same_steps(library: Li
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="POSIX signals")
 def test_killed_it_is_found_and_resumes_to_the_same_steps(library: Library, uninterrupted: Run) -> None:
     run = jobs.submit(library, LONG)
-    wait(library, run.id, is_under_way)
-    (worker,) = workers()
+    worker = hold(library, run.id)
     assert jobs.reap(library) == []  # alive, it is nobody's to reap
     os.kill(worker.pid, signal.SIGKILL)
     worker.wait(10)
@@ -276,3 +313,158 @@ def test_runs_of_a_sweep_take_turns_and_end_as_if_alone(
     assert [run.steps for run in together] == [run.steps for run in alone]
     assert [run.status for run in together] == [RunStatus.DONE] * 3
     assert sum(run.evaluations_new for run in together) < sum(run.evaluations_new for run in alone)
+
+
+# What nobody foresaw: one run ends with its reason, the others and the worker go on.
+
+SPOILT = replace(SHORT, images=250)
+"""The run of a sweep that meets the error; the other one, SHORT, asks for other images."""
+
+
+class Spoilt:
+    """Evaluators of which those of SPOILT raise an error: when made (`at` 0), or at their `at`-th policy."""
+
+    def __init__(self, sound: Evaluators, error: BaseException, at: int) -> None:
+        self._sound, self._error, self._at = sound, error, at
+
+    def __call__(self, model: Model, images: ImageSet, quantizer: Quantizer) -> Any:
+        self._evaluator = self._sound(model, images, quantizer)
+        if images.images != SPOILT.images:
+            return self._evaluator
+        if self._at == 0:
+            raise self._error
+        return self
+
+    @property
+    def origin(self) -> Origin:
+        return self._evaluator.origin
+
+    def chunks(self, policy: Policy, base: Policy, outcomes: Outcomes) -> Iterator[Outcomes]:
+        self._at -= 1
+        if self._at == 0:
+            raise self._error
+        return self._evaluator.chunks(policy, base, outcomes)
+
+
+def add_sweep(library: Library) -> list[Run]:
+    return [library.add_run(new_run(DIGITS, replace(request, sweep="together"))) for request in (SPOILT, SHORT)]
+
+
+@pytest.mark.parametrize(
+    ("error", "at", "asked"),
+    [
+        # Its policies are FP32, which is not counted, two that are, and the one that fails.
+        (ValueError("no `such`\n  chunk"), 4, 2),
+        (MemoryError(), 0, 0),
+    ],
+)
+def test_a_run_that_fails_keeps_why_and_its_sweep_goes_on(
+    library: Library, evaluators: Evaluators, error: Exception, at: int, asked: int
+) -> None:
+    failed, sound = execute_together(library, add_sweep(library), Spoilt(evaluators, error, at))
+    assert (sound.status, sound.message, sound.traceback) == (RunStatus.DONE, "", "")
+    assert (failed.status, failed.evaluations, failed.evaluations_new) == (RunStatus.FAILED, asked, asked)
+    assert failed.finished_at is not None
+    said = {ValueError: "ValueError: no 'such' chunk", MemoryError: "MemoryError"}[type(error)]
+    assert f"`{said}`; everything evaluated so far is kept, resume tries again" in failed.message
+    assert f"`python -m aiq_core show {failed.id} --json` prints its traceback" in failed.message
+    assert "\n" not in failed.message
+    assert failed.traceback.startswith("Traceback (most recent call last)")
+    assert 'test_jobs.py", line' in failed.traceback and "raise self._error" in failed.traceback
+    assert documents.run_document(library, failed)["traceback"] == failed.traceback
+    assert "traceback" not in documents.run_document(library, sound)
+    # Resumed, it starts anew and says nothing any more.
+    again = execute(library, failed, evaluators)
+    assert (again.status, again.message, again.traceback) == (RunStatus.DONE, "", "")
+
+
+def test_a_run_that_cannot_even_start_leaves_its_sweep_alone(
+    library: Library, evaluators: Evaluators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, faults = add_sweep(library), [OSError(5, "Input/output error", "profile.json")]
+
+    def model(name: str) -> Model:
+        if faults:
+            raise faults.pop()
+        return bundled.model(name)
+
+    monkeypatch.setattr(library, "model", model)
+    failed, sound = execute_together(library, runs, evaluators)
+    assert (failed.status, sound.status) == (RunStatus.FAILED, RunStatus.DONE)
+    assert "`OSError: [Errno 5] Input/output error: 'profile.json'`" in failed.message
+    assert failed.origin is not None
+
+
+def test_a_run_whose_end_cannot_be_stored_leaves_its_sweep_alone(
+    library: Library, evaluators: Evaluators, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The disk is full when it fails: the log has the reason, and it is found interrupted."""
+    save_run = Store.save_run
+
+    def save(store: Store, run: Run, *steps: Any) -> None:
+        if run.status is RunStatus.FAILED:
+            raise StoreError("the disk is full")
+        save_run(store, run, *steps)
+
+    monkeypatch.setattr(Store, "save_run", save)
+    failed, sound = execute_together(library, add_sweep(library), Spoilt(evaluators, ValueError("reason"), 4))
+    assert (failed.status, sound.status) == (RunStatus.RUNNING, RunStatus.DONE)
+    assert "ValueError: reason" in caplog.text and "StoreError: the disk is full" in caplog.text
+    assert jobs.reap(library) == [failed.id]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1)])
+def test_what_ends_a_process_ends_it(library: Library, evaluators: Evaluators, error: BaseException) -> None:
+    with pytest.raises(type(error)):
+        execute_together(library, add_sweep(library), Spoilt(evaluators, error, 4))
+
+
+def test_a_worker_takes_the_next_run_after_one_that_failed(
+    library: Library, evaluators: Evaluators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = library.add_run(replace(new_run(DIGITS, SPOILT), created_at="2026-01-01T00:00:00.000+00:00"))
+    second = library.add_run(new_run(DIGITS, SHORT))
+    monkeypatch.setenv("AIQ_DATA_DIR", str(library.store.path.parent))
+    monkeypatch.setattr(os, "nice", lambda niceness: None)
+    monkeypatch.setattr(working, "Evaluators", lambda: Spoilt(evaluators, RuntimeError("out of luck"), 4))
+    working.main()
+    assert "`RuntimeError: out of luck`" in library.store.run(first.id).message
+    assert [library.store.run(run.id).status for run in (first, second)] == [RunStatus.FAILED, RunStatus.DONE]
+
+
+# How often a run is written.
+
+
+@pytest.fixture
+def writes(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
+    """Every state of a run that is written from now on."""
+    written: list[Run] = []
+    save_run = Store.save_run
+
+    def save(store: Store, run: Run, *steps: Any) -> None:
+        written.append(run)
+        save_run(store, run, *steps)
+
+    monkeypatch.setattr(Store, "save_run", save)
+    return written
+
+
+def test_known_evaluations_are_not_written_one_by_one(
+    library: Library, evaluators: Evaluators, uninterrupted: Run, writes: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_here(library, LONG, evaluators)
+    writes.clear()
+    monkeypatch.setattr(executing, "HEARTBEAT_S", 60)
+    again = run_here(library, LONG, evaluators)
+    assert_same_search(again, uninterrupted)
+    # That it runs, what its settings come to, each step, that it is done.
+    assert len(writes) == 3 + len(again.steps)
+    assert again.evaluations == 69 > len(writes)
+
+
+def test_between_steps_a_run_says_how_far_it_is(
+    library: Library, evaluators: Evaluators, writes: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executing, "HEARTBEAT_S", 0)
+    run = run_here(library, SHORT, evaluators)
+    assert {written.evaluations for written in writes} == set(range(run.evaluations + 1))

@@ -412,6 +412,20 @@ def test_a_read_only_server_only_shows(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_failed_run_says_why_and_again_when_it_fails_again(app: Callable[..., AppTest], tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.sqlite")
+    failed = run_of(RunStatus.FAILED, alpha=0.33)
+    run = store.add_run(replace(failed, message="`ValueError: first`", traceback="Traceback: first"))
+    page = app(model="digits_cnn")
+    page.query_params["run"] = run.id
+    assert [error.value for error in page.run().error] == ["`ValueError: first`"]
+    assert [code.value for code in page.code] == ["Traceback: first"]
+    # Nothing else has ended meanwhile, so nothing that is cached by what ended is new.
+    store.save_run(replace(run, message="lower the floor", traceback=""))
+    assert [error.value for error in page.run().error] == ["lower the floor"]
+    assert list(page.code) == []
+
+
 def test_an_unknown_run_in_the_link_is_said(app: Callable[..., AppTest]) -> None:
     page = app(model="digits_cnn")
     page.query_params["run"] = "nowhere"

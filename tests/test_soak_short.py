@@ -3,6 +3,7 @@
 import importlib.util
 import multiprocessing
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -59,4 +60,9 @@ def test_what_is_lost_or_wrong_is_seen(tmp_path: Path) -> None:
     assert soak.lost(found, found) == soak.wrong(found, found) == 0
     assert soak.lost(found, spoilt) == soak.wrong(spoilt, found) == 1
     assert soak.lost(found, {k: v for k, v in found.items() if k != key}) == 1
+    run = done.run()
+    assert soak.unkept(run, run, found) == 0
+    assert soak.unkept(run, replace(run, steps=run.steps[1:]), found) == 1
+    last = run.steps[-1].policy.key
+    assert soak.unkept(run, run, {k: v for k, v in found.items() if k.policy != last}) == 1
     done.close()

@@ -110,7 +110,7 @@ def print_run(library: Library, run: Run, as_json: bool) -> None:
         f"[bold]{run.id}[/bold] {run.request.model} {run.request.algorithm} alpha {run.request.alpha}: {run.status}"
     )
     for line in documents.sentences(document):
-        out.print(line, highlight=False)
+        out.print(line, highlight=False, markup=False)
     if run.policy is not None:
         table = Table("layer", "bits")
         for name, width in document["policy"].items():

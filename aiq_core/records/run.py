@@ -159,7 +159,8 @@ class Run:
 
     `evaluations` were asked for, as if nothing had been known; `evaluations_new` were computed by this run.
     Settings that the request left open stand resolved here: `intensity_normaliser`, `floor_score` and
-    `baseline_score`, FP32's, on the request's search images.
+    `baseline_score`, FP32's, on the request's search images. `traceback` is that of an error which nobody
+    foresaw.
     """
 
     id: str
@@ -180,4 +181,5 @@ class Run:
     baseline_score: Score | None = None
     seconds: float = 0.0
     message: str = ""
+    traceback: str = ""
     archived: bool = False

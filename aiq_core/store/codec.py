@@ -145,6 +145,8 @@ def run_to_json(run: Run) -> dict[str, Any]:
     """A JSON-ready document of a run without its steps and without what has a column."""
     names = (name for name in run.__dataclass_fields__ if name not in _ELSEWHERE)
     document = {_STORED_AS.get(name, name): getattr(run, name) for name in names}
+    if not run.traceback:
+        del document["traceback"]  # so that versions which do not know it read all other runs
     return document | {
         "request": run.request.to_json(),
         "origin": None if run.origin is None else asdict(run.origin),

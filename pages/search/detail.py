@@ -28,6 +28,11 @@ def draw(view: View, run: Run) -> None:
     heading.draw(run)
     if run.status in jobs.UNFINISHED:
         st.progress(names.share(run), text=STOPPING if stored.is_stopping(run) else names.progress(run))
+    elif run.status is RunStatus.FAILED:
+        st.error(run.message, icon=names.STATUS_ICONS[run.status])
+        if run.traceback:
+            with st.expander("Traceback"):
+                st.code(run.traceback, language=None)
     elif run.message:
         st.caption(f":material/info: {run.message}")
     elif run.status is RunStatus.INTERRUPTED:

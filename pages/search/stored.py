@@ -41,7 +41,8 @@ def run(run_id: str) -> Run:
     """A run with its steps as they are now. Raises UnknownNameError."""
     library = known.library()
     found = library.run(run_id)
-    return found if found.status in jobs.UNFINISHED else known.run(run_id, library.finished_version())
+    # Any other may go on, and end in another way, without a change of the finished ones.
+    return known.run(run_id, library.finished_version()) if found.status is RunStatus.DONE else found
 
 
 def is_stopping(of: Run) -> bool:

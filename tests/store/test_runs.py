@@ -1,5 +1,6 @@
 """Runs kept, numbered, moved between states and packed into a bundle."""
 
+import json
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
@@ -68,13 +69,23 @@ def step(index: int, **changes: object) -> Step:
 
 
 def test_a_run_with_everything_comes_back_equal(store: Store) -> None:
-    run = store.add_run(replace(new_run(MODEL, EVERYTHING), origin=HERE, message="said"))
+    run = store.add_run(replace(new_run(MODEL, EVERYTHING), origin=HERE, message="said", traceback="Traceback …"))
     steps = (step(1), step(2, move=None, candidates=()), step(3, move=Move(GROUP, 8), candidates=()))
     run = replace(run, policy=steps[1].policy, evaluations=5, evaluations_new=2, floor_score=448, seconds=1.25)
     store.save_run(run, steps[:1])
     store.save_run(run, steps[1:])
     assert Store(store.path).run(run.id) == replace(run, steps=steps)
     assert store.runs() == [run]
+
+
+def test_a_run_without_a_traceback_stands_as_in_versions_that_knew_none(store: Store, finished_run: Run) -> None:
+    store.add_run(finished_run)
+    (text,) = sqlite3.connect(store.path).execute("SELECT document FROM runs").fetchone()
+    assert set(json.loads(text)) == {
+        *("request", "model_hash", "search_hash", "report_hash", "origin", "finished_at", "policy", "evaluations"),
+        *("evaluations_new", "intensity_normaliser", "floor_correct", "baseline_correct", "seconds", "message"),
+    }
+    assert store.run(finished_run.id).traceback == ""
 
 
 def test_a_digest_names_the_request() -> None:
