@@ -68,6 +68,17 @@ def test_the_start_is_the_last_one_before() -> None:
     assert history.undo().undo().start == entry(32, True)
 
 
+def test_a_linked_policy_is_found_in_the_history_or_put_at_its_end() -> None:
+    history = History((entry(32, True),)).push(entry(8)).push(entry(4, True)).push(entry(8)).push(entry(2))
+    assert history.linked(entry(4, True), DIGITS.uniform(8)).index == 3
+    assert history.linked(entry(32, True), DIGITS.uniform(8)).index == 1
+    assert history.linked(entry(4, True), DIGITS.uniform(4)).index == 2
+    new = history.linked(entry(5, True), DIGITS.uniform(8))
+    assert [item.policy for item in new.entries[5:]] == [DIGITS.uniform(5), DIGITS.uniform(8)]
+    assert new.start == entry(5, True)
+    assert new.current.policy == DIGITS.uniform(8)
+
+
 def test_a_long_history_forgets_its_beginning() -> None:
     history = History((entry(32, True),))
     for index in range(2 * MOST_ENTRIES):
@@ -385,6 +396,26 @@ def test_a_bad_link_says_so_and_shows_the_best_found(app: Callable[..., AppTest]
     assert any("link's policy was not used" in w.value and words in w.value for w in test.warning)
     assert "best found" in caption(test)
     assert not set_bits(test, 3, "linear").warning
+
+
+def test_a_links_start_is_one_undo_away(app: Callable[..., AppTest]) -> None:
+    test = app(model="digits_cnn", policy=DIGITS.uniform(8).with_weight_bits(4, 2).key, start=DIGITS.uniform(8).key)
+    assert "started from the link · linear 8 bits → 2 bits" in caption(test)
+    press(test, "lab-undo")
+    assert shown(test) == DIGITS.uniform(8)
+    assert of_key(test.button, "lab-undo").disabled
+
+
+def test_a_start_alone_is_shown(app: Callable[..., AppTest]) -> None:
+    test = app(model="digits_cnn", start=ODD.key)
+    assert shown(test) == ODD
+    assert "started from the link · not edited yet" in caption(test)
+
+
+def test_a_bad_start_says_so_and_leaves_the_policy(app: Callable[..., AppTest]) -> None:
+    test = app(model="digits_cnn", policy=ODD.key, start="w4x20 a32x14")
+    assert any("link's start was not used" in w.value and "choose the model" in w.value for w in test.warning)
+    assert shown(test) == ODD
 
 
 def test_an_unknown_layer_in_the_link_is_said(app: Callable[..., AppTest]) -> None:

@@ -26,7 +26,7 @@ BATCHES = tuple(2**power for power in range(11))
 FOLDED = ("learn", "present")
 """Addresses of the pages that open with the sidebar folded away."""
 
-SLOTS = "_slots"
+SLOTS, DECIDED = "_slots", "_decided"
 POLICY, PINNED, CLICKED = "policy", "pin", "clicked"
 """Session keys: the policy that decides, the pinned one, and whether a click, not a link, set the first."""
 
@@ -76,6 +76,14 @@ def _is_alpha(text: str) -> bool:
         return False
 
 
+def put(name: str, value: str | None) -> None:
+    """Writes a value into the address; None leaves the address without it."""
+    if value is None:
+        st.query_params.pop(name, None)
+    elif st.query_params.get(name) != value:
+        st.query_params[name] = value
+
+
 def _select(label: str, key: str, options: dict[str, str], default: str, **more: Any) -> None:
     """A selectbox whose address holds the option's key: Streamlit's own binding would hold what it shows."""
     if key not in st.session_state:
@@ -84,10 +92,7 @@ def _select(label: str, key: str, options: dict[str, str], default: str, **more:
     elif st.session_state[key] not in options:
         st.session_state[key] = default
     value = st.selectbox(label, list(options), format_func=lambda option: options[option], key=key, **more)
-    if value == default:
-        st.query_params.pop(key, None)
-    elif st.query_params.get(key) != value:
-        st.query_params[key] = value
+    put(key, None if value == default else value)
 
 
 def _touched_alpha() -> None:
@@ -95,14 +100,23 @@ def _touched_alpha() -> None:
     forget_policy()
 
 
+def _touched_images() -> None:
+    # After another model was chosen the browser still sends the text of the former's, which is no choice.
+    if st.session_state["images"] in known.image_counts(st.session_state["model"]):
+        forget_policy()
+
+
 def forget_policy() -> None:
     """A control was touched: it decides now, not the policy clicked or linked before."""
     st.session_state[POLICY] = None
     st.session_state[CLICKED] = False
+    st.session_state[DECIDED] = {}
 
 
 def _changed_model() -> None:
-    forget_policy()
+    """Another model is shown as it was left, by the policy that decided there."""
+    st.session_state[POLICY] = st.session_state[DECIDED].get(st.session_state["model"])
+    st.session_state[CLICKED] = False
     st.session_state[PINNED] = None
 
 
@@ -110,11 +124,7 @@ def _in_address(key: str) -> None:
     """Keeps a value that no widget holds in the address: read from it at first, written to it after."""
     if key not in st.session_state:
         st.session_state[key] = st.query_params.get(key)
-    value = st.session_state[key]
-    if value is None:
-        st.query_params.pop(key, None)
-    elif st.query_params.get(key) != value:
-        st.query_params[key] = value
+    put(key, st.session_state[key])
 
 
 SECTIONS = ("from", "alpha", "budget", "machine", "batch")
@@ -164,10 +174,11 @@ def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> Non
         with st.expander("More", icon=":material/tune:"):
             counts = known.image_counts(known.model(st.session_state["model"]))
             shown = {name: f"{n:,}" + (" (all)" if name == "all" else " (excerpt)") for name, n in counts.items()}
-            _select("Search images", "images", shown, "all", on_change=forget_policy)
+            _select("Search images", "images", shown, "all", on_change=_touched_images)
             st.toggle("Projector: larger type and marks", key="projector", bind="query-params")
     _in_address(POLICY)
     _in_address(PINNED)
+    st.session_state.setdefault(DECIDED, {})[st.session_state["model"]] = st.session_state[POLICY]
 
 
 def alpha_slider() -> None:

@@ -51,6 +51,14 @@ class History:
         entries = (*self.entries[: self.index + 1], entry)[-MOST_ENTRIES:]
         return History(entries, len(entries) - 1)
 
+    def linked(self, start: Entry, policy: Policy) -> "History":
+        """The history at a policy that was edited from a start: where both stand nearest, else with them at its end."""
+        places = sorted(range(len(self.entries)), key=lambda place: abs(place - self.index))
+        found = (replace(self, index=place) for place in places)
+        same = (one for one in found if one.current.policy == policy and one.start.policy == start.policy)
+        begun = self if self.start.policy == start.policy else self.push(start)
+        return next(same, None) or begun.push(Entry(policy, "the link's edits"))
+
     def undo(self) -> "History":
         return replace(self, index=max(0, self.index - 1))
 

@@ -12,32 +12,44 @@ from pages.lab import policies
 from pages.lab.history import Entry, History
 
 HISTORIES, LAYER, ERROR, NOTE = "lab_histories", "lab_layer", "lab_error", "lab_note"
+START = "start"
+"""In the address: where the editing of its policy began, unless that is the policy itself."""
 LAYER_BOX, BITS = "lab-layer", "lab-bits"
 PANEL, WEIGHTS, FLIPS = "lab-panel", "weights", "flips"
 
 
 def history(view: View) -> History:
-    """The model's history with the policy that decides now at its end; says where a link's could not be used."""
-    profile = view.model.profile
-    entry = _decided(view, profile)
+    """The model's history with the policy that decides now at its end; says where a link's could not be used.
+
+    A visit that begins here finds policy and start in the address: the edits are one undo then.
+    """
+    profile, usual = view.model.profile, default(view)
+    reads = HISTORIES not in st.session_state
     kept: dict[str, History] = st.session_state.setdefault(HISTORIES, {})
-    name = view.model.name
-    if name not in kept:
-        kept[name] = History((entry,))
-    elif kept[name].current.policy != entry.policy:
+    policy = _linked("policy", view.policy, profile)
+    start = _linked(START, st.query_params.get(START) if reads else None, profile)
+    if policy is None and start not in (None, usual.policy):
+        policy, st.session_state[controls.POLICY] = start, start.key
+    where = "Explore" if st.session_state.get(controls.CLICKED) else "the link"
+    entry = usual if policy is None else Entry(policy, where, is_start=True)
+    begun = entry if start in (None, entry.policy) else Entry(start, "the link", is_start=True)
+    found = kept.get(view.model.name, History((begun,)))
+    if reads:
+        found = found.linked(begun, entry.policy)
+    elif found.current.policy != entry.policy:
         # Chosen elsewhere meanwhile: what was edited here is one undo away.
-        kept[name] = kept[name].push(entry)
-    return kept[name]
+        found = found.push(entry)
+    controls.put(START, None if found.start.policy.key == view.policy else found.start.policy.key)
+    kept[view.model.name] = found
+    return found
 
 
-def _decided(view: View, profile: ModelProfile) -> Entry:
-    if view.policy is not None:
-        try:
-            where = "Explore" if st.session_state.get(controls.CLICKED) else "the link"
-            return Entry(policies.read_key(view.policy, profile), where, is_start=True)
-        except SettingError as error:
-            st.warning(f"The link's policy was not used: {error}.", icon=":material/link_off:")
-    return default(view)
+def _linked(name: str, key: str | None, profile: ModelProfile) -> Policy | None:
+    try:
+        return None if key is None else policies.read_key(key, profile)
+    except SettingError as error:
+        st.warning(f"The link's {name} was not used: {error}.", icon=":material/link_off:")
+        return None
 
 
 def default(view: View) -> Entry:
@@ -67,8 +79,7 @@ def layer(profile: ModelProfile) -> int:
     if name not in names:
         name = max(profile.quantizable, key=lambda layer: layer.weights).name
         st.session_state[LAYER] = name
-    if st.query_params.get("layer") != name:
-        st.query_params["layer"] = name
+    controls.put("layer", name)
     return names.index(name)
 
 

@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from pages.common import controls
+
 RUNS, SLIDE = "run", "slide"
 
 
@@ -12,10 +14,7 @@ def run_ids() -> list[str]:
 
 def keep_runs(ids: list[str]) -> None:
     """Writes the chosen runs; none leaves the address without them."""
-    if ids:
-        st.query_params[RUNS] = ",".join(ids)
-    else:
-        st.query_params.pop(RUNS, None)
+    controls.put(RUNS, ",".join(ids) or None)
 
 
 def asked_slide() -> str:
@@ -31,7 +30,4 @@ def slide(slides: int) -> int:
 
 def keep_slide(number: int) -> None:
     """Writes the slide; the first leaves the address without it."""
-    if number == 1:
-        st.query_params.pop(SLIDE, None)
-    else:
-        st.query_params[SLIDE] = str(number)
+    controls.put(SLIDE, None if number == 1 else str(number))

@@ -22,10 +22,7 @@ def show(run_id: str | None) -> None:
     """Shows a run; None: whatever is running, else the newest."""
     stop_comparing()
     st.session_state[WHOLE] = True
-    if run_id is None:
-        st.query_params.pop(RUN, None)
-    else:
-        st.query_params[RUN] = run_id
+    controls.put(RUN, run_id)
 
 
 def compare(first: str, second: str) -> None:

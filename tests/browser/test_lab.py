@@ -175,3 +175,29 @@ def test_undo_before_the_last_answer_came_loses_nothing(
             settle(page)
     bars_are(page, 8, 6, 8, 5, 8)
     expect(picked(page, "block4.conv")).to_be_visible(timeout=LONG_MS)
+
+
+@pytest.mark.thorough
+def test_a_reload_and_another_model_leave_the_edit_its_start_and_undo(
+    app_server: str, visit: Visit, settle: Settle
+) -> None:
+    page = visit(f"{app_server}/lab?model=digits_cnn&policy=w8x5+a32x6&layer=linear")
+    choose_bits(page, "linear", 3)
+    bars_are(page, 8, 8, 8, 8, 3)
+    page.wait_for_url(re.compile("start="))
+    page.reload()
+    bars_are(page, 8, 8, 8, 8, 3)
+    expect(page.get_by_text("started from the link · linear 8 bits → 3 bits")).to_be_visible()
+
+    for model in ("ResNet-20", "Digits CNN"):
+        settle(page)
+        page.get_by_role("combobox", name=re.compile("Model")).first.click()
+        page.get_by_role("option", name=re.compile(model)).click()
+        expect(page.locator('[data-testid="stMain"] h4').first).to_contain_text(model)
+        settle(page)
+        click_layer(page, 1)
+        page.wait_for_url(re.compile("layer=(layer1.0.conv1|block2.conv)"))
+    bars_are(page, 8, 8, 8, 8, 3)
+    settle(page)
+    page.keyboard.press("Control+z")
+    bars_are(page, 8, 8, 8, 8, 8)
