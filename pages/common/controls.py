@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from aiq_core.catalog import Model
 from aiq_core.charts.style import Look
@@ -76,6 +77,12 @@ def _is_alpha(text: str) -> bool:
         return False
 
 
+def is_return() -> bool:
+    """Whether the reader went back or forward to this address, which then says what is shown, not the session."""
+    # Streamlit's own widgets know it by the same mark; a version without it would go by the session.
+    return getattr(get_script_run_ctx(), "is_history_navigation", False)
+
+
 def put(name: str, value: str | None) -> None:
     """Writes a value into the address; None leaves the address without it."""
     if value is None:
@@ -86,7 +93,7 @@ def put(name: str, value: str | None) -> None:
 
 def _select(label: str, key: str, options: dict[str, str], default: str, **more: Any) -> None:
     """A selectbox whose address holds the option's key: Streamlit's own binding would hold what it shows."""
-    if key not in st.session_state:
+    if key not in st.session_state or is_return():
         asked = st.query_params.get(key, default)
         st.session_state[key] = asked if asked in options else default
     elif st.session_state[key] not in options:
@@ -122,7 +129,7 @@ def _changed_model() -> None:
 
 def _in_address(key: str) -> None:
     """Keeps a value that no widget holds in the address: read from it at first, written to it after."""
-    if key not in st.session_state:
+    if key not in st.session_state or is_return():
         st.session_state[key] = st.query_params.get(key)
     put(key, st.session_state[key])
 

@@ -30,7 +30,7 @@ def main() -> None:
     numbers.draw(shown.found, view)
     if shown.pinned is not None:
         st.caption(numbers.against(shown.table, view, shown.chosen.policy, shown.pinned))
-    overlays = panels.overlays(st.query_params, st.session_state)
+    overlays = panels.overlays(st.query_params, {} if controls.is_return() else st.session_state)
     left, right = st.columns(2, gap="small")
     with left:
         if has_roofline(view.machine):

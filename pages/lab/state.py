@@ -21,10 +21,10 @@ PANEL, WEIGHTS, FLIPS = "lab-panel", "weights", "flips"
 def history(view: View) -> History:
     """The model's history with the policy that decides now at its end; says where a link's could not be used.
 
-    A visit that begins here finds policy and start in the address: the edits are one undo then.
+    A visit that begins here, or comes back, finds policy and start in the address: the edits are one undo then.
     """
     profile, usual = view.model.profile, default(view)
-    reads = HISTORIES not in st.session_state
+    reads = controls.is_return() or HISTORIES not in st.session_state
     kept: dict[str, History] = st.session_state.setdefault(HISTORIES, {})
     policy = _linked("policy", view.policy, profile)
     start = _linked(START, st.query_params.get(START) if reads else None, profile)
@@ -71,7 +71,7 @@ def default(view: View) -> Entry:
 def layer(profile: ModelProfile) -> int:
     """The place of the layer at work: the address's or the last one picked, else the heaviest."""
     names = profile.quantizable_names
-    if LAYER not in st.session_state:
+    if LAYER not in st.session_state or controls.is_return():
         asked = st.session_state[LAYER] = st.query_params.get("layer")
         if asked is not None and asked not in names:
             st.warning(f"layer={asked[:60]!r} is not in {profile.model}; choose it in the bits chart or the list.")

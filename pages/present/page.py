@@ -72,10 +72,11 @@ def _titles(version: str) -> dict[str, str]:
 def _choose_first(view: View, titles: dict[str, str]) -> list[str]:
     """Chooses the address's runs, else the model's usual one, also where the model changes; what could not be used."""
     complaints = []
-    if st.session_state.get(OF_MODEL) == view.model and CHOSEN in st.session_state:
+    opened = OF_MODEL not in st.session_state or controls.is_return()
+    if not opened and st.session_state[OF_MODEL] == view.model and CHOSEN in st.session_state:
         return complaints
-    asked = address.run_ids() if OF_MODEL not in st.session_state else []
-    st.session_state[OPENED] = OF_MODEL not in st.session_state
+    asked = address.run_ids() if opened else []
+    st.session_state[OPENED] = opened
     st.session_state[OF_MODEL] = view.model
     for run_id in [run_id for run_id in asked if run_id not in titles]:
         complaints.append(_unusable(run_id))

@@ -193,6 +193,24 @@ def test_a_pinned_policy_is_compared_with_the_next(app_server: str, visit: Visit
     expect(page.get_by_role("button", name="Pin as A")).to_be_visible()
 
 
+@pytest.mark.thorough
+def test_the_way_back_draws_the_overlays_of_its_address(app_server: str, visit: Visit, settle: Settle) -> None:
+    points = (
+        "document.querySelectorAll('.js-plotly-plot')[1]?.data?.reduce((n, trace) => n + (trace.x?.length ?? 0), 0)"
+    )
+    page = visit(f"{app_server}/?paper=true")
+    with_paper = page.evaluate(points)
+    page.get_by_role("button", name="Pin as A").click()
+    page.wait_for_url(re.compile("pin="))
+    page.get_by_role("button", name="Table").first.click()
+    page.get_by_text("The paper's points").click()
+    page.wait_for_function(f"{points} < {with_paper}")
+    settle(page)
+    page.go_back(wait_until="commit")
+    page.wait_for_url(f"{app_server}/?paper=true")
+    page.wait_for_function(f"{points} === {with_paper}")
+
+
 def test_a_search_runs_to_its_end_and_joins_the_views(
     start_server: Callable[..., Any], visit: Visit, settle: Settle
 ) -> None:

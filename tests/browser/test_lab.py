@@ -1,6 +1,7 @@
 """The Lab in Chromium: a click picks a layer, bits move every view, undo and redo, measure, flips, save, a link."""
 
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -175,6 +176,48 @@ def test_undo_before_the_last_answer_came_loses_nothing(
             settle(page)
     bars_are(page, 8, 6, 8, 5, 8)
     expect(picked(page, "block4.conv")).to_be_visible(timeout=LONG_MS)
+
+
+def seen(page: Page) -> list[str]:
+    """What is shown and what the address says: sentence, line under it, picked layer."""
+    return page.evaluate(
+        """() => [location.href, ...['h4', '[data-testid=stCaptionContainer]', '[aria-label^="Bits of"]']
+            .map(part => document.querySelector(`[data-testid=stMain] ${part}`))
+            .map(found => found?.ariaLabel ?? found?.innerText ?? '')]"""
+    )
+
+
+def test_each_step_back_and_forward_shows_what_its_address_says(app_server: str, visit: Visit, settle: Settle) -> None:
+    page = visit(f"{app_server}/?model=digits_cnn&from=greedy")
+    steps: list[list[str]] = []
+
+    def arrived(address: str, words: str) -> None:
+        page.wait_for_url(re.compile(address))
+        expect(page.locator('[data-testid="stMain"]')).to_contain_text(re.compile(words), timeout=LONG_MS)
+        settle(page)
+        steps.append(seen(page))
+
+    alpha = page.get_by_role("slider", name=re.compile("^Alpha")).first
+    alpha.press("ArrowLeft")
+    arrived("alpha=0.89", "No greedy run at alpha 0.89")
+    before = page.evaluate("history.length")
+    page.get_by_role("link", name="Lab", exact=True).first.click()
+    arrived("/lab(?!.*alpha).*layer=", "started from greedy at alpha 0.9 · not edited")
+    click_layer(page, 1)
+    expect(picked(page, "block2.conv")).to_be_visible(timeout=LONG_MS)
+    arrived("layer=block2.conv", "not edited")
+    choose_bits(page, "block2.conv", 2)
+    arrived("policy=", "block2.conv . bits → 2 bits")
+    assert page.evaluate("history.length") == before + 3
+
+    for move, there in ((page.go_back, steps[-2::-1]), (page.go_forward, steps[1:])):
+        for step in there:
+            move(wait_until="commit")
+            end = time.monotonic() + 20
+            while seen(page) != step and time.monotonic() < end:
+                page.wait_for_timeout(50)
+            assert seen(page) == step
+            settle(page)
 
 
 @pytest.mark.thorough

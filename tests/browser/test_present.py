@@ -87,6 +87,17 @@ def test_a_deep_link_opens_its_slide(app_server: str, visit: Visit) -> None:
 
 
 @pytest.mark.thorough
+def test_the_way_back_leads_to_the_same_slide_of_the_same_runs(app_server: str, visit: Visit) -> None:
+    page = visit(f"{app_server}/present?run={usual('digits_cnn')}&slide=3")
+    frame(page)
+    page.get_by_role("link", name="Results", exact=True).first.click()
+    expect(page.locator('[data-testid="stMain"] h4').first).to_contain_text("claims", timeout=WAIT_MS)
+    page.go_back(wait_until="commit")
+    expect(page.locator('[data-testid="stMultiSelect"]')).to_contain_text(usual("digits_cnn"), timeout=WAIT_MS)
+    expect(current(frame(page))).to_have_attribute("id", "slide-3")
+
+
+@pytest.mark.thorough
 def test_keys_in_a_field_stay_there(app_server: str, visit: Visit) -> None:
     page = visit(f"{app_server}/present")
     deck = frame(page)
