@@ -27,7 +27,7 @@ BATCHES = tuple(2**power for power in range(11))
 FOLDED = ("learn", "present")
 """Addresses of the pages that open with the sidebar folded away."""
 
-SLOTS, DECIDED = "_slots", "_decided"
+SLOTS, KEPT, DECIDED = "_slots", "_kept", "_decided"
 POLICY, PINNED, CLICKED = "policy", "pin", "clicked"
 """Session keys: the policy that decides, the pinned one, and whether a click, not a link, set the first."""
 
@@ -204,9 +204,13 @@ def alpha_slider() -> None:
 
 
 def keep(*names: str) -> None:
-    """Holds controls that are not drawn now at their values: Streamlit forgets what no widget shows."""
-    for name in names:
+    """Holds controls that are not drawn now at their values: Streamlit forgets what no widget shows.
+
+    Those held until now are set once more: the browser would show and send their defaults.
+    """
+    for name in {*names, *st.session_state.get(KEPT, ())}:
         st.session_state[name] = st.session_state.get(name, _DEFAULTS[name])
+    st.session_state[KEPT] = names
 
 
 _DEFAULTS = {"from": BEST, "alpha": DEFAULT_ALPHA, "budget": OFF, "machine": DEFAULT_MACHINE, "batch": 1}

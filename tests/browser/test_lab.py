@@ -219,6 +219,12 @@ def test_each_step_back_and_forward_shows_what_its_address_says(app_server: str,
             assert seen(page) == step
             settle(page)
 
+    # What the Lab does not show of the sidebar is still set.
+    page.get_by_role("link", name="Explore", exact=True).first.click()
+    arrived(r"/\?(?!.*layer=).*alpha=0.89", "policy you picked")
+    alpha.press("ArrowLeft")
+    arrived("alpha=0.88.*from=greedy", "No greedy run at alpha 0.88")
+
 
 @pytest.mark.thorough
 def test_a_reload_and_another_model_leave_the_edit_its_start_and_undo(
