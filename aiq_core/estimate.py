@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiq_core import jobs
-from aiq_core.library import Library
+from aiq_core.library import Library, repeats
 from aiq_core.records import Request, Run, RunStatus
 from aiq_core.search.strategies import strategy
 from aiq_core.store.store import MEASURED
@@ -80,9 +80,9 @@ def most_evaluations(library: Library, request: Request) -> int | None:
 def estimate(library: Library, requests: Sequence[Request], runs: Sequence[Run]) -> Estimate:
     """The sum over a job's requests; `runs` are all runs known, bundled ones too."""
     likely, basis, made = [], [], 0
-    by_digest = {run.id: run for run in runs if run.status is RunStatus.DONE}
+    finished = [run for run in runs if run.status is RunStatus.DONE]
     for request in requests:
-        same = by_digest.get(request.digest)
+        same = next(iter(repeats(finished, request, library.model(request.model))), None)
         if same is not None:
             made += 1
         count, why = (same.evaluations, "") if same is not None else _likely(library, request, runs)

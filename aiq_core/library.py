@@ -29,6 +29,7 @@ from aiq_core.records import (
     Outcome,
     Policy,
     Quantizer,
+    Request,
     Run,
     RunStatus,
     SplitName,
@@ -223,15 +224,24 @@ class Library:
             return self.user.run(run_id)
         raise UnknownNameError("run", run_id, [run.id for run in self.runs()][-10:] or ["(no runs yet)"])
 
-    def reasons(self, model: Model, policy: Policy) -> Run | None:
+    def reasons(self, model: Model, policy: Policy, quantizer: Quantizer = Quantizer()) -> Run | None:
         """The earliest finished run that asked for a policy, with its steps; None where none did."""
         finished = (run for run in self.runs(model) if run.status is RunStatus.DONE)
-        return first_asking((self.run(run.id) for run in finished), policy, model.profile)
+        return first_asking((self.run(run.id) for run in finished), policy, model.profile, quantizer)
 
 
-def first_asking(runs: Iterable[Run], policy: Policy, profile: ModelProfile) -> Run | None:
-    """The first of runs, with their steps, that took or measured a policy; None where none did."""
-    return next((run for run in runs if run.policy and asked_step(run, policy, profile) is not None), None)
+def repeats(runs: Iterable[Run], request: Request, model: Model) -> list[Run]:
+    """Those of runs that are of the very same request, for the model as it is now."""
+    return [run for run in runs if run.request.digest == request.digest and run.model_hash == model.hash]
+
+
+def first_asking(
+    runs: Iterable[Run], policy: Policy, profile: ModelProfile, quantizer: Quantizer = Quantizer()
+) -> Run | None:
+    """The first of runs, with their steps, that took or measured a policy so quantized; None where none did."""
+    key = quantizer.key(policy)
+    asked = (run for run in runs if run.policy and run.request.quantizer.key(policy) == key)
+    return next((run for run in asked if asked_step(run, policy, profile) is not None), None)
 
 
 def asked_step(run: Run, policy: Policy, profile: ModelProfile) -> int | None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from aiq_core import execute
 from aiq_core.catalog import Model
 from aiq_core.errors import SettingError
-from aiq_core.library import Library
+from aiq_core.library import Library, repeats
 from aiq_core.records import ModelProfile, Origin, Policy, Request, Run, RunStatus, SplitName
 from aiq_core.search.baselines import MANUAL
 from aiq_core.store.store import SAVED
@@ -55,7 +55,7 @@ def save_manual(library: Library, model: Model, policy: Policy, images: int, lab
     if len(label) > LABEL_LENGTH:
         raise SettingError(f"the name has {len(label)} characters; use at most {LABEL_LENGTH}")
     request = Request(model.name, MANUAL.name, images=images, policies=(policy,), label=label or None)
-    same = [run for run in library.runs(model, archived=True) if run.request.digest == request.digest]
+    same = repeats(library.runs(model, archived=True), request, model)
     if same:
         raise SettingError(f"this policy is kept already as run {same[0].id}; give it another name to keep it twice")
     now = datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -399,7 +399,9 @@ def test_a_bad_link_says_so_and_shows_the_best_found(app: Callable[..., AppTest]
 
 
 def test_a_links_start_is_one_undo_away(app: Callable[..., AppTest]) -> None:
-    test = app(model="digits_cnn", policy=policies.with_bits(DIGITS.uniform(8), (4,), 2).key, start=DIGITS.uniform(8).key)
+    test = app(
+        model="digits_cnn", policy=policies.with_bits(DIGITS.uniform(8), (4,), 2).key, start=DIGITS.uniform(8).key
+    )
     assert "started from the link · linear 8 bits → 2 bits" in caption(test)
     press(test, "lab-undo")
     assert shown(test) == DIGITS.uniform(8)

@@ -9,7 +9,7 @@ import streamlit as st
 from aiq_core import estimate, jobs
 from aiq_core.catalog import Model
 from aiq_core.errors import AiqError
-from aiq_core.library import read_only
+from aiq_core.library import read_only, repeats
 from aiq_core.records import Policy, Request, Run, RunStatus, SplitName
 from aiq_core.search.baselines import MANUAL
 from aiq_core.store.store import MEASURED
@@ -61,9 +61,9 @@ def start(view: View, policy: Policy) -> None:
 
 def _stopped(asked: Request) -> str | None:
     """An earlier run of the very same request that can go on."""
-    runs = known.library().store.runs(asked.model)
-    found = [run.id for run in runs if run.request.digest == asked.digest and run.status in jobs.RESUMABLE]
-    return found[-1] if found else None
+    library = known.library()
+    same = repeats(library.store.runs(asked.model), asked, library.model(asked.model))
+    return next((run.id for run in reversed(same) if run.status in jobs.RESUMABLE), None)
 
 
 def cancel(run_id: str) -> None:

@@ -8,6 +8,7 @@ from aiq_core import jobs
 from aiq_core.catalog import Model
 from aiq_core.errors import AiqError
 from aiq_core.estimate import estimate, sentence
+from aiq_core.library import repeats
 from aiq_core.objective import usual_rate
 from aiq_core.records import DEFAULT_ACCURACY_NORMALISER, OFFERED_BITS, Granularity, Request, Score, SplitName
 from aiq_core.search.strategies import SEARCHES
@@ -245,7 +246,8 @@ def _already(requests: tuple[Request, ...], fresh: tuple[Request, ...]) -> None:
         st.button("Show it", key="show-shipped", on_click=actions.show, args=(shipped[0].digest,), width="stretch")
     elif shipped:
         st.caption(f"{len(shipped)} of {len(requests)} ship with the app and are not run again.")
-    done = {run.id: run for run in stored.runs() if run.status not in jobs.UNFINISHED}
-    if len(fresh) == 1 and fresh[0].digest in done:
+    ended = [run for run in stored.runs() if run.status not in jobs.UNFINISHED]
+    done = [run for request in fresh for run in repeats(ended, request, known.library().model(request.model))]
+    if len(fresh) == 1 and done:
         st.caption("You ran exactly this before; running it again measures nothing new.")
-        st.button("Show that run", key="show-done", on_click=actions.show, args=(fresh[0].digest,), width="stretch")
+        st.button("Show that run", key="show-done", on_click=actions.show, args=(done[0].id,), width="stretch")
