@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiq_core.graph import Graph
+from aiq_core.metrics import TOP1
 
 BLOCK_IMAGES = 500
 """Images that share a hash, so that an excerpt of whole blocks can be checked alone."""
@@ -26,11 +27,19 @@ FIRST_HASHES = {
 
 
 def model_hash(
-    graph: Graph, mean: tuple[float, ...], std: tuple[float, ...], tensors: Mapping[str, NDArray[Any]]
+    graph: Graph,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    tensors: Mapping[str, NDArray[Any]],
+    metric: str = TOP1,
 ) -> str:
-    """16 hex digits over what is computed: graph, preprocessing and every tensor's name, type, shape and bytes."""
-    operations = [asdict(operation) for operation in graph]
-    digest = hashlib.sha256(json.dumps([operations, [*map(float, mean)], [*map(float, std)]], sort_keys=True).encode())
+    """16 hex digits over what is computed: graph, preprocessing, every tensor's name, type, shape and bytes, metric.
+
+    The metric came later, and enters only where it is not the first: what an outcome is, is the model's task.
+    """
+    computed = [[asdict(operation) for operation in graph], [*map(float, mean)], [*map(float, std)]]
+    computed += [] if metric == TOP1 else [metric]
+    digest = hashlib.sha256(json.dumps(computed, sort_keys=True).encode())
     for key in sorted(tensors):
         array = tensors[key]
         digest.update(json.dumps([key, str(array.dtype), list(array.shape)]).encode())

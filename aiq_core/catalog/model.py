@@ -115,7 +115,7 @@ class Model:
         """Tensor name -> array, checked against its card. Raises WeightsError."""
         path = self.folder / "weights.safetensors"
         tensors = read_weights(path)
-        found = model_hash(self.profile.graph, self.card.mean, self.card.std, tensors)
+        found = model_hash(self.profile.graph, self.card.mean, self.card.std, tensors, self.card.metric)
         if found != self.hash:
             raise WeightsError(
                 f"{path} has model hash {found}, its card says {self.hash}; "
