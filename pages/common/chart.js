@@ -31,6 +31,21 @@ function difference(before, after) {
   return Object.fromEntries(other.map((name) => [name, after[name] ?? null]));
 }
 
+// The narrowest screen that a chart's keys and names are made for, in its own type sizes: 390 pixels.
+const SCREEN_EM = 33.9;
+
+// A projector's type on a phone would run over the chart's edge: there the whole chart is drawn smaller.
+function shrink(box) {
+  const { font, height } = JSON.parse(box.wanted.layout);
+  const scale = Math.min(1, innerWidth / (SCREEN_EM * font.size));
+  Object.assign(box.style, {
+    width: `${100 / scale}%`,
+    transform: scale < 1 ? `scale(${scale})` : "",
+    transformOrigin: "0 0",
+    marginBottom: `${(scale - 1) * height}px`,
+  });
+}
+
 async function draw(box) {
   const Plotly = await plotly();
   if (box.drawn === undefined) {
@@ -43,6 +58,7 @@ async function draw(box) {
   const before = box.drawn;
   const { traces, layout, frames, config } = (box.drawn = box.wanted);
   if (!box.isConnected || same(before, box.drawn)) return;
+  shrink(box);
   if (before?.traces === traces && before.frames === frames) {
     // Where a mark moved, a thirtieth of the time; all else in the chart stays, the reader's zoom too.
     await Plotly.relayout(box, difference(JSON.parse(before.layout), JSON.parse(layout)));
@@ -91,6 +107,7 @@ function listen(box) {
 
 async function fit(box) {
   if (box.drawn === undefined || !box.clientWidth) return;
+  shrink(box);
   if (box.clientWidth === box.width && box.clientHeight === box.height) return;
   [box.width, box.height] = [box.clientWidth, box.clientHeight];
   (await plotly()).Plots.resize(box);

@@ -106,7 +106,7 @@ OUTSIDE = """
 """Texts that a chart's edge cuts off."""
 
 
-@pytest.mark.parametrize(("width", "projector"), [(390, False), (1440, True)])
+@pytest.mark.parametrize(("width", "projector"), [(390, False), (1440, True), (390, True)])
 def test_charts_cut_no_text_off(app_server: str, visit: Callable[..., Page], width: int, projector: bool) -> None:
     found: list[str] = []
     for path in CHARTED:
