@@ -15,6 +15,9 @@ LINE_EM = 1.3
 PLOT_WIDTHS_PX = (265.0, 420.0)
 """Plot widths that labels must suit: a phone 390 wide, and half of a page 1,440 wide."""
 
+SLIDE_WIDTHS_PX = (460.0, 700.0, 1030.0)
+"""The same of slides: on a phone, beside numbers, and alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -39,12 +42,16 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """A mark to label: its place as shares of the plot (x rightwards, y downwards), its text and its radius in px."""
+    """A mark to label: its place as shares of the plot (x rightwards, y downwards), its text and its radius in px.
+
+    `size` is that of the text, in font sizes.
+    """
 
     x: float
     y: float
     text: str
     radius_px: float = 6.0
+    size: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +83,8 @@ def _places(radius: float) -> tuple[Place, ...]:
 
 def text_box(anchor: Anchor, place: Place, width: float, height: float, font_px: float) -> Box:
     """The rectangle of a label on a plot of `width` x `height` pixels."""
-    wide = GLYPH_EM * font_px * len(anchor.text)
-    tall = LINE_EM * font_px
+    wide = GLYPH_EM * font_px * anchor.size * len(anchor.text)
+    tall = LINE_EM * font_px * anchor.size
     x, y = anchor.x * width + place.xshift, anchor.y * height - place.yshift
     left = x - {"left": 0.0, "center": 0.5, "right": 1.0}[place.xanchor] * wide
     top = y - {"top": 0.0, "middle": 0.5, "bottom": 1.0}[place.yanchor] * tall
@@ -85,29 +92,35 @@ def text_box(anchor: Anchor, place: Place, width: float, height: float, font_px:
 
 
 def place_labels(
-    anchors: Sequence[Anchor], marks: Sequence[Anchor], height: float, font_px: float
+    anchors: Sequence[Anchor],
+    marks: Sequence[Anchor],
+    height: float,
+    font_px: float,
+    widths: Sequence[float] = PLOT_WIDTHS_PX,
 ) -> tuple[Place, ...]:
     """A place for each anchor, in order of importance: the first that touches nothing, else the one that touches least.
 
-    `marks` are to be kept clear too (their texts are ignored); leaving the plot counts as touching.
+    `marks` are to be kept clear too (their texts are ignored); leaving the plot counts as touching, and a label more
+    than a mark.
     """
-    taken = {width: _mark_boxes((*marks, *anchors), width, height) for width in PLOT_WIDTHS_PX}
+    taken = {width: _mark_boxes((*marks, *anchors), width, height) for width in widths}
+    named = {width: np.empty((0, 4)) for width in widths}
     chosen: list[Place] = []
     for anchor in anchors:
         costs = []
         for place in _places(anchor.radius_px):
             cost = 0.0
-            for width in PLOT_WIDTHS_PX:
+            for width in widths:
                 box = text_box(anchor, place, width, height, font_px)
                 inside = box.overlap(np.array([(0.0, 0.0, width, height)]))
                 cost += 3 * ((box.right - box.left) * (box.bottom - box.top) - inside)
-                cost += box.overlap(taken[width])
+                cost += box.overlap(taken[width]) + 10 * box.overlap(named[width])
             costs.append(cost)
         place = _places(anchor.radius_px)[min(range(len(costs)), key=lambda index: costs[index])]
         chosen.append(place)
-        for width in PLOT_WIDTHS_PX:
+        for width in widths:
             box = text_box(anchor, place, width, height, font_px)
-            taken[width] = np.vstack([taken[width], box.edges])
+            named[width] = np.vstack([named[width], box.edges])
     return tuple(chosen)
 
 

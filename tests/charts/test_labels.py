@@ -3,8 +3,9 @@
 from itertools import combinations
 
 import numpy as np
+import pytest
 
-from aiq_core.charts.labels import PLOT_WIDTHS_PX, Anchor, Box, place_labels, spread, text_box
+from aiq_core.charts.labels import PLOT_WIDTHS_PX, Anchor, Box, Place, place_labels, spread, text_box
 
 FONT_PX, HEIGHT = 11.0, 240.0
 
@@ -50,3 +51,9 @@ def test_a_label_keeps_clear_of_other_marks() -> None:
 def test_spread_moves_up_only_as_far_as_it_must() -> None:
     assert spread([0, 3, 30], gap=10) == (0, 10, 30)
     assert spread([], gap=10) == ()
+
+
+def test_large_text_takes_more_room() -> None:
+    place = Place("left", "top", 0, 0)
+    plain, large = (text_box(Anchor(0, 0, "A", size=size), place, 265, HEIGHT, FONT_PX) for size in (1, 2))
+    assert large.right == pytest.approx(2 * plain.right) and large.bottom == pytest.approx(2 * plain.bottom)

@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from numpy.typing import NDArray
 
 from aiq_core import library
+from aiq_core.charts.labels import Anchor, Box, Place, text_box
+from aiq_core.charts.lessons import roofline_figure
 from aiq_core.charts.lessons.batch import ASKED, BATCHES, BatchData, batch_frame, batch_model
 from aiq_core.charts.lessons.batch_figure import bytes_figure, intensity_figure
 from aiq_core.charts.lessons.feature_map import convolve, map_data, map_figure
@@ -96,6 +99,57 @@ def test_every_roof_is_drawn(name: str, look: Look) -> None:
         assert (VEIL in names(figure)) is not revealed
         drawn(time_figure(data, look, change))
     assert len(roof_frame(data)) == len(data.layers) + 3
+
+
+def name_boxes(figure: dict[str, Any], look: Look, width: float, names: set[str]) -> dict[str, Box]:
+    """Where names stand on a plot `width` pixels wide."""
+    layout, found = figure["layout"], {}
+    height = layout["height"] - layout["margin"]["t"] - layout["margin"]["b"]
+    (left, right), (low, high) = layout["xaxis"]["range"], layout["yaxis"]["range"]
+    for note in layout["annotations"]:
+        if (text := note["text"].removeprefix("<b>").removesuffix("</b>")) in names:
+            place = Place(*(note[name] for name in ("xanchor", "yanchor", "xshift", "yshift")))
+            anchor = Anchor((note["x"] - left) / (right - left), (high - note["y"]) / (high - low), text)
+            found[text] = text_box(anchor, place, width, height, look.font_px)
+    return found
+
+
+def lines(figure: dict[str, Any], width: float) -> NDArray[np.float64]:
+    """Points a pixel apart or less along both roofs, as boxes without a size."""
+    layout = figure["layout"]
+    height = layout["height"] - layout["margin"]["t"] - layout["margin"]["b"]
+    (left, right), (low, high) = layout["xaxis"]["range"], layout["yaxis"]["range"]
+    found = []
+    for trace in figure["data"]:
+        if trace.get("name") in ("roof", "before"):
+            xs = (np.log10(trace["x"]) - left) / (right - left) * width
+            ys = (high - np.log10(trace["y"])) / (high - low) * height
+            dense = np.arange(xs[0], xs[-1], 0.5)
+            found.append(np.column_stack([dense, np.interp(dense, xs, ys)]))
+    return np.concatenate(found)
+
+
+@pytest.mark.parametrize(("key", "look"), list(product(("t4", "a100-tf32", "pi-5"), LOOKS)))
+def test_the_model_s_name_stands_clear_of_the_roofs_and_of_the_kernel_s(key: str, look: Look) -> None:
+    """On a T4 the model stands at the ridge, and twice the FLOP/s leave the old roof right below it."""
+    data = roof_data(machine(key), assets.profile("resnet20"), "ResNet-20", 1000 / 33)
+    for change, width in product((Change.NONE, Change.PEAK), roofline_figure.PLOT_WIDTHS_PX[look.projector]):
+        figure = roof_figure(data, look, change, True)
+        boxes = name_boxes(figure, look, width, {"ResNet-20", "your kernel"})
+        assert len(boxes) == 2
+        assert boxes["ResNet-20"].overlap(np.array([boxes["your kernel"].edges])) == 0
+        x, y = lines(figure, width).T
+        box = boxes["ResNet-20"]
+        assert not ((x > box.left) & (x < box.right) & (y > box.top + 2) & (y < box.bottom - 2)).any()
+
+
+def test_the_question_s_name_goes_where_its_kernel_goes() -> None:
+    data = roof_data(machine("t4"), assets.profile("resnet20"), "ResNet-20")
+    for change in Change:
+        (note,) = (
+            note for note in roof_figure(data, Look(), change)["layout"]["annotations"] if "question" in note["text"]
+        )
+        assert 10 ** note["y"] == pytest.approx(data.attainable(data.asked.intensity, change))
 
 
 # 2 Batch size

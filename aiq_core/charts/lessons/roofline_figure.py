@@ -1,10 +1,12 @@
 """Lesson 1's figures: the roof with its kernels, and the two times of which the longer counts."""
 
+from dataclasses import asdict
 from math import log10
 from typing import Any
 
 from aiq_core import wording
-from aiq_core.charts import style
+from aiq_core.charts import labels, style
+from aiq_core.charts.labels import Anchor
 from aiq_core.charts.lessons import marks
 from aiq_core.charts.lessons.roofline import X_RANGE, Change, Kernel, RoofData
 from aiq_core.charts.style import Look
@@ -13,6 +15,8 @@ VEIL = 1.16
 """How far the veil reaches left and right of its kernel, as a factor."""
 HEIGHT_PX = 440
 MARGIN_PX = {"l": 54, "r": 18, "t": 14, "b": 40}
+PLOT_WIDTHS_PX = {False: (265.0, 600.0), True: (395.0, 565.0)}
+"""Plot widths that labels must suit, plain and on a projector: a phone's, and beside the times of a page 1,440 wide."""
 
 
 def _y_range(data: RoofData) -> tuple[float, float]:
@@ -38,7 +42,10 @@ def roof_figure(
             HEIGHT_PX,
             MARGIN_PX,
             shapes=_zones(data, look, change),
-            annotations=_notes(data, look, change, revealed or guess is not None),
+            annotations=[
+                *_notes(data, look, change, revealed or guess is not None),
+                *_names(data, look, change),
+            ],
             xaxis=style.axis(
                 look, "FLOPs per byte (arithmetic intensity)", type="log", range=[log10(x) for x in X_RANGE], dtick=1
             ),
@@ -105,13 +112,15 @@ def _dots(data: RoofData, look: Look, change: Change) -> list[dict[str, Any]]:
         }
 
     traces = [trace(data.layers, 8, "circle-open", palette.bits[32], name="layers")]
-    text = {"textfont": {"size": look.font_px, "color": palette.text}, "mode": "markers+text"}
-    name = {**text, "text": [f"<b>{data.title}</b>"], "textposition": "bottom right"}
-    traces.append(trace((data.model,), 17, "circle", palette.bits[32], name=data.title, **name))
-    if abs(data.kernel.intensity / data.model.intensity - 1) > 1e-6:
-        name = {**text, "text": ["<b>your kernel</b>"], "textposition": "bottom right"}
-        traces.append(trace((data.kernel,), 14, "star", palette.accent, name="your kernel", **name))
+    traces.append(trace((data.model,), 17, "circle", palette.bits[32], name=data.title))
+    if _has_own(data):
+        traces.append(trace((data.kernel,), 14, "star", palette.accent, name="your kernel"))
     return traces
+
+
+def _has_own(data: RoofData) -> bool:
+    """Whether the reader moved a kernel away from the model."""
+    return abs(data.kernel.intensity / data.model.intensity - 1) > 1e-6
 
 
 def _hover(data: RoofData, kernel: Kernel, change: Change) -> str:
@@ -144,9 +153,44 @@ def _asked(data: RoofData, look: Look, change: Change, guess: float | None) -> l
         }
     ]
     if guess is not None:
-        below = {"textposition": "bottom center"} if guess < 1 else {}
+        below = {"textposition": "bottom right"} if guess <= 1 else {}  # clear of the question's own name
         traces.append(marks.ghost(look, x, speed * guess, **below))
     return traces
+
+
+def _names(data: RoofData, look: Look, change: Change) -> list[dict[str, Any]]:
+    """The names of the model and of the reader's kernel, clear of both roofs, the layers and what is asked."""
+    (low, high), (left, right) = _y_range(data), X_RANGE
+
+    def at(x: float, y: float, radius: float, text: str = "") -> Anchor:
+        place = log10(x / left) / log10(right / left), 1 - log10(y / low) / log10(high / low)
+        return Anchor(*place, text, radius * look.scale)
+
+    named = [(data.title, data.model.intensity, look.palette.text)]
+    if _has_own(data):
+        named.append(("your kernel", data.kernel.intensity, look.palette.accent))
+    speeds = [data.attainable(x, change) for _, x, _ in named]
+    anchors = [at(x, speed, 9, text) for (text, x, _), speed in zip(named, speeds, strict=True)]
+    asked, peak = data.asked.intensity, data.roof(change)[0]
+    along = [left * (right / left) ** (step / 120) for step in range(121)]
+    taken = [at(x, data.attainable(x, roof), 2) for x in along for roof in {Change.NONE, change}]
+    taken += [at(layer.intensity, data.attainable(layer.intensity, change), 4) for layer in data.layers]
+    taken += [at(asked, data.attainable(asked) * 2 ** (step / 4), 12) for step in range(-7, 9)]  # veil and guess
+    taken += [at(x, peak * 1.15, 6) for x in along[66::4]]  # its name
+    height = (HEIGHT_PX - MARGIN_PX["t"] - MARGIN_PX["b"]) * look.scale
+    places = labels.place_labels(anchors, taken, height, look.font_px, PLOT_WIDTHS_PX[look.projector])
+    return [
+        style.note(
+            look,
+            f"<b>{text}</b>",
+            log10(x),
+            log10(speed),
+            font={"size": look.font_px, "color": colour},
+            bgcolor=style.faded(look.palette.background, 0.7),
+            **asdict(place),
+        )
+        for (text, x, colour), speed, place in zip(named, speeds, places, strict=True)
+    ]
 
 
 def _notes(data: RoofData, look: Look, change: Change, answered: bool) -> list[dict[str, Any]]:
@@ -165,7 +209,7 @@ def _notes(data: RoofData, look: Look, change: Change, answered: bool) -> list[d
         style.note(look, "compute-bound ◨", 1, 0, **paper, **right, font=compute),
         style.note(look, f"ridge {wording.significant(ridge)}", log10(ridge), 0, **low),
         style.note(look, f"peak {wording.rate(peak, data.number_type)}", 1, log10(peak), **flat),
-        style.note(look, "the question’s kernel", log10(x), log10(speed), **beside),
+        style.note(look, "the question’s kernel", log10(x), log10(data.attainable(x, change)), **beside),
     ]
     if not answered:
         notes.append(marks.question_mark(look, log10(x), log10(speed * 2.3)))
