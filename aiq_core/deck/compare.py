@@ -62,6 +62,8 @@ def _title(chosen: Sequence[Facts]) -> Text:
 
 
 def _phrase(known: Facts) -> Text:
+    if known.policy.is_fp32:
+        return say(f"{known.letter} stays at FP32's ", known.shown("intensity", 1), " FLOPs per byte")
     text = say(f"{known.letter} reaches ", known.shown("intensity", 1), " FLOPs per byte ")
     drop = known.drop
     if drop is None or known.split is None:

@@ -148,10 +148,17 @@ def kicker(facts: Facts, *more: str) -> str:
     return join([name, method(run), run.request.label or "", state, origin, *more])
 
 
+def without_policy(run: Run) -> str:
+    """Why a run has nothing to present."""
+    if run.status is RunStatus.DONE:
+        return f"measured {ALGORITHMS[run.request.algorithm]} and chose no policy"
+    return f"is {run.status} and has no policy yet"
+
+
 def facts(library: Library, run: Run, machine: Machine, letter: str = "") -> Facts:
     """What the slides of a run say on a machine. Raises SettingError for a run that has chosen nothing yet."""
     if run.policy is None:
-        raise SettingError(f"run {run.id} is {run.status} and has no policy yet; choose a run that is done")
+        raise SettingError(f"run {run.id} {without_policy(run)}; choose a run that chose one")
     document = documents.run_document(library, run)
     model = library.model(run.request.model)
     profile = model.profile

@@ -17,11 +17,12 @@ HEIGHT_PX = 292
 
 @dataclass(frozen=True, slots=True)
 class SpeedUp:
-    """A machine and what is predicted on it; None where it can't run FP32 activations."""
+    """A machine, what is predicted on it (None where it can't run FP32 activations), and why no more."""
 
     machine: str
     value: float | None
     chosen: bool
+    compute_bound: bool
 
 
 def speed_up_figure(rows: Sequence[SpeedUp], look: Look) -> dict[str, Any]:
@@ -93,7 +94,9 @@ def _speed_up_range(values: Sequence[float]) -> dict[str, Any]:
 def _speed_up_words(row: SpeedUp) -> str:
     if row.value is None:
         return "can't run FP32 activations"
-    text = f"  {number(row.value, 2)} ×" if row.value >= FASTER else "  no faster: compute-bound"
+    text = "  no faster: compute-bound" if row.compute_bound else "  no faster"
+    if row.value >= FASTER:
+        text = f"  {number(row.value, 2)} ×"
     return f"<b>{text}</b>" if row.chosen else text
 
 

@@ -11,10 +11,11 @@ from aiq_core.deck.parts import COUNTED, IF_KERNELS, in_both, records
 from aiq_core.deck.slide import Figure, Number, Slide
 from aiq_core.deck.text import Text, say, size_of
 from aiq_core.envelope import PolicyTable
-from aiq_core.hardware import MACHINES
+from aiq_core.hardware import MACHINES, Machine
 from aiq_core.intensity import weight_bytes
 from aiq_core.library import asked_step
 from aiq_core.records import FP32_BITS, SplitName
+from aiq_core.roofline import predict
 from aiq_core.wording import duration, number, size
 
 
@@ -148,7 +149,10 @@ def uniform(facts: Facts) -> Slide | None:
 def speed(facts: Facts) -> Slide:
     """Predicted speed-ups over machines."""
     values = facts.document["predicted_speedup"]
-    rows = [SpeedUp(machine.name, values[key], key == facts.machine.key) for key, machine in MACHINES.items()]
+    rows = [
+        SpeedUp(machine.name, values[key], key == facts.machine.key, _compute_bound(facts, machine))
+        for key, machine in MACHINES.items()
+    ]
     rows.sort(key=lambda row: -(row.value or 0))
     alt = "Predicted speed-up: " + "; ".join(
         f"{row.machine} " + ("can't run FP32 activations" if row.value is None else f"{number(row.value, 2)} ×")
@@ -162,6 +166,13 @@ def speed(facts: Facts) -> Slide:
         figure=in_both(lambda look: figures.speed_up_figure(rows, look), alt, data),
         notes=(say(IF_KERNELS + " Real kernels for these widths may not exist on a machine."),),
     )
+
+
+def _compute_bound(facts: Facts, machine: Machine) -> bool:
+    """Whether it is for some layer's arithmetic that fewer bits buy no time."""
+    if facts.policy.is_fp32 or not machine.runs_fp32:
+        return False
+    return not predict(machine, facts.profile, [facts.profile.uniform(FP32_BITS)]).memory_bound.all()
 
 
 def cost(facts: Facts) -> Slide:

@@ -55,8 +55,8 @@ def digits(count: int) -> Callable[[float], str]:
 
 
 def size_of(value: float) -> str:
-    """A number without a sign, with a digit more where it is small: 51, 5.2."""
-    return number(abs(value), 0 if abs(value) >= 9.5 else 1)
+    """A number without a sign, with a digit more where it is small: 51, 5.2, 0."""
+    return number(abs(value), 0 if abs(value) >= 9.5 or value == 0 else 1)
 
 
 def points(value: float) -> str:

@@ -3,7 +3,7 @@
 from aiq_core.deck.facts import FASTER, Facts, Rival
 from aiq_core.deck.text import Text, point_word, points, say, size_of
 from aiq_core.intensity import weight_bytes
-from aiq_core.records import FP32_BITS, SplitName
+from aiq_core.records import FP32_BITS, Algorithm, SplitName
 from aiq_core.statistics import Interval
 from aiq_core.wording import bit_counts, number, size
 
@@ -42,14 +42,16 @@ def _use(facts: Facts) -> Text:
         return say(f"but {name} can't run its FP32 activations")
     if facts.is_faster:
         return say("a predicted ", facts.shown(f"predicted_speedup.{facts.machine.key}", 2), f" × faster on {name}")
-    return say(f"no faster on {name}: {_compute_bound(facts)}")
+    return say(f"no faster on {name}: {_no_gain(facts)}")
 
 
-def _compute_bound(facts: Facts) -> str:
+def _no_gain(facts: Facts) -> str:
     """Why a machine gains nothing."""
     layers = len(facts.profile.layers)
     if not facts.memory_bound_before:
         return "compute-bound already"
+    if facts.memory_bound_before == layers:
+        return "too few bytes are saved"
     return f"{layers - facts.memory_bound_before} of {layers} layers are compute-bound"
 
 
@@ -75,6 +77,8 @@ def movement(facts: Facts) -> Text:
         return say(gain, f", which {facts.machine.name} can't use: it has no FP32 arithmetic")
     if facts.is_faster:
         return say("Fewer bits move the layers right and up: ", gain)
+    if facts.memory_bound_before == len(facts.profile.layers):
+        return say(gain, ": too few bytes are saved to move the layers")
     return say(f"On {facts.machine.name} the layers only slide along the roof: ", gain, ", no more speed")
 
 
@@ -107,14 +111,9 @@ def price(facts: Facts) -> Text:
 
 
 def against_uniform(facts: Facts) -> Text:
-    """Whether mixing widths is worth it: the run against every layer at 8 bits, else at 4."""
-    known = [rival for rival in facts.rivals if rival.cells is not None]
-    equal = next((rival for rival in facts.rivals if facts.profile.uniform(rival.bits) == facts.policy), None)
-    if equal is not None:
-        return say(f"Every layer at {equal.bits} bits: here one width for all is the choice itself")
-    if facts.policy.is_fp32 or not known:
-        return say("What one width for every layer costs")
-    rival = known[0]
+    """Whether the run's widths are worth it: against every layer at 8 bits, or at 4 where that isn't the run itself."""
+    others = [rival for rival in facts.rivals if facts.profile.uniform(rival.bits) != facts.policy]
+    rival = next(rival for rival in others if rival.cells is not None)  # else there is no such slide
     return say(f"Against {rival.bits} bits everywhere: {_gain(facts, rival)}, {_difference(rival)}")
 
 
@@ -138,12 +137,13 @@ def speed(facts: Facts) -> Text:
     name = facts.machine.name
     values = [value for value in facts.document["predicted_speedup"].values() if value is not None]
     slower = sum(value < FASTER for value in values)
-    elsewhere = f"{len(values) - slower} of {len(values)} machines"
+    elsewhere = "no machine" if slower == len(values) else f"{len(values) - slower} of {len(values)} machines"
+    if facts.policy.is_fp32:
+        return say("Nothing is quantized, so no machine gets faster")
     if facts.speed_up is None:
         return say(f"{name} can't run FP32 activations; {elsewhere} would gain")
     if not facts.is_faster:
-        gain = "nothing would gain" if slower == len(values) else f"{elsewhere} would gain"
-        return say(f"No faster on {name}, {_compute_bound(facts)}; {gain}")
+        return say(f"No faster on {name}, {_no_gain(facts)}; {elsewhere} would gain")
     rest = f"nothing on {slower} of {len(values)} machines" if slower else "and every machine here gains"
     factor = facts.shown(f"predicted_speedup.{facts.machine.key}", 2)
     return say("Predicted ", factor, f" × faster on {name}, {rest}")
@@ -153,6 +153,8 @@ def cost(facts: Facts) -> Text:
     """What it cost to find."""
     asked, new = facts.value("evaluations"), facts.value("evaluations_new")
     shown = facts.shown("evaluations", 0)
+    if facts.run.request.algorithm is Algorithm.MANUAL:
+        return say("Set by hand: no search, and nothing was evaluated for it")
     if not facts.searched:
         word = "policy was" if asked == 1 else "policies were"
         return say("No search: ", shown, f" {word} listed and measured")

@@ -4,6 +4,7 @@ import streamlit as st
 
 from aiq_core.deck import html
 from aiq_core.deck.build import MOST_RUNS, build, default_run
+from aiq_core.deck.facts import without_policy
 from aiq_core.deck.slide import Deck
 from aiq_core.errors import AiqError
 from aiq_core.hardware import MACHINES
@@ -95,7 +96,7 @@ def _unusable(run_id: str) -> str:
     except AiqError as error:
         reason = str(error).partition(";")[0]
         return f"The link's run is not here ({reason}). Choose one below, or import its file on Search."
-    return f"Run {run.id} is {run.status} and has no policy yet, so there is nothing to present. Choose another below."
+    return f"Run {run.id} {without_policy(run)}, so there is nothing to present. Choose another below."
 
 
 def _nothing(view: View) -> None:
