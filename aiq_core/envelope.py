@@ -1,5 +1,6 @@
 """The best policy known for every alpha, and the other ways to pick one: a budget, the Pareto front."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from aiq_core.metrics import Metric
 from aiq_core.objective import Goal, usual_goal
-from aiq_core.records import DEFAULT_WIDTHS, ModelProfile, Policy, Score
+from aiq_core.records import DEFAULT_WIDTHS, ModelProfile, Policy, Score, SplitName
 from aiq_core.statistics import Comparison
 
 
@@ -54,6 +55,10 @@ class PolicyTable:
     def points(self) -> NDArray[np.float64]:
         """The metric's value on search images, float64[p]."""
         return 100 * self.score / self.images
+
+    def on(self, split: SplitName) -> tuple[Sequence[Comparison | None], int]:
+        """Each policy against FP32 on a split's images, None where it is not known, and how many images these are."""
+        return (self.search, self.images) if split is SplitName.SEARCH else (self.report, self.report_images)
 
     def row(self, policy: Policy) -> int | None:
         """The row of a policy, None where it is not complete on the image set."""

@@ -6,19 +6,21 @@ import json
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from html.parser import HTMLParser
-from itertools import islice
+from itertools import combinations, islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import pytest
 
 from aiq_core import __main__ as command_line
 from aiq_core import exchange, hardware, manual
 from aiq_core.catalog import Model
+from aiq_core.charts.labels import SLIDE_WIDTHS_PX, Anchor, Box, Place, text_box
 from aiq_core.deck import build, fonts, html
 from aiq_core.deck.facts import FASTER
 from aiq_core.deck.slide import Deck, Slide
@@ -55,6 +57,15 @@ def deck(known: Library, *run_ids: str, machine: str = "a100-tf32") -> Deck:
 
 def titled(of: Deck, key: str) -> str:
     return plain(next(slide.title for slide in of.slides if slide.key == key))
+
+
+def trade_off(of: Deck) -> Slide:
+    return next(slide for slide in of.slides if slide.key in ("trade-off", "compared"))
+
+
+def y_title(slide: Slide) -> str:
+    assert slide.figure is not None
+    return str(slide.figure.light["layout"]["yaxis"]["title"]["text"])
 
 
 class Reader(HTMLParser):
@@ -189,7 +200,7 @@ def test_listed_policies_are_no_search(known: Library) -> None:
     assert titled(made, "cost").startswith("No search: 1 policy was")
     # 42.30 and 45.46 FLOPs per byte, 92.24 and 90.88 % on report images.
     assert titled(made, "uniform") == "Against 4 bits everywhere: 7.0 % less work per byte, 1.4 points more accuracy"
-    other = next(run for run in known.runs("resnet20") if run.request.label == "all at 4 bits")
+    other = next(run for run in known.runs(bundled.model("resnet20")) if run.request.label == "all at 4 bits")
     said = titled(deck(known, other.id), "uniform")
     assert said == "Against 8 bits everywhere: 7.5 % more work per byte, 1.4 points less accuracy"
 
@@ -212,8 +223,8 @@ def test_fp32_gains_and_loses_nothing(known: Library) -> None:
 def by_hand(known: Library, tmp_path: Path, bits: dict[str, int]) -> tuple[Library, Run]:
     """A library of a user who saved a policy of ResNet-20."""
     library = Library(Store(tmp_path / "store.sqlite"), known.bundled)
-    policy = assets.profile("resnet20").policy(bits)
-    return library, manual.save_manual(library, "resnet20", policy, 2000, "by hand")
+    policy = bundled.profile("resnet20").policy(bits)
+    return library, manual.save_manual(library, bundled.model("resnet20"), policy, 2000, "by hand")
 
 
 def test_titles_of_a_policy_set_by_hand(known: Library, tmp_path: Path) -> None:
@@ -238,7 +249,7 @@ def test_no_title_only_names_its_subject(known: Library, tmp_path: Path) -> None
 
 
 def test_single_layers_choose_no_policy(known: Library) -> None:
-    run = next(run for run in known.runs("resnet20") if run.request.algorithm is Algorithm.SINGLE_LAYER)
+    run = next(run for run in known.runs(bundled.model("resnet20")) if run.request.algorithm == "single_layer")
     with pytest.raises(SettingError, match="measured single layers and chose no policy; choose a run that chose one"):
         deck(known, run.id)
 
@@ -268,6 +279,8 @@ def test_a_run_without_report_figures_says_so(known: Library) -> None:
     made = deck(library, usual(known, "resnet20"))
     assert "(accuracy on search images, not reported yet)" in titled(made, "message")
     assert "5,000 search images, not reported yet" in titled(made, "trade-off")
+    assert "273 policies on 5,000 search images, which choose and so flatter" in plain(trade_off(made).lead)
+    assert y_title(trade_off(made)) == "top-1 %, 5,000 search images"
     page = html.page(made, plotly="")
     assert "report_top1_percent" not in {field for _, field, _ in Reader(page).figures}
     library.nowhere = True
@@ -360,7 +373,83 @@ def test_a_comparison_is_paired(known: Library) -> None:
     uniform = next(run.id for run in known.runs(bundled.model("resnet20")) if run.request.label == "all at 8 bits")
     compared = deck(known, greedy, uniform).slides[0]
     said = " ".join(plain(note) for note in compared.notes)
-    assert "B against A on the same 10,000 report images: 0.71 points" in said and "more accuracy" in said
+    assert "Against A on the same 10,000 report images: B 0.71 points" in said and "more accuracy" in said
+
+
+def test_the_trade_off_shows_the_images_that_its_title_judges_on(known: Library) -> None:
+    run = known.run(usual(known, "resnet20"))
+    made = deck(known, run.id)
+    slide, (document,) = trade_off(made), made.runs
+    assert slide.figure is not None
+    assert "10,000 report images" in plain(slide.title) and y_title(slide) == "top-1 %, 10,000 report images"
+    resnet = bundled.model("resnet20")
+    policies, labels = known.table(resnet, 5000).policies, resnet.dataset.report.labels
+    judged = {
+        policy.key: 100 * int((found.outcomes == labels).sum()) / 10_000
+        for policy in policies
+        if (found := known.evaluation(resnet, SplitName.REPORT, policy)) is not None and found.is_complete(10_000)
+    }
+    said = f"{len(judged)} of {len(policies)} policies, judged on 10,000 report images; searches chose on 5,000 others"
+    assert plain(slide.lead) == f"{said}. Ring: this run."
+    assert not any("chart shows" in plain(note) for note in slide.notes)
+    rows = {row["policy"]: row for row in slide.figure.rows}
+    assert {key: row["report_top1_percent"] for key, row in rows.items()} == pytest.approx(judged)
+    assert run.policy is not None
+    assert [rows[run.policy.key][f"{end}_percent"] for end in ("low", "high")] == document["report_top1_interval"]
+    assert {row["report_images"] for row in rows.values()} == {10_000}
+    (stored,) = (one for one in json.loads(html.to_json(made))["slides"] if one["key"] == "trade-off")
+    assert len(stored["rows"]) == len(slide.figure.rows) and "search_top1_percent" not in stored["rows"][0]
+
+
+def test_compared_runs_stand_on_report_images_too(known: Library) -> None:
+    uniform = next(run.id for run in known.runs(bundled.model("resnet20")) if run.request.label == "all at 8 bits")
+    made = deck(known, usual(known, "resnet20"), uniform)
+    slide = trade_off(made)
+    assert slide.figure is not None and y_title(slide) == "top-1 %, 10,000 report images"
+    marked = {row["group"]: row["report_top1_percent"] for row in slide.figure.rows if row["group"].startswith("run ")}
+    assert marked == {
+        f"run {name}": document["report_top1_percent"] for name, document in zip("AB", made.runs, strict=True)
+    }
+
+
+def text_boxes(figure: Mapping[str, Any], width: float) -> dict[str, Box]:
+    """Where the names beside marks stand on a plot `width` pixels wide; bold letters are a little wider."""
+    layout = figure["layout"]
+    height = layout["height"] - layout["margin"]["t"] - layout["margin"]["b"]
+    (left, right), (low, high) = layout["xaxis"]["range"], layout["yaxis"]["range"]
+    boxes = {}
+    for note in layout["annotations"]:
+        if "xref" in note or "yref" in note:
+            continue
+        text = re.sub("<.*?>", "", note["text"])
+        place = Place(*(note[name] for name in ("xanchor", "yanchor", "xshift", "yshift")))
+        anchor = Anchor((note["x"] - left) / (right - left), (high - note["y"]) / (high - low), text)
+        boxes[text] = text_box(anchor, place, width, height, note["font"]["size"])
+    return boxes
+
+
+def test_names_do_not_lie_over_each_other(known: Library) -> None:
+    """Of runs at the marks that are named anyway, beside each other, and at one policy."""
+    kinds = {run.request.label or f"{run.request.algorithm} {run.request.alpha}": run.id for run in every_run(known)
+             if run.request.model == "resnet20"}  # fmt: skip
+    named = [kinds[name] for name in ("greedy 0.9", "all at 8 bits", "all at 4 bits", "greedy 0.0", "coordinate 0.9",
+                                      "greedy 0.5")]  # fmt: skip
+    for chosen in (*combinations(named[:4], 2), named):
+        slide = trade_off(deck(known, *chosen))
+        assert slide.figure is not None
+        for width in SLIDE_WIDTHS_PX:
+            boxes = text_boxes(slide.figure.light, width)
+            assert {"A", "B", "FP32", "all 8 bits", "all 4 bits"} <= boxes.keys()
+            for (one, box), (other, beside) in combinations(boxes.items(), 2):
+                assert box.overlap(np.array([beside.edges])) == 0, (chosen, width, one, other)
+
+
+def test_runs_at_one_policy_share_a_name(known: Library) -> None:
+    same = [run.id for run in known.runs(bundled.model("resnet20")) if run.request.alpha in (0.5, 0.7)][:3]
+    figure = trade_off(deck(known, *same)).figure
+    assert figure is not None
+    groups = [row["group"] for row in figure.rows if row["group"].startswith("run ")]
+    assert "".join(groups).count(",") + len(groups) == 3
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from aiq_core import library
 from aiq_core.deck.build import default_run
-from aiq_core.records import Algorithm, Run, RunStatus
+from aiq_core.records import Run, RunStatus
 from aiq_core.store import Store
 from tests import bundled
 
@@ -122,8 +122,8 @@ def test_a_run_without_a_policy_is_refused_kindly(app: Callable[..., AppTest], t
     test = app(run="0123456789")
     assert "is cancelled and has no policy yet" in warnings(test)
     assert "0123456789" not in chosen(test)
-    runs = library.open_library().runs("resnet20")
-    single = next(run.id for run in runs if run.request.algorithm is Algorithm.SINGLE_LAYER)
+    runs = library.open_library().runs(bundled.model("resnet20"))
+    single = next(run.id for run in runs if run.request.algorithm == "single_layer")
     assert "measured single layers and chose no policy" in warnings(app(run=single))
 
 

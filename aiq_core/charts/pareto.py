@@ -7,10 +7,12 @@ from functools import lru_cache
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from aiq_core.envelope import PolicyTable, pareto
 from aiq_core.objective import FLOOR_POINTS
-from aiq_core.records import DEFAULT_WIDTHS, Policy
+from aiq_core.records import DEFAULT_WIDTHS, Policy, SplitName
+from aiq_core.statistics import Interval
 from aiq_core.wording import bits_name
 
 DOMINATED_SHOWN = 150
@@ -56,7 +58,8 @@ PAPER_POINTS: Mapping[str, tuple[PaperPoint, ...]] = {
 class ParetoData:
     """Everything drawn. `path` are the policies best at some alpha, in order; `others` the Pareto points beside it.
 
-    `random_name` says what the random policies were drawn like; `below` counts policies under the y axis.
+    `random_name` says what the random policies were drawn like; `below` counts policies under the y axis. On report
+    images, which do not choose, nothing is Pareto or dominated: `dominated` are the rest. `runs` are ringed and named.
     """
 
     images: int
@@ -73,6 +76,13 @@ class ParetoData:
     x_range: tuple[float, float]
     y_range: tuple[float, float]
     below: int
+    split: SplitName = SplitName.SEARCH
+    runs: tuple[tuple[str, Point], ...] = ()
+
+    @property
+    def rest_name(self) -> str:
+        """What `dominated` are called."""
+        return "dominated" if self.split is SplitName.SEARCH else "others"
 
 
 def pareto_data(
@@ -85,45 +95,56 @@ def pareto_data(
     dominated: bool = True,
     paper: bool = False,
     random_name: str = "random layers",
+    split: SplitName = SplitName.SEARCH,
+    runs: Sequence[tuple[str, Policy]] = (),
 ) -> ParetoData:
-    """Points of every policy in the table; `path_rows` are those best at some alpha, by rising alpha."""
-    uniform_rows = {bits: table.row(table.profile.uniform(bits)) for bits in DEFAULT_WIDTHS}
-    random_rows = [row for policy in random_policies if (row := table.row(policy)) is not None]
-    front = pareto(table)
+    """Points of every policy known on a split; `path_rows` are those best at some alpha, by rising alpha."""
+    compared, images = table.on(split)
+
+    def row_of(policy: Policy | None) -> int | None:
+        row = None if policy is None else table.row(policy)
+        return row if row is not None and row in values else None
+
+    def point(row: int) -> Point:
+        top1 = values[row]
+        return Point(row, *_names(table.policies[row]), float(table.intensity[row]), top1.value, top1.low, top1.high)
+
+    def point_of(policy: Policy | None) -> Point | None:
+        row = row_of(policy)
+        return None if row is None else point(row)
+
+    values = {row: found.after for row, found in enumerate(compared) if found is not None}
+    path_rows = [row for row in path_rows if row in values]
+    uniform_rows = {bits: row_of(table.profile.uniform(bits)) for bits in DEFAULT_WIDTHS}
+    random_rows = [row for policy in random_policies if (row := row_of(policy)) is not None]
+    # Report images select nothing, so they know no front.
+    front = pareto(table) if split is SplitName.SEARCH else np.zeros(len(compared), dtype=bool)
     special = {*path_rows, *random_rows, *(row for row in uniform_rows.values() if row is not None)}
-    rest = [row for row in range(len(table.policies)) if row not in special]
+    rest = [row for row in range(len(table.policies)) if row not in special and row in values]
     beaten = [row for row in rest if not front[row]]
     beaten = beaten[:: -(-len(beaten) // DOMINATED_SHOWN)] if beaten else []
     paper_points = PAPER_POINTS.get(table.profile.model, ()) if paper else ()
-    budget = None if budget_points is None else 100 * table.baseline_score / table.images - budget_points
-    x_range, y_range = _ranges(table, list(special), paper_points)
+    baseline = values[table.baseline].value
+    intervals = [values[row] for row in special]
+    x_range, y_range = _ranges(table.intensity[list(values)], intervals, baseline, paper_points)
     return ParetoData(
-        images=table.images,
-        path=tuple(_point(table, row) for row in path_rows),
-        others=tuple(_point(table, row) for row in rest if front[row]),
-        dominated=tuple(_point(table, row) for row in beaten) if dominated else (),
-        uniform=tuple((bits, _point(table, row)) for bits, row in uniform_rows.items() if row is not None),
-        random=tuple(_point(table, row) for row in random_rows),
+        images=images,
+        path=tuple(point(row) for row in path_rows),
+        others=tuple(point(row) for row in rest if front[row]),
+        dominated=tuple(point(row) for row in beaten) if dominated else (),
+        uniform=tuple((bits, point(row)) for bits, row in uniform_rows.items() if row is not None),
+        random=tuple(point(row) for row in random_rows),
         random_name=random_name,
-        shown=_point_of(table, shown),
-        pinned=_point_of(table, pinned),
-        budget_top1=budget,
+        shown=point_of(shown),
+        pinned=point_of(pinned),
+        budget_top1=None if budget_points is None else baseline - budget_points,
         paper=paper_points,
         x_range=x_range,
         y_range=y_range,
-        below=int(np.count_nonzero(table.points < y_range[0])),
+        below=sum(found.value < y_range[0] for found in values.values()),
+        split=split,
+        runs=tuple((name, found) for name, policy in runs if (found := point_of(policy)) is not None),
     )
-
-
-def _point_of(table: PolicyTable, policy: Policy | None) -> Point | None:
-    row = None if policy is None else table.row(policy)
-    return None if row is None else _point(table, row)
-
-
-def _point(table: PolicyTable, row: int) -> Point:
-    top1 = table.search[row].after
-    key, name = _names(table.policies[row])
-    return Point(row, key, name, float(table.intensity[row]), top1.value, top1.low, top1.high)
 
 
 # Hundreds of points are drawn again at every touch of a control.
@@ -139,13 +160,12 @@ def describe(policy: Policy) -> str:
 
 
 def _ranges(
-    table: PolicyTable, special: Sequence[int], paper: Sequence[PaperPoint]
+    intensity: NDArray[np.float64], intervals: Sequence[Interval], baseline: float, paper: Sequence[PaperPoint]
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Fixed by what is known of a model on an image set: every AI, and the intervals of all that is compared with."""
-    low, high = float(table.intensity.min()), float(table.intensity.max())
-    intervals = [table.search[row].after for row in special]
+    low, high = float(intensity.min()), float(intensity.max())
     top, bottom = max(i.high for i in intervals), min(i.low for i in intervals)
-    floor = 100 * table.baseline_score / table.images - FLOOR_POINTS
+    floor = baseline - FLOOR_POINTS
     # A baseline that fell apart must not flatten all the rest: it is named at the edge, or counted as below.
     bottom = min([max(min(bottom, floor), floor - FLOOR_POINTS / 2), *(point.top1 - 0.3 for point in paper)])
     return (low - 0.05 * (high - low), high + 0.07 * (high - low)), (bottom - 0.15, top + 0.1)
@@ -154,11 +174,12 @@ def _ranges(
 def pareto_frame(data: ParetoData) -> pd.DataFrame:
     """The chart's data, a row a point."""
     groups: list[tuple[str, Sequence[Point]]] = [
+        *((f"run {name}", [point]) for name, point in data.runs),
         ("best at some alpha", data.path),
         ("Pareto", data.others),
         ("uniform", [point for _, point in data.uniform]),
         ("random", data.random),
-        ("dominated", data.dominated),
+        (data.rest_name, data.dominated),
     ]
     rows = [
         {
@@ -166,10 +187,10 @@ def pareto_frame(data: ParetoData) -> pd.DataFrame:
             "policy": point.key,
             "layers": point.name,
             "flops_per_byte": point.intensity,
-            "search_top1_percent": point.top1,
+            f"{data.split}_top1_percent": point.top1,
             "low_percent": point.low,
             "high_percent": point.high,
-            "search_images": data.images,
+            f"{data.split}_images": data.images,
         }
         for group, points in groups
         for point in points

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiq_core.charts import labels, style
 from aiq_core.charts.labels import Anchor
 from aiq_core.charts.pareto import PaperPoint, ParetoData, Point
 from aiq_core.charts.style import Look
-from aiq_core.records import FP32_BITS
+from aiq_core.records import FP32_BITS, SplitName
 from aiq_core.statistics import Interval
 from aiq_core.wording import bits_name, number, span
 
@@ -18,14 +18,16 @@ MARGIN_PX = {"l": 48, "r": 10, "t": 22, "b": 38}
 RING_PX = 17
 
 
-def pareto_figure(data: ParetoData, look: Look) -> dict[str, Any]:
-    """The figure as a Plotly dict; `customdata` of every policy's mark is its key, so that a click can name it."""
+def pareto_figure(data: ParetoData, look: Look, widths: Sequence[float] = labels.PLOT_WIDTHS_PX) -> dict[str, Any]:
+    """The figure as a Plotly dict; `customdata` of every policy's mark is its key, so that a click can name it.
+
+    `widths` are those of the plot, in pixels, that its labels must suit.
+    """
     palette = look.palette
-    uniform = [point for _, point in data.uniform]
     # Where two marks meet, a click takes the one drawn later.
     traces = [
         _marks(data.dominated, look, style.faded(palette.muted, 0.35), 4.5, "circle"),
-        _intervals([*data.path, *uniform], look),
+        _intervals(_told(data), look),
         _path(data.path, look),
         _marks(data.random, look, palette.muted, 7.5, "x-thin", line=1.6, kind=data.random_name),
         _marks(data.others, look, palette.text, 5.5, "circle-open", line=1.3),
@@ -36,6 +38,7 @@ def pareto_figure(data: ParetoData, look: Look) -> dict[str, Any]:
         _paper(data.paper, look),
     ]
     ringed = [(point, colour) for point, colour in ((data.pinned, palette.text), (data.shown, palette.accent)) if point]
+    ringed += [(point, palette.accent) for _, point in data.runs]
     named = {key for trace in traces for key in trace.get("customdata", ())}
     traces += [_marks([point], look, colour, 4.5, "circle") for point, colour in ringed if point.key not in named]
     return {
@@ -45,13 +48,13 @@ def pareto_figure(data: ParetoData, look: Look) -> dict[str, Any]:
             HEIGHT_PX,
             MARGIN_PX,
             xaxis=style.axis(look, "FLOPs per byte", range=list(data.x_range)),
-            yaxis=style.axis(look, f"top-1 %, {data.images:,} search images", range=list(data.y_range)),
+            yaxis=style.axis(look, f"top-1 %, {data.images:,} {data.split} images", range=list(data.y_range)),
             # The reader's zoom stays while the axes would.
             uirevision=f"{data.x_range} {data.y_range}",
             # Shapes, not marks: where alpha moves on, the marks stay as they are and need not be drawn again.
             shapes=[*_budget_shapes(data, look), *(_ring(point, look, colour) for point, colour in ringed)],
             annotations=[
-                *_labels(data, look),
+                *_labels(data, look, widths),
                 *_budget_note(data, look),
                 *_below_note(data, look),
                 *_fallen_notes(data, look),
@@ -80,6 +83,14 @@ def _marks(
         "text": [_hover(point, kind) for point in points],
         "hovertemplate": "%{text}<extra></extra>",
     }
+
+
+def _told(data: ParetoData) -> list[Point]:
+    """The policies whose interval is drawn: on the images that judge, every one with a name."""
+    told = [*data.path, *(point for _, point in data.uniform)]
+    if data.split is SplitName.REPORT:
+        told += [*data.random, *(point for _, point in data.runs), *([data.shown] if data.shown else [])]
+    return told
 
 
 def _intervals(points: Sequence[Point], look: Look) -> dict[str, Any]:
@@ -145,51 +156,67 @@ def _paper(points: Sequence[PaperPoint], look: Look) -> dict[str, Any]:
     }
 
 
-def _anchor(data: ParetoData, intensity: float, top1: float, text: str, radius_px: float) -> Anchor:
+def _anchor(data: ParetoData, intensity: float, top1: float, text: str, radius_px: float, size: float = 1.0) -> Anchor:
     (x_low, x_high), (y_low, y_high) = data.x_range, data.y_range
-    return Anchor((intensity - x_low) / (x_high - x_low), (y_high - top1) / (y_high - y_low), text, radius_px)
+    return Anchor((intensity - x_low) / (x_high - x_low), (y_high - top1) / (y_high - y_low), text, radius_px, size)
 
 
-def _labels(data: ParetoData, look: Look) -> list[dict[str, Any]]:
-    """Names beside the marks: what to compare with, the pinned and the shown policy, the paper's points."""
+class _Label(NamedTuple):
+    """A name wanted at a place; `radius` is its mark's in pixels at scale 1, `size` the text's in font sizes."""
+
+    x: float
+    y: float
+    text: str
+    colour: str
+    radius: float
+    size: float = 0.95
+
+
+def _labels(data: ParetoData, look: Look, widths: Sequence[float]) -> list[dict[str, Any]]:
+    """Names beside the marks: runs, what to compare with, the pinned and the shown policy, the paper's points."""
     palette, scale = look.palette, look.scale
-    wanted: list[tuple[float, float, str, str, float]] = []
+    wanted = [_Label(p.intensity, p.top1, name, palette.accent, RING_PX / 2, 1.3) for name, p in data.runs]
     for bits, point in data.uniform:
         name = "FP32" if bits == FP32_BITS else f"all {bits} bits"
-        wanted.append((point.intensity, point.top1, name, palette.bits[bits], 7))
+        wanted.append(_Label(point.intensity, point.top1, name, palette.bits[bits], 7))
     if data.pinned is not None:
-        wanted.append((data.pinned.intensity, data.pinned.top1, "A", palette.text, RING_PX / 2))
+        wanted.append(_Label(data.pinned.intensity, data.pinned.top1, "A", palette.text, RING_PX / 2))
         if data.shown is not None and data.shown.key != data.pinned.key:
-            wanted.append((data.shown.intensity, data.shown.top1, "B", palette.accent, RING_PX / 2))
+            wanted.append(_Label(data.shown.intensity, data.shown.top1, "B", palette.accent, RING_PX / 2))
     if data.random:
         lowest = min(data.random, key=lambda point: point.top1)
-        wanted.append((lowest.intensity, lowest.top1, f"random × {len(data.random)}", palette.muted, 6))
+        wanted.append(_Label(lowest.intensity, lowest.top1, f"random × {len(data.random)}", palette.muted, 6))
     wanted += [
-        (p.intensity, p.top1, "paper, test images" if p.name == "AIQ" else f"paper {p.name}", palette.paper, 6)
+        _Label(p.intensity, p.top1, "paper, test images" if p.name == "AIQ" else f"paper {p.name}", palette.paper, 6)
         for p in data.paper
     ]
-    wanted = [entry for entry in wanted if data.y_range[0] <= entry[1] <= data.y_range[1]]
-    anchors = [_anchor(data, x, y, text, radius * scale) for x, y, text, _, radius in wanted]
+    wanted = [label for label in wanted if data.y_range[0] <= label.y <= data.y_range[1]]
+    anchors = [
+        _anchor(data, label.x, label.y, label.text, label.radius * scale, max(1.0, label.size)) for label in wanted
+    ]
     obstacles = [_anchor(data, p.intensity, p.top1, "", 3 * scale) for p in (*data.path, *data.random, *data.others)]
     obstacles += [_anchor(data, p.intensity, p.top1, "", 1.5 * scale) for p in data.dominated]
     obstacles += [_anchor(data, *between, "", 2 * scale) for between in _along(data.path)]
+    if data.split is SplitName.REPORT:
+        tall = [(p.intensity, p.low + share / 20 * (p.high - p.low)) for p in _told(data) for share in range(21)]
+        obstacles += [_anchor(data, x, y, "", 2 * scale) for x, y in tall]
     if data.shown is not None:
         obstacles.append(_anchor(data, data.shown.intensity, data.shown.top1, "", RING_PX / 2 * scale))
     height = (HEIGHT_PX - MARGIN_PX["t"] - MARGIN_PX["b"]) * scale
-    places = labels.place_labels(anchors, obstacles, height, look.font_px)
+    places = labels.place_labels(anchors, obstacles, height, look.font_px, widths)
     return [
         style.note(
             look,
-            text,
-            x,
-            y,
+            f"<b>{label.text}</b>" if label.size > 1 else label.text,
+            label.x,
+            label.y,
             xanchor=place.xanchor,
             yanchor=place.yanchor,
             xshift=place.xshift,
             yshift=place.yshift,
-            font={"size": look.font_px * 0.95, "color": colour},
+            font={"size": look.font_px * label.size, "color": label.colour},
         )
-        for (x, y, text, colour, _), place in zip(wanted, places, strict=True)
+        for label, place in zip(wanted, places, strict=True)
     ]
 
 
@@ -268,7 +295,7 @@ def _key(data: ParetoData, look: Look) -> dict[str, Any]:
     if data.others:
         parts.append("○ other Pareto")
     if data.dominated:
-        parts.append(f"<span style='color:{style.faded(look.palette.muted, 0.6)}'>●</span> dominated")
+        parts.append(f"<span style='color:{style.faded(look.palette.muted, 0.6)}'>●</span> {data.rest_name}")
     return style.note(
         look, "   ".join(parts), x=0, y=1, xref="paper", yref="paper", xanchor="left", yanchor="bottom", yshift=4
     )

@@ -6,7 +6,7 @@ from aiq_core import __version__
 from aiq_core.catalog import Model
 from aiq_core.deck import compare, roofline_slides, slides
 from aiq_core.deck.facts import Facts, facts
-from aiq_core.deck.landscape import table_of, trade_off_data
+from aiq_core.deck.landscape import table_of
 from aiq_core.deck.provenance import provenance
 from aiq_core.deck.slide import Deck, Slide
 from aiq_core.deck.text import plain
@@ -51,14 +51,13 @@ def build(library: Library, run_ids: Sequence[str], machine: Machine) -> Deck:
 
 
 def _of_run(library: Library, known: Facts, with_problem: bool) -> list[Slide]:
-    table = table_of(library, known)
-    data = None if table is None else trade_off_data(library, table, known)
+    table = table_of(library, [known])
     made: list[Slide | None] = [
         slides.opening(known),
         roofline_slides.problem(known) if with_problem else None,
         roofline_slides.movement(known),
         slides.widths(known, table),
-        slides.trade_off(known, data),
+        slides.trade_off(library, known, table),
         slides.uniform(known),
         slides.speed(known),
         slides.cost(known),

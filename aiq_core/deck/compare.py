@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 
+from aiq_core.charts.labels import SLIDE_WIDTHS_PX
+from aiq_core.charts.pareto import pareto_frame
 from aiq_core.charts.pareto_figure import pareto_figure
-from aiq_core.deck import figures
 from aiq_core.deck.facts import Facts, drop_words, method
-from aiq_core.deck.landscape import table_of, trade_off_data
-from aiq_core.deck.parts import IF_KERNELS, in_both
+from aiq_core.deck.landscape import images_words, split_of, table_of, trade_off_data
+from aiq_core.deck.parts import IF_KERNELS, in_both, records
 from aiq_core.deck.slide import Figure, Slide, Table
-from aiq_core.deck.text import Text, point_word, points, say, size_of
+from aiq_core.deck.text import Text, plain, point_word, points, say, size_of
+from aiq_core.envelope import PolicyTable
 from aiq_core.library import Library
-from aiq_core.records import SplitName
+from aiq_core.records import Policy, SplitName
 from aiq_core.statistics import Interval
 from aiq_core.wording import duration, join, number, size
 
@@ -21,11 +23,12 @@ def slides(library: Library, chosen: Sequence[Facts]) -> Iterator[Slide]:
     """One slide with the picture where there is one, then the table."""
     models = list(dict.fromkeys(known.card.title for known in chosen))
     name = join([", ".join(models), f"{len(chosen)} runs", chosen[0].machine.name])
-    if len({known.model for known in chosen}) == 1 and (figure := _figure(library, chosen)) is not None:
-        title = say(_title(chosen))
-        yield Slide(
-            "compared", name, title, figure=figure, notes=(*_verdicts(library, chosen), say(_images_words(chosen)))
-        )
+    table = table_of(library, chosen) if len({known.model for known in chosen}) == 1 else None
+    if table is not None:
+        lead = images_words(table, split_of(chosen), " Rings: the runs.")
+        notes = (*_verdicts(library, chosen), say(_images_words(chosen)))
+        figure = _figure(library, table, chosen, lead)
+        yield Slide("compared", name, _title(chosen), lead, figure=figure, notes=notes)
     yield Slide(
         "table",
         name,
@@ -35,20 +38,15 @@ def slides(library: Library, chosen: Sequence[Facts]) -> Iterator[Slide]:
     )
 
 
-def _figure(library: Library, chosen: Sequence[Facts]) -> Figure | None:
-    """The trade-off on the images that all runs share."""
-    images = min(known.run.request.images for known in chosen)
-    table = table_of(library, chosen[0], images)
-    if table is None:
-        return None
-    data = trade_off_data(library, table, None)
-    rows = [(known.letter, table.row(known.policy)) for known in chosen]
-    placed = [
-        (letter, float(table.intensity[row]), float(table.points[row])) for letter, row in rows if row is not None
-    ]
-    alt = f"Top-1 against FLOPs per byte on {images:,} search images, with runs {', '.join(p[0] for p in placed)}."
-    marks = [{"run": letter, "flops_per_byte": x, "search_top1_percent": y} for letter, x, y in placed]
-    return in_both(lambda look: figures.with_runs(pareto_figure(data, look), placed, look), alt, marks)
+def _figure(library: Library, table: PolicyTable, chosen: Sequence[Facts], lead: Text) -> Figure:
+    """The trade-off on the images and under the quantizer of the first; runs that end at one policy share a label."""
+    letters: dict[Policy, str] = {}
+    for known in (other for other in chosen if other.run.request.quantizer == chosen[0].run.request.quantizer):
+        letters[known.policy] = ", ".join(filter(None, (letters.get(known.policy), known.letter)))
+    runs = [(name, policy) for policy, name in letters.items()]
+    data = trade_off_data(library, table, split_of(chosen), runs=runs)
+    alt = f"Top-1 against FLOPs per byte, with runs {', '.join(name for name, _ in data.runs)}. {plain(lead)}"
+    return in_both(lambda look: pareto_figure(data, look, SLIDE_WIDTHS_PX), alt, records(pareto_frame(data)))
 
 
 def _title(chosen: Sequence[Facts]) -> Text:
@@ -79,6 +77,7 @@ def _verdicts(library: Library, chosen: Sequence[Facts]) -> Iterator[Text]:
     """Each run against the first on the same images, which the distance of two marks does not tell."""
     first = chosen[0]
     yield say(join(f"{known.letter}: {method(known.run)}, run {known.run.id}" for known in chosen))
+    found: dict[str, list[str]] = {}
     for other in chosen[1:]:
         if first.split is None or other.split is not first.split:
             continue
@@ -88,8 +87,9 @@ def _verdicts(library: Library, chosen: Sequence[Facts]) -> Iterator[Text]:
             continue
         cells = library.paired(first.model, first.split, images, first.policy, other.policy, quantizer)
         if cells is not None:
-            where = f"on the same {images:,} {first.split} images"
-            yield say(f"{other.letter} against {first.letter} {where}: {_lost_words(cells.drop)}.")
+            where = f"Against {first.letter} on the same {images:,} {first.split} images"
+            found.setdefault(where, []).append(f"{other.letter} {_lost_words(cells.drop)}")
+    yield from (say(f"{where}: {'; '.join(lost)}.") for where, lost in found.items())
 
 
 def _lost_words(lost: Interval) -> str:
@@ -136,5 +136,9 @@ def _lost(known: Facts) -> Text:
 
 
 def _images_words(chosen: Sequence[Facts]) -> str:
-    parts = [f"{known.letter} on {number(known.images, 0)} {known.split} images" for known in chosen if known.split]
-    return f"Points lost against FP32: {', '.join(parts)}." if parts else "Accuracy is not measured here."
+    told: dict[str, list[str]] = {}
+    for known in chosen:
+        if known.split:
+            told.setdefault(f"on {number(known.images, 0)} {known.split} images", []).append(known.letter)
+    parts = [f"{', '.join(letters)} {where}" for where, letters in told.items()]
+    return f"Points lost against FP32: {'; '.join(parts)}." if parts else "Accuracy is not measured here."

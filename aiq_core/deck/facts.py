@@ -151,7 +151,7 @@ def kicker(facts: Facts, *more: str) -> str:
 def without_policy(run: Run) -> str:
     """Why a run has nothing to present."""
     if run.status is RunStatus.DONE:
-        return f"measured {ALGORITHMS[run.request.algorithm]} and chose no policy"
+        return f"measured {strategy(run.request.algorithm).noun} and chose no policy"
     return f"is {run.status} and has no policy yet"
 
 

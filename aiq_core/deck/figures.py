@@ -213,33 +213,6 @@ def cost_figure(steps: Sequence[Step], look: Look) -> dict[str, Any]:
     }
 
 
-def with_runs(figure: dict[str, Any], runs: Sequence[tuple[str, float, float]], look: Look) -> dict[str, Any]:
-    """A trade-off with each run (letter, AI, search top-1) ringed and named; runs that coincide share a label."""
-    places: dict[tuple[float, float], list[str]] = {}
-    for letter, intensity, top1 in runs:
-        places.setdefault((intensity, top1), []).append(letter)
-    around = ("top left", "top right", "bottom right", "bottom left", "middle left", "middle right")
-    ordered = sorted(places)
-    ring = {
-        "type": "scatter",
-        "mode": "markers+text",
-        "x": [x for x, _ in ordered],
-        "y": [y for _, y in ordered],
-        "text": [f"<b>{', '.join(places[place])}</b>" for place in ordered],
-        "textposition": [around[place % len(around)] for place in range(len(ordered))],
-        "textfont": {"size": look.font_px * 1.3, "color": look.palette.accent},
-        "hoverinfo": "skip",
-        "cliponaxis": False,
-        "marker": {
-            "symbol": "circle-open",
-            "size": 17 * look.scale,
-            "color": look.palette.accent,
-            "line": {"width": 2.6 * look.scale, "color": look.palette.accent},
-        },
-    }
-    return {**figure, "data": [*figure["data"], ring]}
-
-
 def change(after: float, before: float) -> str:
     """A change in percent with its sign."""
     return f"{signed(100 * (after / before - 1), 0)} %"

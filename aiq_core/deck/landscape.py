@@ -1,27 +1,52 @@
-"""What else is known of a run's model: the policies around it, on its own search images."""
+"""What else is known of a run's model: the policies around it, on the images that its accuracy is told on."""
+
+from collections.abc import Sequence
 
 from aiq_core.charts.pareto import ParetoData, pareto_data
 from aiq_core.deck.facts import Facts
+from aiq_core.deck.text import Text, say
 from aiq_core.envelope import PolicyTable, envelope
 from aiq_core.errors import DataError
 from aiq_core.library import Library
+from aiq_core.records import Policy, SplitName
 from aiq_core.search.baselines import RANDOM
 
 
-def table_of(library: Library, known: Facts, images: int | None = None) -> PolicyTable | None:
-    """What is known of the run's model on its search images; None where not even FP32 is."""
-    request = known.run.request
+def table_of(library: Library, chosen: Sequence[Facts]) -> PolicyTable | None:
+    """What is known of the runs' model on the images that they share; None where not even FP32 is."""
+    request, images = chosen[0].run.request, min(known.run.request.images for known in chosen)
+    judged = min(known.images for known in chosen) if split_of(chosen) is SplitName.REPORT else None
     try:
-        return library.table(known.model, images or request.images, request.quantizer)
+        return library.table(chosen[0].model, images, request.quantizer, judged)
     except DataError:
         return None
 
 
-def trade_off_data(library: Library, table: PolicyTable, known: Facts | None) -> ParetoData:
-    """Every policy of a table, with the run's ringed."""
+def split_of(chosen: Sequence[Facts]) -> SplitName:
+    """The images that the runs' accuracies can be compared on: report only where each is told on them."""
+    judged = all(known.split is SplitName.REPORT for known in chosen)
+    return SplitName.REPORT if judged else SplitName.SEARCH
+
+
+def trade_off_data(
+    library: Library,
+    table: PolicyTable,
+    split: SplitName,
+    shown: Policy | None = None,
+    runs: Sequence[tuple[str, Policy]] = (),
+) -> ParetoData:
+    """Every policy of a table that is known on a split, with the shown one ringed, and runs ringed and named."""
     path = envelope(table, table.usual_goal)
-    model = library.model(table.profile.model)
-    runs = [run for run in library.runs(model) if run.request.algorithm == RANDOM.name]
-    random = [run.policy for run in runs if run.policy is not None]
-    shown = None if known is None else known.policy
-    return pareto_data(table, [segment.row for segment in path], random, shown)
+    drawn = library.runs(library.model(table.profile.model))
+    random = [run.policy for run in drawn if run.policy is not None and run.request.algorithm == RANDOM.name]
+    return pareto_data(table, [segment.row for segment in path], random, shown, split=split, runs=runs)
+
+
+def images_words(table: PolicyTable, split: SplitName, ring: str) -> Text:
+    """How many policies the chart shows, on which images, which images chose, and what the ring is."""
+    all_ = f"{len(table.policies):,} policies"
+    if split is SplitName.SEARCH:
+        return say(f"{all_} on {table.images:,} search images, which choose and so flatter.{ring}")
+    known = sum(found is not None for found in table.report)
+    judges = f"{table.report_images:,} report images"
+    return say(f"{known:,} of {all_}, judged on {judges}; searches chose on {table.images:,} others.{ring}")

@@ -1,19 +1,21 @@
 """The slides of one run, each from its facts alone."""
 
 from aiq_core.charts.bits import bits_data, bits_figure, bits_frame
-from aiq_core.charts.pareto import ParetoData, pareto_frame
+from aiq_core.charts.labels import SLIDE_WIDTHS_PX
+from aiq_core.charts.pareto import pareto_frame
 from aiq_core.charts.pareto_figure import pareto_figure
 from aiq_core.charts.reasons import reasons
 from aiq_core.deck import figures, titles
 from aiq_core.deck.facts import Facts, drop_words, kicker
 from aiq_core.deck.figures import Lost, SpeedUp
+from aiq_core.deck.landscape import images_words, split_of, trade_off_data
 from aiq_core.deck.parts import COUNTED, IF_KERNELS, in_both, records
 from aiq_core.deck.slide import Figure, Number, Slide
-from aiq_core.deck.text import Text, say, size_of
+from aiq_core.deck.text import Text, plain, say, size_of
 from aiq_core.envelope import PolicyTable
 from aiq_core.hardware import MACHINES, Machine
 from aiq_core.intensity import weight_bytes
-from aiq_core.library import asked_step
+from aiq_core.library import Library, asked_step
 from aiq_core.records import FP32_BITS, SplitName
 from aiq_core.roofline import predict
 from aiq_core.wording import duration, number, size
@@ -95,24 +97,25 @@ def widths(facts: Facts, table: PolicyTable | None) -> Slide:
     return Slide("bits", kicker(facts), titles.widths(facts), numbers=numbers, figure=figure, notes=(say(note),))
 
 
-def trade_off(facts: Facts, data: ParetoData | None) -> Slide:
-    """The price, on the picture of everything that is known of the model."""
-    figure = None
-    if data is not None:
-        known = len(data.path) + len(data.others) + len(data.dominated) + len(data.random) + len(data.uniform)
-        alt = f"Top-1 against FLOPs per byte on {data.images:,} search images for {known} policies; the run is ringed."
-        figure = in_both(lambda look: pareto_figure(data, look), alt, records(pareto_frame(data)))
+def trade_off(library: Library, facts: Facts, table: PolicyTable | None) -> Slide:
+    """The price, on the picture of everything that is known of the model on the images that tell it."""
+    figure: Figure | None = None
+    lead: Text = ()
+    if table is not None:
+        split = split_of([facts])
+        data = trade_off_data(library, table, split, facts.policy)
+        lead = images_words(table, split, "" if data.shown is None else " Ring: this run.")
+        alt = f"Top-1 against FLOPs per byte. {plain(lead)}"
+        figure = in_both(lambda look: pareto_figure(data, look, SLIDE_WIDTHS_PX), alt, records(pareto_frame(data)))
     numbers = [_top1(facts)]
     if facts.split is not None:
         numbers.append(
             Number("Points lost", say(facts.shown(f"{facts.split}_drop_points", 2)), titles.interval_words(facts))
         )
         numbers.append(Number("Work per byte", say("+", facts.shown("intensity_gain_percent", size_of), " %")))
-    chosen = say("The chart shows the search images, which choose; the numbers are of the report images, which judge.")
-    notes = _accuracy_note(facts)
-    if facts.split is SplitName.REPORT and figure is not None:
-        notes = (*notes, chosen)
-    return Slide("trade-off", kicker(facts), titles.price(facts), (), tuple(numbers), figure, notes=notes)
+    return Slide(
+        "trade-off", kicker(facts), titles.price(facts), lead, tuple(numbers), figure, notes=_accuracy_note(facts)
+    )
 
 
 def uniform(facts: Facts) -> Slide | None:

@@ -3,7 +3,8 @@
 from aiq_core.deck.facts import FASTER, Facts, Rival
 from aiq_core.deck.text import Text, point_word, points, say, size_of
 from aiq_core.intensity import weight_bytes
-from aiq_core.records import FP32_BITS, Algorithm, SplitName
+from aiq_core.records import FP32_BITS, SplitName
+from aiq_core.search.baselines import MANUAL
 from aiq_core.statistics import Interval
 from aiq_core.wording import bit_counts, number, size
 
@@ -153,7 +154,7 @@ def cost(facts: Facts) -> Text:
     """What it cost to find."""
     asked, new = facts.value("evaluations"), facts.value("evaluations_new")
     shown = facts.shown("evaluations", 0)
-    if facts.run.request.algorithm is Algorithm.MANUAL:
+    if facts.run.request.algorithm == MANUAL.name:
         return say("Set by hand: no search, and nothing was evaluated for it")
     if not facts.searched:
         word = "policy was" if asked == 1 else "policies were"

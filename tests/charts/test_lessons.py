@@ -132,7 +132,7 @@ def lines(figure: dict[str, Any], width: float) -> NDArray[np.float64]:
 @pytest.mark.parametrize(("key", "look"), list(product(("t4", "a100-tf32", "pi-5"), LOOKS)))
 def test_the_model_s_name_stands_clear_of_the_roofs_and_of_the_kernel_s(key: str, look: Look) -> None:
     """On a T4 the model stands at the ridge, and twice the FLOP/s leave the old roof right below it."""
-    data = roof_data(machine(key), assets.profile("resnet20"), "ResNet-20", 1000 / 33)
+    data = roof_data(machine(key), bundled.profile("resnet20"), "ResNet-20", 1000 / 33)
     for change, width in product((Change.NONE, Change.PEAK), roofline_figure.PLOT_WIDTHS_PX[look.projector]):
         figure = roof_figure(data, look, change, True)
         boxes = name_boxes(figure, look, width, {"ResNet-20", "your kernel"})
@@ -144,7 +144,7 @@ def test_the_model_s_name_stands_clear_of_the_roofs_and_of_the_kernel_s(key: str
 
 
 def test_the_question_s_name_goes_where_its_kernel_goes() -> None:
-    data = roof_data(machine("t4"), assets.profile("resnet20"), "ResNet-20")
+    data = roof_data(machine("t4"), bundled.profile("resnet20"), "ResNet-20")
     for change in Change:
         (note,) = (
             note for note in roof_figure(data, Look(), change)["layout"]["annotations"] if "question" in note["text"]

@@ -8,11 +8,11 @@ import pytest
 from aiq_core.charts.pareto import ParetoData, pareto_data, pareto_frame
 from aiq_core.charts.pareto_figure import pareto_figure
 from aiq_core.charts.style import Look
-from aiq_core.envelope import PolicyTable, pareto
+from aiq_core.envelope import PolicyTable
 from aiq_core.intensity import traffic
-from aiq_core.records import ModelProfile, Policy
+from aiq_core.records import ModelProfile, Policy, SplitName
 from tests import bundled
-from tests.tables import table_of
+from tests.tables import paired, table_of
 
 
 @pytest.fixture
@@ -25,13 +25,19 @@ def test_every_policy_is_drawn_once_by_kind(data: ParetoData, table: PolicyTable
     assert [point.row for point in data.path] == [0, 1]
     assert {bits for bits, _ in data.uniform} == {32, 8, 4}
     assert [point.key for point in data.random] == [Policy((32, 4, 32), (32,) * 4).key]
-    assert all(not pareto(table)[point.row] for point in data.dominated)
     drawn = {
         point.row
         for group in (data.path, data.others, data.dominated, data.random, [point for _, point in data.uniform])
         for point in group
     }
     assert drawn == set(range(len(table.policies)))
+
+
+def test_what_another_policy_beats_is_dominated(table: PolicyTable) -> None:
+    """8-4-4 bits beat 32-4-32 on both; nothing beats 4-32-32, which is nearly as good as FP32."""
+    found = pareto_data(table, [0, 1], [], shown=None)
+    assert [point.key for point in found.dominated] == [Policy((32, 4, 32), (32,) * 4).key]
+    assert {point.key for point in found.others} == {Policy(bits, (32,) * 4).key for bits in ((4, 32, 32), (8, 4, 4))}
 
 
 def test_the_budget_starts_below_fp32(data: ParetoData) -> None:
@@ -53,6 +59,38 @@ def test_the_frame_has_intervals_and_its_image_set(data: ParetoData) -> None:
     frame = pareto_frame(data)
     assert (frame["low_percent"] < frame["search_top1_percent"]).all()
     assert set(frame["search_images"]) == {1000}
+
+
+@pytest.fixture
+def judged(table: PolicyTable) -> ParetoData:
+    """The same on report images, where the last policy is not reported; runs end at all 8 bits and at the first."""
+    runs = [("A", table.policies[1]), ("B", table.policies[0]), ("C", table.policies[-1])]
+    policies = [Policy((32, 4, 32), (32,) * 4)]
+    report = [paired(895, int(right) - 5, 2000) for right in table.score]
+    known = replace(table, report_images=2000, report=(*report[:-1], None))
+    return pareto_data(known, [0, 1], policies, shown=None, split=SplitName.REPORT, runs=runs)
+
+
+def test_report_images_judge_and_do_not_choose(judged: ParetoData, table: PolicyTable) -> None:
+    frame = pareto_frame(judged)
+    assert set(frame["report_images"]) == {2000} and "search_top1_percent" not in frame
+    ends = frame[frame["group"].str.startswith("run ")].set_index("group")["report_top1_percent"]
+    # (898 - 5) and (900 - 5) of 2,000 right; C is not reported.
+    assert ends.to_dict() == pytest.approx({"run A": 100 * 893 / 2000, "run B": 100 * 895 / 2000})
+    assert table.policies[-1].key not in set(frame["policy"])
+    assert set(frame["group"]) == {"run A", "run B", "best at some alpha", "uniform", "random", "others"}
+    figure = pareto_figure(judged, Look())
+    assert figure["layout"]["yaxis"]["title"]["text"] == "top-1 %, 2,000 report images"
+    said = [note["text"] for note in figure["layout"]["annotations"]]
+    assert {"<b>A</b>", "<b>B</b>"} <= set(said)
+    assert not any("Pareto" in text or "dominated" in text for text in said)
+    assert sum(shape["type"] == "circle" for shape in figure["layout"]["shapes"]) == 2
+
+
+def test_policies_with_a_name_have_their_interval_where_images_judge(judged: ParetoData) -> None:
+    (bars,) = [trace for trace in pareto_figure(judged, Look())["data"] if "error_y" in trace]
+    named = {point.intensity for point in (*judged.path, *judged.random, *(point for _, point in judged.runs))}
+    assert named <= set(bars["x"])
 
 
 def test_plotly_accepts_the_figure(data: ParetoData, profile: ModelProfile) -> None:
