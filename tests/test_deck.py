@@ -452,6 +452,28 @@ def test_runs_at_one_policy_share_a_name(known: Library) -> None:
     assert "".join(groups).count(",") + len(groups) == 3
 
 
+def test_what_is_known_to_be_better_is_said_with_its_reason(known: Library) -> None:
+    made = deck(known, usual(known, "resnet20"))
+    (better,) = made.better
+    # At alpha 0.9 and N 60.01: 0.9 × (45.168 − 44.937) / 60.01 = 0.0035 is more than 0.1 × 0.06 points / 10 = 0.0006.
+    assert plain(better.text) == (
+        "Better at alpha 0.9: 45.17 FLOPs per byte and 92.82 % on search images (13 layers at 4 bits, 7 at 8), the "
+        "best of all 273 policies measured. This run is where greedy alone ended: 44.94 and 92.88 %."
+    )
+    provenance = made.slides[-1].table
+    assert provenance is not None and better.text in [value for _, value in provenance.rows]
+    coordinate = next(
+        run
+        for run in known.runs(bundled.model("resnet20"))
+        if (run.request.algorithm, run.request.alpha) == ("coordinate", 0.9)
+    )
+    assert coordinate.policy == better.policy
+    assert deck(known, coordinate.id).better == ()
+    uniform = next(run.id for run in known.runs(bundled.model("resnet20")) if run.request.label == "all at 8 bits")
+    said = [plain(one.text) for one in deck(known, uniform, usual(known, "resnet20"), coordinate.id).better]
+    assert len(said) == 1 and said[0].startswith("Better than B at alpha 0.9: 45.17")
+
+
 @pytest.mark.parametrize(
     ("run_ids", "words"), [((), "0 runs are asked for"), (("a", "b", "c", "d", "e", "f", "g"), "takes 1 to 6")]
 )

@@ -1,9 +1,11 @@
 """Present without a browser: the run it opens on, what a link restores, and what a bad link says."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 import streamlit as st
@@ -92,6 +94,19 @@ def test_runs_are_chosen_by_hand(app: Callable[..., AppTest]) -> None:
     test.multiselect(key="present-runs").set_value([usual("resnet20").id, usual("digits_cnn").id]).run()
     assert not test.exception
     assert "2 runs compared" in str(shown(test)[0].proto)
+
+
+def test_what_is_better_than_the_run_is_said_with_a_link(app: Callable[..., AppTest]) -> None:
+    (said,) = (element.value for element in app(machine="t4").caption if "Better" in element.value)
+    assert said.startswith("Better at alpha 0.9: 45.17 FLOPs per byte")
+    link = re.search(r"\[See it on Explore\]\(\./\?(.*)\)", said)
+    assert link is not None
+    runs = library.open_library().runs(bundled.model("resnet20"))
+    best = next(r for r in runs if r.request.algorithm == "coordinate" and r.request.alpha == 0.9)
+    assert best.policy is not None
+    asked = {"model": "resnet20", "policy": best.policy.key, "alpha": "0.90", "from": "best", "machine": "t4"}
+    assert dict(parse_qsl(link[1])) == asked
+    assert not any("Better" in element.value for element in app(run=best.id).caption)
 
 
 def test_no_run_is_said(app: Callable[..., AppTest]) -> None:

@@ -6,10 +6,11 @@ from aiq_core import __version__
 from aiq_core.catalog import Model
 from aiq_core.deck import compare, roofline_slides, slides
 from aiq_core.deck.facts import Facts, facts
-from aiq_core.deck.landscape import table_of
+from aiq_core.deck.landscape import better, table_of
 from aiq_core.deck.provenance import provenance
-from aiq_core.deck.slide import Deck, Slide
+from aiq_core.deck.slide import Better, Deck, Slide
 from aiq_core.deck.text import plain
+from aiq_core.envelope import PolicyTable
 from aiq_core.errors import SettingError
 from aiq_core.hardware import Machine
 from aiq_core.library import Library
@@ -41,17 +42,22 @@ def build(library: Library, run_ids: Sequence[str], machine: Machine) -> Deck:
     ]
     made: list[Slide] = list(compare.slides(library, chosen)) if len(chosen) > 1 else []
     shown: set[Model] = set()
+    outdone: list[Better] = []
     for known in chosen:
-        made += _of_run(library, known, with_problem=known.model not in shown)
+        table = table_of(library, [known])
+        found = None if table is None else better(table, known)
+        made += _of_run(library, known, table, found, with_problem=known.model not in shown)
+        outdone += [] if found is None else [found]
         shown.add(known.model)
     titles = list(dict.fromkeys(known.card.title for known in chosen))
     title = plain(made[0].title) if len(chosen) == 1 else f"{', '.join(titles)}: {len(chosen)} runs compared"
     documents = tuple(known.document for known in chosen)
-    return Deck(title, machine.key, machine.name, tuple(made), documents, __version__)
+    return Deck(title, machine.key, machine.name, tuple(made), documents, __version__, tuple(outdone))
 
 
-def _of_run(library: Library, known: Facts, with_problem: bool) -> list[Slide]:
-    table = table_of(library, [known])
+def _of_run(
+    library: Library, known: Facts, table: PolicyTable | None, found: Better | None, with_problem: bool
+) -> list[Slide]:
     made: list[Slide | None] = [
         slides.opening(known),
         roofline_slides.problem(known) if with_problem else None,
@@ -61,6 +67,6 @@ def _of_run(library: Library, known: Facts, with_problem: bool) -> list[Slide]:
         slides.uniform(known),
         slides.speed(known),
         slides.cost(known),
-        provenance(known),
+        provenance(known, found),
     ]
     return [slide for slide in made if slide is not None]

@@ -2,7 +2,7 @@
 
 from aiq_core import __version__
 from aiq_core.deck.facts import Facts, kicker, method
-from aiq_core.deck.slide import Slide, Table
+from aiq_core.deck.slide import Better, Slide, Table
 from aiq_core.deck.text import Text, say
 from aiq_core.hardware import Machine
 from aiq_core.intensity import TRAFFIC_MODEL
@@ -18,9 +18,11 @@ ORIGINS = {
 }
 
 
-def provenance(facts: Facts) -> Slide:
-    """Hashes, image sets, machines, versions, dates and methods."""
+def provenance(facts: Facts, better: Better | None) -> Slide:
+    """Hashes, image sets, machines, versions, dates and methods, and what is known to be better."""
     rows = [*_run(facts), *_images(facts), *_measured(facts), *_methods(facts)]
+    if better is not None:
+        rows.append(("best known", better.text))
     origin = facts.run.origin
     whose = ORIGINS[MEASURED if origin is None else origin.source]
     return Slide(

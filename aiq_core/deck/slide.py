@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiq_core.deck.text import Text
+from aiq_core.records import Policy, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,15 @@ class Slide:
 
 
 @dataclass(frozen=True)
+class Better:
+    """A policy known to be better than a run's at the run's alpha, and what is said of both."""
+
+    run: Run
+    policy: Policy
+    text: Text
+
+
+@dataclass(frozen=True)
 class Deck:
     """Slides in order, and the documents of the runs they were made from, as `show --json` prints them."""
 
@@ -60,3 +70,4 @@ class Deck:
     slides: tuple[Slide, ...]
     runs: tuple[Mapping[str, Any], ...] = field(repr=False)
     version: str = ""
+    better: tuple[Better, ...] = ()

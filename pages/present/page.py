@@ -1,11 +1,15 @@
 """Present: chosen runs as slides that read from the back row, and as one file that needs no network."""
 
+from dataclasses import replace
+from urllib.parse import urlencode
+
 import streamlit as st
 
 from aiq_core.deck import html
 from aiq_core.deck.build import MOST_RUNS, build, default_run
 from aiq_core.deck.facts import without_policy
-from aiq_core.deck.slide import Deck
+from aiq_core.deck.slide import Better, Deck
+from aiq_core.deck.text import plain
 from aiq_core.errors import AiqError
 from aiq_core.hardware import MACHINES
 from aiq_core.records import RunStatus
@@ -57,6 +61,8 @@ def main() -> None:
                    icon=":material/link_off:")  # fmt: skip
     with files:
         _files(deck)
+    for better in deck.better:
+        st.caption(plain(better.text) + _on_explore(better, view))
     frame.show(_shown(*key), f"Slides: {deck.title}", len(deck.slides), view.look.dark)
 
 
@@ -97,6 +103,15 @@ def _unusable(run_id: str) -> str:
         reason = str(error).partition(";")[0]
         return f"The link's run is not here ({reason}). Choose one below, or import its file on Search."
     return f"Run {run.id} {without_policy(run)}, so there is nothing to present. Choose another below."
+
+
+def _on_explore(better: Better, view: View) -> str:
+    """A link to the policy on Explore, in a tab of its own; empty where Explore does not show its kind."""
+    run = replace(better.run, policy=better.policy)
+    query = controls.explore_query(run)
+    if query is None:
+        return ""
+    return f" [See it on Explore](./?{urlencode(query | {'from': controls.BEST, 'machine': view.machine.key})})"
 
 
 def _nothing(view: View) -> None:

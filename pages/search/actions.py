@@ -6,8 +6,7 @@ import streamlit as st
 
 from aiq_core import jobs
 from aiq_core.catalog import Model
-from aiq_core.records import Quantizer, Request, Run
-from aiq_core.search.strategies import strategy
+from aiq_core.records import Request
 from pages.common import controls, known
 from pages.search import stored
 
@@ -62,23 +61,6 @@ def archive(run_id: str, archived: bool) -> None:
 
 def _archive(run_id: str, archived: bool) -> None:
     known.library().store.set_archived(run_id, archived)
-
-
-def explore_query(run: Run, counts: dict[str, int]) -> dict[str, str] | None:
-    """The address of a run's policy on Explore; None where Explore does not show its kind of policy.
-
-    `counts` are the image sets that Explore works at, by name.
-    """
-    request = run.request
-    images = next((name for name, count in counts.items() if count == request.images), None)
-    if run.policy is None or request.quantizer != Quantizer() or images is None:
-        return None
-    query = {"model": request.model, "policy": run.policy.key}
-    if strategy(request.algorithm).searches and request.alpha is not None:
-        query |= {"from": request.algorithm, "alpha": f"{request.alpha:.2f}"}
-    if images != "all":
-        query["images"] = images
-    return query
 
 
 def open_in_explore(query: dict[str, str]) -> None:
