@@ -10,6 +10,7 @@ from aiq_core.charts import style
 from aiq_core.charts.style import Look
 from aiq_core.envelope import PolicyTable
 from aiq_core.judged import Judged, Kind, judged
+from aiq_core.metrics import Metric
 from aiq_core.records import Policy
 from aiq_core.wording import bit_counts, number, span
 
@@ -34,6 +35,7 @@ class OptimismData:
     """Every policy complete on both splits, FP32 left out; ranges in points lost."""
 
     model: str
+    metric: Metric
     search_images: int
     report_images: int
     points: tuple[Judged, ...]
@@ -46,6 +48,7 @@ def optimism_data(table: PolicyTable, kinds: Mapping[Policy, Kind]) -> OptimismD
     points = judged(table, kinds)
     return OptimismData(
         table.profile.model,
+        table.metric,
         table.images,
         table.report_images,
         points,
@@ -73,8 +76,8 @@ def optimism_frame(data: OptimismData) -> pd.DataFrame:
                 "report_low_points": point.report.low,
                 "report_high_points": point.report.high,
                 "optimism_points": point.report.value - point.search.value,
-                "search_top1_percent": point.search_top1,
-                "report_top1_percent": point.report_top1,
+                f"search_{data.metric.column}": point.search_top1,
+                f"report_{data.metric.column}": point.report_top1,
                 "search_images": data.search_images,
                 "report_images": data.report_images,
             }
@@ -129,19 +132,19 @@ def _marks(data: OptimismData, kind: Kind, look: Look) -> dict[str, Any]:
             "symbol": SYMBOLS[kind],
             "line": {"width": (0 if kind is Kind.CHOSEN else 1.5) * look.scale, "color": colour},
         },
-        "hovertext": [_hover(point) for point in points],
+        "hovertext": [_hover(point, data.metric) for point in points],
         "hoverinfo": "text",
     }
 
 
-def _hover(point: Judged) -> str:
+def _hover(point: Judged, metric: Metric) -> str:
     return "<br>".join(
         (
             bit_counts(point.policy),
             f"search: {number(point.search.value, 2)} points lost ({span(point.search)}), "
-            f"top-1 {number(point.search_top1, 2)} %",
+            f"{metric.title} {number(point.search_top1, 2)} {metric.unit}",
             f"report: {number(point.report.value, 2)} points lost ({span(point.report)}), "
-            f"top-1 {number(point.report_top1, 2)} %",
+            f"{metric.title} {number(point.report_top1, 2)} {metric.unit}",
             str(point.kind),
         )
     )

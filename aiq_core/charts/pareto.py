@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from aiq_core.envelope import PolicyTable, pareto
+from aiq_core.metrics import Metric
 from aiq_core.objective import FLOOR_POINTS
 from aiq_core.records import DEFAULT_WIDTHS, Policy, SplitName
 from aiq_core.statistics import Interval
@@ -62,6 +63,7 @@ class ParetoData:
     images, which do not choose, nothing is Pareto or dominated: `dominated` are the rest. `runs` are ringed and named.
     """
 
+    metric: Metric
     images: int
     path: tuple[Point, ...]
     others: tuple[Point, ...]
@@ -128,6 +130,7 @@ def pareto_data(
     intervals = [values[row] for row in special]
     x_range, y_range = _ranges(table.intensity[list(values)], intervals, baseline, paper_points)
     return ParetoData(
+        metric=table.metric,
         images=images,
         path=tuple(point(row) for row in path_rows),
         others=tuple(point(row) for row in rest if front[row]),
@@ -187,7 +190,7 @@ def pareto_frame(data: ParetoData) -> pd.DataFrame:
             "policy": point.key,
             "layers": point.name,
             "flops_per_byte": point.intensity,
-            f"{data.split}_top1_percent": point.top1,
+            f"{data.split}_{data.metric.column}": point.top1,
             "low_percent": point.low,
             "high_percent": point.high,
             f"{data.split}_images": data.images,

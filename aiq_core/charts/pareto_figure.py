@@ -48,7 +48,11 @@ def pareto_figure(data: ParetoData, look: Look, widths: Sequence[float] = labels
             HEIGHT_PX,
             MARGIN_PX,
             xaxis=style.axis(look, "FLOPs per byte", range=list(data.x_range)),
-            yaxis=style.axis(look, f"top-1 %, {data.images:,} {data.split} images", range=list(data.y_range)),
+            yaxis=style.axis(
+                look,
+                f"{data.metric.title} {data.metric.unit}, {data.images:,} {data.split} images",
+                range=list(data.y_range),
+            ),
             # The reader's zoom stays while the axes would.
             uirevision=f"{data.x_range} {data.y_range}",
             # Shapes, not marks: where alpha moves on, the marks stay as they are and need not be drawn again.

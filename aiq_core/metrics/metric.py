@@ -16,12 +16,13 @@ Labels = NDArray[Any]
 class Metric(ABC):
     """A score of a policy on labelled items, higher is better; 100 x score / items is its value in points.
 
-    `name` stands in keys, `title` and `unit` beside figures; `dtype` is that of an item's outcome.
+    `name` stands in keys, `title` and `unit` beside figures, `column` in tables; `dtype` is that of an item's outcome.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     unit: ClassVar[str]
+    column: ClassVar[str]
     dtype: np.dtype[Any]
 
     def blank(self, items: int) -> Outcomes:

@@ -21,8 +21,9 @@ class Top1(Metric):
     """Classes in one byte where it can hold them and the mark of what is not done, else in two."""
 
     name = TOP1
-    title = "Top-1"
+    title = "top-1"
     unit = "%"
+    column = "top1_percent"
 
     def __init__(self, classes: int) -> None:
         if not 0 < classes <= MOST_CLASSES:

@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from aiq_core.records import Evaluation, EvaluationKey, Origin
+from aiq_core.errors import SettingError
+from aiq_core.metrics import Top1
+from aiq_core.records import Evaluation, EvaluationKey, Origin, is_done
 from aiq_core.store import Store, codec
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -51,6 +53,31 @@ def test_what_was_saved_comes_back(store: Store, evaluation: MakeEvaluation) -> 
 @given(arrays(np.uint8, st.integers(1, 600), elements=st.integers(0, 9) | st.just(255)))
 def test_packing_loses_nothing(predicted: NDArray[np.uint8]) -> None:
     assert np.array_equal(codec.unpack(codec.pack(predicted)), predicted)
+
+
+def test_a_class_above_255_is_itself_through_metric_and_store(store: Store, evaluation: MakeEvaluation) -> None:
+    metric = Top1(400)
+    logits = np.zeros((500, 400), np.float32)
+    logits[:, 300] = 1
+    labels = np.full(500, 300)
+    outcomes = metric.blank(500)
+    assert metric.score(outcomes, labels) == 0 and metric.most(outcomes, labels) == 500
+    outcomes[:250] = metric.outcomes(logits, labels)[:250]
+    assert metric.score(outcomes, labels) == 250 and metric.most(outcomes, labels) == 500
+    saved = replace(evaluation(), outcomes=outcomes)
+    store.save_evaluation(saved)
+    found = kept(store, saved.key)
+    assert found.dtype == np.uint16 and found[:250].tolist() == [300] * 250 and not is_done(found[250:]).any()
+    assert Top1(255).dtype == np.uint8 and Top1(256).dtype == np.uint16
+    with pytest.raises(SettingError, match="65,536 classes are not offered; use a network of 1 to 65,535"):
+        Top1(65_536)
+
+
+@settings(deadline=None)
+@given(arrays(np.float32, st.integers(1, 300), elements=st.floats(0, 50, width=32) | st.just(np.nan)))
+def test_packing_losses_loses_nothing(losses: NDArray[np.float32]) -> None:
+    found = codec.unpack(codec.pack(losses))
+    assert found.dtype == losses.dtype and np.array_equal(found, losses, equal_nan=True)
 
 
 def test_predictions_of_a_good_model_are_small() -> None:
