@@ -148,6 +148,12 @@ def test_excerpts_are_whole_and_balanced(dataset: str, split: SplitName, count: 
     assert len(bundled.dataset(dataset).split(split).blocks) == bundled.dataset(dataset).split(split).size // 500
 
 
+def test_how_the_classes_share_a_prefix_is_said() -> None:
+    digits = bundled.dataset("digits").search
+    assert digits.balance(500) == "50 of each class" and digits.balance(41) == "4 or 5 of each class"
+    assert bundled.dataset("cifar10").report.balance(10_000) == "1,000 of each class"
+
+
 def test_split_sizes() -> None:
     assert [bundled.dataset("cifar10").split(split).size for split in SplitName] == [5000, 10_000]
     assert [bundled.dataset("digits").split(split).size for split in SplitName] == [500, 500]

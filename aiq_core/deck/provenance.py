@@ -59,7 +59,10 @@ def _images(facts: Facts) -> list[tuple[str, Text]]:
             unknown = "not reported yet" if split is SplitName.REPORT else "not measured here"
             rows.append((name, say(unknown, digest)))
         else:
-            rows.append((name, say(f"{facts.card.dataset}, ", facts.shown(f"{split}_images", 0), digest)))
+            shares = facts.model.dataset.split(split).balance(int(facts.value(f"{split}_images")))
+            rows.append(
+                (name, say(f"{facts.card.dataset}, ", facts.shown(f"{split}_images", 0), f" ({shares})", digest))
+            )
     return rows
 
 

@@ -180,9 +180,11 @@ def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> Non
                 "weight matter less as it grows.",
             )
         with st.expander("More", icon=":material/tune:"):
-            counts = known.image_counts(known.model(st.session_state["model"]))
+            model = known.model(st.session_state["model"])
+            counts = known.image_counts(model)
             shown = {name: f"{n:,}" + (" (all)" if name == "all" else " (excerpt)") for name, n in counts.items()}
-            _select("Search images", "images", shown, "all", on_change=_touched_images)
+            shares = "; ".join(f"{n:,} have {model.dataset.search.balance(n)}" for n in counts.values())
+            _select("Search images", "images", shown, "all", on_change=_touched_images, help=shares + ".")
             st.toggle("Projector: larger type and marks", key="projector", bind="query-params")
     _in_address(POLICY)
     _in_address(PINNED)
