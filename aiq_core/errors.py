@@ -1,6 +1,9 @@
 """Errors that name the value, the limit and the remedy."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class AiqError(Exception):
@@ -12,6 +15,13 @@ class UnknownNameError(AiqError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         super().__init__(f"unknown {kind} {name!r}; choose from {', '.join(known)}")
+
+
+def look_up(kind: str, name: str, registry: Mapping[str, T]) -> T:
+    """What a registry holds under a name. Raises UnknownNameError."""
+    if name not in registry:
+        raise UnknownNameError(kind, name, registry)
+    return registry[name]
 
 
 class SettingError(AiqError):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from aiq_core.errors import SettingError, UnknownNameError
+from aiq_core.errors import SettingError, look_up
 from aiq_core.records import FP32_BITS
 
 TERA, GIGA = 1e12, 1e9
@@ -390,7 +390,4 @@ DEFAULT_MACHINE = "a100-tf32"
 
 def machine(key: str) -> Machine:
     """The machine of a key. Raises UnknownNameError."""
-    try:
-        return MACHINES[key]
-    except KeyError:
-        raise UnknownNameError("machine", key, MACHINES) from None
+    return look_up("machine", key, MACHINES)

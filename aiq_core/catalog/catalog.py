@@ -5,7 +5,7 @@ from pathlib import Path
 
 from aiq_core.catalog.dataset import Dataset
 from aiq_core.catalog.model import Card, Model
-from aiq_core.errors import UnknownNameError
+from aiq_core.errors import look_up
 
 ASSETS = Path(__file__).resolve().parent.parent.parent / "assets"
 
@@ -36,15 +36,11 @@ class Catalog:
 
     def dataset(self, name: str) -> Dataset:
         """The data set of that name. Raises UnknownNameError."""
-        if name not in self.datasets:
-            raise UnknownNameError("dataset", name, self.datasets)
-        return self.datasets[name]
+        return look_up("dataset", name, self.datasets)
 
     def model(self, name: str) -> Model:
         """The model of that name. Raises UnknownNameError."""
-        if name not in self.models:
-            raise UnknownNameError("model", name, self.models)
-        return self.models[name]
+        return look_up("model", name, self.models)
 
 
 def bundled() -> Catalog:

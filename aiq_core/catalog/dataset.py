@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from aiq_core.catalog.hashes import BLOCK_IMAGES, hash_blocks, root_hash
-from aiq_core.errors import DataError, UnknownNameError
+from aiq_core.errors import DataError, look_up
 from aiq_core.records import ImageSet, SplitName
 
 MOSAIC_COLUMNS = 50
@@ -164,9 +164,7 @@ class Dataset:
 
     def split(self, name: str) -> Split:
         """The split of that name. Raises UnknownNameError."""
-        if name not in self.splits:
-            raise UnknownNameError("split", name, self.splits)
-        return self.splits[name]
+        return look_up("split", name, self.splits)
 
     @property
     def search(self) -> Split:

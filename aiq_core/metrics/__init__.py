@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from aiq_core.errors import UnknownNameError
+from aiq_core.errors import look_up
 from aiq_core.metrics.metric import Metric
 from aiq_core.metrics.top1 import TOP1, Top1
 
@@ -16,6 +16,4 @@ METRICS: dict[str, Callable[[int], Metric]] = {
 
 def metric(name: str, classes: int) -> Metric:
     """The metric of that name. Raises UnknownNameError."""
-    if name not in METRICS:
-        raise UnknownNameError("metric", name, METRICS)
-    return METRICS[name](classes)
+    return look_up("metric", name, METRICS)(classes)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from aiq_core.errors import SettingError, UnknownNameError
+from aiq_core.errors import SettingError, look_up
 from aiq_core.records import FP32_BITS, Policy, Quantizer
 from aiq_core.rounding.nearest import nearest
 
@@ -22,8 +22,7 @@ def round_weight(weight: NDArray[np.float32], bits: int, settings: Quantizer = Q
 
 def check(settings: Quantizer, policy: Policy) -> None:
     """Whether a policy can be evaluated so. Raises UnknownNameError or SettingError."""
-    if settings.rounding not in ROUNDINGS:
-        raise UnknownNameError("rounding", settings.rounding, ROUNDINGS)
+    look_up("rounding", settings.rounding, ROUNDINGS)
     for name in ("calibration", "seed"):
         if getattr(settings, name) is not None:
             raise SettingError(f"{name}={getattr(settings, name)!r} is not used by {settings.rounding}; leave it out")

@@ -1,6 +1,6 @@
 """The models there are, by name."""
 
-from aiq_core.errors import UnknownNameError
+from aiq_core.errors import look_up
 from aiq_core.runtime.models.digits_cnn import DIGITS_CNN
 from aiq_core.runtime.models.heavy_early_resnet20 import HEAVY_EARLY_RESNET20
 from aiq_core.runtime.models.mobilenet_v2 import MOBILENET_V2
@@ -21,6 +21,4 @@ MODELS: dict[str, ModelSpec] = {
 
 def spec(name: str) -> ModelSpec:
     """The model of that name. Raises UnknownNameError."""
-    if name not in MODELS:
-        raise UnknownNameError("model", name, MODELS)
-    return MODELS[name]
+    return look_up("model", name, MODELS)
