@@ -1,5 +1,6 @@
 """Searches in processes of their own: submit, cancel, resume; what died is found and marked."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -96,16 +97,9 @@ def reap(library: Library) -> list[str]:
     """Marks runs whose worker died as interrupted; returns their ids."""
     dead = []
     for run_id in library.store.with_status(RunStatus.RUNNING):
-        lock = run_lock(library, run_id)
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            continue
-        try:
+        with contextlib.suppress(Timeout), run_lock(library, run_id).acquire(blocking=False):
             if library.store.set_status(run_id, RunStatus.INTERRUPTED, only_from=[RunStatus.RUNNING]):
                 dead.append(run_id)
-        finally:
-            lock.release()
     return dead
 
 
@@ -116,18 +110,10 @@ def ensure_worker(library: Library) -> None:
     if not library.store.with_status(RunStatus.QUEUED):
         return
     for slot in range(most_workers()):
-        lock = slot_lock(library, slot)
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            continue
-        try:
-            if _is_starting(_starting_file(library, slot)):
-                continue
-            _starting_file(library, slot).write_text(str(_spawn(library)))
-        finally:
-            lock.release()
-        return
+        with contextlib.suppress(Timeout), slot_lock(library, slot).acquire(blocking=False):
+            if not _is_starting(_starting_file(library, slot)):
+                _starting_file(library, slot).write_text(str(_spawn(library)))
+                return
 
 
 def arrived(library: Library) -> None:
