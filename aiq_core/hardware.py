@@ -6,8 +6,9 @@ Long because it is a table: a row a machine.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from aiq_core.errors import SettingError, look_up
 from aiq_core.records import FP32_BITS
@@ -33,27 +34,20 @@ class SourceKind(StrEnum):
     DERIVED = "derived"
 
 
-class Unit(StrEnum):
-    """Units that machine numbers come in."""
-
-    OPS = "operations/s"
-    BYTES = "bytes/s"
-
-
 @dataclass(frozen=True, slots=True)
 class Source:
     """A number and where it was read; `note` says how it was derived or which document holds it."""
 
-    value: float
-    unit: Unit
     kind: SourceKind
+    value: float
     note: str
 
 
 @dataclass(frozen=True)
 class Machine:
-    """One processor: peak rate per number type, and DRAM (or the slowest level that weights come from).
+    """One processor: peak rate per number type in operations/s, and bandwidth in bytes/s.
 
+    `bandwidth` is that of DRAM, or of the slowest level that weights come from.
     `fp32_typed` is the arithmetic that FP32-typed layers run in, None where the machine has none.
     `grade` is A (vendor document, two agreeing reports of it, or a direct measurement) or B (inferred in part).
     """
@@ -62,9 +56,9 @@ class Machine:
     name: str
     rates: Mapping[NumberType, Source]
     bandwidth: Source
-    fp32_typed: NumberType | None
     grade: str
-    note: str = field(default="")
+    note: str = ""
+    fp32_typed: NumberType | None = NumberType.FP32
 
     @property
     def runs_fp32(self) -> bool:
@@ -91,17 +85,9 @@ class Machine:
         raise SettingError(f"{self.name} can't run {wanted} activations; choose a machine that has this arithmetic")
 
 
-def _vendor(value: float, note: str, unit: Unit = Unit.OPS) -> Source:
-    return Source(value, unit, SourceKind.VENDOR, note)
-
-
-def _measured(value: float, note: str, unit: Unit = Unit.OPS) -> Source:
-    return Source(value, unit, SourceKind.MEASURED, note)
-
-
-def _derived(value: float, note: str, unit: Unit = Unit.OPS) -> Source:
-    return Source(value, unit, SourceKind.DERIVED, note)
-
+_vendor = partial(Source, SourceKind.VENDOR)
+_measured = partial(Source, SourceKind.MEASURED)
+_derived = partial(Source, SourceKind.DERIVED)
 
 _CPUFP = "pigirons/cpufp, benchmark_result at commit 93e165e"
 _AMPERE = "NVIDIA, https://developer.nvidia.com/blog/nvidia-ampere-architecture-in-depth/"
@@ -124,11 +110,9 @@ _M1 = (
     "4 P-cores x 3.2 GHz x 4 SIMD ports x {} lanes x 2, all ports assumed (ocxtal/insn_bench_aarch64 "
     "optimization_notes_apple_m1.md); ratio checked on an M2 Max"
 )
-_M1_DRAM = _vendor(68 * GIGA, "azhirnov/cpu-gpu-arch, cpu/Apple-Arch.md", Unit.BYTES)
+_M1_DRAM = _vendor(68 * GIGA, "azhirnov/cpu-gpu-arch, cpu/Apple-Arch.md")
 _RK3588_DRAM = _derived(
-    2112e6 * 2 * 8,
-    "controller 2112 MHz x 2 x 8 bytes: sbc-bench, Radxa-Rock-5B.md; memcpy reaches 10.1 GB/s",
-    Unit.BYTES,
+    2112e6 * 2 * 8, "controller 2112 MHz x 2 x 8 bytes: sbc-bench, Radxa-Rock-5B.md; memcpy reaches 10.1 GB/s"
 )
 
 _A100_RATES = {
@@ -138,23 +122,23 @@ _A100_RATES = {
     NumberType.INT8: _vendor(624 * TERA, f"{_AMPERE}, dense; 594 to 624 measured by Abdelkhalik et al."),
     NumberType.INT4: _vendor(1248 * TERA, f"{_AMPERE}, dense; 1,229 to 1,248 measured by Abdelkhalik et al."),
 }
-_A100_DRAM = _vendor(1555 * GIGA, f"{_AMPERE}; the 80 GB card has 2,039", Unit.BYTES)
+_A100_DRAM = _vendor(1555 * GIGA, f"{_AMPERE}; the 80 GB card has 2,039")
 _H100_RATES = {
     NumberType.FP32: _vendor(66.9 * TERA, _HOPPER),
     NumberType.TF32: _vendor(494.7 * TERA, f"{_HOPPER}, dense"),
     NumberType.FP16: _vendor(989.4 * TERA, f"{_HOPPER}, dense"),
     NumberType.INT8: _vendor(1978.9 * TERA, f"{_HOPPER}, dense"),
 }
-_H100_DRAM = _vendor(3350 * GIGA, f"{_HOPPER}, SXM", Unit.BYTES)
+_H100_DRAM = _vendor(3350 * GIGA, f"{_HOPPER}, SXM")
 _NO_INT4_HOPPER = "no 4-bit tensor cores: 4-bit weights save bytes only (nunchux-ai/nunchaku issue 381)"
 
 _MACHINES = (
     Machine(
-        "a100-tf32", "A100 (TF32)", _A100_RATES, _A100_DRAM, NumberType.TF32, "A", "PyTorch's default in convolutions"
+        "a100-tf32", "A100 (TF32)", _A100_RATES, _A100_DRAM, "A", "PyTorch's default in convolutions", NumberType.TF32
     ),
-    Machine("a100-fp32", "A100 (FP32)", _A100_RATES, _A100_DRAM, NumberType.FP32, "A", "TF32 switched off"),
-    Machine("h100-tf32", "H100 SXM (TF32)", _H100_RATES, _H100_DRAM, NumberType.TF32, "A", _NO_INT4_HOPPER),
-    Machine("h100-fp32", "H100 SXM (FP32)", _H100_RATES, _H100_DRAM, NumberType.FP32, "A", _NO_INT4_HOPPER),
+    Machine("a100-fp32", "A100 (FP32)", _A100_RATES, _A100_DRAM, "A", "TF32 switched off"),
+    Machine("h100-tf32", "H100 SXM (TF32)", _H100_RATES, _H100_DRAM, "A", _NO_INT4_HOPPER, NumberType.TF32),
+    Machine("h100-fp32", "H100 SXM (FP32)", _H100_RATES, _H100_DRAM, "A", _NO_INT4_HOPPER),
     Machine(
         "t4",
         "T4",
@@ -168,8 +152,7 @@ _MACHINES = (
             NumberType.INT8: _vendor(130 * TERA, _TURING),
             NumberType.INT4: _vendor(260 * TERA, _TURING),
         },
-        _vendor(320 * GIGA, f"{_TURING}; 220 GB/s reached by Jia et al., arXiv 1903.07486", Unit.BYTES),
-        NumberType.FP32,
+        _vendor(320 * GIGA, f"{_TURING}; 220 GB/s reached by Jia et al., arXiv 1903.07486"),
         "A",
     ),
     Machine(
@@ -181,11 +164,8 @@ _MACHINES = (
             NumberType.INT8: _vendor(660.6 * TERA, f"{_ADA}, dense"),
         },
         _vendor(
-            1008 * GIGA,
-            "https://www.thefpsreview.com/gpu-family/nvidia-geforce-rtx-4090-gpu-family-specifications",
-            Unit.BYTES,
+            1008 * GIGA, "https://www.thefpsreview.com/gpu-family/nvidia-geforce-rtx-4090-gpu-family-specifications"
         ),
-        NumberType.FP32,
         "B",
         "sources disagree on INT4, so it is left out: INT8's rate is the safe bound",
     ),
@@ -197,8 +177,7 @@ _MACHINES = (
             NumberType.FP16: _derived(10 * TERA, f"half of INT8, as on A100: {_ORIN}"),
             NumberType.INT8: _vendor(20 * TERA, f"{_ORIN}, dense"),
         },
-        _vendor(68 * GIGA, _ORIN, Unit.BYTES),
-        NumberType.FP32,
+        _vendor(68 * GIGA, _ORIN),
         "A",
     ),
     Machine(
@@ -214,9 +193,7 @@ _MACHINES = (
         _vendor(
             25.6 * GIGA,
             "https://cpu-gpu.alldbin.com/graphics-card-comparison/Jetson-TX2-GPU-and-Jetson-Nano-comparison.html",
-            Unit.BYTES,
         ),
-        NumberType.FP32,
         "B",
         "no INT8 arithmetic (ceccocats/tkDNN issue 26)",
     ),
@@ -230,7 +207,6 @@ _MACHINES = (
             NumberType.FP16: _measured(2.617 * TERA, "equal to FP32: philipturner/metal-benchmarks README (dc2adc6)"),
         },
         _M1_DRAM,
-        NumberType.FP32,
         "B",
     ),
     Machine(
@@ -242,7 +218,6 @@ _MACHINES = (
             NumberType.INT8: _derived(4 * 3.2e9 * 4 * 16 * 2, _M1.format(16)),
         },
         _M1_DRAM,
-        NumberType.FP32,
         "B",
     ),
     Machine(
@@ -256,9 +231,7 @@ _MACHINES = (
             5200e6 * 16,
             "LPDDR5-5200 (https://www.notebookcheck.net/Intel-Core-i5-1240P-Processor-Benchmarks-and-Specs.589609.0.html)"
             " x 16 bytes; the 128-bit width is assumed",
-            Unit.BYTES,
         ),
-        NumberType.FP32,
         "B",
     ),
     Machine(
@@ -273,9 +246,7 @@ _MACHINES = (
             8 * 4800e6 * 8,
             "8 channels of DDR5-4800 (https://www.heise.de/news/"
             "Sapphire-Rapids-fuer-Workstations-Intels-Xeon-Prozessoren-W3400-und-W2400-7516604.html) x 8 bytes",
-            Unit.BYTES,
         ),
-        NumberType.FP32,
         "A",
         "FP16 is AMX's BF16",
     ),
@@ -287,8 +258,7 @@ _MACHINES = (
             NumberType.FP16: _derived(96 * 2.4e9 * 64, _ZEN4.format(64)),
             NumberType.INT8: _derived(96 * 2.4e9 * 128, _ZEN4.format(128)),
         },
-        _vendor(460.8 * GIGA, "ggml-org/llama.cpp discussion 16569", Unit.BYTES),
-        NumberType.FP32,
+        _vendor(460.8 * GIGA, "ggml-org/llama.cpp discussion 16569"),
         "B",
         "FP16 is BF16; at 3.7 GHz boost the rates are 1.54 times these",
     ),
@@ -301,7 +271,6 @@ _MACHINES = (
             NumberType.INT8: _measured((602 + 233) * GIGA, _RK3588),
         },
         _RK3588_DRAM,
-        NumberType.FP32,
         "B",
     ),
     Machine(
@@ -313,9 +282,9 @@ _MACHINES = (
             )
         },
         _RK3588_DRAM,
-        None,
         "B",
         "FP16 and INT4 arithmetic exist, their rates are not published",
+        fp32_typed=None,
     ),
     Machine(
         "pi-5",
@@ -325,8 +294,7 @@ _MACHINES = (
             NumberType.FP16: _derived(4 * 2.4e9 * 32, _PI5.format(32, "306.98 GFLOP/s")),
             NumberType.INT8: _derived(4 * 2.4e9 * 64, _PI5.format(64, "614.02 GOP/s")),
         },
-        _vendor(17 * GIGA, _RASPBERRY, Unit.BYTES),
-        NumberType.FP32,
+        _vendor(17 * GIGA, _RASPBERRY),
         "A",
     ),
     Machine(
@@ -339,12 +307,7 @@ _MACHINES = (
                 f"{_CPUFP}, arm64/Broadcom_BCM2711.md",
             )
         },
-        _measured(
-            5.5273 * GIGA,
-            "STREAM Copy, https://www.sci-pi.org.uk/bench/stream.html; the peak is not published",
-            Unit.BYTES,
-        ),
-        NumberType.FP32,
+        _measured(5.5273 * GIGA, "STREAM Copy, https://www.sci-pi.org.uk/bench/stream.html; the peak is not published"),
         "B",
         "no FP16 arithmetic or INT8 dot product",
     ),
@@ -364,9 +327,7 @@ _MACHINES = (
         _derived(
             8 * 240e6,
             "AXI SRAM, 64 bit at half of 480 MHz: ST, STM32H74x/75x system architecture and performance, section 2.4",
-            Unit.BYTES,
         ),
-        NumberType.FP32,
         "B",
         "weights are read from AXI SRAM, 512 KB",
     ),
@@ -374,10 +335,10 @@ _MACHINES = (
         "coral-usb",
         "Coral Edge TPU (USB)",
         {NumberType.INT8: _vendor(4 * TERA, "https://coral.ai/static/files/Coral-USB-Accelerator-datasheet.pdf, peak")},
-        _derived(0.625 * GIGA, "USB 3.1 Gen 1, 5 Gb/s / 8; encoding loss not removed", Unit.BYTES),
-        None,
+        _derived(0.625 * GIGA, "USB 3.1 Gen 1, 5 Gb/s / 8; encoding loss not removed"),
         "B",
         "fixed-point only (https://coral.ai/docs/edgetpu/faq)",
+        fp32_typed=None,
     ),
 )
 

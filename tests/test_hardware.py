@@ -3,7 +3,7 @@
 import pytest
 
 from aiq_core.errors import SettingError, UnknownNameError
-from aiq_core.hardware import DEFAULT_MACHINE, MACHINES, NumberType, Unit, machine
+from aiq_core.hardware import DEFAULT_MACHINE, MACHINES, NumberType, machine
 
 
 def test_default_is_the_a100_at_tf32() -> None:
@@ -19,10 +19,10 @@ def test_every_number_has_a_unit_a_source_and_a_plausible_size(key: str) -> None
     chosen = machine(key)
     assert chosen.key == key
     assert chosen.grade in "AB"
-    assert chosen.bandwidth.unit is Unit.BYTES and chosen.bandwidth.note
+    assert chosen.bandwidth.note
     assert 0.5e9 < chosen.bandwidth.value < 5e12
     for source in chosen.rates.values():
-        assert source.unit is Unit.OPS and source.note
+        assert source.note
         assert 0.5e9 < source.value < 2.5e15
     if chosen.fp32_typed is not None:
         assert chosen.fp32_typed in chosen.rates

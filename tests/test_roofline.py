@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aiq_core.errors import SettingError
-from aiq_core.hardware import Machine, NumberType, Source, SourceKind, Unit, machine
+from aiq_core.hardware import Machine, NumberType, Source, SourceKind, machine
 from aiq_core.records import Layer, LayerKind, ModelProfile, Policy
 from aiq_core.roofline import predict, ridge, speed_up
 
@@ -18,10 +18,10 @@ LINEAR_BYTES = 100 * 4 + 10 * 4 + (10 + 10) * 4  # 520
 
 def toy(rate: float, bandwidth: float, int8: float | None = None) -> Machine:
     """A machine with an FP32 rate and, if given, an INT8 rate."""
-    rates = {NumberType.FP32: Source(rate, Unit.OPS, SourceKind.DERIVED, "test")}
+    rates = {NumberType.FP32: Source(SourceKind.DERIVED, rate, "test")}
     if int8 is not None:
-        rates[NumberType.INT8] = Source(int8, Unit.OPS, SourceKind.DERIVED, "test")
-    return Machine("toy", "Toy", rates, Source(bandwidth, Unit.BYTES, SourceKind.DERIVED, "test"), NumberType.FP32, "B")
+        rates[NumberType.INT8] = Source(SourceKind.DERIVED, int8, "test")
+    return Machine("toy", "Toy", rates, Source(SourceKind.DERIVED, bandwidth, "test"), "B")
 
 
 def test_time_is_the_longer_of_computing_and_moving() -> None:
