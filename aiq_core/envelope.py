@@ -1,6 +1,6 @@
 """The best policy known for every alpha, and the other ways to pick one: a budget, the Pareto front."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -138,13 +138,13 @@ def within_budget(table: PolicyTable, points: float, widths: tuple[int, ...] = D
     return _first(rows, table.intensity[rows], table)
 
 
-def pareto(table: PolicyTable) -> NDArray[np.bool_]:
-    """Which rows no other beats on both AI and score, bool[p]; equal rows all stand."""
+def pareto(table: PolicyTable, among: Collection[int] | None = None) -> NDArray[np.bool_]:
+    """Which rows, of all or of those `among`, no other beats on both AI and score, bool[p]; equal rows all stand."""
     order = np.lexsort((-table.score, -table.intensity))
     front = np.zeros(len(order), dtype=bool)
     most = -np.inf
     previous = (np.nan, np.nan)
-    for row in order:
+    for row in order if among is None else order[np.isin(order, [*among])]:
         point = (float(table.intensity[row]), float(table.score[row]))
         if point[1] > most or point == previous:
             front[row] = True

@@ -8,7 +8,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from aiq_core.claims.evidence import Claim, Evidence
+from aiq_core.claims.evidence import RANK_CORRELATION, Claim, Evidence
 from aiq_core.claims.ours import our_claims
 from aiq_core.claims.paper import paper_claims
 from aiq_core.library import Library
@@ -18,8 +18,6 @@ __all__ = ["Claim", "claims", "document", "figure", "is_paper", "mark"]
 
 MARKS = {True: "✓", False: "✗", None: "–"}
 
-
-RANK_CORRELATION = "rank correlation"
 DIGITS = {"FLOPs/byte off": 4, "policies": 0}
 
 

@@ -1,7 +1,7 @@
 """What claims are recomputed from: finished runs, policy tables and paired counts of report images."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from scipy.stats import spearmanr
@@ -18,9 +18,13 @@ from aiq_core.statistics import Comparison, Interval
 from aiq_core.store.store import IMPORTED
 from aiq_core.wording import number
 
-PAPER_NORMALISER = 60.0
-PAPER_FLOOR_PERCENT = 89.5
+PAPER = {"intensity_normaliser": 60.0, "floor_percent": 89.5}
 """The authors' settings for ResNet-20 (arXiv 2512.14090, their code)."""
+
+RESNET, MOBILENET, PLAIN, HEAVY = "resnet20", "mobilenet_v2", "plain_convnet20", "heavy_early_resnet20"
+
+NOT_RUN = "not measured yet: the run is not in the stores; `make results` makes it"
+RANK_CORRELATION = "rank correlation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,21 @@ class Claim:
     run: str | None = None
     note: str = ""
 
+    @classmethod
+    def open(cls, id: str, statement: str, unit: str, paper: float | None = None) -> "Claim":
+        """A claim that is not measured yet, for want of a run unless told otherwise."""
+        return cls(id, statement, paper, None, unit, note=NOT_RUN)
+
+    def settled(
+        self, measured: float, holds: bool, note: str, run: str | None = None, interval: Interval | None = None
+    ) -> "Claim":
+        """The claim with what was measured."""
+        return replace(self, measured=measured, holds=holds, note=note, run=run, interval=interval)
+
+    def unreported(self, run: str | None) -> "Claim":
+        """The claim where its run is made, but not measured on the report images."""
+        return replace(self, run=run, note="not reported yet")
+
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
@@ -48,6 +67,11 @@ class Correlation:
 
     rho: float
     p: float
+
+    @property
+    def is_negative(self) -> bool:
+        """Whether it is below 0, and not by chance."""
+        return self.rho < 0 and self.p < 0.05
 
     @property
     def text(self) -> str:
@@ -112,11 +136,6 @@ class Evidence:
             if run.request.alpha == alpha and is_paper(run.request) == paper and run.policy is not None:
                 return self.library.run(run.id)
         return None
-
-    def listed(self, model: str, algorithm: str) -> tuple[Run, ...]:
-        """Finished runs that list policies, with their steps."""
-        found = [run for run in self.runs if run.request.model == model and run.request.algorithm == algorithm]
-        return tuple(self.library.run(run.id) for run in found)
 
     def table(self, model: str) -> PolicyTable | None:
         """Every policy complete on all search images; None where nothing is."""
@@ -196,9 +215,6 @@ _LISTED = {UNIFORM.name: Kind.UNIFORM, RANDOM.name: Kind.RANDOM, SINGLE_LAYER.na
 def _row_name(run: Run) -> str:
     paper = ", paper's" if is_paper(run.request) else ""
     return f"{run.request.algorithm} {run.request.alpha:g}{paper}"
-
-
-PAPER = {"intensity_normaliser": PAPER_NORMALISER, "floor_percent": PAPER_FLOOR_PERCENT}
 
 
 def is_paper(request: Request) -> bool:

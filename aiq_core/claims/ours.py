@@ -1,18 +1,11 @@
 """Our own claims: what the app says on its pages, and how cheaply it was found."""
 
 from collections.abc import Iterator, Sequence
-from statistics import fmean, median, stdev
+from statistics import fmean, stdev
 
-from aiq_core.claims.evidence import (
-    Claim,
-    Evidence,
-    candidates,
-    correlation,
-    gain,
-    width_by_depth,
-    width_by_weights,
-)
-from aiq_core.claims.paper import MOBILENET, NOT_RUN, RESNET, beats_uniform
+from aiq_core.claims import layers
+from aiq_core.claims.evidence import MOBILENET, RESNET, Claim, Evidence, candidates, gain
+from aiq_core.claims.paper import beats_uniform
 from aiq_core.hardware import MACHINES
 from aiq_core.judged import Judged, Kind
 from aiq_core.records import Policy, SplitName
@@ -41,44 +34,31 @@ def our_claims(evidence: Evidence) -> Iterator[Claim]:
     for model in GOALS:
         yield from _speed_ups(evidence, model)
     for model in GOALS:
-        yield from _optimism(evidence, model)
+        yield _optimism(evidence, model)
     for model in GOALS:
-        yield _larger_layers(evidence, model)
-        yield _larger_layers_everywhere(evidence, model)
+        yield layers.larger(evidence, model)
+        yield layers.larger_everywhere(evidence, model)
 
 
 def _gain_within_a_point(evidence: Evidence, model: str, goal: float) -> Iterator[Claim]:
     """The gain, and what it costs as measured. No claim at 95 %: the policy was not fixed before report was read."""
     profile, policy = evidence.profile(model), evidence.choice(model, goal)
-    texts = (
-        f"{evidence.title(model)}: AI at least +{goal:.0f} %",
-        f"… for at most {LIMIT_POINTS} point of top-1, as measured",
-    )
-    ids = (f"{model}-gain", f"{model}-drop-measured")
+    raised = Claim.open(f"{model}-gain", f"{evidence.title(model)}: AI at least +{goal:.0f} %", "%")
+    statement = f"… for at most {LIMIT_POINTS} point of top-1, as measured"
+    cost = Claim.open(f"{model}-drop-measured", statement, "points")
     if policy is None:
-        for name, text, unit in zip(ids, texts, ("%", "points"), strict=True):
-            yield Claim(name, text, None, None, unit, note=NOT_RUN)
+        yield from (raised, cost)
         return
     value = gain(profile, policy)
     run = _run_of(evidence, model, policy)
     rule = "of what search images chose with that gain, the one with most of them right; then read on report images"
-    yield Claim(ids[0], texts[0], None, value, "%", holds=value >= goal, run=run, note=f"{rule}; batch 1, unfused")
+    yield raised.settled(value, value >= goal, f"{rule}; batch 1, unfused", run)
     lost = evidence.drop(model, policy)
     if lost is None:
-        yield Claim(ids[1], texts[1], None, None, "points", run=run, note="not reported yet")
+        yield cost.unreported(run)
         return
-    judged = f"{evidence.images(model, SplitName.REPORT):,} report images"
-    yield Claim(
-        ids[1],
-        texts[1],
-        None,
-        lost.value,
-        "points",
-        lost,
-        lost.value <= LIMIT_POINTS,
-        run,
-        f"{judged}, Newcombe, paired; {REPORT_SEEN}",
-    )
+    note = f"{evidence.images(model, SplitName.REPORT):,} report images, Newcombe, paired; {REPORT_SEEN}"
+    yield cost.settled(lost.value, lost.value <= LIMIT_POINTS, note, run, lost)
 
 
 def _run_of(evidence: Evidence, model: str, policy: Policy) -> str | None:
@@ -91,21 +71,19 @@ def _run_of(evidence: Evidence, model: str, policy: Policy) -> str | None:
 
 
 def _pruning(evidence: Evidence, paper: bool) -> Claim:
-    name = "pruning-paper" if paper else "pruning-default"
     settings = "the paper's settings" if paper else "our settings"
     statement = f"Exact pruning measures a fraction of the plain algorithm's candidates (ResNet-20, greedy, {settings})"
+    claim = Claim.open("pruning-paper" if paper else "pruning-default", statement, "% of candidates")
     run = evidence.search(RESNET, GREEDY.name, 0.9, paper)
     if run is None:
-        return Claim(name, statement, None, None, "% of candidates", note=NOT_RUN)
+        return claim
     plain, measured = candidates(run)
     taken = sum(step.move is not None for step in run.steps)
     note = (
         f"{measured} of {plain} over {taken} moves at alpha 0.9 (20 moves have 420), plus FP32; "
         "benchmarks/search_cost.py compares the moves"
     )
-    return Claim(
-        name, statement, None, 100 * measured / plain, "% of candidates", None, measured < plain / 2, run.id, note
-    )
+    return claim.settled(100 * measured / plain, measured < plain / 2, note, run.id)
 
 
 def _batches(evidence: Evidence, model: str) -> Iterator[Claim]:
@@ -118,15 +96,8 @@ def _batches(evidence: Evidence, model: str) -> Iterator[Claim]:
     ):
         value = gain(profile, policy, batch)
         holds = value >= 50 if batch == 1 else value < 10
-        yield Claim(
-            f"batch-{batch}-{model}",
-            statement,
-            None,
-            value,
-            "%",
-            holds=holds,
-            note="FP32 activations, unfused; computed",
-        )
+        claim = Claim.open(f"batch-{batch}-{model}", statement, "%")
+        yield claim.settled(value, holds, "FP32 activations, unfused; computed")
 
 
 def _speed_ups(evidence: Evidence, model: str) -> Iterator[Claim]:
@@ -139,19 +110,13 @@ def _speed_ups(evidence: Evidence, model: str) -> Iterator[Claim]:
         text = (faster if memory_bound else slower).format(
             title=evidence.title(model), goal=GOALS[model], machine=machine.name
         )
-        name = f"speed-up-{key}-{model}"
+        claim = Claim.open(f"speed-up-{key}-{model}", text, "×")
         if policy is None:
-            yield Claim(name, text, None, None, "×", note=NOT_RUN)
+            yield claim
             continue
         value = speed_up(machine, profile, profile.uniform(32), policy)
-        yield Claim(
-            name,
-            text,
-            *(None, value, "×"),
-            holds=value >= 1.05 if memory_bound else value < 1.05,
-            run=_run_of(evidence, model, policy),
-            note="predicted at batch 1 from the roofline, if kernels for these widths existed; the line is at 1.05 ×",
-        )
+        note = "predicted at batch 1 from the roofline, if kernels for these widths existed; the line is at 1.05 ×"
+        yield claim.settled(value, (value >= 1.05) is memory_bound, note, _run_of(evidence, model, policy))
 
 
 REPORT_SEEN = (
@@ -161,7 +126,7 @@ REPORT_SEEN = (
 """Why a figure on report images is a measurement here and not a confirmed claim."""
 
 
-def _optimism(evidence: Evidence, model: str) -> Iterator[Claim]:
+def _optimism(evidence: Evidence, model: str) -> Claim:
     """How much more policies lose on report images than on search images, over every policy that has both.
 
     Those that a search chose and the others stand in the note: they were told apart after the figures were seen, so
@@ -171,17 +136,17 @@ def _optimism(evidence: Evidence, model: str) -> Iterator[Claim]:
     statement = (
         f"Search images flatter the policies measured on them ({evidence.title(model)}): points more lost on report"
     )
+    claim = Claim.open(f"optimism-{model}", statement, "points")
     if table is None or len(points) < 3:
-        yield Claim(f"optimism-{model}", statement, None, None, "points", note=NOT_RUN)
-    else:
-        mean = fmean(_gaps(points))
-        counted = f"{table.images:,} search and {table.report_images:,} report images, each drop paired with FP32's"
-        groups = [[p for p in points if (p.kind is Kind.CHOSEN) is chosen] for chosen in (True, False)]
-        split = ", ".join(
-            f"{name} {_spread(group)}" for name, group in zip(("chosen", "others"), groups, strict=True) if group
-        )
-        note = f"mean above 0; {_spread(points)}; {counted}; exploratory, told apart after seeing them: {split}"
-        yield Claim(f"optimism-{model}", statement, None, mean, "points", holds=mean > 0, note=note)
+        return claim
+    mean = fmean(_gaps(points))
+    counted = f"{table.images:,} search and {table.report_images:,} report images, each drop paired with FP32's"
+    groups = [[p for p in points if (p.kind is Kind.CHOSEN) is chosen] for chosen in (True, False)]
+    split = ", ".join(
+        f"{name} {_spread(group)}" for name, group in zip(("chosen", "others"), groups, strict=True) if group
+    )
+    note = f"mean above 0; {_spread(points)}; {counted}; exploratory, told apart after seeing them: {split}"
+    return claim.settled(mean, mean > 0, note)
 
 
 def _gaps(points: Sequence[Judged]) -> list[float]:
@@ -194,42 +159,3 @@ def _spread(points: Sequence[Judged]) -> str:
         f"mean {number(fmean(gaps), 2)}, standard deviation {stdev(gaps):.2f} over {len(gaps)} policies "
         f"({number(min(gaps), 2)} to {number(max(gaps), 2)})"
     )
-
-
-def _larger_layers(evidence: Evidence, model: str) -> Claim:
-    statement = f"Larger layers are quantized more aggressively ({evidence.title(model)}, greedy at alpha 0.9)"
-    name, unit, profile = f"larger-layers-{model}", "rank correlation", evidence.profile(model)
-    run = evidence.search(model, GREEDY.name, 0.9)
-    if run is None or run.policy is None:
-        return Claim(name, statement, None, None, unit, note=NOT_RUN)
-    found, depth = width_by_weights(profile, run.policy), width_by_depth(run.policy)
-    lost = evidence.alone(model, 4, SplitName.SEARCH)
-    sensitivity = "single layers not measured yet"
-    if lost is not None:
-        by_loss = correlation(run.policy.weight_bits, lost)
-        sensitivity = f"with points lost alone at 4 bits {by_loss.text}"
-    note = (
-        f"Spearman over {len(run.policy.weight_bits)} layers, bits with weight count, {found.p_text}; "
-        f"with depth {depth.text}; {sensitivity}"
-    )
-    return Claim(name, statement, None, found.rho, unit, None, found.rho < 0 and found.p < 0.05, run.id, note)
-
-
-def _larger_layers_everywhere(evidence: Evidence, model: str) -> Claim:
-    statement = f"… in the median of every search here that mixes widths ({evidence.title(model)})"
-    name, unit, profile = f"larger-layers-all-{model}", "rank correlation", evidence.profile(model)
-    mixed = [
-        run.policy
-        for run in evidence.searches(model)
-        if run.policy is not None and len(set(run.policy.weight_bits)) > 1
-    ]
-    if not mixed:
-        return Claim(name, statement, None, None, unit, note=NOT_RUN)
-    found = [width_by_weights(profile, policy) for policy in mixed]
-    middle = median(entry.rho for entry in found)
-    clear = sum(entry.rho < 0 and entry.p < 0.05 for entry in found)
-    note = (
-        f"{clear} of {len(found)} searches below 0 with p < 0.05; from {number(min(e.rho for e in found), 2)} to "
-        f"{number(max(e.rho for e in found), 2)}; {len(set(mixed))} distinct policies"
-    )
-    return Claim(name, statement, None, middle, unit, holds=middle < 0 and clear > len(found) / 2, note=note)
