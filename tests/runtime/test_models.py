@@ -61,7 +61,8 @@ def test_spec_and_card_agree(model: ModelSpec) -> None:
     card = bundled.model(model.name).card
     assert (card.title, card.dataset, card.input_shape) == (model.title, model.dataset, model.input_shape)
     assert (card.mean, card.std) == (model.mean, model.std)
-    assert len(card.class_names) == model.classes
+    logits = model.build().eval()(torch.zeros(1, *model.input_shape))
+    assert logits.shape == (1, len(card.class_names))
     assert set(model.excluded) <= dict(model.build().named_modules()).keys()
 
 

@@ -55,7 +55,6 @@ DIGITS_CNN = ModelSpec(
     title="Digits CNN",
     dataset="digits",
     input_shape=(1, 8, 8),
-    classes=10,
     mean=(0.3,),
     std=(0.35,),
     build=DigitsCnn,

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 from torch import nn
 
-from aiq_core.runtime.models.spec import CIFAR10_MEAN, CIFAR10_STD, ModelSpec, Recipe
+from aiq_core.runtime.models.spec import Recipe, cifar10_spec
 
 
 def build() -> nn.Module:
@@ -21,14 +21,9 @@ def segments(model: nn.Module) -> list[nn.Module]:
     return [*net.features, head]
 
 
-MOBILENET_V2 = ModelSpec(
+MOBILENET_V2 = cifar10_spec(
     name="mobilenet_v2",
     title="MobileNetV2",
-    dataset="cifar10",
-    input_shape=(3, 32, 32),
-    classes=10,
-    mean=CIFAR10_MEAN,
-    std=CIFAR10_STD,
     build=build,
     segments=segments,
     recipe=Recipe(epochs=100, peak_learning_rate=0.1, label_smoothing=0.1),

@@ -8,7 +8,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from aiq_core.runtime.models.spec import CIFAR10_MEAN, CIFAR10_STD, ModelSpec, Recipe
+from aiq_core.runtime.models.spec import Recipe, cifar10_spec
 
 WIDTH = 64
 CONVOLUTIONS = 19
@@ -50,14 +50,9 @@ def segments(model: nn.Module) -> list[nn.Module]:
     return [*blocks, nn.Sequential(net.pool, net.flatten, net.linear)]
 
 
-PLAIN_CONVNET20 = ModelSpec(
+PLAIN_CONVNET20 = cifar10_spec(
     name="plain_convnet20",
     title="PlainConvNet20",
-    dataset="cifar10",
-    input_shape=(3, 32, 32),
-    classes=10,
-    mean=CIFAR10_MEAN,
-    std=CIFAR10_STD,
     build=PlainConvNet20,
     segments=segments,
     recipe=Recipe(epochs=24, peak_learning_rate=0.1, autocast="bfloat16"),

@@ -4,7 +4,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from aiq_core.runtime.models.spec import CIFAR10_MEAN, CIFAR10_STD, ModelSpec, Recipe
+from aiq_core.runtime.models.spec import Recipe, cifar10_spec
 
 STEM_WIDTH = 16
 STAGE_WIDTHS = (16, 32, 64)
@@ -87,14 +87,9 @@ def segments(model: nn.Module) -> list[nn.Module]:
     return [stem, *net.layer1, *net.layer2, *net.layer3, nn.Sequential(net.pool, net.flatten, net.linear)]
 
 
-RESNET20 = ModelSpec(
+RESNET20 = cifar10_spec(
     name="resnet20",
     title="ResNet-20",
-    dataset="cifar10",
-    input_shape=(3, 32, 32),
-    classes=10,
-    mean=CIFAR10_MEAN,
-    std=CIFAR10_STD,
     build=ResNet20,
     segments=segments,
     recipe=Recipe(epochs=110, peak_learning_rate=0.2, autocast="bfloat16"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from torch import nn
 
@@ -42,7 +43,6 @@ class ModelSpec:
     title: str
     dataset: str
     input_shape: tuple[int, int, int]
-    classes: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
     build: Callable[[], nn.Module]
@@ -51,6 +51,11 @@ class ModelSpec:
     excluded: tuple[str, ...] = ()
 
 
-CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
-CIFAR10_STD = (0.2470, 0.2435, 0.2616)
-"""Per channel, of the training images in [0, 1]."""
+cifar10_spec = partial(
+    ModelSpec,
+    dataset="cifar10",
+    input_shape=(3, 32, 32),
+    mean=(0.4914, 0.4822, 0.4465),
+    std=(0.2470, 0.2435, 0.2616),
+)
+"""A model on CIFAR-10; mean and std are per channel, of the training images in [0, 1]."""
