@@ -101,13 +101,32 @@ class Paired:
 
     @cached_property
     def drop(self) -> Interval:
-        """Points lost, with Newcombe's interval."""
-        return drop(self)
+        """Points lost, before minus after, with Newcombe's 95 % interval for paired proportions.
+
+        Method 10, no continuity correction (Newcombe, Statistics in Medicine 17, 1998, 2635-2650).
+        """
+        n, e, f, g, h = self.images, self.both, self.lost, self.gained, self.neither
+        before, after = (e + f) / n, (e + g) / n
+        low_before, high_before = _wilson(before, n)
+        low_after, high_after = _wilson(after, n)
+        product = (e + f) * (g + h) * (e + g) * (f + h)
+        numerator = float(e * h - f * g)
+        # Newcombe shrinks a positive correlation by n/2, not below 0; a negative one is kept as it is.
+        if numerator > 0:
+            numerator = max(numerator - n / 2, 0)
+        phi = numerator / sqrt(product) if product else 0.0
+        difference = before - after
+        down_before, up_before = before - low_before, high_before - before
+        down_after, up_after = after - low_after, high_after - after
+        low = difference - sqrt(max(down_before**2 - 2 * phi * down_before * up_after + up_after**2, 0.0))
+        high = difference + sqrt(max(down_after**2 - 2 * phi * down_after * up_before + up_before**2, 0.0))
+        return Interval(100 * difference, 100 * low, 100 * high)
 
     @property
     def p(self) -> float:
-        """Exact McNemar's."""
-        return mcnemar(self)
+        """Exact two-sided McNemar p: are as many images lost as gained? 1 where none changed."""
+        fewer, changed = min(self.lost, self.gained), self.lost + self.gained
+        return min(1.0, 2 * float(bdtr(fewer, changed, 0.5)))
 
 
 def paired(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> Paired:
@@ -118,32 +137,3 @@ def paired(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> Paired:
         gained=int(np.count_nonzero(~before & after)),
         neither=int(np.count_nonzero(~before & ~after)),
     )
-
-
-def drop(cells: Paired) -> Interval:
-    """Points lost, before minus after, with Newcombe's 95 % interval for paired proportions.
-
-    Method 10, no continuity correction (Newcombe, Statistics in Medicine 17, 1998, 2635-2650).
-    """
-    n, e, f, g, h = cells.images, cells.both, cells.lost, cells.gained, cells.neither
-    before, after = (e + f) / n, (e + g) / n
-    low_before, high_before = _wilson(before, n)
-    low_after, high_after = _wilson(after, n)
-    product = (e + f) * (g + h) * (e + g) * (f + h)
-    numerator = float(e * h - f * g)
-    # Newcombe shrinks a positive correlation by n/2, not below 0; a negative one is kept as it is.
-    if numerator > 0:
-        numerator = max(numerator - n / 2, 0)
-    phi = numerator / sqrt(product) if product else 0.0
-    difference = before - after
-    down_before, up_before = before - low_before, high_before - before
-    down_after, up_after = after - low_after, high_after - after
-    low = difference - sqrt(max(down_before**2 - 2 * phi * down_before * up_after + up_after**2, 0.0))
-    high = difference + sqrt(max(down_after**2 - 2 * phi * down_after * up_before + up_before**2, 0.0))
-    return Interval(100 * difference, 100 * low, 100 * high)
-
-
-def mcnemar(cells: Paired) -> float:
-    """Exact two-sided McNemar p: are as many images lost as gained? 1 where none changed."""
-    fewer, changed = min(cells.lost, cells.gained), cells.lost + cells.gained
-    return min(1.0, 2 * float(bdtr(fewer, changed, 0.5)))

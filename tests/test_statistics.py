@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiq_core.statistics import Interval, Paired, drop, mcnemar, paired, wilson
+from aiq_core.statistics import Interval, Paired, paired, wilson
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_wilson_stays_within_0_and_100(images: int, share: float) -> None:
     ids=str,
 )
 def test_drop_as_published(cells: Paired, low: float, high: float) -> None:
-    found = drop(cells)
+    found = cells.drop
     assert found.value == pytest.approx(100 * (cells.lost - cells.gained) / cells.images)
     digits = 4 if abs(low) < 0.1 else 3
     assert (round(found.low / 100, digits), round(found.high / 100, digits)) == (low, high)
@@ -71,7 +71,7 @@ def test_drop_as_published(cells: Paired, low: float, high: float) -> None:
 def test_drop_of_the_papers_layers(lost: int, gained: int, printed: tuple[str, str, str], noise: bool) -> None:
     """lessons.md: one layer of the published ResNet-20 alone at 4 bits, FP32 having 9,192 of 10,000 right."""
     cells = Paired(both=9192 - lost, lost=lost, gained=gained, neither=10_000 - 9192 - gained)
-    found = drop(cells)
+    found = cells.drop
     assert tuple(f"{value:.2f}" for value in (found.value, found.low, found.high)) == printed
     assert found.contains_zero is noise
 
@@ -84,13 +84,13 @@ def test_drop_by_hand() -> None:
     low = 100 * 5 / 41 - sqrt(below**2 - 2 * phi * below * above + above**2)
     below, above = after.value - after.low, before.high - before.value
     high = 100 * 5 / 41 + sqrt(below**2 - 2 * phi * below * above + above**2)
-    found = drop(Paired(14, 5, 0, 22))
+    found = Paired(14, 5, 0, 22).drop
     assert (found.value, found.low, found.high) == pytest.approx((100 * 5 / 41, low, high))
 
 
 def test_drop_of_equal_classifiers_is_zero_with_its_doubt() -> None:
     """Nothing flipped of 500: the interval is small, symmetric and not a point."""
-    found = drop(Paired(480, 0, 0, 20))
+    found = Paired(480, 0, 0, 20).drop
     assert found.value == 0 and found.contains_zero
     assert found.high == pytest.approx(-found.low)
     assert 0 < found.high < wilson(480, 500).high - wilson(480, 500).low
@@ -98,7 +98,7 @@ def test_drop_of_equal_classifiers_is_zero_with_its_doubt() -> None:
 
 def test_drop_where_both_are_always_right() -> None:
     """Phi is undefined there and counts as 0; only the downward halves of Wilson's intervals have a length."""
-    found, alone = drop(Paired(50, 0, 0, 0)), 100 - wilson(50, 50).low
+    found, alone = Paired(50, 0, 0, 0).drop, 100 - wilson(50, 50).low
     assert (found.value, found.low, found.high) == pytest.approx((0, -alone, alone))
 
 
@@ -108,15 +108,15 @@ cells = st.builds(Paired, *[st.integers(0, 200)] * 4).filter(lambda c: c.images 
 @settings(deadline=None)
 @given(counted=cells)
 def test_a_drop_lies_in_its_interval_and_turns_with_its_sides(counted: Paired) -> None:
-    found = drop(counted)
+    found = counted.drop
     assert found.low <= found.value + 1e-9 and found.value <= found.high + 1e-9
     assert found.low >= -100 - 1e-9 and found.high <= 100 + 1e-9
-    turned = drop(Paired(counted.both, counted.gained, counted.lost, counted.neither))
+    turned = Paired(counted.both, counted.gained, counted.lost, counted.neither).drop
     assert (turned.value, turned.low, turned.high) == pytest.approx((-found.value, -found.high, -found.low), abs=1e-9)
 
 
 def test_more_images_narrow_the_interval() -> None:
-    widths = [drop(Paired(90 * k, 3 * k, 2 * k, 5 * k)) for k in (1, 10, 100)]
+    widths = [Paired(90 * k, 3 * k, 2 * k, 5 * k).drop for k in (1, 10, 100)]
     assert [round(found.value, 9) for found in widths] == [1, 1, 1]
     spans = [found.high - found.low for found in widths]
     assert spans == sorted(spans, reverse=True)
@@ -140,17 +140,17 @@ def exact(lost: int, gained: int) -> float:
 
 
 def test_mcnemar_by_hand() -> None:
-    assert mcnemar(Paired(90, 1, 5, 4)) == pytest.approx(2 * (1 + 6) / 64)
-    assert mcnemar(Paired(90, 0, 10, 0)) == pytest.approx(2 / 2**10)
-    assert mcnemar(Paired(90, 3, 3, 4)) == 1
-    assert mcnemar(Paired(90, 0, 0, 10)) == 1
-    assert mcnemar(Paired(9118, 74, 52, 756)) == pytest.approx(exact(74, 52))
+    assert Paired(90, 1, 5, 4).p == pytest.approx(2 * (1 + 6) / 64)
+    assert Paired(90, 0, 10, 0).p == pytest.approx(2 / 2**10)
+    assert Paired(90, 3, 3, 4).p == 1
+    assert Paired(90, 0, 0, 10).p == 1
+    assert Paired(9118, 74, 52, 756).p == pytest.approx(exact(74, 52))
 
 
 @settings(deadline=None)
 @given(lost=st.integers(0, 80), gained=st.integers(0, 80), both=st.integers(0, 100))
 def test_mcnemar_equals_the_binomial(lost: int, gained: int, both: int) -> None:
-    assert mcnemar(Paired(both, lost, gained, 7)) == pytest.approx(exact(lost, gained))
+    assert Paired(both, lost, gained, 7).p == pytest.approx(exact(lost, gained))
 
 
 def test_an_interval_knows_noise() -> None:
