@@ -35,6 +35,11 @@ class _BudgetSpentError(AiqError):
     """The search has used what it was given; it ends properly at its best so far."""
 
 
+def timestamp() -> str:
+    """Now, as runs keep it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
 def new_run(model: Model, request: Request) -> Run:
     """A queued run of a checked request. Raises SettingError or InfeasibleError where the request cannot be run."""
     check(request, model.profile)
@@ -46,7 +51,7 @@ def new_run(model: Model, request: Request) -> Run:
         search_hash=model.dataset.search.hash,
         report_hash=model.dataset.report.hash,
         status=RunStatus.QUEUED,
-        created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        created_at=timestamp(),
     )
 
 
@@ -114,7 +119,7 @@ class Execution:
             yield from self._turn()
             message = yield from self._search()
             self._report()
-            self._save(status=RunStatus.DONE, message=message, finished_at=_now())
+            self._save(status=RunStatus.DONE, message=message, finished_at=timestamp())
         except Exception as error:
             self._end(error)
 
@@ -139,7 +144,7 @@ class Execution:
             )
         status = RunStatus.CANCELLED if isinstance(error, Cancelled) else RunStatus.FAILED
         try:
-            self._save(status=status, message=message, traceback=kept, finished_at=_now())
+            self._save(status=status, message=message, traceback=kept, finished_at=timestamp())
         except Exception:
             # Where the store cannot be written, worker.log is left; the run is found interrupted.
             _log.exception("run %s ended, and the store cannot say so", self.run.id)
@@ -183,7 +188,7 @@ class Execution:
     def _problem(self) -> Problem:
         """The request with everything it left open resolved; evaluates FP32 and the start."""
         request, profile = self.run.request, self.profile
-        fp32, start = profile.uniform(32), objective.start_policy(request, profile)
+        fp32, start = profile.uniform(32), profile.policy(request.fixed)
         baseline = self.memo.ask(fp32, None, fp32) or 0
         metric = self.model.metric
         floor = objective.floor_score(metric, request.floor_percent, baseline, request.images)
@@ -239,10 +244,6 @@ class Execution:
         self.run = replace(self.run, seconds=self._seconds(), **changes)  # type: ignore[arg-type]
         self.library.store.save_run(self.run, steps or ())
         self._written = self.run
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 class Evaluators:

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from aiq_core import execute
 from aiq_core.catalog import Model
@@ -58,7 +57,7 @@ def save_manual(library: Library, model: Model, policy: Policy, images: int, lab
     same = repeats(library.runs(model, archived=True), request, model)
     if same:
         raise SettingError(f"this policy is kept already as run {same[0].id}; give it another name to keep it twice")
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    now = execute.timestamp()
     found = library.evaluation(model, SplitName.SEARCH, policy)
     known = found is not None and found.is_complete(images)
     machine = found.origin if found is not None and known else Origin("not measured", "-", 0, 0, now)

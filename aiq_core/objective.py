@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from aiq_core import intensity
 from aiq_core.errors import InfeasibleError
 from aiq_core.metrics import Metric
-from aiq_core.records import DEFAULT_ACCURACY_NORMALISER, DEFAULT_WIDTHS, ModelProfile, Policy, Request, Score
+from aiq_core.records import DEFAULT_ACCURACY_NORMALISER, DEFAULT_WIDTHS, ModelProfile, Score
 
 NORMALISER_FACTOR = 1.32
 """Times the AI at the lowest offered widths: ResNet-20's down to 4 bits gives 60.01; the authors use 60."""
@@ -117,8 +117,3 @@ def floor_score(metric: Metric, floor_percent: float | None, baseline: Score, im
             f"images, so no policy is allowed; choose a floor of at most {100 * baseline / images:.2f}"
         )
     return floor
-
-
-def start_policy(request: Request, profile: ModelProfile) -> Policy:
-    """Where a search starts: FP32, with the fixed layers at their widths."""
-    return profile.policy(request.fixed)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from aiq_core.errors import DataError, InfeasibleError, SettingError, UnknownNameError
 from aiq_core.execute import new_run
 from aiq_core.intensity import intensity
-from aiq_core.objective import Objective, default_normaliser, exchange_rate, floor_score, start_policy
+from aiq_core.objective import Objective, default_normaliser, exchange_rate, floor_score
 from aiq_core.records import Policy, Quantizer, Request
 from aiq_core.search.check import check
 from tests import bundled
@@ -209,9 +209,9 @@ def test_a_run_that_cannot_be_run_is_refused_before_it_is_queued(
 
 def test_a_search_starts_at_fp32_with_its_fixed_layers() -> None:
     profile = bundled.profile("digits_cnn")
-    start = start_policy(replace(GOOD, fixed={"linear": 8, "block1.conv": 4}), profile)
+    start = profile.policy({"linear": 8, "block1.conv": 4})
     assert profile.named_bits(start) == dict.fromkeys(LAYERS, 32) | {"linear": 8, "block1.conv": 4}
-    assert start_policy(GOOD, profile).is_fp32
+    assert profile.policy(GOOD.fixed).is_fp32
 
 
 def test_no_bound_of_a_real_search_is_above_a_loss() -> None:
