@@ -163,13 +163,14 @@ def test_split_sizes() -> None:
 def test_hashes_identify_splits() -> None:
     hashes = {bundled.dataset(dataset).split(split).hash for dataset, split, _ in SHIPPED}
     assert len(hashes) == 4
-    assert len({bundled.dataset("cifar10").calibration.hash, bundled.dataset("digits").calibration.hash} | hashes) == 6
+    others = {bundled.dataset(dataset).split("calibration").hash for dataset in ("cifar10", "digits")}
+    assert len(others | hashes) == 6
 
 
 @pytest.mark.parametrize("dataset", bundled.CATALOG.datasets)
 def test_calibration_lies_outside_both_splits(dataset: str) -> None:
-    calibration = {image.tobytes() for image in bundled.dataset(dataset).calibration.excerpt}
-    assert len(bundled.dataset(dataset).calibration.excerpt) == 512
+    calibration = {image.tobytes() for image in bundled.dataset(dataset).split("calibration").excerpt}
+    assert len(bundled.dataset(dataset).split("calibration").excerpt) == 512
     for split in SplitName:
         assert not calibration & {image.tobytes() for image in bundled.dataset(dataset).split(split).excerpt}
 

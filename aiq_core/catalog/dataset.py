@@ -19,8 +19,8 @@ from aiq_core.records import ImageSet, SplitName
 MOSAIC_COLUMNS = 50
 """Images side by side in an excerpt's file."""
 
-CALIBRATION, TRAINING = "calibration", "training"
-"""Splits beside `search` and `report`: images that choose quantization ranges, and those that weights saw."""
+TRAINING = "training"
+"""The split of the images that weights saw; `calibration`, beside it, is those of them that choose ranges."""
 
 FETCH_REMEDY = "run `python -m aiq_core data` to fetch them"
 
@@ -29,6 +29,15 @@ def cache_dir() -> Path:
     """The user's folder for what can be fetched or made again; AIQ_CACHE_DIR moves it."""
     override = os.environ.get("AIQ_CACHE_DIR")
     return Path(override) if override else Path(platformdirs.user_cache_dir("aiq-explorer"))
+
+
+def read_cached(path: Path) -> NDArray[np.uint8]:
+    """The array in a file of the cache. Raises DataError."""
+    try:
+        array: NDArray[np.uint8] = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise DataError(f"{path} cannot be read ({error}); {FETCH_REMEDY} again") from None
+    return array
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,10 +131,7 @@ class Split:
 
     def _read_fetched(self) -> NDArray[np.uint8]:
         path = self.cached_file
-        try:
-            images: NDArray[np.uint8] = np.load(path, allow_pickle=False)
-        except (ValueError, EOFError, OSError) as error:
-            raise DataError(f"{path} cannot be read ({error}); {FETCH_REMEDY} again") from None
+        images = read_cached(path)
         if hash_blocks(images, self.labels) != self.blocks:
             raise DataError(f"{path} does not hold the {self.name} images; {FETCH_REMEDY} again")
         return _frozen(images)
@@ -175,11 +181,6 @@ class Dataset:
     def report(self) -> Split:
         """The images that judge."""
         return self.split(SplitName.REPORT)
-
-    @property
-    def calibration(self) -> Split:
-        """Training images outside both splits, balanced over classes."""
-        return self.split(CALIBRATION)
 
     @property
     def excerpt_size(self) -> int:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from aiq_core.catalog import Dataset, cache_dir
-from aiq_core.catalog.dataset import FETCH_REMEDY, TRAINING
+from aiq_core.catalog.dataset import FETCH_REMEDY, TRAINING, read_cached
 from aiq_core.catalog.hashes import hash_blocks
 from aiq_core.errors import DataError
 from aiq_core.records import SplitName
@@ -99,11 +99,7 @@ def _load(dataset: Dataset, part: str) -> NDArray[np.uint8]:
     path = _cached_file(dataset, part)
     if not path.is_file():
         raise DataError(f"the {part} images of {dataset.name} are not here; {FETCH_REMEDY}")
-    try:
-        array: NDArray[np.uint8] = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise DataError(f"{path} cannot be read ({error}); {FETCH_REMEDY} again") from None
-    return array
+    return read_cached(path)
 
 
 def _complete(decoded: Decoded) -> Decoded:
