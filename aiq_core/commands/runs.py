@@ -47,12 +47,15 @@ def export(
     if run_id is None:
         library.store.copy_to(path)
     else:
-        text = exchange.export_run(library, run_id)
-        try:
-            path.write_text(text)
-        except OSError as error:
-            raise SettingError(f"{path} cannot be written ({error.strerror}); choose another --output") from None
+        _write(path, exchange.export_run(library, run_id))
     out.print(f"{path}: {path.stat().st_size:,} bytes", soft_wrap=True, markup=False)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SettingError(f"{path} cannot be written ({error.strerror}); choose another --output") from None
 
 
 @app.command()
@@ -73,10 +76,7 @@ def report(
     forms = {".html": html.page, ".json": html.to_json, ".csv": html.table}
     if path.suffix.lower() not in forms:
         raise SettingError(f"{path.name} ends in {path.suffix!r}; choose a name that ends in {', '.join(forms)}")
-    try:
-        path.write_text(forms[path.suffix.lower()](deck), encoding="utf-8")
-    except OSError as error:
-        raise SettingError(f"{path} cannot be written ({error.strerror}); choose another --output") from None
+    _write(path, forms[path.suffix.lower()](deck))
     out.print(f"{path}: {len(deck.slides)} slides, {path.stat().st_size:,} bytes", soft_wrap=True, markup=False)
 
 
