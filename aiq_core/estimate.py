@@ -8,7 +8,7 @@ from aiq_core.library import Library, repeats
 from aiq_core.records import Request, Run, RunStatus
 from aiq_core.search.strategies import strategy
 from aiq_core.store.store import MEASURED
-from aiq_core.wording import duration, join, number
+from aiq_core.wording import duration, number
 
 RECENT_RUNS = 10
 """How many of the newest runs the rate is read from: a machine changes."""
@@ -153,9 +153,7 @@ def _time(found: Estimate) -> str:
     if found.rate is None:
         budget = "" if found.max_minutes is None else f" It ends after {duration(60 * found.max_minutes * found.jobs)}."
         return f"Minutes: no rate yet on this machine.{budget}"
-    seconds = found.likely_s
     pace = f"{number(found.rate.seconds, 2)} s per new evaluation here, from {found.rate.evaluations:,} of them"
-    if seconds is None:
-        return join([f"{pace}."])
-    text = f"About {duration(seconds)} ({pace})"
-    return f"{text}; what is known already costs nothing."
+    if found.likely_s is None:
+        return f"{pace}."
+    return f"About {duration(found.likely_s)} ({pace}); what is known already costs nothing."
