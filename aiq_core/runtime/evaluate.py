@@ -68,8 +68,10 @@ class TorchEvaluator:
         pixels = model.dataset.images(images)
         self._arrange(pixels, np.arange(len(pixels)))
         self._labels = model.dataset.split(images.split).labels[: len(pixels)]
-        logits = self._fp32_logits()[: len(pixels)].numpy()
         fp32 = model.profile.uniform(FP32_BITS)
+        with torch.inference_mode():
+            chunks = [self._forward(index, fp32, fp32) for index in range(len(self._inputs))]
+        logits = torch.cat(chunks)[: len(pixels)].numpy()
         self._fp32_outcomes = self._outcomes(logits, fp32, np.arange(len(pixels)))
         # Ties in split order.
         self._arrange(pixels, np.argsort(model.metric.margins(logits, self._labels), kind="stable"))
@@ -170,12 +172,6 @@ class TorchEvaluator:
 
     def _normalise(self, pixels: NDArray[np.uint8]) -> Tensor:
         return to_input(pixels, self.model.card.mean, self.model.card.std).contiguous(memory_format=torch.channels_last)
-
-    def _fp32_logits(self) -> Tensor:
-        """Logits of every image at FP32, float[images, classes]."""
-        fp32 = Policy((FP32_BITS,) * len(self._layers), ())
-        with torch.inference_mode():
-            return torch.cat([self._forward(index, fp32, fp32) for index in range(len(self._inputs))])
 
 
 def _quantizable_modules(network: nn.Module, names: tuple[str, ...]) -> list[nn.Conv2d | nn.Linear]:

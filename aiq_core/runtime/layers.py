@@ -1,6 +1,7 @@
 """What each layer reads for one image, kept beside the weights: from it a page shows what rounding does to a map."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,29 +28,24 @@ def write_layers(name: str, dataset: Dataset, folder: Path) -> None:
     model = spec(name)
     tensors = read_weights(folder / "weights.safetensors")
     network = network_with(model, tensors, f"{folder}")
-    fold_batch_norm(network, profile(network, name, model.input_shape, model.excluded))
+    counted = profile(network, name, model.input_shape, model.excluded)
+    fold_batch_norm(network, counted)
     image = dataset.report.excerpt[IMAGE]
     pixels = (image / np.float32(255) - np.array(model.mean)) / np.array(model.std)
     batch = torch.from_numpy(pixels.transpose(2, 0, 1)[None].astype(np.float32))
-    names = [
-        layer
-        for layer, module in network.named_modules()
-        if isinstance(module, nn.Conv2d | nn.Linear) and layer not in model.excluded
-    ]
-    inputs = _inputs(network, names, batch)
+    inputs = _inputs(network, counted.quantizable_names, batch)
     arrays: dict[str, NDArray[Any]] = {}
-    for layer in names:
+    for layer, read in inputs.items():
         module: Any = network.get_submodule(layer)
-        arrays[f"input.{layer}"] = inputs[layer].astype(np.float16)
-        bias = module.bias
-        arrays[f"bias.{layer}"] = np.zeros(len(module.weight), np.float32) if bias is None else bias.detach().numpy()
+        arrays[f"input.{layer}"] = read.astype(np.float16)
+        arrays[f"bias.{layer}"] = module.bias.detach().numpy()
         arrays[f"geometry.{layer}"] = np.array(_geometry(module))
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     write_whole(folder / FILE, buffer.getvalue())
 
 
-def _inputs(network: nn.Module, names: list[str], batch: torch.Tensor) -> dict[str, NDArray[np.float32]]:
+def _inputs(network: nn.Module, names: Sequence[str], batch: torch.Tensor) -> dict[str, NDArray[np.float32]]:
     """Layer -> what it reads for a batch of one image, without the batch's axis."""
     found: dict[str, NDArray[np.float32]] = {}
     handles = [

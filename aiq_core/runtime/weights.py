@@ -35,10 +35,6 @@ def network_with(model: ModelSpec, tensors: Mapping[str, NDArray[Any]], source: 
 def save_weights(network: nn.Module, path: Path) -> None:
     """Write a network's tensors as safetensors, all but the counters of batch normalisation."""
     state = network.state_dict().items()
-    write_whole(path, save({key: _contiguous(value) for key, value in state if not key.endswith(TRACKED)}))
-
-
-def _contiguous(value: torch.Tensor) -> NDArray[Any]:
-    """A copy in row-major order, whatever memory format the network ran in."""
-    array: NDArray[Any] = np.ascontiguousarray(value.detach().numpy())
-    return array
+    # In row-major order, whatever memory format the network ran in.
+    kept = {key: np.ascontiguousarray(value.detach().numpy()) for key, value in state if not key.endswith(TRACKED)}
+    write_whole(path, save(kept))

@@ -314,7 +314,6 @@ def test_the_cache_stays_within_its_limit(limit: int, calls: Sequence[tuple[bool
             found = cache.get(key(number))
             assert found is None or found is given_[key(number)]
         assert cache.held_bytes == sum(tensor.nbytes for tensor in cache._entries.values()) <= limit
-    assert cache.hits + cache.misses == len(calls)
 
 
 def scan(cache: PrefixCache, chunks: int, prefix: int = 0) -> int:
