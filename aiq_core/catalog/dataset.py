@@ -44,7 +44,8 @@ def read_cached(path: Path) -> NDArray[np.uint8]:
 class Split:
     """Images of a data set in a fixed order: `size` of them, of which the first `shipped` lie in its folder.
 
-    `blocks` are hashes of 500 images each; `file` is the excerpt's mosaic, None where nothing ships.
+    `image_shape` is (height, width, channels). `blocks` are hashes of 500 images each; `file` is the excerpt's mosaic,
+    None where nothing ships.
     """
 
     name: str
@@ -95,7 +96,7 @@ class Split:
         return self.shipped == self.size or self.cached_file.is_file()
 
     def balance(self, images: int) -> str:
-        """How the classes share the first `images` images, as text: `200 of each class`, `41 or 42 of each class`."""
+        """How the classes share the first `images` images, as text: `200 of each class`, `4 or 5 of each class`."""
         counts = np.bincount(self.labels[:images], minlength=int(self.labels.max()) + 1)
         low, high = int(counts.min()), int(counts.max())
         if low == high:
@@ -139,12 +140,11 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Labelled images in splits; `image_shape` is (height, width, channels), class names stand in label order."""
+    """Labelled images in splits; class names stand in label order."""
 
     name: str
     title: str
     class_names: tuple[str, ...]
-    image_shape: tuple[int, int, int]
     splits: dict[str, Split]
 
     @classmethod
@@ -152,13 +152,12 @@ class Dataset:
         """The data set that a folder's split.json describes."""
         document: dict[str, Any] = json.loads((folder / "split.json").read_text())
         height, width, channels = document["image_shape"]
-        shape = (height, width, channels)
         splits = {
             name: Split(
                 name=name,
                 dataset=folder.name,
                 folder=folder,
-                image_shape=shape,
+                image_shape=(height, width, channels),
                 size=int(part["images"]),
                 shipped=int(part["shipped"]),
                 blocks=tuple(part["blocks"]),
@@ -166,7 +165,7 @@ class Dataset:
             )
             for name, part in document["parts"].items()
         }
-        return cls(folder.name, document.get("title", folder.name), tuple(document["class_names"]), shape, splits)
+        return cls(folder.name, document.get("title", folder.name), tuple(document["class_names"]), splits)
 
     def split(self, name: str) -> Split:
         """The split of that name. Raises UnknownNameError."""
