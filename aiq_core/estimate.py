@@ -32,7 +32,6 @@ class Estimate:
     basis: str
     rate: Rate | None
     max_minutes: float | None
-    known: int
     jobs: int
 
     @property
@@ -79,38 +78,39 @@ def most_evaluations(library: Library, request: Request) -> int | None:
 
 def estimate(library: Library, requests: Sequence[Request], runs: Sequence[Run]) -> Estimate:
     """The sum over a job's requests; `runs` are all runs known, bundled ones too."""
-    likely, basis, made = [], [], 0
-    finished = [run for run in runs if run.status is RunStatus.DONE]
-    for request in requests:
-        same = next(iter(repeats(finished, request, library.model(request.model))), None)
-        if same is not None:
-            made += 1
-        count, why = (same.evaluations, "") if same is not None else _likely(library, request, runs)
-        likely.append(count)
-        basis.append(why)
-    limits = [most_evaluations(library, request) for request in requests]
+    found = [_likely(library, request, runs) for request in requests]
     first = requests[0]
-    told = list(dict.fromkeys(text for text in basis if text))
+    told = list(dict.fromkeys(why for _, why in found if why))
     return Estimate(
-        likely=None if None in likely else sum(likely),  # type: ignore[arg-type]
-        most=None if None in limits else sum(limits),  # type: ignore[arg-type]
+        likely=_total([count for count, _ in found]),
+        most=_total([most_evaluations(library, request) for request in requests]),
         basis=told[0] if len(told) == 1 else ("as the nearest runs before" if told else ""),
         rate=rate(runs, first.model, first.images),
         max_minutes=first.max_minutes,
-        known=made,
         jobs=len(requests),
     )
 
 
+def _total(counts: list[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
+
+
 def _likely(library: Library, request: Request, runs: Sequence[Run]) -> tuple[int | None, str]:
-    """Evaluations, scaled from the run of the same model and algorithm nearest in alpha, and where they come from."""
+    """Evaluations, scaled from the run of the same model and algorithm nearest in alpha, and where they come from.
+
+    Those of the very same run where it is done.
+    """
+    finished = [run for run in runs if run.status is RunStatus.DONE]
+    same = repeats(finished, request, library.model(request.model))
+    if same:
+        return same[0].evaluations, ""
     if request.policies:
         return len(request.policies), ""
     like = [
         run
-        for run in runs
-        if run.status is RunStatus.DONE
-        and run.request.model == request.model
+        for run in finished
+        if run.request.model == request.model
         and run.request.algorithm == request.algorithm
         and strategy(request.algorithm).searches
         and run.request.alpha is not None
