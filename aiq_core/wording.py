@@ -47,10 +47,7 @@ def rate(value: float, number_type: NumberType) -> str:
 
 def prefixed_rate(value: float, between: str = "") -> str:
     """A rate without its unit: 156T, 19.5T, 960M."""
-    for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M")):
-        if value >= factor:
-            return f"{significant(value / factor)}{between}{prefix}"
-    return f"{significant(value)}{between}"
+    return _in_largest(value, ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1, "")), between)
 
 
 def short_rate(value: float) -> str:
@@ -63,18 +60,18 @@ def short_rate(value: float) -> str:
 
 def size(count: float) -> str:
     """Bytes in decimal units: 1.81 MB, 157 kB, 512 B."""
-    for factor, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if count >= factor:
-            return f"{significant(count / factor)} {unit}"
-    return f"{significant(count)} B"
+    return _in_largest(count, ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B")))
 
 
 def seconds(value: float) -> str:
     """A time in its natural unit: 1.2 µs, 34 ms."""
-    for factor, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
-        if value >= factor:
-            return f"{significant(value / factor)} {unit}"
-    return f"{significant(value / 1e-9)} ns"
+    return _in_largest(value, ((1, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")))
+
+
+def _in_largest(value: float, units: Sequence[tuple[float, str]], between: str = " ") -> str:
+    """The value in the largest unit of which there is a whole one, else in the last."""
+    factor, unit = next((entry for entry in units if value >= entry[0]), units[-1])
+    return f"{significant(value / factor)}{between}{unit}"
 
 
 def bits_name(bits: int) -> str:
