@@ -9,8 +9,6 @@ from aiq_core.commands import models, searches, runs  # isort: skip
 from aiq_core.commands.console import app, err
 from aiq_core.errors import AiqError
 
-__all__ = ["app", "main", "models", "runs", "searches"]
-
 
 def main(command: Callable[[], None] = app) -> None:
     """Runs the command line; what a user can mend ends in one line, not in a traceback."""

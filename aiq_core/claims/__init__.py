@@ -14,8 +14,6 @@ from aiq_core.claims.paper import paper_claims
 from aiq_core.library import Library
 from aiq_core.wording import number, span
 
-__all__ = ["Claim", "claims", "document", "figure", "is_paper", "mark"]
-
 MARKS = {True: "✓", False: "✗", None: "–"}
 
 DIGITS = {"FLOPs/byte off": 4, "policies": 0}

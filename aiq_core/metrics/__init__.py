@@ -6,8 +6,6 @@ from aiq_core.errors import look_up
 from aiq_core.metrics.metric import Metric
 from aiq_core.metrics.top1 import TOP1, Top1
 
-__all__ = ["METRICS", "TOP1", "Metric", "Top1", "metric"]
-
 METRICS: dict[str, Callable[[int], Metric]] = {
     TOP1: Top1,
 }

@@ -1,5 +1,3 @@
 """The only SQL: a SQLite file of evaluations and runs."""
 
 from aiq_core.store.store import Store
-
-__all__ = ["Store"]

@@ -8,8 +8,6 @@ from aiq_core.runtime.models.plain_convnet20 import PLAIN_CONVNET20
 from aiq_core.runtime.models.resnet20 import RESNET20
 from aiq_core.runtime.models.spec import ModelSpec, Recipe
 
-__all__ = ["MODELS", "ModelSpec", "Recipe", "spec"]
-
 MODELS: dict[str, ModelSpec] = {
     RESNET20.name: RESNET20,
     MOBILENET_V2.name: MOBILENET_V2,
