@@ -10,17 +10,6 @@ from aiq_core.search.strategies import strategy
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
-    """A move that a step considered; `loss` is None where it was not measured to the end."""
-
-    layer: str
-    bits: int
-    bound: float
-    outcome: Outcome
-    loss: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class WalkStep:
     """A step of a run: its options by bound, the bits after it, and the evaluations asked for up to it.
 
@@ -32,7 +21,7 @@ class WalkStep:
     layer: str | None
     bits: int | None
     before: int | None
-    options: tuple[Option, ...]
+    options: tuple[Candidate, ...]
     policy: Policy
     frozen: tuple[bool, ...]
     loss: float
@@ -84,7 +73,7 @@ def walk(run: Run, profile: ModelProfile, start_loss: float) -> Walk:
     policy = profile.policy(run.request.fixed)
     asked = 0
     for step in run.steps:
-        options = tuple(sorted(map(_option, step.candidates), key=lambda option: option.bound))
+        options = tuple(sorted(step.candidates, key=lambda option: option.bound))
         asked += sum(option.outcome is not Outcome.PRUNED for option in options)
         before = None if step.move is None else profile.width(policy, step.move.site)
         policy = step.policy
@@ -109,10 +98,6 @@ def _frozen(run: Run, step: Step) -> tuple[bool, ...]:
     """Greedy never takes a move back; a sweep offers every width again."""
     is_final = strategy(run.request.algorithm).is_final
     return tuple(is_final and bits != FP32_BITS for bits in step.policy.weight_bits)
-
-
-def _option(candidate: Candidate) -> Option:
-    return Option(candidate.move.site.name, candidate.move.bits, candidate.bound, candidate.outcome, candidate.loss)
 
 
 def walk_frame(walks: Sequence[Walk]) -> pd.DataFrame:

@@ -158,7 +158,7 @@ def _moving_layout(shown: Walk, steps: Sequence[WalkStep], place: int, look: Loo
     bounds = [option.bound for option in rows]
     spread = [*bounds, *losses, step.loss, _previous_loss(shown, steps, place)]
     labels = [
-        f"{short[option.layer]} {style.GLYPHS[option.bits]}{option.bits}"
+        f"{short[option.move.site.name]} {style.GLYPHS[option.move.bits]}{option.move.bits}"
         + ("" if option.outcome is not Outcome.PRUNED else " ")
         for option in rows
     ]

@@ -7,9 +7,9 @@ from aiq_core import wording
 from aiq_core.charts import style
 from aiq_core.charts.bits import FEW_LAYERS, bar_height
 from aiq_core.charts.lessons import marks
-from aiq_core.charts.lessons.walk import Option, Walk, WalkStep
+from aiq_core.charts.lessons.walk import Walk, WalkStep
 from aiq_core.charts.style import Look
-from aiq_core.records import Outcome
+from aiq_core.records import Candidate, Outcome
 
 MOST_ROWS = 24
 """Candidates shown: the best bounds; what is measured stands among them."""
@@ -21,7 +21,7 @@ def row_count(steps: Sequence[WalkStep]) -> int:
     return min(MOST_ROWS, max(FEWEST_ROWS, *(len(step.options) for step in steps)))
 
 
-def rows_of(step: WalkStep) -> tuple[Option, ...]:
+def rows_of(step: WalkStep) -> tuple[Candidate, ...]:
     """The options that are drawn, the best bound first."""
     return step.options[:MOST_ROWS]
 
@@ -36,7 +36,7 @@ def candidates(step: WalkStep, steps: Sequence[WalkStep], place: int, look: Look
     won = [(row, option) for row, option in asked if option.outcome is Outcome.WON]
 
     def trace(
-        found: list[tuple[int, Option]], xs: list[float], symbol: str, size: float, colour: str
+        found: list[tuple[int, Candidate]], xs: list[float], symbol: str, size: float, colour: str
     ) -> dict[str, Any]:
         return {
             "type": "scatter",
@@ -64,8 +64,8 @@ def candidates(step: WalkStep, steps: Sequence[WalkStep], place: int, look: Look
     ]
 
 
-def _hover(option: Option) -> str:
-    what = f"<b>{option.layer}</b> to {wording.bits_name(option.bits)}"
+def _hover(option: Candidate) -> str:
+    what = f"<b>{option.move.site.name}</b> to {wording.bits_name(option.move.bits)}"
     best = f"best loss possible {wording.number(option.bound, 4)}"
     if option.outcome is Outcome.PRUNED:
         return f"{what}<br>{best}: can't win, so not measured"
