@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from aiq_core.charts import style
+from aiq_core.charts import draw, style
 from aiq_core.charts.style import Look
 from aiq_core.envelope import PolicyTable
 from aiq_core.judged import Judged, Kind, judged
@@ -117,15 +117,7 @@ def _marks(data: OptimismData, kind: Kind, look: Look) -> dict[str, Any]:
         "mode": "markers",
         "x": [point.search.value for point in points],
         "y": [point.report.value for point in points],
-        "error_y": {
-            "type": "data",
-            "symmetric": False,
-            "array": [point.report.high - point.report.value for point in points],
-            "arrayminus": [point.report.value - point.report.low for point in points],
-            "color": style.faded(look.palette.muted, 0.25),
-            "thickness": 1.2 * look.scale,
-            "width": 0,
-        },
+        "error_y": draw.intervals(look, [point.report for point in points], style.faded(look.palette.muted, 0.25)),
         "marker": {
             "color": colour,
             "size": 7 * look.scale,

@@ -24,8 +24,7 @@ CROWDED_LEFT = 0.38
 
 def roofline_figure(data: RooflineData, look: Look) -> dict[str, Any]:
     """A Plotly figure, as a dict."""
-    (x_low, x_high), (y_low, y_high) = data.x_range, data.y_range
-    decades = [10.0**power for power in range(ceil(log10(y_low)), floor(log10(y_high)) + 1)]
+    x_low, x_high = data.x_range
     return {
         "data": [
             *_roof_traces(data, look),
@@ -38,29 +37,35 @@ def roofline_figure(data: RooflineData, look: Look) -> dict[str, Any]:
             HEIGHT_PX,
             MARGIN_PX,
             shapes=[
-                *_zones(data, look),
+                *zones(look, data.x_range, data.roof.ridge, layer="above"),
                 *_zone_labels(data, look),
                 *_ceiling_labels(data, look),
                 _legend(data, look),
             ],
             xaxis=style.axis(look, "FLOPs per byte", type="log", range=[log10(x_low), log10(x_high)], dtick=1),
-            yaxis=style.axis(
-                look,
-                "attainable FLOP/s",
-                type="log",
-                range=[log10(y_low), log10(y_high)],
-                tickvals=decades,
-                ticktext=[wording.short_rate(rate) for rate in decades],
-            ),
+            yaxis=rate_axis(look, data.y_range),
         ),
     }
 
 
-def _zones(data: RooflineData, look: Look) -> list[dict[str, Any]]:
-    """Both zones, shaded, and the ridge between them."""
-    edge, palette = data.roof.ridge, look.palette
+def rate_axis(look: Look, ends: tuple[float, float]) -> dict[str, Any]:
+    """The axis of speed, from one FLOP/s to another, with a tick a decade."""
+    low, high = map(log10, ends)
+    decades = [10.0**power for power in range(ceil(low), floor(high) + 1)]
+    return style.axis(
+        look,
+        "attainable FLOP/s",
+        type="log",
+        range=[low, high],
+        tickvals=decades,
+        ticktext=[wording.short_rate(rate) for rate in decades],
+    )
+
+
+def zones(look: Look, x_range: tuple[float, float], edge: float, layer: str = "below") -> list[dict[str, Any]]:
+    """Both zones, shaded, and the ridge between them, on its `layer`."""
+    palette = look.palette
     whole = {"xref": "x", "yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
-    zones = [(data.x_range[0], edge, palette.memory), (edge, data.x_range[1], palette.compute)]
     shapes: list[dict[str, Any]] = [
         {
             **whole,
@@ -70,10 +75,10 @@ def _zones(data: RooflineData, look: Look) -> list[dict[str, Any]]:
             "line": {"width": 0},
             "fillcolor": style.faded(colour, 0.1),
         }
-        for low, high, colour in zones
+        for low, high, colour in ((x_range[0], edge, palette.memory), (edge, x_range[1], palette.compute))
     ]
     dotted = {"color": palette.muted, "width": look.scale, "dash": "dot"}
-    return [*shapes, {**whole, "type": "line", "x0": edge, "x1": edge, "line": dotted, "layer": "above"}]
+    return [*shapes, {**whole, "type": "line", "x0": edge, "x1": edge, "line": dotted, "layer": layer}]
 
 
 def _zone_labels(data: RooflineData, look: Look) -> list[dict[str, Any]]:

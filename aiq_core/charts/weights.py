@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from aiq_core import wording
-from aiq_core.charts import style
+from aiq_core.charts import draw, style
 from aiq_core.charts.style import Look
 from aiq_core.records import FP32_BITS
 from aiq_core.rounding.nearest import levels, quantize
@@ -18,9 +18,6 @@ HEIGHT_PX = 270
 MARGIN_PX = {"l": 40, "r": 10, "t": 20, "b": 38}
 BINS = 121
 """Odd, so that the middle bin holds the weights around 0."""
-
-MOST_LINES = 31
-"""Up to so many levels a line is drawn at each: at 5 bits they can still be told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,16 +124,15 @@ def _small(value: float) -> str:
 
 def weights_figure(data: WeightsData, look: Look) -> dict[str, Any]:
     """A Plotly figure, as a dict: before above, after below; FP32 alone takes the whole height."""
-    alone = data.after is None
-    upper = [0.0, 1.0] if alone else [0.56, 1.0]
-    traces = [*_level_lines(data, look), _before(data, look)]
+    upper = [0.0, 1.0] if data.after is None else [0.56, 1.0]
+    traces = [_before(data, look)]
     notes = [_title(look, FP32_BITS, f"before: FP32, {data.weights:,} weights, batch norm folded", upper[1])]
     x_axis = style.axis(look, "weight ÷ largest of its channel", range=[-1.06, 1.06], showgrid=False, dtick=0.5)
     axes: dict[str, Any] = {"xaxis": x_axis, "yaxis": _shares(look, float(data.before.max()), upper)}
-    if not alone:
-        assert data.after is not None
-        traces.append(_after(data, look))
-        assert data.error is not None
+    if data.places is not None and data.after is not None and data.error is not None:
+        among = style.faded(look.palette.bits[data.bits], 0.55)
+        lines = draw.levels(look, data.places.tolist(), float(data.before.max()) * 1.08, among, 1)
+        traces = [*lines, *traces, _after(data.places, data.after, data.bits, look)]
         zeros = f"{wording.number(100 * data.error.zeros, 1)} % become 0"
         text = f"after: {data.bits} bits, {2 * levels(data.bits) + 1} levels, {zeros}"
         notes.append(_title(look, data.bits, text, 0.44))
@@ -175,38 +171,18 @@ def _before(data: WeightsData, look: Look) -> dict[str, Any]:
     }
 
 
-def _after(data: WeightsData, look: Look) -> dict[str, Any]:
-    assert data.places is not None
-    assert data.after is not None
-    top = levels(data.bits)
+def _after(places: NDArray[np.float64], after: NDArray[np.float64], bits: int, look: Look) -> dict[str, Any]:
+    top = levels(bits)
     # Wider than a hair at 8 bits, narrower than the gap at 2.
     width = min(max(0.7 / top, 0.008), 0.07)
     return {
         "type": "bar",
         "name": "after",
         "yaxis": "y2",
-        "x": data.places.tolist(),
-        "y": data.after.tolist(),
+        "x": places.tolist(),
+        "y": after.tolist(),
         "width": width,
         "customdata": list(range(-top, top + 1)),
-        "marker": {"color": look.palette.bits[data.bits], "line": {"width": 0}},
+        "marker": {"color": look.palette.bits[bits], "line": {"width": 0}},
         "hovertemplate": f"level %{{customdata}} of ±{top}: %{{y:.2%}} of the weights<extra></extra>",
     }
-
-
-def _level_lines(data: WeightsData, look: Look) -> list[dict[str, Any]]:
-    """Where the levels stand among the weights before rounding."""
-    if data.places is None or len(data.places) > MOST_LINES:
-        return []
-    top = float(data.before.max()) * 1.08
-    return [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "name": "levels",
-            "x": [x for place in data.places.tolist() for x in (place, place, None)],
-            "y": [y for _ in data.places for y in (0, top, None)],
-            "line": {"color": style.faded(look.palette.bits[data.bits], 0.55), "width": look.scale},
-            "hoverinfo": "skip",
-        }
-    ]

@@ -5,7 +5,7 @@ from math import log10
 from typing import Any
 
 from aiq_core import wording
-from aiq_core.charts import style
+from aiq_core.charts import draw, style
 from aiq_core.charts.lessons import marks
 from aiq_core.charts.lessons.batch import ASKED, BATCHES, BatchData, BatchModel
 from aiq_core.charts.style import Look
@@ -126,7 +126,7 @@ def _level(
     side: str,
 ) -> None:
     """Adds a dashed line at an AI, with its name at one end."""
-    traces.append(marks.line(look, [1, BATCHES[-1]], [value] * 2, colour, 1.4, dash="dash"))
+    traces.append(draw.line(look, [1, BATCHES[-1]], [value] * 2, colour, 1.4, dash="dash"))
     at = 0.08 if side == "left" else log10(BATCHES[-1])
     text = f"{what} {wording.significant(value)}"
     font = {"size": look.font_px, "color": colour}
@@ -162,16 +162,8 @@ def _curve(data: BatchData, model: BatchModel, look: Look, shown: Sequence[int],
         }
     ]
     if data.batch in shown:
-        line = {"width": 2.2 * look.scale, "color": colour}
-        traces.append(
-            {
-                **base,
-                "mode": "markers",
-                "x": [data.batch],
-                "y": [model.intensity(data.batch, data.bits)],
-                "marker": {"size": 13 * look.scale, "symbol": symbol, "color": colour, "line": line},
-            }
-        )
+        at = model.intensity(data.batch, data.bits)
+        traces.append(draw.dots(look, [data.batch], [at], symbol, 13, colour, edge=2.2, **base))
     return traces
 
 

@@ -4,7 +4,7 @@ from math import ceil
 from typing import Any
 
 from aiq_core import wording
-from aiq_core.charts import style
+from aiq_core.charts import draw, style
 from aiq_core.charts.bits import FEW_LAYERS
 from aiq_core.charts.lessons import marks
 from aiq_core.charts.lessons.layers import Alone, LayersData
@@ -175,32 +175,22 @@ def _net(seen: list[tuple[Alone, int]], data: LayersData, look: Look, noise: boo
     """Lost minus gained with its interval, of the layers where it holds 0, thin, or where it does not, strong."""
     group = [(row, place) for row, place in seen if row.drop.contains_zero is noise]
     colour = look.palette.muted if noise else look.palette.text
-    per_point = data.images / 100
     size = 5 if len(data.rows) > FEW_LAYERS else 7
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "xaxis": "x2",
-        "name": "within noise" if noise else "beyond noise",
-        "x": [row.lost - row.gained for row, _ in group],
-        "y": [place for _, place in group],
-        "hoverinfo": "skip",
-        "marker": {
-            "symbol": "line-ns" if noise else "circle",
-            "size": size * look.scale,
-            "color": colour,
-            "line": {"width": 1.6 * look.scale, "color": colour},
-        },
-        "error_x": {
-            "type": "data",
-            "symmetric": False,
-            "array": [(row.drop.high - row.drop.value) * per_point for row, _ in group],
-            "arrayminus": [(row.drop.value - row.drop.low) * per_point for row, _ in group],
-            "color": colour,
-            "thickness": (1.2 if noise else 2.0) * look.scale,
-            "width": 0,
-        },
-    }
+    return draw.dots(
+        look,
+        [row.lost - row.gained for row, _ in group],
+        [place for _, place in group],
+        "line-ns" if noise else "circle",
+        size,
+        colour,
+        edge=1.6,
+        xaxis="x2",
+        name="within noise" if noise else "beyond noise",
+        hoverinfo="skip",
+        error_x=draw.intervals(
+            look, [row.drop for row, _ in group], colour, thickness=1.2 if noise else 2.0, unit=data.images / 100
+        ),
+    )
 
 
 def _hover(row: Alone, data: LayersData) -> str:

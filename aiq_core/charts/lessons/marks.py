@@ -1,8 +1,8 @@
-"""What the lessons' figures share: the veil over an answer, the ghost of a guess, and lines across a plot."""
+"""What the lessons' figures share: the veil over an answer, the ghost of a guess, and the player."""
 
 from typing import Any
 
-from aiq_core.charts import style
+from aiq_core.charts import draw, style
 from aiq_core.charts.style import Look
 
 GHOST = "your guess"
@@ -40,32 +40,34 @@ def question_mark(look: Look, x: float, y: float, **more: Any) -> dict[str, Any]
 
 def ghost(look: Look, x: Any, y: Any, text: str = GHOST, **more: Any) -> dict[str, Any]:
     """A guess: a ringed dot in the accent's colour with its name beside it; a cross would call it wrong."""
-    line = {"width": 2 * look.scale, "color": look.palette.accent}
-    return {
-        "type": "scatter",
+    said = {
         "mode": "markers+text",
         "name": GHOST,
-        "x": [x],
-        "y": [y],
         "text": [text],
         "textposition": "top center",
         "textfont": {"size": look.font_px, "color": look.palette.accent},
-        "marker": {"symbol": "circle-open-dot", "size": 13 * look.scale, "color": look.palette.accent, "line": line},
         "cliponaxis": False,
         "hovertemplate": f"{text}<extra></extra>",
-        **more,
     }
+    return draw.dots(look, [x], [y], "circle-open-dot", 13, look.palette.accent, edge=2, **{**said, **more})
 
 
-def line(look: Look, xs: list[Any], ys: list[Any], colour: str, width: float = 1.6, **more: Any) -> dict[str, Any]:
-    """A line without marks that the pointer passes through."""
-    dash = more.pop("dash", "solid")
+def player(
+    look: Look, y: float, label: str, names: list[str], frame_ms: int, *others: dict[str, Any]
+) -> dict[str, Any]:
+    """The button at the right that plays the frames of those names, and other buttons beside it."""
+    play = {"frame": {"duration": frame_ms, "redraw": True}, "transition": {"duration": 0}, "mode": "immediate"}
     return {
-        "type": "scatter",
-        "mode": "lines",
-        "x": xs,
-        "y": ys,
-        "line": {"color": colour, "width": width * look.scale, "dash": dash},
-        "hoverinfo": "skip",
-        **more,
+        "type": "buttons",
+        "direction": "left",
+        "showactive": False,
+        "x": 1,
+        "y": y,
+        "xanchor": "right",
+        "yanchor": "middle",
+        "pad": {"t": 0, "r": 0},
+        "font": {"size": look.font_px, "color": look.palette.text},
+        "bgcolor": look.palette.background,
+        "bordercolor": look.palette.muted,
+        "buttons": [{"label": label, "method": "animate", "args": [names, play]}, *others],
     }

@@ -1,13 +1,15 @@
 """Lesson 6's figure: the hull, the line of equal loss that alpha tilts, and the ruler of what each alpha picks."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from aiq_core import wording
-from aiq_core.charts import style
+from aiq_core.charts import draw, style
 from aiq_core.charts.lessons import marks
 from aiq_core.charts.lessons.price import Known, PriceData
 from aiq_core.charts.style import Look
 from aiq_core.records import FP32_BITS
+from aiq_core.statistics import Interval
 
 HEIGHT_PX = 452
 MARGIN_PX = {"l": 50, "r": 14, "t": 30, "b": 36}
@@ -31,6 +33,7 @@ def price_figure(
     if guess is not None:
         traces.append(marks.ghost(look, guess, 0.5, "", xaxis="x2", yaxis="y2"))
     frames = [_frame(data, look, step) for step in FRAMES] if revealed else []
+    names = [frame["name"] for frame in frames]
     return {
         "data": traces,
         "frames": frames,
@@ -40,7 +43,7 @@ def price_figure(
             MARGIN_PX,
             annotations=_notes(data, look, alpha, least_correct, revealed),
             shapes=_budget(data, look, least_correct),
-            updatemenus=[_button(look)] if revealed else [],
+            updatemenus=[marks.player(look, PLOT[0] - 0.095, "▶ sweep", names, FRAME_MS)] if revealed else [],
             xaxis=style.axis(look, "FLOPs per byte", range=[x_low, x_high], anchor="y", nticks=8),
             yaxis=style.axis(
                 look, f"top-1 %, {data.images:,} search images", range=[y_low, y_high], domain=list(PLOT), nticks=7
@@ -60,24 +63,6 @@ def _frame(data: PriceData, look: Look, alpha: float) -> dict[str, Any]:
     return {"name": f"{alpha:.2f}", "data": moving, "traces": list(range(len(moving))), "layout": layout}
 
 
-def _button(look: Look) -> dict[str, Any]:
-    play = {"frame": {"duration": FRAME_MS, "redraw": True}, "transition": {"duration": 0}, "mode": "immediate"}
-    return {
-        "type": "buttons",
-        "direction": "left",
-        "showactive": False,
-        "x": 1,
-        "y": PLOT[0] - 0.095,
-        "xanchor": "right",
-        "yanchor": "middle",
-        "pad": {"t": 0, "r": 0},
-        "font": {"size": look.font_px, "color": look.palette.text},
-        "bgcolor": look.palette.background,
-        "bordercolor": look.palette.muted,
-        "buttons": [{"label": "▶ sweep", "method": "animate", "args": [[f"{a:.2f}" for a in FRAMES], play]}],
-    }
-
-
 def _chosen(data: PriceData, alpha: float, least_correct: int | None) -> Known:
     return data.pick(alpha).policy if least_correct is None else data.within(least_correct)
 
@@ -86,19 +71,13 @@ def _moving(data: PriceData, look: Look, alpha: float, least_correct: int | None
     """What alpha changes: the line of equal loss, the ring on the pick and the place on the ruler."""
     palette, chosen = look.palette, _chosen(data, alpha, least_correct)
     xs, ys = equal_loss_line(data, chosen, alpha) if least_correct is None else ([], [])
-    ring = {
-        "symbol": "circle-open",
-        "size": 20 * look.scale,
-        "color": palette.accent,
-        "line": {"width": 2.8 * look.scale},
-    }
-    pointer = {"symbol": "triangle-down", "size": 12 * look.scale, "color": palette.accent}
-    base = {"type": "scatter", "mode": "markers", "hoverinfo": "skip", "cliponaxis": False}
     at = [alpha] if least_correct is None else []
+    base: dict[str, Any] = {"hoverinfo": "skip", "cliponaxis": False}
+    ruler = {**base, "xaxis": "x2", "yaxis": "y2"}
     return [
-        marks.line(look, xs, ys, palette.accent, 2.0, dash="dash", name="equal loss"),
-        {**base, "x": [chosen.intensity], "y": [chosen.top1], "marker": ring},
-        {**base, "x": at, "y": [1.4], "marker": pointer, "xaxis": "x2", "yaxis": "y2"},
+        draw.line(look, xs, ys, palette.accent, 2.0, dash="dash", name="equal loss"),
+        draw.dots(look, [chosen.intensity], [chosen.top1], "circle-open", 20, palette.accent, edge=2.8, **base),
+        draw.dots(look, at, [1.4], "triangle-down", 12, palette.accent, **ruler),
     ]
 
 
@@ -130,49 +109,36 @@ def _fixed(data: PriceData, look: Look) -> list[dict[str, Any]]:
     hull = [pick.policy for pick in data.picks]
     line = {"color": palette.text, "width": 1.8 * look.scale}
     letters = {"text": [f"<b>{pick.letter}</b>" for pick in data.picks], "textposition": "top right"}
-    hollow = {"width": 2 * look.scale, "color": palette.text}
     return [
-        _points(data.dominated, look, {"symbol": "circle", "size": 5, "color": style.faded(palette.muted, 0.35)}, data),
+        _points(data.dominated, data, look, "circle", 5, style.faded(palette.muted, 0.35)),
         _intervals([*hull, *data.behind], look),
-        _points(data.behind, look, {"symbol": "diamond-open", "size": 11, "color": palette.text, "line": hollow}, data),
-        _points(hull, look, {"symbol": "circle", "size": 9, "color": palette.text}, data)
+        _points(data.behind, data, look, "diamond-open", 11, palette.text, edge=2),
+        _points(hull, data, look, "circle", 9, palette.text)
         | {"mode": "lines+markers+text", "line": line, **letters, "textfont": {"size": look.font_px * 1.1}},
     ]
 
 
-def _points(policies: Any, look: Look, marker: dict[str, Any], data: PriceData) -> dict[str, Any]:
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [p.intensity for p in policies],
-        "y": [p.top1 for p in policies],
-        "customdata": [
-            f"{p.name}<br>{wording.number(p.intensity, 2)} FLOPs/byte, {wording.number(p.top1, 2)} % "
-            f"({p.correct:,} of {data.images:,})"
-            for p in policies
-        ],
-        "hovertemplate": "%{customdata}<extra></extra>",
-        "marker": {**marker, "size": marker["size"] * look.scale},
-    }
+def _points(
+    policies: Sequence[Known], data: PriceData, look: Look, symbol: str, size: float, colour: str, edge: float = 0
+) -> dict[str, Any]:
+    said = [
+        f"{p.name}<br>{wording.number(p.intensity, 2)} FLOPs/byte, {wording.number(p.top1, 2)} % "
+        f"({p.correct:,} of {data.images:,})"
+        for p in policies
+    ]
+    xs, ys = [p.intensity for p in policies], [p.top1 for p in policies]
+    return draw.dots(look, xs, ys, symbol, size, colour, edge, **draw.hover(said))
 
 
 def _intervals(policies: list[Known], look: Look) -> dict[str, Any]:
-    error = {
-        "type": "data",
-        "symmetric": False,
-        "array": [p.high - p.top1 for p in policies],
-        "arrayminus": [p.top1 - p.low for p in policies],
-        "color": style.faded(look.palette.muted, 0.4),
-        "thickness": 1.2 * look.scale,
-        "width": 0,
-    }
+    spans = [Interval(p.top1, p.low, p.high) for p in policies]
     return {
         "type": "scatter",
         "mode": "markers",
         "x": [p.intensity for p in policies],
         "y": [p.top1 for p in policies],
         "marker": {"size": 1, "color": look.palette.muted},
-        "error_y": error,
+        "error_y": draw.intervals(look, spans, style.faded(look.palette.muted, 0.4)),
         "hoverinfo": "skip",
     }
 

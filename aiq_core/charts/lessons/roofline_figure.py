@@ -5,10 +5,11 @@ from math import log10
 from typing import Any
 
 from aiq_core import wording
-from aiq_core.charts import labels, style
+from aiq_core.charts import draw, labels, style
 from aiq_core.charts.labels import Anchor
 from aiq_core.charts.lessons import marks
 from aiq_core.charts.lessons.roofline import X_RANGE, Change, Kernel, RoofData
+from aiq_core.charts.roofline_figure import rate_axis, zones
 from aiq_core.charts.style import Look
 
 VEIL = 1.16
@@ -28,8 +29,7 @@ def roof_figure(
     data: RoofData, look: Look, change: Change = Change.NONE, revealed: bool = False, guess: float | None = None
 ) -> dict[str, Any]:
     """`guess` is a factor on the speed of the question's kernel; the truth is veiled until it is revealed."""
-    low, high = _y_range(data)
-    decades = [10.0**power for power in range(1, 18) if low <= 10.0**power <= high]
+    peak, bandwidth = data.roof(change)
     return {
         "data": [
             *_roofs(data, look, change),
@@ -41,7 +41,7 @@ def roof_figure(
             look,
             HEIGHT_PX,
             MARGIN_PX,
-            shapes=_zones(data, look, change),
+            shapes=zones(look, X_RANGE, peak / bandwidth),
             annotations=[
                 *_notes(data, look, change, revealed or guess is not None),
                 *_names(data, look, change),
@@ -49,14 +49,7 @@ def roof_figure(
             xaxis=style.axis(
                 look, "FLOPs per byte (arithmetic intensity)", type="log", range=[log10(x) for x in X_RANGE], dtick=1
             ),
-            yaxis=style.axis(
-                look,
-                "attainable FLOP/s",
-                type="log",
-                range=[log10(low), log10(high)],
-                tickvals=decades,
-                ticktext=[wording.short_rate(rate) for rate in decades],
-            ),
+            yaxis=rate_axis(look, _y_range(data)),
         ),
     }
 
@@ -71,22 +64,9 @@ def _roofs(data: RoofData, look: Look, change: Change) -> list[dict[str, Any]]:
     palette = look.palette
     traces = []
     if change is not Change.NONE:
-        traces.append(marks.line(look, *_line(data, Change.NONE), palette.muted, 1.4, dash="dash", name="before"))
-    traces.append(marks.line(look, *_line(data, change), palette.text, 2.2, name="roof"))
+        traces.append(draw.line(look, *_line(data, Change.NONE), palette.muted, 1.4, dash="dash", name="before"))
+    traces.append(draw.line(look, *_line(data, change), palette.text, 2.2, name="roof"))
     return traces
-
-
-def _zones(data: RoofData, look: Look, change: Change) -> list[dict[str, Any]]:
-    peak, bandwidth = data.roof(change)
-    edge, palette = peak / bandwidth, look.palette
-    whole = {"xref": "x", "yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
-    zones = [(X_RANGE[0], edge, palette.memory), (edge, X_RANGE[1], palette.compute)]
-    shapes: list[dict[str, Any]] = [
-        {**whole, "type": "rect", "x0": a, "x1": b, "line": {"width": 0}, "fillcolor": style.faded(colour, 0.1)}
-        for a, b, colour in zones
-    ]
-    dotted = {"color": palette.muted, "width": look.scale, "dash": "dot"}
-    return [*shapes, {**whole, "type": "line", "x0": edge, "x1": edge, "line": dotted}]
 
 
 def _dots(data: RoofData, look: Look, change: Change) -> list[dict[str, Any]]:
@@ -94,22 +74,10 @@ def _dots(data: RoofData, look: Look, change: Change) -> list[dict[str, Any]]:
     palette = look.palette
 
     def trace(kernels: tuple[Kernel, ...], size: float, symbol: str, colour: str, **more: Any) -> dict[str, Any]:
-        return {
-            "type": "scatter",
-            "mode": "markers",
-            "x": [kernel.intensity for kernel in kernels],
-            "y": [data.attainable(kernel.intensity, change) for kernel in kernels],
-            "customdata": [_hover(data, kernel, change) for kernel in kernels],
-            "hovertemplate": "%{customdata}<extra></extra>",
-            "marker": {
-                "symbol": symbol,
-                "size": size * look.scale,
-                "color": colour,
-                "opacity": 1,
-                "line": {"width": 1.6 * look.scale, "color": colour},
-            },
-            **more,
-        }
+        xs = [kernel.intensity for kernel in kernels]
+        ys = [data.attainable(x, change) for x in xs]
+        said = draw.hover(_hover(data, kernel, change) for kernel in kernels)
+        return draw.dots(look, xs, ys, symbol, size, colour, edge=1.6, **said, **more)
 
     traces = [trace(data.layers, 8, "circle-open", palette.bits[32], name="layers")]
     traces.append(trace((data.model,), 17, "circle", palette.bits[32], name=data.title))
@@ -139,19 +107,9 @@ def _veil(data: RoofData, look: Look) -> dict[str, Any]:
 def _asked(data: RoofData, look: Look, change: Change, guess: float | None) -> list[dict[str, Any]]:
     """The kernel of the question, and the ghost of the guess."""
     x, speed = data.asked.intensity, data.attainable(data.asked.intensity)
-    line = {"width": 2.4 * look.scale, "color": look.palette.text}
-    traces: list[dict[str, Any]] = [
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "name": data.asked.name,
-            "x": [x],
-            "y": [data.attainable(x, change)],
-            "customdata": [_hover(data, data.asked, change)],
-            "hovertemplate": "%{customdata}<extra></extra>",
-            "marker": {"symbol": "square-open", "size": 13 * look.scale, "color": look.palette.text, "line": line},
-        }
-    ]
+    said = {"name": data.asked.name, **draw.hover([_hover(data, data.asked, change)])}
+    at = data.attainable(x, change)
+    traces = [draw.dots(look, [x], [at], "square-open", 13, look.palette.text, edge=2.4, **said)]
     if guess is not None:
         below = {"textposition": "bottom right"} if guess <= 1 else {}  # clear of the question's own name
         traces.append(marks.ghost(look, x, speed * guess, **below))

@@ -5,14 +5,12 @@ from typing import Any
 import numpy as np
 
 from aiq_core import wording
-from aiq_core.charts import style
+from aiq_core.charts import draw, style
 from aiq_core.charts.lessons import marks
 from aiq_core.charts.lessons.rounding import RANGES, RoundingData
 from aiq_core.charts.style import Look
 from aiq_core.records import Granularity
 
-MOST_LINES = 31
-"""Up to so many levels each gets its line: at 5 bits they can still be told apart."""
 HEIGHT_PX = 262
 MARGIN_PX = {"l": 50, "r": 12, "t": 34, "b": 38}
 
@@ -24,8 +22,10 @@ def histogram_figure(data: RoundingData, look: Look) -> dict[str, Any]:
     counts = _round_counts(int(data.counts.max()))
     room = 0.03 * (data.edges[-1] - data.edges[0])
     where = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom", "yshift": 4}
+    colour = style.faded(look.palette.bits[data.grid.bits], 0.75)
+    levels = draw.levels(look, data.lines.tolist(), top, colour, 1.3)
     return {
-        "data": [_bars(data, look), *_level_lines(data, look, top), _example(data, look, top)],
+        "data": [_bars(data, look), *levels, _example(data, look, top)],
         "layout": style.layout(
             look,
             HEIGHT_PX,
@@ -76,31 +76,20 @@ def _bars(data: RoundingData, look: Look) -> dict[str, Any]:
     }
 
 
-def _level_lines(data: RoundingData, look: Look, top: float) -> list[dict[str, Any]]:
-    if len(data.lines) > MOST_LINES:
-        return []
-    xs = [x for place in data.lines.tolist() for x in (place, place, None)]
-    ys = [y for _ in data.lines for y in (0, top, None)]
-    return [marks.line(look, xs, ys, style.faded(look.palette.bits[data.grid.bits], 0.75), 1.3, name="levels")]
-
-
 def _example(data: RoundingData, look: Look, top: float) -> dict[str, Any]:
     """A pointer at the weight that the formula rounds, above its bar."""
     inside = (data.edges[:-1] <= data.place) & (data.place <= data.edges[1:])
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "name": "the formula's weight",
-        "x": [data.place],
-        "y": [float(np.sqrt(data.counts[inside].max())) + 0.04 * top],
-        "hovertemplate": f"the formula's weight: {data.example.weight:.4f}<extra></extra>",
-        "marker": {"symbol": "triangle-down", "size": 11 * look.scale, "color": look.palette.accent},
-    }
+    name = "the formula's weight"
+    hover = f"{name}: {data.example.weight:.4f}<extra></extra>"
+    height = float(np.sqrt(data.counts[inside].max())) + 0.04 * top
+    return draw.dots(
+        look, [data.place], [height], "triangle-down", 11, look.palette.accent, name=name, hovertemplate=hover
+    )
 
 
 def _levels_key(data: RoundingData, look: Look) -> str:
     bits, palette = data.grid.bits, look.palette
-    close = "" if len(data.lines) <= MOST_LINES else ", too close to draw"
+    close = "" if len(data.lines) <= draw.MOST_LEVELS else ", too close to draw"
     key = f"<span style='color:{palette.bits[bits]}'>{style.GLYPHS[bits]}│</span> {data.grid.levels} levels{close}"
     if any(_outside(data)):
         key += f"   <span style='color:{palette.compute}'>▨</span> clipped: {_percent(data.now.clipped_share)}"
@@ -131,7 +120,7 @@ def error_figure(
     low = 0.0 if not steep else min(total) / 2
     top = min(max(max(total) * 1.1, 1.35, (guess or 0) * 1.15), 3.2) if not steep else max(total) * 2
     traces = _causes(data, look, unit, steep) if revealed else _veiled(look, low, top)
-    traces.append(marks.line(look, [RANGES[0] - 2, 102], [1, 1], look.palette.muted, 1.0, dash="dot"))
+    traces.append(draw.line(look, [RANGES[0] - 2, 102], [1, 1], look.palette.muted, 1.0, dash="dot"))
     if guess is not None and asked is not None:
         traces.append(marks.ghost(look, asked, guess))
     if revealed:
@@ -162,15 +151,9 @@ def _veiled(look: Look, low: float, top: float) -> list[dict[str, Any]]:
 
 def _here(data: RoundingData, look: Look) -> dict[str, Any]:
     """A ring on the range chosen."""
-    percent, line = round(100 * data.grid.share), {"width": 2.4 * look.scale, "color": look.palette.text}
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [percent],
-        "y": [data.ratio],
-        "marker": {"symbol": "circle-open", "size": 14 * look.scale, "color": look.palette.text, "line": line},
-        "hovertemplate": f"{percent} %: {wording.significant(data.ratio)} ×<extra></extra>",
-    }
+    percent = round(100 * data.grid.share)
+    hover = f"{percent} %: {wording.significant(data.ratio)} ×<extra></extra>"
+    return draw.dots(look, [percent], [data.ratio], "circle-open", 14, look.palette.text, edge=2.4, hovertemplate=hover)
 
 
 def _veil_mark(look: Look, low: float, top: float, steep: bool) -> dict[str, Any]:
@@ -204,7 +187,7 @@ def _causes(data: RoundingData, look: Look, unit: float, steep: bool) -> list[di
         traces.append(trace)
     if steep:
         total = [error.total / unit for error in data.curve]
-        traces.append(marks.line(look, list(RANGES), total, palette.text, 2.0, name="both"))
+        traces.append(draw.line(look, list(RANGES), total, palette.text, 2.0, name="both"))
     return traces
 
 

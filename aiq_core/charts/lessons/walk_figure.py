@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiq_core import wording
-from aiq_core.charts import style
+from aiq_core.charts import draw, style
 from aiq_core.charts.bits import bar_height
 from aiq_core.charts.lessons import marks
 from aiq_core.charts.lessons.walk import Walk, WalkStep
@@ -50,7 +50,7 @@ def walk_figure(
             HEIGHT_PX,
             MARGIN_PX,
             bargap=0.22,
-            updatemenus=[_buttons([frame["name"] for frame in frames], look)] if len(frames) > 1 else [],
+            updatemenus=[_player([frame["name"] for frame in frames], look)] if len(frames) > 1 else [],
             annotations=at["annotations"],
             xaxis={**losses_axis, **at["xaxis"]},
             yaxis={**rows, **at["yaxis"]},
@@ -88,26 +88,10 @@ def _padded(values: Sequence[float], share: float = 0.1) -> list[float]:
     return [low - room, high + room]
 
 
-def _buttons(names: list[str], look: Look) -> dict[str, Any]:
-    play = {"frame": {"duration": FRAME_MS, "redraw": True}, "transition": {"duration": 0}, "mode": "immediate"}
-    stop = {"frame": {"duration": 0, "redraw": False}, "mode": "immediate"}
-    return {
-        "type": "buttons",
-        "direction": "left",
-        "showactive": False,
-        "x": 1,
-        "y": 0.4,
-        "xanchor": "right",
-        "yanchor": "middle",
-        "pad": {"t": 0, "r": 0},
-        "font": {"size": look.font_px, "color": look.palette.text},
-        "bgcolor": look.palette.background,
-        "bordercolor": look.palette.muted,
-        "buttons": [
-            {"label": "▶ play", "method": "animate", "args": [names, play]},
-            {"label": "■ stop", "method": "animate", "args": [[None], stop]},
-        ],
-    }
+def _player(names: list[str], look: Look) -> dict[str, Any]:
+    at_once = {"frame": {"duration": 0, "redraw": False}, "mode": "immediate"}
+    stop = {"label": "■ stop", "method": "animate", "args": [[None], at_once]}
+    return marks.player(look, 0.4, "▶ play", names, FRAME_MS, stop)
 
 
 def _moving(shown: Walk, steps: Sequence[WalkStep], place: int, look: Look) -> list[dict[str, Any]]:
@@ -133,7 +117,7 @@ def _losses(shown: Walk, steps: Sequence[WalkStep], look: Look, bold: bool) -> l
     # Two ends often meet: each name on its own side of the line.
     side = "bottom left" if shown.algorithm == GREEDY.name else "top right"
     place = -1 if shown.algorithm == GREEDY.name else sum(x <= 0.2 * xs[-1] for x in xs) - 1
-    line = marks.line(look, xs, ys, colour, 2.4 if bold else 1.4, dash="solid" if bold else "dash")
+    line = draw.line(look, xs, ys, colour, 2.4 if bold else 1.4, dash="solid" if bold else "dash")
     label = {
         "type": "scatter",
         "mode": "text",

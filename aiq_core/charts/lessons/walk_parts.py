@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiq_core import wording
-from aiq_core.charts import style
+from aiq_core.charts import draw, style
 from aiq_core.charts.bits import FEW_LAYERS, bar_height
-from aiq_core.charts.lessons import marks
 from aiq_core.charts.lessons.walk import Walk, WalkStep
 from aiq_core.charts.style import Look
 from aiq_core.records import Candidate, Outcome
@@ -38,20 +37,8 @@ def candidates(step: WalkStep, steps: Sequence[WalkStep], place: int, look: Look
     def trace(
         found: list[tuple[int, Candidate]], xs: list[float], symbol: str, size: float, colour: str
     ) -> dict[str, Any]:
-        return {
-            "type": "scatter",
-            "mode": "markers",
-            "x": xs,
-            "y": [row for row, _ in found],
-            "customdata": [_hover(option) for _, option in found],
-            "hovertemplate": "%{customdata}<extra></extra>",
-            "marker": {
-                "symbol": symbol,
-                "size": size * look.scale,
-                "color": colour,
-                "line": {"width": 1.8 * look.scale, "color": colour},
-            },
-        }
+        said = draw.hover(_hover(option) for _, option in found)
+        return draw.dots(look, xs, [row for row, _ in found], symbol, size, colour, edge=1.8, **said)
 
     faint = style.faded(palette.muted, 0.45)
     return [
@@ -60,7 +47,7 @@ def candidates(step: WalkStep, steps: Sequence[WalkStep], place: int, look: Look
         trace(finished, [option.loss or 0.0 for _, option in finished], "circle", 8, palette.text),
         trace(stopped, [max(option.bound, step.loss) for _, option in stopped], "triangle-right-open", 8, palette.text),
         trace(won, [option.loss or 0.0 for _, option in won], "star", 14, palette.accent),
-        marks.line(look, [step.loss, step.loss], [0.6, -row_count(steps)], palette.accent, 1.4, dash="dash"),
+        draw.line(look, [step.loss, step.loss], [0.6, -row_count(steps)], palette.accent, 1.4, dash="dash"),
     ]
 
 
@@ -108,38 +95,16 @@ def padlocks(step: WalkStep, look: Look) -> list[dict[str, Any]]:
     at = [(place, bar_height(bits)) for place, bits in enumerate(step.policy.weight_bits) if step.frozen[place]]
     size = 1.0 if len(step.frozen) <= FEW_LAYERS else 0.6
     colour = look.palette.muted
-    base = {
-        "type": "scatter",
-        "mode": "markers",
-        "xaxis": "x2",
-        "yaxis": "y2",
-        "hoverinfo": "skip",
-        "cliponaxis": False,
-    }
-    shackle = {
-        "symbol": "circle-open",
-        "size": 6 * size * look.scale,
-        "color": colour,
-        "line": {"width": 1.5 * look.scale},
-    }
-    body = {"symbol": "square", "size": 6.5 * size * look.scale, "color": colour}
+    base: dict[str, Any] = {"xaxis": "x2", "yaxis": "y2", "hoverinfo": "skip", "cliponaxis": False}
     xs = [place for place, _ in at]
+    shackles, bodies = [height + 0.52 for _, height in at], [height + 0.3 for _, height in at]
     return [
-        {**base, "x": xs, "y": [height + 0.52 for _, height in at], "marker": shackle},
-        {**base, "x": xs, "y": [height + 0.3 for _, height in at], "marker": body},
+        draw.dots(look, xs, shackles, "circle-open", 6 * size, colour, edge=1.5, **base),
+        draw.dots(look, xs, bodies, "square", 6.5 * size, colour, **base),
     ]
 
 
 def now(step: WalkStep, look: Look) -> dict[str, Any]:
     """A ring on the loss after the step."""
-    line = {"width": 2.4 * look.scale, "color": look.palette.accent}
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "xaxis": "x3",
-        "yaxis": "y3",
-        "x": [step.evaluations],
-        "y": [step.loss],
-        "hoverinfo": "skip",
-        "marker": {"symbol": "circle-open", "size": 13 * look.scale, "color": look.palette.accent, "line": line},
-    }
+    where: dict[str, Any] = {"xaxis": "x3", "yaxis": "y3", "hoverinfo": "skip"}
+    return draw.dots(look, [step.evaluations], [step.loss], "circle-open", 13, look.palette.accent, edge=2.4, **where)
