@@ -38,13 +38,13 @@ def draw(view: View) -> None:
     revealed, guess = address.is_revealed(LESSON), address.guess(LESSON)
     said = message(data, view.model.title) if batch == 1 or not revealed else batched(data)
     frame.message(said, excuse or _source(data), TERMS)
-    with frame.halves() as (left, right):
-        with left:
-            _question(data, guess, revealed)
-            frame.notes(notes(data))
-        with right:
-            _charts(view, data, guess, revealed)
-            _controls()
+    left, right = frame.halves()
+    with left:
+        _question(data, guess, revealed)
+        frame.notes(notes(data))
+    with right:
+        _charts(view, data, guess, revealed)
+        _controls()
     frame.formula(formula(data), TERMS, LETTERS)
 
 

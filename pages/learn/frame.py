@@ -1,7 +1,6 @@
 """The parts that every lesson's screen has: message, navigation, question, answer, chart with table, formula, notes."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from aiq_core.hardware import DEFAULT_MACHINE, MACHINES, Machine
 from pages.common.charts import Click, card, chart
 from pages.common.controls import View
 from pages.common.popovers import popover
@@ -40,9 +40,8 @@ class Notes:
 
 @dataclass(frozen=True)
 class Asked:
-    """Where the reader stands with the question: the guess, its place in the chart, and whether the truth shows."""
+    """Where the reader stands with the question: the guess's place in the chart, and whether the truth shows."""
 
-    guess: float | None
     ghost: float | None
     revealed: bool
 
@@ -89,19 +88,22 @@ def message(text: str, detail: str, terms: Sequence[str]) -> None:
         glossary.popover(terms)
 
 
-@contextmanager
-def halves() -> Iterator[tuple[Any, Any]]:
+def halves() -> list[Any]:
     """The question's column, and the chart's."""
-    left, right = st.columns([0.29, 0.71], gap="small")
-    yield left, right
+    return st.columns([0.29, 0.71], gap="small")
+
+
+def _guessed(lesson: int, answers: Sequence[Answer]) -> int | None:
+    """The place of the option that was guessed, if one was."""
+    guess = address.guess(lesson)
+    return int(guess) if guess is not None and guess < len(answers) else None
 
 
 def asked(lesson: int, answers: Sequence[Answer]) -> Asked:
     """The state of a question with options."""
-    guess = address.guess(lesson)
-    chosen = answers[int(guess)] if guess is not None and int(guess) < len(answers) else None
-    ghost = None if chosen is None or address.is_hidden() else chosen.ghost
-    return Asked(None if chosen is None else guess, ghost, address.is_revealed(lesson))
+    place = _guessed(lesson, answers)
+    ghost = None if place is None or address.is_hidden() else answers[place].ghost
+    return Asked(ghost, address.is_revealed(lesson))
 
 
 def question(
@@ -114,15 +116,15 @@ def question(
 ) -> None:
     """The question with its options; after the reveal, what is wrong with the guess, and the truth."""
     with st.container(border=True, gap="small"):
-        guess, revealed = address.guess(lesson), address.is_revealed(lesson)
-        if revealed:
+        guess = _guessed(lesson, answers)
+        if address.is_revealed(lesson):
             _answered(text, answers, guess)
             reveal_button(lesson, True)
             st.markdown(truth)
             return
         widget = f"learn-{lesson}-guess"
-        if widget not in st.session_state and guess is not None and int(guess) < len(answers):
-            st.session_state[widget] = int(guess)
+        if widget not in st.session_state and guess is not None:
+            st.session_state[widget] = guess
         st.radio(
             f"**Predict.** {text}",
             range(len(answers)),
@@ -133,20 +135,19 @@ def question(
             args=(lesson,),
             help=glossary.explain(terms),
         )
-        reveal_button(lesson, guess is not None and int(guess) < len(answers), before)
+        reveal_button(lesson, guess is not None, before)
 
 
-def _answered(text: str, answers: Sequence[Answer], guess: float | None) -> None:
+def _answered(text: str, answers: Sequence[Answer], guess: int | None) -> None:
     """The question with the right option and the guess marked, and what is to be said of the guess."""
-    chosen = answers[int(guess)] if guess is not None and int(guess) < len(answers) else None
     lines = []
-    for answer in answers:
+    for place, answer in enumerate(answers):
         words = f"**{answer.text}**" if answer.right else answer.text
-        own = " :violet[◎ your guess]" if answer is chosen else ""
+        own = " :violet[◎ your guess]" if place == guess else ""
         lines.append(f"{'✓' if answer.right else '○'} {words}{own}")
     st.markdown(f"**Predict.** {text}\n\n" + "  \n".join(lines))
-    if chosen is not None:
-        verdict(chosen.right, chosen.reply)
+    if guess is not None:
+        verdict(answers[guess].right, answers[guess].reply)
 
 
 def verdict(right: bool, reply: str) -> None:
@@ -233,26 +234,22 @@ def _hide() -> None:
     address.set_hidden(bool(st.session_state["learn-hide"]))
 
 
-def machine_box(label: str = "Machine") -> None:
+def machine_box() -> None:
     """The machine beside the chart; the same one as in the sidebar."""
-    from aiq_core.hardware import MACHINES
-
     st.session_state["learn-machine"] = st.session_state["machine"]
     names = {
         key: machine.name if machine.runs_fp32 else f"{machine.name} (can't run FP32)"
         for key, machine in MACHINES.items()
     }
-    st.selectbox(label, list(names), format_func=names.__getitem__, key="learn-machine", on_change=_machine)
+    st.selectbox("Machine", list(names), format_func=names.__getitem__, key="learn-machine", on_change=_machine)
 
 
 def _machine() -> None:
     st.session_state["machine"] = st.session_state["learn-machine"]
 
 
-def fp32_machine(view: View) -> tuple[Any, str]:
+def fp32_machine(view: View) -> tuple[Machine, str]:
     """The machine for FP32 kernels, and what to say where the chosen one has no such arithmetic."""
-    from aiq_core.hardware import DEFAULT_MACHINE, MACHINES
-
     if view.machine.runs_fp32:
         return view.machine, ""
     other = MACHINES[DEFAULT_MACHINE]

@@ -40,30 +40,27 @@ def draw(view: View) -> None:
     answers = replies(asked)
     state = frame.asked(LESSON, answers)
     frame.message(message(data, state.revealed), _detail(data, model, excuse), TERMS)
-    with frame.halves() as (left, right):
-        with left:
-            frame.question(LESSON, question(asked), answers, truth(asked), TERMS, before=_sort)
-            frame.notes(notes(data))
-        with right:
-            # The veil is on the question's layer, at every width: 8 bits would tell something too.
-            spec = layers_figure(data, view.look, order, state.revealed, state.ghost if bits == ASKED_BITS else None)
-            found = layers_frame(data)
-            if not state.revealed:
-                found = found[found["layer"] != data.second]
-            alt = (
-                f"What each of {len(data.rows)} layers gains and costs alone at {bits} bits; the table has every "
-                "number."
-            )
-            title = f"Each layer alone at {bits} bits"
-            frame.figure(
-                title,
-                f"{model.title}; ● ━ net loss with its 95 % interval, thin = may be no change",
-                spec,
-                found,
-                "layers",
-                alt,
-            )
-            _controls()
+    left, right = frame.halves()
+    with left:
+        frame.question(LESSON, question(asked), answers, truth(asked), TERMS, before=_sort)
+        frame.notes(notes(data))
+    with right:
+        # The veil is on the question's layer, at every width: 8 bits would tell something too.
+        spec = layers_figure(data, view.look, order, state.revealed, state.ghost if bits == ASKED_BITS else None)
+        found = layers_frame(data)
+        if not state.revealed:
+            found = found[found["layer"] != data.second]
+        alt = f"What each of {len(data.rows)} layers gains and costs alone at {bits} bits; the table has every number."
+        title = f"Each layer alone at {bits} bits"
+        frame.figure(
+            title,
+            f"{model.title}; ● ━ net loss with its 95 % interval, thin = may be no change",
+            spec,
+            found,
+            "layers",
+            alt,
+        )
+        _controls()
     frame.formula(formula(data, model, state.revealed), TERMS)
 
 

@@ -60,26 +60,26 @@ def draw(view: View) -> None:
     chosen = data.pick(alpha).policy if least is None else data.within(least)
     data = data if least is None else replace(data, budgeted=chosen)
     frame.message(message(data, alpha, least, chosen), _detail(data, model, excuse), TERMS)
-    with frame.halves() as (left, right):
-        with left:
-            frame.question(LESSON, question(data), answers, truth(data), TERMS)
-            frame.notes(notes(data, state.revealed))
-        with right:
-            spec = price_figure(data, view.look, alpha, least, state.revealed, state.ghost)
-            alt = (
-                f"Top-1 against FLOPs per byte: {len(data.picks)} policies on the hull, {len(data.behind)} Pareto "
-                f"points off it. {_words(alpha, least, data)}"
-            )
-            frame.figure(
-                "Trade-off",
-                f"● best at some alpha{', ◇ at none' if state.revealed else ''} ━ hull ╌ equal loss ┃ 95 % interval",
-                spec,
-                _frame(data, state.revealed),
-                "price",
-                alt,
-                on_played=_played,
-            )
-            _controls(data, choices)
+    left, right = frame.halves()
+    with left:
+        frame.question(LESSON, question(data), answers, truth(data), TERMS)
+        frame.notes(notes(data, state.revealed))
+    with right:
+        spec = price_figure(data, view.look, alpha, least, state.revealed, state.ghost)
+        alt = (
+            f"Top-1 against FLOPs per byte: {len(data.picks)} policies on the hull, {len(data.behind)} Pareto "
+            f"points off it. {_words(alpha, least, data)}"
+        )
+        frame.figure(
+            "Trade-off",
+            f"● best at some alpha{', ◇ at none' if state.revealed else ''} ━ hull ╌ equal loss ┃ 95 % interval",
+            spec,
+            _frame(data, state.revealed),
+            "price",
+            alt,
+            on_played=_played,
+        )
+        _controls(data, choices)
     frame.formula(formula(data, alpha) if least is None else budget_formula(data, least), TERMS)
 
 

@@ -6,6 +6,7 @@ from aiq_core.charts.lessons.roofline import Change, RoofData, roof_data, roof_f
 from aiq_core.charts.lessons.roofline_figure import roof_figure, time_figure
 from aiq_core.intensity import TRAFFIC_MODEL
 from aiq_core.wording import number, rate, seconds, significant
+from pages.common.charts import card, chart
 from pages.common.controls import View
 from pages.learn import address, frame
 from pages.learn.address import Setting
@@ -16,14 +17,7 @@ POWERS = tuple(range(-20, 61))
 """Steps of the kernel's slider: AI = 10^(step / 20), from 0.1 to 1,000."""
 
 
-def _power(text: str) -> int:
-    power = int(text)
-    if power not in POWERS:
-        raise ValueError(text)
-    return power
-
-
-KERNEL = Setting("kernel", None, _power)
+KERNEL = Setting("kernel", None, int)
 CHANGE = Setting("what", Change.NONE.value)
 SETTINGS = (KERNEL, CHANGE)
 TERMS = ("FLOP", "FLOP/s", "MAC", "Arithmetic intensity (AI)", "Bandwidth", "Ridge", "Memory-bound", "Compute-bound")
@@ -39,14 +33,14 @@ def draw(view: View) -> None:
     state = frame.asked(LESSON, answers)
     change = Change(address.value(CHANGE, [c.value for c in Change])) if state.revealed else Change.NONE
     frame.message(message(data, change), excuse or _source(data), TERMS)
-    with frame.halves() as (left, right):
-        with left:
-            text = "A kernel sits at a quarter of the ridge. A new chip doubles FLOP/s, the bandwidth stays. Its speed?"
-            frame.question(LESSON, text, answers, truth(data), TERMS, before=_new_chip)
-            frame.notes(notes(data))
-        with right:
-            _charts(view, data, change, state)
-            _controls(data, options, state.revealed)
+    left, right = frame.halves()
+    with left:
+        text = "A kernel sits at a quarter of the ridge. A new chip doubles FLOP/s, the bandwidth stays. Its speed?"
+        frame.question(LESSON, text, answers, truth(data), TERMS, before=_new_chip)
+        frame.notes(notes(data))
+    with right:
+        _charts(view, data, change, state)
+        _controls(data, options, state.revealed)
     frame.formula(formula(data, change), TERMS)
 
 
@@ -121,8 +115,6 @@ def _charts(view: View, data: RoofData, change: Change, state: frame.Asked) -> N
     with narrow:
         times = data.seconds(data.kernel.intensity, change)
         alt = f"Time to move bytes {seconds(times[0])}, time to compute {seconds(times[1])}; the longer one counts."
-        from pages.common.charts import card, chart
-
         with card("Time", "longer counts"):
             chart(time_figure(data, view.look, change), "learn-times", "learn-times", alt)
 

@@ -65,17 +65,17 @@ def draw(view: View) -> None:
     answers = replies(asked)
     state = frame.asked(LESSON, answers)
     frame.message(message(data, curve(view.model, layer, 8, per, grid.symmetric), state.revealed), _source(view), TERMS)
-    with frame.halves() as (left, right):
-        with left:
-            text = (
-                f"{asked.layer} at {ASKED_BITS} bits: cut the range to {asked.cut} % of the largest weight. The "
-                "squared error…"
-            )
-            frame.question(LESSON, text, answers, truth(asked), TERMS, before=lambda: _cut(asked.cut))
-            frame.notes(notes(view, asked))
-        with right:
-            _charts(view, data, grid, state, asked)
-            _controls(usual, names)
+    left, right = frame.halves()
+    with left:
+        text = (
+            f"{asked.layer} at {ASKED_BITS} bits: cut the range to {asked.cut} % of the largest weight. The "
+            "squared error…"
+        )
+        frame.question(LESSON, text, answers, truth(asked), TERMS, before=lambda: _cut(asked.cut))
+        frame.notes(notes(view, asked))
+    with right:
+        _charts(view, data, grid, state, asked)
+        _controls(usual, names)
     frame.formula(formula(data), TERMS)
 
 

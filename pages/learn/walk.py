@@ -64,23 +64,23 @@ def draw(view: View) -> None:
     move = address.value(MOVE, tuple(step.index for step in steps))
     place = next(place for place, step in enumerate(steps) if step.index == move)
     frame.message(message(steps[place], shown), _detail(shown, model, excuse), TERMS)
-    with frame.halves() as (left, right):
-        with left:
-            frame.question(LESSON, question(first), answers, truth(seen), TERMS)
-            if state.revealed:
-                _second_sweep(seen)
-            st.caption(HOW)
-            frame.notes(notes(first, model))
-        with right:
-            other = sweeps if shown is greedy else greedy
-            spec = walk_figure(shown, place, view.look, other, None if state.revealed else len(steps))
-            table = walk_frame([greedy, sweeps] if state.revealed and sweeps is not None else [greedy])
-            alt = f"{step_text(steps[place])}. Bits per layer after it, and loss against evaluations for each search."
-            title = "Greedy" if shown is greedy else "Coordinate descent"
-            # What a padlock means is the answer.
-            key = KEY + FROZEN if shown is greedy and state.revealed else KEY
-            frame.figure(title, key, spec, table, "walk", alt, on_played=_played)
-            _controls(model, steps, alphas, search, alpha, sweeps)
+    left, right = frame.halves()
+    with left:
+        frame.question(LESSON, question(first), answers, truth(seen), TERMS)
+        if state.revealed:
+            _second_sweep(seen)
+        st.caption(HOW)
+        frame.notes(notes(first, model))
+    with right:
+        other = sweeps if shown is greedy else greedy
+        spec = walk_figure(shown, place, view.look, other, None if state.revealed else len(steps))
+        table = walk_frame([greedy, sweeps] if state.revealed and sweeps is not None else [greedy])
+        alt = f"{step_text(steps[place])}. Bits per layer after it, and loss against evaluations for each search."
+        title = "Greedy" if shown is greedy else "Coordinate descent"
+        # What a padlock means is the answer.
+        key = KEY + FROZEN if shown is greedy and state.revealed else KEY
+        frame.figure(title, key, spec, table, "walk", alt, on_played=_played)
+        _controls(model, steps, alphas, search, alpha, sweeps)
     frame.formula(formula(steps[place], shown, _run(shown)), TERMS)
 
 
