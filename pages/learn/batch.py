@@ -248,16 +248,9 @@ def _charts(view: View, data: BatchData, guess: float | None, revealed: bool) ->
 
 def _controls() -> None:
     batch, bits, machine = st.columns([0.45, 0.25, 0.3], gap="medium")
-    with batch:
-        st.select_slider("Images at once (batch)", BATCHES, key=address.key(BATCH, BATCHES), format_func="{:,}".format)
-    with bits:
-        st.segmented_control(
-            "Weight bits",
-            DEFAULT_WIDTHS,
-            key=address.key(BITS, DEFAULT_WIDTHS),
-            required=True,
-            format_func=lambda b: {32: "○ FP32", 8: "■ 8", 4: "◆ 4"}[b],
-        )
+    batch.select_slider("Images at once (batch)", BATCHES, key=address.key(BATCH, BATCHES), format_func="{:,}".format)
+    names = {32: "○ FP32", 8: "■ 8", 4: "◆ 4"}
+    frame.choice(bits, "Weight bits", BITS, DEFAULT_WIDTHS, format_func=names.__getitem__)
     with machine:
         frame.machine_box()
 

@@ -13,6 +13,7 @@ from pages.common.charts import Click, card, chart
 from pages.common.controls import View
 from pages.common.popovers import popover
 from pages.learn import address, glossary
+from pages.learn.address import Setting
 
 TITLES = ("Roofline", "Batch", "Rounding", "Layers", "Search", "Alpha", "Questions")
 TABLE_PX = 300
@@ -232,6 +233,11 @@ def notes(found: Notes) -> None:
 
 def _hide() -> None:
     address.set_hidden(bool(st.session_state["learn-hide"]))
+
+
+def choice(column: Any, label: str, setting: Setting, options: Sequence[Any], **more: Any) -> None:
+    """A control that shows all options of a setting."""
+    column.segmented_control(label, options, key=address.key(setting, options), required=True, **more)
 
 
 def machine_box() -> None:

@@ -190,15 +190,9 @@ def truth(data: LayersData) -> str:
 
 def _controls() -> None:
     bits, order = st.columns([0.3, 0.7], gap="medium")
-    with bits:
-        st.segmented_control(
-            "Bits", WIDTHS, key=address.key(BITS, WIDTHS), required=True, format_func=lambda b: {8: "■ 8", 4: "◆ 4"}[b]
-        )
-    with order:
-        st.segmented_control(
-            "Order", ORDERS, key=address.key(ORDER, ORDERS), required=True,
-            help="By cost only once the answer is shown: it would tell the veiled layer’s place.",
-        )  # fmt: skip
+    frame.choice(bits, "Bits", BITS, WIDTHS, format_func={8: "■ 8", 4: "◆ 4"}.__getitem__)
+    late = "By cost only once the answer is shown: it would tell the veiled layer’s place."
+    frame.choice(order, "Order", ORDER, ORDERS, help=late)
 
 
 def formula(data: LayersData, model: Model, revealed: bool) -> str:

@@ -188,19 +188,17 @@ def truth(data: PriceData) -> str:
 
 def _controls(data: PriceData, choices: tuple[int | None, ...]) -> None:
     alpha, least = st.columns(2, gap="medium")
-    with alpha:
-        st.slider(
-            controls.ALPHA, 0.0, 1.0, step=0.01, key=address.key(PRICE), on_change=_alpha_moved,
-            help="The price of accuracy. Touching it switches the budget off.",
-        )  # fmt: skip
-    with least:
-        st.select_slider(
-            "Accuracy budget: at least",
-            choices,
-            key=address.key(LEAST, choices),
-            format_func=lambda count: "off" if count is None else f"{number(100 * count / data.images, 2)} %",
-            help="Takes the highest intensity that keeps so many images right; alpha is ignored then.",
-        )
+    alpha.slider(
+        controls.ALPHA, 0.0, 1.0, step=0.01, key=address.key(PRICE), on_change=_alpha_moved,
+        help="The price of accuracy. Touching it switches the budget off.",
+    )  # fmt: skip
+    least.select_slider(
+        "Accuracy budget: at least",
+        choices,
+        key=address.key(LEAST, choices),
+        format_func=lambda count: "off" if count is None else f"{number(100 * count / data.images, 2)} %",
+        help="Takes the highest intensity that keeps so many images right; alpha is ignored then.",
+    )
 
 
 def _played(alpha: str) -> None:

@@ -121,27 +121,24 @@ def _charts(view: View, data: RoofData, change: Change, state: frame.Asked) -> N
 
 def _controls(data: RoofData, options: list[int | None], revealed: bool) -> None:
     kernel, machine, what = st.columns([0.4, 0.25, 0.35], gap="medium")
-    with kernel:
-        st.select_slider(
-            "Move a kernel ★ to, FLOPs/byte",
-            options,
-            key=address.key(KERNEL, options),
-            format_func=lambda power: data.title if power is None else significant(10 ** (power / 20)),
-            help="Left end: the model itself. A kernel ★ is its work, moved in more or fewer bytes.",
-        )
+    kernel.select_slider(
+        "Move a kernel ★ to, FLOPs/byte",
+        options,
+        key=address.key(KERNEL, options),
+        format_func=lambda power: data.title if power is None else significant(10 ** (power / 20)),
+        help="Left end: the model itself. A kernel ★ is its work, moved in more or fewer bytes.",
+    )
     with machine:
         frame.machine_box()
-    with what:
-        changes = [change.value for change in Change]
-        st.segmented_control(
-            "What if",
-            changes,
-            key=address.key(CHANGE, changes),
-            required=True,
-            format_func=lambda change: Change(change).label,
-            disabled=not revealed,
-            help=None if revealed else "Opens with the answer.",
-        )
+    frame.choice(
+        what,
+        "What if",
+        CHANGE,
+        [change.value for change in Change],
+        format_func=lambda change: Change(change).label,
+        disabled=not revealed,
+        help=None if revealed else "Opens with the answer.",
+    )
 
 
 def formula(data: RoofData, change: Change = Change.NONE) -> str:

@@ -51,9 +51,9 @@ def _data(model: Model, layer: str, grid: Grid, index: int) -> RoundingData:
 
 def draw(view: View) -> None:
     profile = view.model.profile
-    names = profile.quantizable_names
     usual = lesson_layer({layer.name: layer.weights for layer in profile.quantizable})
-    asked_layer = address.value(LAYER, (USUAL, *(name for name in names if name != usual)))
+    layers = (USUAL, *(name for name in profile.quantizable_names if name != usual))
+    asked_layer = address.value(LAYER, layers)
     layer = usual if asked_layer == USUAL else asked_layer
     per, zero = address.value(PER, GRANULARITIES), address.value(ZERO, ZEROS)
     bits, percent = address.value(BITS, WIDTHS), address.value(RANGE, RANGES)
@@ -75,7 +75,7 @@ def draw(view: View) -> None:
         frame.notes(notes(view, asked))
     with right:
         _charts(view, data, grid, state, asked)
-        _controls(usual, names)
+        _controls(usual, layers)
     frame.formula(formula(data), TERMS)
 
 
@@ -207,27 +207,19 @@ def _map(view: View, data: RoundingData, grid: Grid) -> None:
         chart(map_figure(found, view.look), "learn-map", "learn-map", alt)
 
 
-def _controls(usual: str, names: tuple[str, ...]) -> None:
+def _controls(usual: str, layers: tuple[str, ...]) -> None:
     bits, span, per, zero, layer = st.columns([0.18, 0.22, 0.19, 0.22, 0.19], gap="small")
-    with bits:
-        st.select_slider("Bits", WIDTHS, key=address.key(BITS, WIDTHS))
-    with span:
-        st.select_slider(
-            "Range, % of max", RANGES, key=address.key(RANGE, RANGES), help="What lies beyond is clipped to its end."
-        )
-    with per:
-        st.segmented_control(
-            "One scale per", GRANULARITIES, key=address.key(PER, GRANULARITIES), required=True, wrap=False
-        )
-    with zero:
-        st.segmented_control("Grid", ZEROS, key=address.key(ZERO, ZEROS), required=True, wrap=False)
-    with layer:
-        st.selectbox(
-            "Layer",
-            (USUAL, *(name for name in names if name != usual)),
-            format_func=lambda name: usual if name == USUAL else name,
-            key=address.key(LAYER, (USUAL, *(name for name in names if name != usual))),
-        )
+    bits.select_slider("Bits", WIDTHS, key=address.key(BITS, WIDTHS))
+    clipped = "What lies beyond is clipped to its end."
+    span.select_slider("Range, % of max", RANGES, key=address.key(RANGE, RANGES), help=clipped)
+    frame.choice(per, "One scale per", PER, GRANULARITIES, wrap=False)
+    frame.choice(zero, "Grid", ZERO, ZEROS, wrap=False)
+    layer.selectbox(
+        "Layer",
+        layers,
+        format_func=lambda name: usual if name == USUAL else name,
+        key=address.key(LAYER, layers),
+    )
 
 
 def formula(data: RoundingData) -> str:

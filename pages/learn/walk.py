@@ -208,20 +208,14 @@ def _controls(
     model: Model, steps: tuple[WalkStep, ...], alphas: tuple[float, ...], search: str, alpha: float, sweeps: Walk | None
 ) -> None:
     move, which, at = st.columns([0.45, 0.35, 0.2], gap="medium")
-    with move:
-        indices = tuple(step.index for step in steps)
-        if len(indices) > 1:
-            st.select_slider(
-                "Step", indices, key=address.key(MOVE, indices), help="▶ play, in the chart, goes on from here."
-            )
-    with which:
-        names = {each.name: each.noun for each in (GREEDY, COORDINATE)}
-        st.segmented_control(
-            "Search", SEARCHES, key=address.key(SEARCH, SEARCHES), format_func=names.__getitem__, required=True,
-            on_change=_start_over, wrap=False,
-        )  # fmt: skip
-    with at:
-        st.selectbox("Alpha", alphas, key=address.key(AT, alphas), format_func="{:g}".format, on_change=_start_over)
+    indices = tuple(step.index for step in steps)
+    if len(indices) > 1:
+        move.select_slider(
+            "Step", indices, key=address.key(MOVE, indices), help="▶ play, in the chart, goes on from here."
+        )
+    names = {each.name: each.noun for each in (GREEDY, COORDINATE)}
+    frame.choice(which, "Search", SEARCH, SEARCHES, format_func=names.__getitem__, on_change=_start_over, wrap=False)
+    at.selectbox("Alpha", alphas, key=address.key(AT, alphas), format_func="{:g}".format, on_change=_start_over)
     if search == SEARCHES[1] and sweeps is None:
         _offer(model, alpha)
 
