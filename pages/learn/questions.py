@@ -14,7 +14,7 @@ from aiq_core.search.greedy import GREEDY
 from aiq_core.wording import number, significant, size
 from pages.common import known
 from pages.common.controls import DEFAULT_MODEL, View
-from pages.learn import address, batch, cut, frame, glossary, layers, measured, price, runs, walk
+from pages.learn import address, batch, cut, frame, glossary, layers, measured, price, runs
 
 SETTINGS = ()
 TERMS = ("Arithmetic intensity (AI)", "Memory-bound", "Ridge", "Clipping", "Alpha", "Pareto front")
@@ -138,7 +138,7 @@ def _exact(view: View) -> str:
         "A move’s intensity is known beforehand, so is the best loss it could have; who can’t win even so need not "
         "be measured."
     )
-    run_id = found.get(walk.ALPHA)
+    run_id = found.get(runs.ALPHA)
     if run_id is not None:
         steps = known.run(run_id, known.library().finished_version()).steps
         first = runs.steps_of(run_id, known.library().finished_version()).steps[0]

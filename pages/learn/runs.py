@@ -9,6 +9,9 @@ from aiq_core.objective import Objective, default_normaliser
 from aiq_core.records import Run
 from pages.common import known
 
+ALPHA = 0.9
+"""Where the lesson begins."""
+
 
 @st.cache_resource(max_entries=60, show_spinner=False)
 def steps_of(run_id: str, version: str) -> Walk:
@@ -42,3 +45,7 @@ def walks(model: Model, algorithm: str) -> dict[float, str]:
         if request.alpha not in found or request.images > found[request.alpha].request.images:
             found[request.alpha] = run
     return {alpha: found[alpha].id for alpha in sorted(found)}
+
+
+def run_of(shown: Walk) -> Run:
+    return known.run(shown.run_id, known.library().finished_version())
