@@ -116,8 +116,7 @@ def ask_again(lesson: int) -> None:
 
 def guess(lesson: int) -> float | None:
     """What the reader guessed: an option's number, or a value."""
-    found: float | None = st.session_state[GUESSES].get(lesson)
-    return found
+    return st.session_state[GUESSES].get(lesson)
 
 
 def set_guess(lesson: int, value: float) -> None:
@@ -193,22 +192,20 @@ NAMES = ("step", "done", "guess", "hide", "kernel", "what", "batchsize", "bits",
 def write(settings: Sequence[Setting]) -> None:
     """Puts the page's state into the address; what stands at its default is left out."""
     state = st.session_state
-    wanted: dict[str, str] = {}
-    if step() != 1:
-        wanted["step"] = str(step())
-    if state[DONE]:
-        wanted["done"] = "".join(map(str, sorted(state[DONE])))
-    if state[GUESSES]:
-        wanted["guess"] = "_".join(f"{lesson}-{number:g}" for lesson, number in sorted(state[GUESSES].items()))
-    if state[HIDE]:
-        wanted["hide"] = "1"
+    wanted = {
+        "step": "" if step() == 1 else str(step()),
+        "done": "".join(map(str, sorted(state[DONE]))),
+        "guess": "_".join(f"{lesson}-{number:g}" for lesson, number in sorted(state[GUESSES].items())),
+        "hide": "1" if state[HIDE] else "",
+    }
     for setting in settings:
         kept = state.get(_names(setting)[0], setting.default)
         if kept != setting.default and kept is not None:
             wanted[setting.name] = f"{kept:g}" if isinstance(kept, float) else str(kept)
     asked = st.query_params
     for name in NAMES:
-        if name not in wanted and name in asked:
+        new = wanted.get(name, "")
+        if new and asked.get(name) != new:
+            asked[name] = new
+        elif not new and name in asked:
             del asked[name]
-        elif name in wanted and asked.get(name) != wanted[name]:
-            asked[name] = wanted[name]
