@@ -87,7 +87,7 @@ def aggressive_figure(data: AggressiveData, look: Look) -> dict[str, Any]:
                 ticktext=[row.name for row in data.rows],
                 showgrid=False,
             ),
-            annotations=[_key(widths, look), *_correlations(data, look)],
+            annotations=[style.heading(look, style.key_to_bits(widths, look), yshift=4), *_correlations(data, look)],
         ),
     }
 
@@ -145,11 +145,6 @@ def _marks(data: AggressiveData, bits: int, look: Look) -> dict[str, Any]:
         ],
         "hoverinfo": "text",
     }
-
-
-def _key(widths: list[int], look: Look) -> dict[str, Any]:
-    where = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom", "yshift": 4}
-    return style.note(look, style.key_to_bits(widths, look), 0, 1, **where)
 
 
 def _correlations(data: AggressiveData, look: Look) -> list[dict[str, Any]]:

@@ -90,6 +90,7 @@ def optimism_figure(data: OptimismData, look: Look) -> dict[str, Any]:
     """The figure as a Plotly dict: a mark a policy, and the line on which both splits agree."""
     kinds = [kind for kind in reversed(Kind) if any(point.kind is kind for point in data.points)]
     both = (max(data.x_range[0], data.y_range[0]), min(data.x_range[1], data.y_range[1]))
+    flatters = style.heading(look, "above the line: search images flatter", yanchor="top", xshift=6, yshift=-4)
     line = {"color": look.palette.muted, "width": 1.2 * look.scale, "dash": "dot"}
     agree = {"type": "line", "x0": both[0], "y0": both[0], "x1": both[1], "y1": both[1], "line": line, "layer": "below"}
     return {
@@ -101,7 +102,7 @@ def optimism_figure(data: OptimismData, look: Look) -> dict[str, Any]:
             xaxis=style.axis(look, f"points lost, {data.search_images:,} search images", range=list(data.x_range)),
             yaxis=style.axis(look, f"points lost, {data.report_images:,} report images", range=list(data.y_range)),
             shapes=[agree],
-            annotations=[_key(kinds, look), _above(look)],
+            annotations=[_key(kinds, look), flatters],
         ),
     }
 
@@ -146,10 +147,4 @@ def _key(kinds: list[Kind], look: Look) -> dict[str, Any]:
     """What the marks mean, in lines above the plot that are short enough for a phone."""
     parts = [f"<span style='color:{_colour(kind, look)}'>{GLYPHS[kind]}</span> {kind}" for kind in reversed(kinds)]
     text = "<br>".join("   ".join(parts[i : i + 3]) for i in range(0, len(parts), 3))
-    where = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom", "yshift": 4, "align": "left"}
-    return style.note(look, text, 0, 1, **where)
-
-
-def _above(look: Look) -> dict[str, Any]:
-    where = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "top", "xshift": 6, "yshift": -4}
-    return style.note(look, "above the line: search images flatter", 0, 1, **where)
+    return style.heading(look, text, yshift=4, align="left")

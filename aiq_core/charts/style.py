@@ -178,6 +178,12 @@ def note(look: Look, text: str, x: float, y: float, **more: Any) -> dict[str, An
     return {"text": text, "x": x, "y": y, "showarrow": False, "borderpad": 0, "font": small_font(look), **more}
 
 
+def heading(look: Look, text: str, **more: Any) -> dict[str, Any]:
+    """A note above the plot, from its left end on; `more` may put its corner elsewhere."""
+    above = {"x": 0, "y": 1, "xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom"}
+    return note(look, text, **{**above, **more})
+
+
 def label(
     look: Look,
     text: str,

@@ -149,9 +149,7 @@ def _shares(look: Look, top: float, domain: list[float]) -> dict[str, Any]:
 
 def _title(look: Look, bits: int, text: str, y: float) -> dict[str, Any]:
     glyph = f"<span style='color:{look.palette.bits[bits]}'>{style.GLYPHS[bits]}</span>"
-    return style.note(
-        look, f"{glyph} {text}", x=0, y=y, xref="paper", yref="paper", xanchor="left", yanchor="bottom", yshift=2
-    )
+    return style.heading(look, f"{glyph} {text}", y=y, yshift=2)
 
 
 def _before(data: WeightsData, look: Look) -> dict[str, Any]:

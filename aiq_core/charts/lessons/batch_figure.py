@@ -90,13 +90,17 @@ def intensity_figure(data: BatchData, look: Look, revealed: bool, guess: float |
     for place, model in enumerate(data.models):
         traces += _curve(data, model, look, shown, bold=place == 0)
         notes.append(_name(data, model, look, bold=place == 0))
+    levels = []
     if revealed:
-        _level(traces, notes, look, data.subject.limit, f"{data.subject.title} can’t pass", look.palette.muted, "right")
+        levels.append((data.subject.limit, f"{data.subject.title} can’t pass", look.palette.muted, "right"))
     else:
         traces.append(marks.veil(look, (1.18, BATCHES[-1]), (low, high)))
         notes.append(marks.question_mark(look, log10(34), (log10(low) + log10(high)) / 2))
     if data.ridge is not None:
-        _level(traces, notes, look, data.ridge, f"{data.machine} is compute-bound above", look.palette.compute, "left")
+        levels.append((data.ridge, f"{data.machine} is compute-bound above", look.palette.compute, "left"))
+    for value, what, colour, side in levels:
+        traces.append(draw.line(look, [1, BATCHES[-1]], [value] * 2, colour, 1.4, dash="dash"))
+        notes.append(_level_name(look, value, what, colour, side))
     if guess is not None:
         traces.append(marks.ghost(look, ASKED, guess, f"your guess {wording.significant(guess)}"))
     labels = [f"{batch:,}" if place % 2 == 0 or batch == ASKED else "" for place, batch in enumerate(BATCHES)]
@@ -116,23 +120,14 @@ def intensity_figure(data: BatchData, look: Look, revealed: bool, guess: float |
     }
 
 
-def _level(
-    traces: list[dict[str, Any]],
-    notes: list[dict[str, Any]],
-    look: Look,
-    value: float,
-    what: str,
-    colour: str,
-    side: str,
-) -> None:
-    """Adds a dashed line at an AI, with its name at one end."""
-    traces.append(draw.line(look, [1, BATCHES[-1]], [value] * 2, colour, 1.4, dash="dash"))
+def _level_name(look: Look, value: float, what: str, colour: str, side: str) -> dict[str, Any]:
+    """The name of a dashed line, at one end of it."""
     at = 0.08 if side == "left" else log10(BATCHES[-1])
     text = f"{what} {wording.significant(value)}"
     font = {"size": look.font_px, "color": colour}
     back = look.palette.background if side == "left" else "rgba(0,0,0,0)"
     where = {"xanchor": side, "yanchor": "bottom", "yshift": 2, "bgcolor": back}
-    notes.append(style.note(look, text, at, log10(value), font=font, **where))
+    return style.note(look, text, at, log10(value), font=font, **where)
 
 
 def _ticks(low: float, high: float) -> list[float]:

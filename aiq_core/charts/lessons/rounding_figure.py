@@ -21,7 +21,6 @@ def histogram_figure(data: RoundingData, look: Look) -> dict[str, Any]:
     top = float(np.sqrt(data.counts.max())) * 1.12
     counts = _round_counts(int(data.counts.max()))
     room = 0.03 * (data.edges[-1] - data.edges[0])
-    where = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom", "yshift": 4}
     colour = style.faded(look.palette.bits[data.grid.bits], 0.75)
     levels = draw.levels(look, data.lines.tolist(), top, colour, 1.3)
     return {
@@ -31,7 +30,7 @@ def histogram_figure(data: RoundingData, look: Look) -> dict[str, Any]:
             HEIGHT_PX,
             MARGIN_PX,
             clickmode="event+select",
-            annotations=[style.note(look, _levels_key(data, look), 0, 1, **where)],
+            annotations=[style.heading(look, _levels_key(data, look), yshift=4)],
             bargap=0,
             xaxis=style.axis(look, _unit(data), range=[data.edges[0] - room, data.edges[-1] + room], showgrid=False),
             yaxis=style.axis(
@@ -197,4 +196,4 @@ def _error_key(data: RoundingData, look: Look, revealed: bool, steep: bool) -> d
     text = f"{rounding}   {clipping}" if revealed else "below 100 %: guess first"
     if revealed and steep:
         text += "   (log axis)"
-    return style.note(look, text, 0, 1, xref="paper", yref="paper", xanchor="left", yanchor="bottom", yshift=4)
+    return style.heading(look, text, yshift=4)

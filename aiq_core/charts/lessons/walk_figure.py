@@ -54,8 +54,24 @@ def walk_figure(
             annotations=at["annotations"],
             xaxis={**losses_axis, **at["xaxis"]},
             yaxis={**rows, **at["yaxis"]},
-            xaxis2=_bits_axis(shown, look),
-            yaxis2=_heights(look),
+            xaxis2=style.axis(
+                look,
+                "",
+                anchor="y2",
+                range=[-0.7, len(shown.layers) - 0.3],
+                showgrid=False,
+                domain=list(RIGHT),
+                showticklabels=False,
+            ),
+            yaxis2=style.axis(
+                look,
+                "",
+                domain=[0.5, 1.0],
+                anchor="x2",
+                range=[0, bar_height(FP32_BITS) * 1.3],
+                tickvals=[bar_height(bits) for bits in (4, 8, 32)],
+                ticktext=["4", "8", "32"],
+            ),
             xaxis3=style.axis(look, "evaluations", domain=list(RIGHT), anchor="y3", range=[-0.02 * most, most * 1.04]),
             yaxis3=style.axis(look, "", domain=[0, 0.34], anchor="x3", range=_padded(losses), nticks=5),
         ),
@@ -158,48 +174,20 @@ def _moving_layout(shown: Walk, steps: Sequence[WalkStep], place: int, look: Loo
 
 
 def _notes(shown: Walk, step: WalkStep, look: Look) -> list[dict[str, Any]]:
-    palette = look.palette
-    where = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom"}
     sweep = f", sweep {step.sweep}" if shown.algorithm == COORDINATE.name else ""
     kept = step.layer is None
     move = "kept what it had" if kept else f"{step.layer} → {wording.bits_name(step.bits or FP32_BITS)}"
+    font = {"size": look.font_px, "color": look.palette.text}
     notes = [
-        style.note(
-            look,
-            f"<b>step {step.index}{sweep}: {move}</b>",
-            0,
-            1,
-            **where,
-            yshift=6,
-            font={"size": look.font_px, "color": palette.text},
-        ),
+        style.heading(look, f"<b>step {step.index}{sweep}: {move}</b>", yshift=6, font=font),
+        style.heading(look, "loss", x=RIGHT[0], y=0.34, yshift=2),
     ]
-    notes.append(style.note(look, "loss", RIGHT[0], 0.34, **where, yshift=2))
     more = len(step.options) - MOST_ROWS
     if more > 0:
-        below = {**where, "yanchor": "bottom", "xanchor": "right", "yshift": 2, "xshift": -4}
-        notes.append(style.note(look, f"… and {more} more with a worse bound", LEFT[1], 0, **below))
+        text = f"… and {more} more with a worse bound"
+        notes.append(style.heading(look, text, x=LEFT[1], y=0, xanchor="right", yshift=2, xshift=-4))
     ends = {"xref": "paper", "yref": "paper", "yanchor": "top", "yshift": -3}
     first, last = shown.layers[0], shown.layers[-1]
     notes.append(style.note(look, f"◂ {first}", RIGHT[0], 0.5, xanchor="left", **ends))
     notes.append(style.note(look, f"{last} ▸", RIGHT[1], 0.5, xanchor="right", **ends))
     return notes
-
-
-def _bits_axis(shown: Walk, look: Look) -> dict[str, Any]:
-    count = len(shown.layers)
-    return style.axis(
-        look, "", domain=list(RIGHT), anchor="y2", range=[-0.7, count - 0.3], showgrid=False, showticklabels=False
-    )
-
-
-def _heights(look: Look) -> dict[str, Any]:
-    return style.axis(
-        look,
-        "",
-        domain=[0.5, 1.0],
-        anchor="x2",
-        range=[0, bar_height(FP32_BITS) * 1.3],
-        tickvals=[bar_height(bits) for bits in (4, 8, 32)],
-        ticktext=["4", "8", "32"],
-    )
