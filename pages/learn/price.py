@@ -57,7 +57,7 @@ def draw(view: View) -> None:
     alpha, least = address.value(PRICE), address.value(LEAST, choices)
     answers = replies(data)
     state = frame.asked(LESSON, answers)
-    chosen = data.pick(alpha).policy if least is None else data.within(least)
+    chosen = data.chosen(alpha, least)
     data = data if least is None else replace(data, budgeted=chosen)
     frame.message(message(data, alpha, least, chosen), _detail(data, model, excuse), TERMS)
     left, right = frame.halves()
@@ -98,9 +98,8 @@ def _place(policy: Known) -> str:
 
 
 def _words(alpha: float, least: int | None, data: PriceData) -> str:
-    if least is not None:
-        return f"The budget picks {_place(data.within(least))}."
-    return f"Alpha {alpha:.2f} picks {_place(data.pick(alpha).policy)}."
+    what = f"Alpha {alpha:.2f}" if least is None else "The budget"
+    return f"{what} picks {_place(data.chosen(alpha, least))}."
 
 
 def _points(price: float) -> str:

@@ -63,6 +63,10 @@ class PriceData:
         """The highest AI with at least as many images right."""
         return max((p for p in self.front if p.correct >= correct), key=lambda p: p.intensity)
 
+    def chosen(self, alpha: float, least_correct: int | None) -> Known:
+        """What a budget of images right picks, or, without one, an alpha."""
+        return self.pick(alpha).policy if least_correct is None else self.within(least_correct)
+
     @property
     def front(self) -> tuple[Known, ...]:
         """Every Pareto point, by rising AI."""

@@ -63,13 +63,9 @@ def _frame(data: PriceData, look: Look, alpha: float) -> dict[str, Any]:
     return {"name": f"{alpha:.2f}", "data": moving, "traces": list(range(len(moving))), "layout": layout}
 
 
-def _chosen(data: PriceData, alpha: float, least_correct: int | None) -> Known:
-    return data.pick(alpha).policy if least_correct is None else data.within(least_correct)
-
-
 def _moving(data: PriceData, look: Look, alpha: float, least_correct: int | None) -> list[dict[str, Any]]:
     """What alpha changes: the line of equal loss, the ring on the pick and the place on the ruler."""
-    palette, chosen = look.palette, _chosen(data, alpha, least_correct)
+    palette, chosen = look.palette, data.chosen(alpha, least_correct)
     xs, ys = equal_loss_line(data, chosen, alpha) if least_correct is None else ([], [])
     at = [alpha] if least_correct is None else []
     base: dict[str, Any] = {"hoverinfo": "skip", "cliponaxis": False}
@@ -189,12 +185,11 @@ def _notes(
 ) -> list[dict[str, Any]]:
     """What decides, above; FP32's accuracy and what lies outside of the plot, below; and the name of S."""
     palette = look.palette
-    corner = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom"}
     accent = {"size": look.font_px, "color": palette.accent}
-    notes = [style.note(look, _head(data, alpha, least_correct), 0, 1, **corner, yshift=5, font=accent)]
+    notes = [style.heading(look, _head(data, alpha, least_correct), yshift=5, font=accent)]
     lines = [_outside(data), f"┄ FP32’s accuracy, {wording.number(data.baseline.top1, 2)} %: more earns nothing"]
     for place, line in enumerate(filter(None, lines)):
-        notes.append(style.note(look, line, 0, PLOT[0], **corner, xshift=5, yshift=4 + 1.6 * place * look.font_px))
+        notes.append(style.heading(look, line, y=PLOT[0], xshift=5, yshift=4 + 1.6 * place * look.font_px))
     if data.missed is not None:
         beside = {"xanchor": "right", "yanchor": "top", "xshift": -8 * look.scale, "yshift": -2}
         font = {"size": look.font_px * 1.15, "color": palette.text}
