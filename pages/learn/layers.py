@@ -39,7 +39,7 @@ def draw(view: View) -> None:
     data = replace(data, first=asked.first, second=asked.second, twins=asked.twins)
     answers = replies(asked)
     state = frame.asked(LESSON, answers)
-    frame.message(message(data, state.revealed), _detail(data, model, excuse), TERMS)
+    frame.message(message(data), _detail(data, model, excuse), TERMS)
     left, right = frame.halves()
     with left:
         frame.question(LESSON, question(asked), answers, truth(asked), TERMS, before=_sort)
@@ -61,7 +61,7 @@ def draw(view: View) -> None:
             alt,
         )
         _controls()
-    frame.formula(formula(data, model, state.revealed), TERMS)
+    frame.formula(formula(data, model), TERMS)
 
 
 def _sort() -> None:
@@ -83,7 +83,7 @@ def _gains(rows: tuple) -> str:  # type: ignore[type-arg]
     return f"+{number(min(gains), 1)} % to +{number(max(gains), 1)} %"
 
 
-def message(data: LayersData, revealed: bool) -> str:
+def message(data: LayersData) -> str:
     """Gain follows size; whether cost does is computed."""
     alike, rank = data.alike, data.rank_correlation
     if len(alike) > 1:
@@ -195,7 +195,7 @@ def _controls() -> None:
     frame.choice(order, "Order", ORDER, ORDERS, help=late)
 
 
-def formula(data: LayersData, model: Model, revealed: bool) -> str:
+def formula(data: LayersData, model: Model) -> str:
     """The gain and the drop of the first layer with their numbers in."""
     profile, one = model.profile, data.of(data.first)
     fp32 = profile.uniform(32)

@@ -16,7 +16,7 @@ from pages.common.controls import DEFAULT_MODEL, View
 from pages.learn import address, frame
 from pages.learn.address import Setting
 from pages.learn.runs import ALPHA, steps_of, walks
-from pages.learn.walk_words import FROZEN, HOW, KEY, TERMS, formula, message, notes, question, replies, step_text, truth
+from pages.learn.walk_words import ANSWERS, FROZEN, HOW, KEY, TERMS, formula, message, notes, question, step_text, truth
 
 LESSON = 5
 SEARCHES = (GREEDY.name, COORDINATE.name)
@@ -36,8 +36,7 @@ def draw(view: View) -> None:
     greedy = steps_of(runs[SEARCHES[0]][alpha], version)
     sweeps = steps_of(runs[SEARCHES[1]][alpha], version) if alpha in runs[SEARCHES[1]] else None
     seen = [steps_of(run_id, version) for run_id in runs[SEARCHES[1]].values()]
-    answers = replies(first)
-    state = frame.asked(LESSON, answers)
+    state = frame.asked(LESSON, ANSWERS)
     shown = sweeps if search == SEARCHES[1] and sweeps is not None else greedy
     # Until the answer shows, only the first sweep: the second is the answer.
     steps = shown.steps if state.revealed else shown.sweep(1)
@@ -46,7 +45,7 @@ def draw(view: View) -> None:
     frame.message(message(steps[place], shown), _detail(shown, model, excuse), TERMS)
     left, right = frame.halves()
     with left:
-        frame.question(LESSON, question(first), answers, truth(seen), TERMS)
+        frame.question(LESSON, question(first), ANSWERS, truth(seen), TERMS)
         if state.revealed:
             _second_sweep(seen)
         st.caption(HOW)

@@ -25,6 +25,12 @@ HOW = (
     "Loss = accuracy lost − intensity, weighed by alpha. Intensity is known beforehand; the best loss possible "
     "assumes that no accuracy is lost, so a move whose best cannot win needs no measuring."
 )
+ANSWERS = (
+    Answer("Greedy: it always takes the best", "The best of what is offered, and only FP32 layers are."),
+    Answer("Nobody", "True of greedy. A sweep offers every width again, 32 too."),
+    Answer("Both: they ended alike in the paper", "One coincidence is no guarantee."),
+    Answer("Coordinate descent, in its next sweep", "A sweep offers each layer every width again.", True),
+)
 
 
 def step_text(step: WalkStep) -> str:
@@ -57,16 +63,6 @@ def question(first: Walk) -> str:
         "to hurt. Which "
         "search can undo it?"
     )
-
-
-def replies(first: Walk) -> list[Answer]:
-    """The options, with what is wrong about each."""
-    return [
-        Answer("Greedy: it always takes the best", "The best of what is offered, and only FP32 layers are."),
-        Answer("Nobody", "True of greedy. A sweep offers every width again, 32 too."),
-        Answer("Both: they ended alike in the paper", "One coincidence is no guarantee."),
-        Answer("Coordinate descent, in its next sweep", "A sweep offers each layer every width again.", True),
-    ]
 
 
 def truth(seen: list[Walk]) -> str:

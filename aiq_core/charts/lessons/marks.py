@@ -32,10 +32,10 @@ def veil(look: Look, x: tuple[float, float], y: tuple[float, float], **axes: str
     }
 
 
-def question_mark(look: Look, x: float, y: float, **more: Any) -> dict[str, Any]:
+def question_mark(look: Look, x: float, y: float) -> dict[str, Any]:
     """The large "?" on a veil, in axis coordinates (logarithms on a log axis)."""
     font = {"size": look.font_px * 2.4, "color": look.palette.text}
-    return style.note(look, "<b>?</b>", x, y, font=font, bgcolor=look.palette.background, **more)
+    return style.note(look, "<b>?</b>", x, y, font=font, bgcolor=look.palette.background)
 
 
 def ghost(look: Look, x: Any, y: Any, text: str = GHOST, **more: Any) -> dict[str, Any]:

@@ -19,7 +19,6 @@ BINS = 120
 class Example:
     """One weight on its way: how many steps it is long, the integer it becomes, and what it is then."""
 
-    index: int
     weight: float
     largest: float
     scale: float
@@ -138,7 +137,6 @@ def _example(weight: NDArray[np.float32], rounded: Rounded, index: int, grid: Gr
     scale, zero = rounded.scale.ravel()[row], rounded.zero_point.ravel()[row]
     own = weight[row] if grid.granularity is Granularity.CHANNEL else weight
     return Example(
-        index=index,
         weight=float(value),
         largest=float(np.abs(own).max()),
         scale=float(scale),

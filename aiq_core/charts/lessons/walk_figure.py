@@ -114,7 +114,7 @@ def _moving(shown: Walk, steps: Sequence[WalkStep], place: int, look: Look) -> l
     """What a step changes; as many traces at every step, so that frames fit."""
     step = steps[place]
     return [
-        *candidates(step, steps, place, look),
+        *candidates(step, steps, look),
         bits(shown, step, look),
         *padlocks(step, look),
         now(step, look),

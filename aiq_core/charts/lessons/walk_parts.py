@@ -25,7 +25,7 @@ def rows_of(step: WalkStep) -> tuple[Candidate, ...]:
     return step.options[:MOST_ROWS]
 
 
-def candidates(step: WalkStep, steps: Sequence[WalkStep], place: int, look: Look) -> list[dict[str, Any]]:
+def candidates(step: WalkStep, steps: Sequence[WalkStep], look: Look) -> list[dict[str, Any]]:
     """Ticks at the bounds, dots at measured losses, a star on the winner, a line down from the best loss."""
     palette, rows = look.palette, rows_of(step)
     pruned = [(-row, option) for row, option in enumerate(rows) if option.outcome is Outcome.PRUNED]
