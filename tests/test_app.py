@@ -62,13 +62,14 @@ def test_numbers_give_intervals_as_a_to_b(app: Callable[..., AppTest]) -> None:
 
 def test_alpha_changes_the_policy(app: Callable[..., AppTest]) -> None:
     test = app()
-    before = heading(test), subline(test)
+    assert "13 layers at 4 bits, 7 at 8" in subline(test)
     test.slider(key="alpha").set_value(0.0)
     healthy(test.run())
-    assert (heading(test), subline(test)) != before
+    assert "11 layers at 4 bits, 9 at 8" in subline(test)
     test.slider(key="alpha").set_value(1.0)
     healthy(test.run())
-    assert "alpha 1.00" in subline(test)
+    # Only AI counts, and 4,588 right are above the floor of 4,524.
+    assert "alpha 1.00" in subline(test) and "all 20 layers at 4 bits" in subline(test)
 
 
 def test_the_control_touched_last_decides(app: Callable[..., AppTest]) -> None:

@@ -448,8 +448,8 @@ def test_runs_at_one_policy_share_a_name(known: Library) -> None:
     same = [run.id for run in known.runs(bundled.model("resnet20")) if run.request.alpha in (0.5, 0.7)][:3]
     figure = trade_off(deck(known, *same)).figure
     assert figure is not None
-    groups = [row["group"] for row in figure.rows if row["group"].startswith("run ")]
-    assert "".join(groups).count(",") + len(groups) == 3
+    # Greedy ends at the same policy at alpha 0.5 and at 0.7, coordinate descent at another.
+    assert {row["group"] for row in figure.rows if row["group"].startswith("run ")} == {"run A, C", "run B"}
 
 
 def test_what_is_known_to_be_better_is_said_with_its_reason(known: Library) -> None:

@@ -17,8 +17,7 @@ def test_default_is_the_a100_at_tf32() -> None:
 @pytest.mark.parametrize("key", MACHINES)
 def test_every_number_has_a_unit_a_source_and_a_plausible_size(key: str) -> None:
     chosen = machine(key)
-    assert chosen.key == key
-    assert chosen.grade in "AB"
+    assert chosen.grade in ("A", "B")
     assert chosen.bandwidth.note
     assert 0.5e9 < chosen.bandwidth.value < 5e12
     for source in chosen.rates.values():

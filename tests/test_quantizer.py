@@ -218,17 +218,6 @@ def test_an_asymmetric_grid_moves_no_weight_by_more_than_a_step(
     assert not rounded.clipped.any()
 
 
-@relaxed
-@given(weight=weights, share=st.sampled_from([0.4, 0.55, 0.75, 1.0]), symmetric=st.booleans())
-def test_both_causes_make_up_the_error(weight: Array, share: float, symmetric: bool) -> None:
-    rounded = round_to_grid(weight, Grid(4, share=share, symmetric=symmetric))
-    error = squared_error(weight, rounded)
-    total = np.square(weight.astype(np.float64) - rounded.weight).sum()
-    assert error.total == pytest.approx(total)
-    assert error.rounding >= -1e-12
-    assert error.clipping >= 0
-
-
 @pytest.mark.parametrize(
     ("settings_", "words"),
     [

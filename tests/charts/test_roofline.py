@@ -31,10 +31,11 @@ def test_a_dot_holds_what_the_traffic_model_says(profile: ModelProfile) -> None:
     assert dot.after.memory_bound
 
 
-def test_shares_sum_to_one(profile: ModelProfile) -> None:
+def test_shares_are_of_the_time(profile: ModelProfile) -> None:
+    """All three wait for memory: 1,000, 4,000 and 4,000 bytes at FP32, 650, 1,200 and 1,200 at 4 bits."""
     dots = data(profile, profile.uniform(4)).dots
-    assert sum(dot.before.share for dot in dots) == pytest.approx(1)
-    assert sum(dot.after.share for dot in dots) == pytest.approx(1)
+    assert [dot.before.share for dot in dots] == pytest.approx([1 / 9, 4 / 9, 4 / 9])
+    assert [dot.after.share for dot in dots] == pytest.approx([650 / 3050, 1200 / 3050, 1200 / 3050])
 
 
 def test_layers_that_coincide_become_one_spot(profile: ModelProfile) -> None:

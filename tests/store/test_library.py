@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from aiq_core.errors import DataError, UnknownNameError
-from aiq_core.intensity import intensity
 from aiq_core.library import Library, open_library
 from aiq_core.records import Evaluation, Granularity, Origin, Quantizer, Run, SplitName
 from aiq_core.statistics import Paired
@@ -93,7 +92,8 @@ def test_the_table_by_hand(library: MakeLibrary, evaluation: MakeEvaluation) -> 
     # 495 and 475 of 500
     assert [cells and cells.after.value for cells in table.report] == [99, 95]
     assert table.drop_points.tolist() == [0, 100 * 20 / 500]
-    assert table.intensity.tolist() == [intensity(profile, policy) for policy in table.policies]
+    # 433,632 FLOPs over weights (10,104 at 4 bytes or at half of one), ten biases and activations.
+    assert table.intensity.tolist() == pytest.approx([433_632 / (40_416 + 17_328), 433_632 / (5_052 + 17_328)])
     assert table.row(profile.uniform(4)) == 1 and table.row(profile.uniform(8)) is None
     half = library(own=[], bundled=[]).table(bundled.model("digits_cnn"), 250)
     assert half.policies == (profile.uniform(32), profile.uniform(8), profile.uniform(4))
