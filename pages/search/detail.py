@@ -88,34 +88,23 @@ def _trade_off(view: View, run: Run) -> None:
 
 def policy_bits(run: Run, policy: Policy, position: int | None, pinned: Policy | None = None) -> BitsData:
     """The bars of a policy with their reasons at a step of the run."""
-    profile = known.model(run.request.model).profile
+    model, images = known.model(run.request.model), run.request.images
+    profile, table = model.profile, stored.table(model, images)
     why = reasons(profile, policy, run, position)
-    table = stored.table(known.model(run.request.model), run.request.images)
     if table is not None:
         return bits_data(profile, policy, why, table, pinned, origin=run.id)
-    bars = [
-        Bar(
-            layer.name,
-            bits,
-            layer.weights,
-            layer.weights * bits / 8,
-            (),
-            reason,
-            None if pinned is None else pinned.weight_bits[index],
-        )
-        for index, (layer, bits, reason) in enumerate(zip(profile.quantizable, policy.weight_bits, why, strict=True))
-    ]
-    return BitsData(profile.model, tuple(bars), run.request.images, run.id)
+    held = (None,) * len(why) if pinned is None else pinned.weight_bits
+    bars = tuple(
+        Bar(layer.name, bits, layer.weights, layer.weights * bits / 8, (), reason, was)
+        for layer, bits, reason, was in zip(profile.quantizable, policy.weight_bits, why, held, strict=True)
+    )
+    return BitsData(profile.model, bars, images, run.id)
 
 
 def _bits(view: View, run: Run, step: Step) -> None:
     data = policy_bits(run, step.policy, run.steps.index(step))
-    with card(
-        "Bits per layer",
-        f"after step {step.index}: {bit_counts(step.policy)}",
-        partial(bits_frame, data),
-        f"{run.id}-bits",
-    ):
+    title = f"after step {step.index}: {bit_counts(step.policy)}"
+    with card("Bits per layer", title, partial(bits_frame, data), f"{run.id}-bits"):
         alt = ", ".join(f"{bar.layer} {bar.bits}" for bar in data.bars)
         chart(bits_figure(data, view.look), f"bits-{run.id}", f"{run.id}-bits", f"Bits per layer: {alt}")
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -126,68 +115,41 @@ def _bits(view: View, run: Run, step: Step) -> None:
 def _moves(run: Run) -> None:
     frame = moves_frame(run)
     with card("Moves", "newest first, with their reasons", lambda: frame, f"{run.id}-moves"):
-        st.dataframe(
-            frame,
-            key=f"moves-{run.id}",
-            hide_index=True,
-            height=_height(frame),
-            placeholder="–",
-            alt=f"{len(frame)} moves of run {run.id}",
-            column_config={
-                "step": st.column_config.NumberColumn(width=48),
-                "move": st.column_config.TextColumn(width=165),
-                "why": st.column_config.TextColumn(width=330),
-                "AI": st.column_config.NumberColumn(format="%.2f", width=55),
-                "top-1 %": st.column_config.NumberColumn(format="%.2f", width=62),
-                "loss": st.column_config.NumberColumn(format="%.4f", width=68),
-            },
-        )
+        _table("moves", run, frame, f"run {run.id}", {"step": 48, "move": 165, "why": 330})
 
 
 def _policies(run: Run) -> None:
     frame = policies_frame(run)
     with card("Policies", "measured as listed: no candidates, no pruning", lambda: frame, f"{run.id}-policies"):
-        st.dataframe(
-            frame,
-            key=f"policies-{run.id}",
-            hide_index=True,
-            height=_height(frame),
-            alt=f"{len(frame)} policies of run {run.id}",
-            column_config={
-                "policy": st.column_config.NumberColumn(width=55),
-                "AI": st.column_config.NumberColumn(format="%.2f", width=55),
-                "top-1 %": st.column_config.NumberColumn(format="%.2f", width=62),
-            },
-        )
-
-
-def _height(frame: pd.DataFrame) -> int:
-    return min(MOVES_PX, ROW_PX * (len(frame) + 1) + 2)
+        _table("policies", run, frame, f"run {run.id}", {"policy": 55})
 
 
 def _candidates(run: Run, step: Step) -> None:
     title = f"step {step.index}: {counts(step)}"
     frame = candidates_frame(step, run.request.images)
     with card("Candidates", title, lambda: frame, f"{run.id}-candidates-{step.index}"):
-        st.dataframe(
-            frame,
-            key=f"candidates-{run.id}",
-            hide_index=True,
-            height=_height(frame),
-            placeholder="–",
-            alt=f"{len(frame)} candidates of step {step.index}",
-            column_config={
-                "move": st.column_config.TextColumn(width=170),
-                "outcome": st.column_config.TextColumn(width=80),
-                "why": st.column_config.TextColumn(width=290),
-                "AI": st.column_config.NumberColumn(format="%.2f", width=55),
-                "top-1 %": st.column_config.NumberColumn(format="%.2f", width=62),
-                "loss": st.column_config.NumberColumn(format="%.4f", width=68),
-                "lowest loss possible": st.column_config.NumberColumn(
-                    "bound",
-                    format="%.4f",
-                    width=68,
-                    help="Its loss if it lost no accuracy at all: what pruning compares.",
-                ),
-            },
-        )
+        _table("candidates", run, frame, f"step {step.index}", {"move": 170, "outcome": 80, "why": 290})
+
+
+def _table(kind: str, run: Run, frame: pd.DataFrame, whose: str, widths: dict[str, int]) -> None:
+    """Rows of a run; `widths` are those of its columns besides the figures, in pixels."""
+    st.dataframe(
+        frame,
+        key=f"{kind}-{run.id}",
+        hide_index=True,
+        height=min(MOVES_PX, ROW_PX * (len(frame) + 1) + 2),
+        placeholder="–",
+        alt=f"{len(frame)} {kind} of {whose}",
+        column_config={
+            **{name: st.column_config.Column(width=px) for name, px in widths.items()},
+            "AI": st.column_config.NumberColumn(format="%.2f", width=55),
+            "top-1 %": st.column_config.NumberColumn(format="%.2f", width=62),
+            "loss": st.column_config.NumberColumn(format="%.4f", width=68),
+            "lowest loss possible": st.column_config.NumberColumn(
+                "bound",
+                format="%.4f",
+                width=68,
+                help="Its loss if it lost no accuracy at all: what pruning compares.",
+            ),
+        },
+    )
