@@ -8,7 +8,7 @@ import streamlit as st
 from aiq_core.charts.bits import bits_figure, bits_frame
 from aiq_core.intensity import intensity, moved_bytes, weight_bytes
 from aiq_core.library import asked_step
-from aiq_core.records import Run, SplitName
+from aiq_core.records import Policy, Run, SplitName
 from aiq_core.wording import duration, number, size
 from pages.common import known, names
 from pages.common.charts import card, chart
@@ -30,24 +30,21 @@ def draw(view: View, first: Run, second: Run) -> None:
                 args=(second.id, first.id),
             )
             st.button("Close", icon=":material/close:", type="tertiary", on_click=actions.stop_comparing)
-    differences.comparable(first, second)
+    a, b = differences.comparable(first, second)
     for letter, run in (("A", first), ("B", second)):
         st.caption(f"**{letter}** {names.what(run)} · run {run.id} · {names.origin(run)} · {run.status}")
-    _numbers(first, second)
-    _verdicts(first, second)
+    _numbers(first, second, a, b)
+    _verdicts(first, second, a, b)
     left, right = st.columns(2, gap="small")
     with left:
         _overlay(view, first, second)
         _settings(first, second)
     with right:
-        _bits(view, first, second)
+        _bits(view, first, second, a, b)
 
 
-def _numbers(first: Run, second: Run) -> None:
+def _numbers(first: Run, second: Run, a: Policy, b: Policy) -> None:
     profile = known.model(first.request.model).profile
-    a, b = first.policy, second.policy
-    assert a is not None
-    assert b is not None
     rows: tuple[tuple[str, float, float, Callable[[float], str]], ...] = (
         ("FLOPs per byte", intensity(profile, a), intensity(profile, b), lambda value: number(value, 2)),
         ("Weights", weight_bytes(profile, a), weight_bytes(profile, b), size),
@@ -68,11 +65,8 @@ def _numbers(first: Run, second: Run) -> None:
             )
 
 
-def _verdicts(first: Run, second: Run) -> None:
+def _verdicts(first: Run, second: Run, a: Policy, b: Policy) -> None:
     library = known.library()
-    a, b = first.policy, second.policy
-    assert a is not None
-    assert b is not None
     report = min(stored.judged(library, first, a), stored.judged(library, second, b))
     model, quantizer = library.model(first.request.model), first.request.quantizer
     for split, images in ((SplitName.SEARCH, first.request.images), (SplitName.REPORT, report)):
@@ -97,12 +91,10 @@ def _overlay(view: View, first: Run, second: Run) -> None:
         chart(progress_figure(data, view.look), "paths", name, alt)
 
 
-def _bits(view: View, first: Run, second: Run) -> None:
-    profile = known.model(first.request.model).profile
-    assert first.policy is not None
-    assert second.policy is not None
-    data = detail.policy_bits(second, second.policy, asked_step(second, second.policy, profile), first.policy)
-    frame = differences.layers(profile, first.policy, second.policy)
+def _bits(view: View, first: Run, second: Run, a: Policy, b: Policy) -> None:
+    profile = known.model(second.request.model).profile
+    data = detail.policy_bits(second, b, asked_step(second, b, profile), a)
+    frame = differences.layers(profile, a, b)
     title = f"{len(frame)} of {len(profile.quantizable)} layers differ; lines show A" if len(frame) else "A and B agree"
     name = f"{first.id}-{second.id}-bits"
     with card("Bits of B", title, partial(bits_frame, data), name):

@@ -8,8 +8,8 @@ from aiq_core.statistics import Comparison
 from aiq_core.wording import MINUS, bits_name, number, signed, span
 
 
-def comparable(first: Run, second: Run) -> None:
-    """Raises SettingError where two runs do not stand on the same ground."""
+def comparable(first: Run, second: Run) -> tuple[Policy, Policy]:
+    """The policies of two runs. Raises SettingError where the runs do not stand on the same ground."""
     a, b = first.request, second.request
     if first.id == second.id:
         raise SettingError(f"run {first.id} is compared with itself; choose another")
@@ -20,9 +20,10 @@ def comparable(first: Run, second: Run) -> None:
             f"run {first.id} searched on {a.images:,} images and run {second.id} on {b.images:,}, so their figures "
             "are not comparable; choose runs on the same images"
         )
-    for run in (first, second):
-        if run.policy is None:
-            raise SettingError(f"run {run.id} has chosen no policy to compare; choose another")
+    if first.policy is None or second.policy is None:
+        run = first if first.policy is None else second
+        raise SettingError(f"run {run.id} has chosen no policy to compare; choose another")
+    return first.policy, second.policy
 
 
 def sentence(cells: Comparison, split: str) -> str:
@@ -64,50 +65,31 @@ def settings(first: Run, second: Run) -> pd.DataFrame:
     """The settings and circumstances that differ."""
     rows = [
         {"setting": name, "A": _text(a), "B": _text(b)}
-        for name, a, b in zip(_SETTINGS, _values(first), _values(second), strict=True)
+        for (name, a), b in zip(_settings(first).items(), _settings(second).values(), strict=True)
         if a != b
     ]
     return pd.DataFrame(rows, columns=["setting", "A", "B"])
 
 
-_SETTINGS = (
-    "algorithm",
-    "alpha",
-    "widths",
-    "normaliser",
-    "points that count as 1",
-    "floor",
-    "excluded",
-    "held",
-    "scale per",
-    "evaluations at most",
-    "minutes at most",
-    "bundled used",
-    "origin",
-    "CPU",
-    "torch",
-)
-
-
-def _values(run: Run) -> tuple[object, ...]:
+def _settings(run: Run) -> dict[str, object]:
     request, origin = run.request, run.origin
-    return (
-        str(request.algorithm),
-        request.alpha,
-        request.widths,
-        run.intensity_normaliser,
-        request.accuracy_normaliser,
-        run.floor_score,
-        request.excluded,
-        tuple(f"{layer} {bits}" for layer, bits in request.fixed.items()),
-        str(request.quantizer.granularity),
-        request.max_evaluations,
-        request.max_minutes,
-        request.use_bundled,
-        None if origin is None else origin.source,
-        None if origin is None else origin.cpu,
-        None if origin is None else origin.torch,
-    )
+    return {
+        "algorithm": str(request.algorithm),
+        "alpha": request.alpha,
+        "widths": request.widths,
+        "normaliser": run.intensity_normaliser,
+        "points that count as 1": request.accuracy_normaliser,
+        "floor": run.floor_score,
+        "excluded": request.excluded,
+        "held": tuple(f"{layer} {bits}" for layer, bits in request.fixed.items()),
+        "scale per": str(request.quantizer.granularity),
+        "evaluations at most": request.max_evaluations,
+        "minutes at most": request.max_minutes,
+        "bundled used": request.use_bundled,
+        "origin": None if origin is None else origin.source,
+        "CPU": None if origin is None else origin.cpu,
+        "torch": None if origin is None else origin.torch,
+    }
 
 
 def _text(value: object) -> str:
