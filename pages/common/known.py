@@ -1,14 +1,15 @@
 """What the stores hold, kept in memory until they change. Cached as they are: nobody may change them."""
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import streamlit as st
 
+from aiq_core import jobs
 from aiq_core.catalog import Model
 from aiq_core.envelope import PolicyTable, Segment, envelope
-from aiq_core.library import Library, first_asking, open_library
+from aiq_core.library import Library, first_asking, open_library, read_only
 from aiq_core.records import Policy, Run, RunStatus, SplitName
 
 Value = TypeVar("Value")
@@ -96,6 +97,20 @@ def _envelope(model: Model, images: int, version: str) -> tuple[Segment, ...]:
 def path(model: Model, images: int) -> tuple[Segment, ...]:
     """The policies best at some alpha, with their ranges of alpha."""
     return _envelope(model, images, library().table_version(model, images))
+
+
+def unfinished(model: Model | None = None) -> list[Run]:
+    """Queued and running runs, of a model or all, oldest first, with the steps they have; none where none may run."""
+    if read_only():
+        return []
+    store = library().store
+    runs = [store.run(run_id) for run_id in store.with_status(*jobs.UNFINISHED)]
+    return [run for run in runs if model is None or run.request.model == model.name]
+
+
+def standings(runs: Sequence[Run]) -> tuple[tuple[str, str], ...]:
+    """What changes when a run begins or ends."""
+    return tuple((run.id, str(run.status)) for run in runs)
 
 
 def image_counts(model: Model) -> dict[str, int]:

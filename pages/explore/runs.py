@@ -67,22 +67,15 @@ def watch(view: View) -> None:
         st.error(error, icon=":material/error:")
     if read_only():
         return
-    running = _unfinished(view.model)
+    running = known.unfinished(view.model)
     if running or st.session_state.get("job"):
         st.fragment(_progress, run_every=POLL_S if running else None)(view.model)
-
-
-def _unfinished(model: Model) -> list[Run]:
-    store = known.library().store
-    ids = store.with_status(*jobs.UNFINISHED)
-    runs = [store.run(run_id) for run_id in ids]
-    return [run for run in runs if run.request.model == model.name]
 
 
 def _progress(model: Model) -> None:
     library = known.library()
     jobs.ensure_worker(library)
-    running = _unfinished(model)
+    running = known.unfinished(model)
     for run in running:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.progress(jobs.share_done(library, run), text=_text(run))

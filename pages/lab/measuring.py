@@ -17,6 +17,7 @@ from aiq_core.wording import bit_counts, duration
 from pages.common import known
 from pages.common.controls import View
 from pages.lab import state
+from pages.lab.accuracy import prefixes
 
 POLL_S = 1.0
 LABEL = "measured in the Lab"
@@ -66,17 +67,9 @@ def _stopped(asked: Request) -> str | None:
     return next((run.id for run in reversed(same) if run.status in jobs.RESUMABLE), None)
 
 
-def cancel(run_id: str) -> None:
-    jobs.cancel(known.library(), run_id)
-
-
 def unfinished(model: Model) -> list[Run]:
     """Queued and running evaluations of single policies of the model, oldest first; none where nothing may be run."""
-    if read_only():
-        return []
-    store = known.library().store
-    runs = [store.run(run_id) for run_id in store.with_status(*jobs.UNFINISHED)]
-    return [run for run in runs if run.request.model == model.name and _is_single(run.request)]
+    return [run for run in known.unfinished(model) if _is_single(run.request)]
 
 
 def _is_single(asked: Request) -> bool:
@@ -142,17 +135,17 @@ def button(view: View, policy: Policy, is_measured: bool) -> None:
 def watch(view: View, policy: Policy) -> None:
     """Progress of what is being measured, found again after a reload; the page follows when one ends."""
     running = unfinished(view.model)
-    st.session_state[SEEN] = tuple((run.id, str(run.status)) for run in running)
+    st.session_state[SEEN] = known.standings(running)
     if running:
         st.fragment(_progress, run_every=POLL_S)(view, policy)
 
 
 def _progress(view: View, policy: Policy) -> None:
-    running = unfinished(view.model)
-    if tuple((run.id, str(run.status)) for run in running) != st.session_state.get(SEEN):
+    library, running = known.library(), unfinished(view.model)
+    if known.standings(running) != st.session_state.get(SEEN):
         st.rerun()
     try:
-        jobs.ensure_worker(known.library())
+        jobs.ensure_worker(library)
     except AiqError as error:
         st.error(str(error), icon=":material/error:")
     for run in running:
@@ -160,7 +153,7 @@ def _progress(view: View, policy: Policy) -> None:
         share, text = progress(run, policy, expected_s(_finished(), run.request, report), report)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.progress(share, text=text)
-            st.button("Cancel", key=f"lab-cancel-{run.id}", on_click=cancel, args=(run.id,))
+            st.button("Cancel", key=f"lab-cancel-{run.id}", on_click=jobs.cancel, args=(library, run.id))
 
 
 def progress(
@@ -201,13 +194,8 @@ def announcement(model: Model) -> None:
 
 def note(view: View, found_images: dict[SplitName, int | None]) -> str:
     """Where figures stand on fewer images than the page works at."""
-    fewer = [f"{n:,} {split}" for split, n in found_images.items() if n is not None and n < _most(view, split)]
+    most = {split: prefixes(view.model, split, view.images)[0] for split in found_images}
+    fewer = [f"{n:,} {split}" for split, n in found_images.items() if n is not None and n < most[split]]
     if not fewer:
         return ""
     return f"measured on {' and '.join(fewer)} images only: those that ship with the app"
-
-
-def _most(view: View, split: SplitName) -> int:
-    from pages.lab.accuracy import prefixes
-
-    return prefixes(view.model, split, view.images)[0]

@@ -3,7 +3,6 @@
 import streamlit as st
 
 from aiq_core import jobs
-from aiq_core.library import read_only
 from aiq_core.records import Run
 from pages.common import known, names
 from pages.common.controls import View
@@ -16,25 +15,21 @@ SEEN = "search_seen"
 
 def draw(view: View, shown: Run | None, comparing: bool) -> None:
     """The queue, and the shown run unless two are compared. A finished page does not poll."""
-    unfinished = stored.unfinished()
-    st.session_state[SEEN] = _state(unfinished)
+    unfinished = known.unfinished()
+    st.session_state[SEEN] = known.standings(unfinished)
     every = POLL_S if unfinished else None
     run_id = None if shown is None or comparing else shown.id
     st.fragment(_fragment, run_every=every)(view, run_id)
 
 
-def _state(unfinished: list[Run]) -> tuple[tuple[str, str], ...]:
-    return tuple((run.id, str(run.status)) for run in unfinished)
-
-
 def _fragment(view: View, run_id: str | None) -> None:
     if st.session_state.get(actions.WHOLE):
         st.rerun()
-    unfinished = stored.unfinished()
-    if unfinished and not read_only():
+    unfinished = known.unfinished()
+    if unfinished:
         # A restart of the machine leaves queued runs without a worker; one that died is found and marked.
         stored.attempt(jobs.ensure_worker, known.library())
-    if _state(unfinished) != st.session_state.get(SEEN):
+    if known.standings(unfinished) != st.session_state.get(SEEN):
         # A run began or ended: history, form and polling follow.
         st.rerun()
     _queue([run for run in unfinished if run.id != run_id])

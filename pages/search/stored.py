@@ -5,7 +5,6 @@ from typing import Any
 
 import streamlit as st
 
-from aiq_core import jobs
 from aiq_core.catalog import Model
 from aiq_core.envelope import PolicyTable
 from aiq_core.errors import AiqError, DataError
@@ -27,14 +26,6 @@ def _runs(version: str) -> tuple[Run, ...]:
 def runs() -> tuple[Run, ...]:
     """Every run, archived ones too, without steps."""
     return _runs(known.library().version())
-
-
-def unfinished() -> list[Run]:
-    """Queued and running runs, oldest first, with the steps they have."""
-    if read_only():
-        return []
-    store = known.library().store
-    return [store.run(run_id) for run_id in store.with_status(*jobs.UNFINISHED)]
 
 
 def run(run_id: str) -> Run:
