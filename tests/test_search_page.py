@@ -458,6 +458,7 @@ def test_two_runs_are_compared_by_link(app: Callable[..., AppTest], shipped: dic
 def test_a_bad_import_says_so_and_writes_nothing(
     spoil: Callable[[str], str], words: str, tmp_path: Path, shipped: dict[float, Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from pages.common import errors
     from pages.search import exchange_panel, stored
 
     monkeypatch.setenv("AIQ_DATA_DIR", str(tmp_path))
@@ -466,7 +467,7 @@ def test_a_bad_import_says_so_and_writes_nothing(
     state: dict[str, Any] = {}
     monkeypatch.setattr(st, "session_state", state)
     stored.attempt(exchange_panel._import, content, "file.json")
-    assert words in state[stored.ERROR]
+    assert words in state[errors.ERROR]
     assert started(tmp_path) == []
     assert Store(tmp_path / "store.sqlite").evaluations() == []
     st.cache_resource.clear()

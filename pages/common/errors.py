@@ -7,6 +7,26 @@ import streamlit as st
 
 from aiq_core.errors import AiqError
 
+ERROR, NOTE = "action_error", "action_note"
+"""Session keys: why an action failed and what one did, until the page says it."""
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Ends an action at an AiqError and keeps the reason for `say`."""
+    try:
+        yield
+    except AiqError as error:
+        st.session_state[ERROR] = str(error)
+
+
+def say() -> None:
+    """Says once what became of the last action."""
+    if error := st.session_state.pop(ERROR, None):
+        st.error(error, icon=":material/error:")
+    if note := st.session_state.pop(NOTE, None):
+        st.success(note, icon=":material/check:")
+
 
 @contextmanager
 def shown() -> Iterator[None]:

@@ -6,9 +6,10 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from aiq_core import jobs
+from aiq_core import exchange, jobs
 from aiq_core.catalog import Model
 from aiq_core.envelope import PolicyTable, Segment, envelope
+from aiq_core.errors import AiqError
 from aiq_core.library import Library, first_asking, open_library, read_only
 from aiq_core.records import Policy, Run, RunStatus, SplitName
 
@@ -111,6 +112,14 @@ def unfinished(model: Model | None = None) -> list[Run]:
 def standings(runs: Sequence[Run]) -> tuple[tuple[str, str], ...]:
     """What changes when a run begins or ends."""
     return tuple((run.id, str(run.status)) for run in runs)
+
+
+def exported(run_id: str) -> bytes:
+    """A run as JSON that another machine can import."""
+    try:
+        return exchange.export_run(library(), run_id).encode()
+    except AiqError as error:  # a download has no other place to say it
+        return f"not exported: {error}".encode()
 
 
 def image_counts(model: Model) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """Popovers that are filled when they are opened."""
 
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -13,6 +14,13 @@ def copied(caption: str, text: str) -> None:
     """A text to copy."""
     st.caption(caption)
     st.code(text, language=None, wrap_lines=True)
+
+
+def link(**more: str) -> str:
+    """The address of this view, with more in it."""
+    asked = {**st.query_params.to_dict(), **more}
+    base = (st.context.url or "").partition("?")[0]
+    return f"{base}?{urlencode(asked)}" if asked else base
 
 
 def popover(

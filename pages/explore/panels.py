@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
-from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
@@ -16,7 +15,7 @@ from aiq_core.records import DEFAULT_WIDTHS, EVALUATOR_VERSION, SplitName
 from aiq_core.wording import number, span
 from pages.common import controls, known
 from pages.common.charts import Click
-from pages.common.popovers import copied, popover
+from pages.common.popovers import copied, link, popover
 from pages.explore.shown import Shown
 
 OVERLAYS = {"dominated": True, "paper": False}
@@ -35,7 +34,7 @@ def buttons(shown: Shown, text: str) -> None:
             help="Keep this policy as A and go on moving: the views compare both.",
         )
     else:
-        st.button("Unpin A", icon=":material/close:", on_click=_unpin, type="tertiary")
+        st.button("Unpin A", icon=":material/close:", on_click=_pin, args=(None,), type="tertiary")
     popover("Share", "share", partial(_share, text))
     popover("Provenance", "fact_check", partial(_provenance, shown))
 
@@ -45,19 +44,8 @@ def _share(text: str) -> None:
     copied("A link to this view", link())
 
 
-def link() -> str:
-    """The address of this view."""
-    asked = st.query_params.to_dict()
-    base = (st.context.url or "").partition("?")[0]
-    return f"{base}?{urlencode(asked)}" if asked else base
-
-
-def _pin(key: str) -> None:
+def _pin(key: str | None) -> None:
     st.session_state[controls.PINNED] = key
-
-
-def _unpin() -> None:
-    st.session_state[controls.PINNED] = None
 
 
 def _pick(key: str) -> None:

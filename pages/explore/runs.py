@@ -4,12 +4,11 @@ import streamlit as st
 
 from aiq_core import jobs
 from aiq_core.catalog import Model
-from aiq_core.errors import AiqError
 from aiq_core.library import read_only
 from aiq_core.records import Request, Run, RunStatus, SplitName
 from aiq_core.search.greedy import GREEDY
 from aiq_core.wording import number
-from pages.common import known
+from pages.common import errors, known
 from pages.common.controls import View
 
 POLL_S = 1.0
@@ -50,21 +49,16 @@ def _button(label: str, model: Model, algorithm: str, alpha: float, images: int)
 
 
 def _start(model: Model, algorithm: str, alpha: float, images: int) -> None:
-    try:
-        run = jobs.submit(known.library(), Request(model.name, algorithm, alpha, images=images))
-    except AiqError as error:
-        st.session_state["job_error"] = str(error)
-        return
-    st.session_state["job"] = run.id
-    # The page works at one number of images: the one that is searched.
-    counts = known.image_counts(model)
-    st.session_state["images"] = next((name for name, count in counts.items() if count == images), "all")
+    with errors.kept():
+        st.session_state["job"] = jobs.submit(known.library(), Request(model.name, algorithm, alpha, images=images)).id
+        # The page works at one number of images: the one that is searched.
+        counts = known.image_counts(model)
+        st.session_state["images"] = next((name for name, count in counts.items() if count == images), "all")
 
 
 def watch(view: View) -> None:
     """Live progress of the model's unfinished runs, found again after a reload, and a message when one ends."""
-    if error := st.session_state.pop("job_error", None):
-        st.error(error, icon=":material/error:")
+    errors.say()
     if read_only():
         return
     running = known.unfinished(view.model)

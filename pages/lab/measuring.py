@@ -14,7 +14,7 @@ from aiq_core.records import Policy, Request, Run, RunStatus, SplitName
 from aiq_core.search.baselines import MANUAL
 from aiq_core.store.store import MEASURED
 from aiq_core.wording import bit_counts, duration
-from pages.common import known
+from pages.common import errors, known
 from pages.common.controls import View
 from pages.lab import state
 from pages.lab.accuracy import prefixes
@@ -49,15 +49,13 @@ def request(view: View, policy: Policy) -> Request:
 def start(view: View, policy: Policy) -> None:
     """Queues the evaluation, or the rest of one that was stopped."""
     asked, library = request(view, policy), known.library()
-    try:
+    with errors.kept():
         stopped = _stopped(asked)
         if stopped is not None:
             jobs.resume(library, stopped)
             st.session_state[JOB] = stopped
         else:
             st.session_state[JOB] = jobs.submit(library, asked).id
-    except AiqError as error:
-        st.session_state[state.ERROR] = str(error)
 
 
 def _stopped(asked: Request) -> str | None:

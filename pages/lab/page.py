@@ -6,7 +6,7 @@ import streamlit as st
 
 from aiq_core.records import SplitName
 from aiq_core.wording import bit_counts, join
-from pages.common import controls, known, machines
+from pages.common import controls, errors, known, machines
 from pages.common.charts import Click, drawing_card, has_roofline
 from pages.common.controls import View
 from pages.lab import ahead, drawings, editor, flips, measuring, numbers, policies, saving, state
@@ -21,7 +21,7 @@ PANELS = {state.WEIGHTS: "Weights", state.FLIPS: "Images"}
 def main() -> None:
     view = controls.view()
     measuring.announcement(view.model)
-    _messages()
+    errors.say()
     history = state.history(view)
     shown = _shown(view, history)
     before = shown.before.policy
@@ -73,13 +73,6 @@ def _panel_switch() -> None:
         required=True,
         label_visibility="collapsed",
     )
-
-
-def _messages() -> None:
-    if error := st.session_state.pop(state.ERROR, None):
-        st.error(error, icon=":material/error:")
-    if note := st.session_state.pop(state.NOTE, None):
-        st.success(note, icon=":material/check:")
 
 
 def _heading(shown: Shown, history: History, found: dict[SplitName, Measured | None]) -> None:

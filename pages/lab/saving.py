@@ -2,20 +2,18 @@
 
 import json
 from functools import partial
-from urllib.parse import urlencode
 
 import streamlit as st
 
-from aiq_core import exchange, manual
+from aiq_core import manual
 from aiq_core.catalog import Model
-from aiq_core.errors import AiqError
 from aiq_core.intensity import TRAFFIC_MODEL, intensity, moved_bytes, weight_bytes
 from aiq_core.library import read_only
 from aiq_core.records import Policy, SplitName
-from pages.common import known
+from pages.common import errors, known
 from pages.common.controls import View
-from pages.common.popovers import copied, popover
-from pages.lab import measuring, state
+from pages.common.popovers import copied, link, popover
+from pages.lab import measuring
 from pages.lab.accuracy import Measured
 
 LABEL, SAVED_RUN = "lab-label", "lab_saved"
@@ -30,14 +28,9 @@ def draw(view: View, policy: Policy, found: dict[SplitName, Measured | None]) ->
 
 
 def _share(policy: Policy) -> None:
-    copied("A link to this policy", link(policy))
+    # The address says no policy where the page shows the best found.
+    copied("A link to this policy", link(policy=policy.key))
     copied("Its key", policy.key)
-
-
-def link(policy: Policy) -> str:
-    """The address of this view with the policy in it, also where the page shows the best found."""
-    base = (st.context.url or "").partition("?")[0]
-    return f"{base}?{urlencode({**st.query_params.to_dict(), 'policy': policy.key})}"
 
 
 def _save(view: View, policy: Policy) -> None:
@@ -57,16 +50,13 @@ def _save(view: View, policy: Policy) -> None:
 
 
 def _keep(view: View, policy: Policy) -> None:
-    try:
-        run = manual.save_manual(
-            known.library(), view.model, policy, measuring.plan(view).images, st.session_state.get(LABEL, "")
-        )
-    except AiqError as error:
-        st.session_state[state.ERROR] = str(error)
-        return
-    st.session_state[SAVED_RUN] = run.id
-    st.session_state[LABEL] = ""
-    st.session_state[state.NOTE] = f"Saved as run {run.id}{f' ({run.request.label})' if run.request.label else ''}."
+    images, label = measuring.plan(view).images, st.session_state.get(LABEL, "")
+    with errors.kept():
+        run = manual.save_manual(known.library(), view.model, policy, images, label)
+        st.session_state[SAVED_RUN] = run.id
+        st.session_state[LABEL] = ""
+        named = f" ({run.request.label})" if run.request.label else ""
+        st.session_state[errors.NOTE] = f"Saved as run {run.id}{named}."
 
 
 def _export(view: View, policy: Policy, found: dict[SplitName, Measured | None]) -> None:
@@ -85,7 +75,7 @@ def _export(view: View, policy: Policy, found: dict[SplitName, Measured | None])
     if saved is not None and not read_only():
         st.download_button(
             f"Run {saved} (JSON)",
-            lambda: _run_document(saved),
+            partial(known.exported, saved),
             f"{saved}.json",
             "application/json",
             key="lab-export-run",
@@ -94,13 +84,6 @@ def _export(view: View, policy: Policy, found: dict[SplitName, Measured | None])
             width="stretch",
             help="The saved run and what its policy predicts, for another machine to import on Search.",
         )
-
-
-def _run_document(run_id: str) -> bytes:
-    try:
-        return exchange.export_run(known.library(), run_id).encode()
-    except AiqError as error:  # a download has no other place to say it
-        return f"not exported: {error}".encode()
 
 
 def policy_document(model: Model, policy: Policy, found: dict[SplitName, Measured | None]) -> dict[str, object]:

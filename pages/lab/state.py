@@ -2,16 +2,16 @@
 
 import streamlit as st
 
-from aiq_core.errors import AiqError, SettingError
+from aiq_core.errors import SettingError
 from aiq_core.records import ModelProfile, Policy
 from aiq_core.wording import bits_name
-from pages.common import controls, known
+from pages.common import controls, errors, known
 from pages.common.controls import View
 from pages.common.selection import Wish, select
 from pages.lab import policies
 from pages.lab.history import Entry, History
 
-HISTORIES, LAYER, ERROR, NOTE = "lab_histories", "lab_layer", "lab_error", "lab_note"
+HISTORIES, LAYER = "lab_histories", "lab_layer"
 START = "start"
 """In the address: where the editing of its policy began, unless that is the policy itself."""
 LAYER_BOX, BITS = "lab-layer", "lab-bits"
@@ -124,14 +124,11 @@ def import_text(model: str, key: str) -> None:
     text = st.session_state.get(key, "")
     if not text.strip():
         return
-    try:
+    with errors.kept():
         named, policy_key = policies.read_text(text, model)
-    except AiqError as error:
-        st.session_state[ERROR] = str(error)
-        return
-    if named != model:
-        st.session_state["model"] = named
-        st.session_state[controls.PINNED] = None
-        st.session_state[controls.POLICY], st.session_state[controls.CLICKED] = policy_key, False
-        return
-    start_from(model, Policy.from_key(policy_key), "imported")
+        if named == model:
+            start_from(model, Policy.from_key(policy_key), "imported")
+        else:
+            st.session_state["model"] = named
+            st.session_state[controls.PINNED] = None
+            st.session_state[controls.POLICY], st.session_state[controls.CLICKED] = policy_key, False

@@ -7,7 +7,7 @@ import streamlit as st
 from aiq_core import jobs
 from aiq_core.catalog import Model
 from aiq_core.records import Request
-from pages.common import controls, known
+from pages.common import controls, errors, known
 from pages.search import stored
 
 RUN, WITH = "run", "with"
@@ -40,7 +40,7 @@ def start(requests: Sequence[Request]) -> None:
         show(runs[0].id if len(runs) == 1 else None)
         given = runs[0].request.max_minutes
         if given is not None and given != requests[0].max_minutes:
-            st.session_state[stored.NOTE] = f"This server gives a job {given:g} minutes (AIQ_MAX_MINUTES)."
+            st.session_state[errors.NOTE] = f"This server gives a job {given:g} minutes (AIQ_MAX_MINUTES)."
 
 
 def cancel(run_ids: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from aiq_core import exchange
 from aiq_core.errors import ExchangeError
-from pages.common import known, names
+from pages.common import errors, known, names
 from pages.search import actions, draft, stored
 
 LIMIT_MB = exchange.LIMIT_BYTES // 2**20
@@ -35,5 +35,5 @@ def _import(content: bytes, name: str) -> None:
     if status is not None:
         raise ExchangeError(f"{name} is a run that was {status} when it was exported; export it after it has ended")
     run = exchange.import_run(library, content, name)
-    st.session_state[stored.NOTE] = f"Imported {names.title(run)} as run {run.id}: {names.origin(run)}."
+    st.session_state[errors.NOTE] = f"Imported {names.title(run)} as run {run.id}: {names.origin(run)}."
     actions.show(run.id)

@@ -1,9 +1,10 @@
 """A run's name, where it stands, what it was asked, and its buttons."""
 
+from functools import partial
+
 import streamlit as st
 
-from aiq_core import exchange, jobs
-from aiq_core.errors import AiqError
+from aiq_core import jobs
 from aiq_core.library import read_only
 from aiq_core.records import DEFAULT_ACCURACY_NORMALISER, Run
 from aiq_core.search.strategies import strategy
@@ -88,7 +89,7 @@ def _buttons(run: Run) -> None:
         _compare_button(run)
         st.download_button(
             "Export",
-            lambda: _export(run.id),
+            partial(known.exported, run.id),
             f"{run.id}.json",
             "application/json",
             type="tertiary",
@@ -107,13 +108,6 @@ def _buttons(run: Run) -> None:
                 on_click=actions.archive,
                 args=(run.id, not run.archived),
             )
-
-
-def _export(run_id: str) -> bytes:
-    try:
-        return exchange.export_run(known.library(), run_id).encode()
-    except AiqError as error:  # a download has no other place to say it
-        return f"not exported: {error}".encode()
 
 
 def _compare_button(run: Run) -> None:

@@ -7,7 +7,7 @@ from aiq_core.errors import AiqError, UnknownNameError
 from aiq_core.library import read_only
 from aiq_core.records import Run
 from aiq_core.wording import join
-from pages.common import controls, known, names
+from pages.common import controls, errors, known, names
 from pages.common.controls import View
 from pages.search import actions, compare, form, history, live, stored
 
@@ -23,7 +23,7 @@ def main() -> None:
         stored.attempt(jobs.reap, known.library())
         with controls.slot("form"):
             form.draw(view)
-    _messages()
+    errors.say()
     shown, other = _chosen(view)
     if shown is None:
         st.markdown("#### No run of this model yet")
@@ -35,13 +35,6 @@ def main() -> None:
         except AiqError as error:
             st.warning(str(error), icon=":material/compare_arrows:")
     history.draw(view)
-
-
-def _messages() -> None:
-    if error := st.session_state.pop(stored.ERROR, None):
-        st.error(error, icon=":material/error:")
-    if note := st.session_state.pop(stored.NOTE, None):
-        st.success(note, icon=":material/check:")
 
 
 def _chosen(view: View) -> tuple[Run | None, Run | None]:

@@ -7,13 +7,12 @@ import streamlit as st
 
 from aiq_core.catalog import Model
 from aiq_core.envelope import PolicyTable
-from aiq_core.errors import AiqError, DataError
+from aiq_core.errors import DataError
 from aiq_core.library import Library, read_only
 from aiq_core.records import DEFAULT_WIDTHS, FP32_BITS, Policy, Run, RunStatus, Score, SplitName
 from aiq_core.statistics import Comparison
-from pages.common import known
+from pages.common import errors, known
 
-ERROR, NOTE = "search_error", "search_note"
 TABLE_TTL_S = 60
 """How old the reference points of a live chart may be: a table of thousands of policies is not read every second."""
 
@@ -77,12 +76,11 @@ def against_fp32(library: Library, of: Run, policy: Policy, split: SplitName, im
 def attempt(action: Callable[..., Any], *arguments: Any) -> Any:
     """What an action returns; where it fails for a reason that a user can mend, None, and the page says the reason."""
     try:
-        return action(*arguments)
-    except AiqError as error:
-        st.session_state[ERROR] = str(error)
+        with errors.kept():
+            return action(*arguments)
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
-        st.session_state[ERROR] = (
+        st.session_state[errors.ERROR] = (
             f"{name}{error.strerror or error}; check its permissions and space, or set AIQ_DATA_DIR"
         )
     return None
