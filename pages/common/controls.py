@@ -59,12 +59,7 @@ def complaints(asked: Mapping[str, str]) -> list[str]:
     alpha = asked.get("alpha", str(DEFAULT_ALPHA))
     if not _is_alpha(alpha):
         said.append(f"alpha={alpha!r} is not offered; choose a number from 0 (accuracy) to 1 (AI)")
-    for name, offered in (
-        ("budget", BUDGETS),
-        ("machine", tuple(MACHINES)),
-        ("batch", tuple(map(str, BATCHES))),
-        ("from", tuple(SOURCES)),
-    ):
+    for name, offered in _OFFERED.items():
         value = asked.get(name)
         if value is not None and value not in offered:
             said.append(f"{name}={value!r} is not offered; choose from {', '.join(offered[:16])}")
@@ -216,7 +211,20 @@ def keep(*names: str) -> None:
     st.session_state[KEPT] = names
 
 
-_DEFAULTS = {"from": BEST, "alpha": DEFAULT_ALPHA, "budget": OFF, "machine": DEFAULT_MACHINE, "batch": 1}
+_DEFAULTS = {
+    "model": DEFAULT_MODEL,
+    "from": BEST,
+    "alpha": DEFAULT_ALPHA,
+    "budget": OFF,
+    "machine": DEFAULT_MACHINE,
+    "batch": 1,
+}
+_OFFERED = {
+    "budget": BUDGETS,
+    "machine": tuple(MACHINES),
+    "batch": tuple(map(str, BATCHES)),
+    "from": tuple(SOURCES),
+}
 
 
 def _machine_name(key: str) -> str:
@@ -226,45 +234,34 @@ def _machine_name(key: str) -> str:
 
 def view() -> View:
     """What the controls say now."""
-    state = st.session_state
-    model = known.model(state["model"])
-    counts = known.image_counts(model)
-    return View(
-        model=model,
-        source=state["from"],
-        alpha=round(float(state.get("alpha", DEFAULT_ALPHA)), 2),
-        budget=None if state["budget"] == OFF else float(state["budget"]),
-        policy=state[POLICY],
-        pinned=state[PINNED],
-        machine=MACHINES[state["machine"]],
-        batch=int(state["batch"]),
-        images=counts.get(state["images"], counts["all"]),
-        look=Look(dark=st.context.theme.type == "dark", projector=bool(state["projector"])),
-    )
+    look = Look(dark=st.context.theme.type == "dark", projector=bool(st.session_state["projector"]))
+    return _view(st.session_state, look)
 
 
 def asked(query: Mapping[str, str], dark: bool) -> View:
     """What an address asks for, as the controls will say once they are drawn; what is not on offer is the default."""
+    said: dict[str, Any] = {POLICY: None, PINNED: None, "images": "all", **_DEFAULTS, **query}
+    offered = {**_OFFERED, "model": known.library().models}
+    said |= {name: _DEFAULTS[name] for name, options in offered.items() if str(said[name]) not in options}
+    if not _is_alpha(said["alpha"]):
+        said["alpha"] = DEFAULT_ALPHA
+    return _view(said, Look(dark=dark, projector=query.get("projector", "").lower() == "true"))
 
-    def pick(name: str, offered: Collection[str], default: str) -> str:
-        value = query.get(name, default)
-        return value if value in offered else default
 
-    model = known.model(pick("model", known.library().models, DEFAULT_MODEL))
+def _view(said: Mapping[str, Any], look: Look) -> View:
+    model = known.model(said["model"])
     counts = known.image_counts(model)
-    budget = pick("budget", BUDGETS, OFF)
-    alpha = query.get("alpha", str(DEFAULT_ALPHA))
     return View(
         model=model,
-        source=pick("from", SOURCES, BEST),
-        alpha=round(float(alpha), 2) if _is_alpha(alpha) else DEFAULT_ALPHA,
-        budget=None if budget == OFF else float(budget),
-        policy=query.get(POLICY),
-        pinned=query.get(PINNED),
-        machine=MACHINES[pick("machine", MACHINES, DEFAULT_MACHINE)],
-        batch=int(pick("batch", [str(batch) for batch in BATCHES], "1")),
-        images=counts[pick("images", counts, "all")],
-        look=Look(dark=dark, projector=query.get("projector", "").lower() == "true"),
+        source=said["from"],
+        alpha=round(float(said.get("alpha", DEFAULT_ALPHA)), 2),
+        budget=None if said["budget"] == OFF else float(said["budget"]),
+        policy=said[POLICY],
+        pinned=said[PINNED],
+        machine=MACHINES[said["machine"]],
+        batch=int(said["batch"]),
+        images=counts.get(said["images"], counts["all"]),
+        look=look,
     )
 
 
