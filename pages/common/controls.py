@@ -48,6 +48,11 @@ class View:
     images: int
     look: Look
 
+    @property
+    def algorithm(self) -> str | None:
+        """Whose runs decide; None for the best found."""
+        return None if self.source == BEST else self.source
+
 
 def complaints(asked: Mapping[str, str]) -> list[str]:
     """What an address asks for that is not on offer; Streamlit would reset it in silence."""

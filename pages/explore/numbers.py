@@ -50,11 +50,10 @@ class Metric(NamedTuple):
 
 def metrics(found: Figures, view: View) -> list[Metric]:
     """The row, from left to right."""
-    reported = found.report_top1 is not None
-    top1 = found.report_top1 or found.search_top1
-    drop = found.report_drop or found.search_drop
-    images = found.report_images if reported else view.images
-    split = "report" if reported else "search"
+    cells, images, split = found.search, view.images, SplitName.SEARCH
+    if found.report is not None:
+        cells, images, split = found.report, found.report_images, SplitName.REPORT
+    top1, drop = cells.after, cells.drop
     return [
         Metric(
             "Intensity, FLOPs/byte",
@@ -107,11 +106,11 @@ def _speed_up(found: Figures, view: View) -> Metric:
     return Metric(
         name,
         f"{number(found.speed_up, 2)} ×",
-        f"{found.memory_bound_before}/{found.layers} memory-bound",
+        f"{found.memory_bound}/{found.layers} memory-bound",
         width,
         f"If kernels for these widths existed: roofline time at FP32 over roofline time of this policy on "
         f"{view.machine.name} at batch {view.batch}. Predicted, not measured. "
-        f"{found.memory_bound_before} of {found.layers} layers wait for bytes at FP32.",
+        f"{found.memory_bound} of {found.layers} layers wait for bytes at FP32.",
         "off",
     )
 

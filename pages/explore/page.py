@@ -57,7 +57,7 @@ def _heading(shown: Shown) -> None:
 
 
 def _sidebar(shown: Shown) -> None:
-    view, algorithm = shown.view, shown.algorithm
+    view, algorithm = shown.view, shown.view.algorithm
     with controls.slot("alpha"):
         if view.alpha < 1:
             rate = usual_rate(view.model.profile, view.alpha)

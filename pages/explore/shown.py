@@ -35,11 +35,6 @@ class Shown:
     version: str
 
     @property
-    def algorithm(self) -> str | None:
-        """Whose runs decide; None for the best found."""
-        return _algorithm(self.view)
-
-    @property
     def charted(self) -> str:
         """Text that changes whenever a chart may."""
         view = self.view
@@ -65,11 +60,7 @@ def has_usual_parts(view: View, query: Mapping[str, str]) -> bool:
 
 def wish(view: View) -> Wish:
     """What a view's controls ask for."""
-    return Wish(view.alpha, view.budget, view.policy, _algorithm(view))
-
-
-def _algorithm(view: View) -> str | None:
-    return None if view.source == controls.BEST else view.source
+    return Wish(view.alpha, view.budget, view.policy, view.algorithm)
 
 
 def show(view: View) -> Shown:
@@ -110,12 +101,12 @@ def parts(shown: Shown) -> tuple[str, str, str]:
     facts = Facts(
         title=view.model.title,
         gain_percent=found.gain_percent,
-        drop=found.report_drop,
-        search_drop=found.search_drop,
+        drop=None if found.report is None else found.report.drop,
+        search_drop=found.search.drop,
         search_images=view.images,
         machine=view.machine.name,
         speed_up=found.speed_up,
-        memory_bound=found.memory_bound_before,
+        memory_bound=found.memory_bound,
         layers=found.layers,
         batch=view.batch,
         batch_gain_percent=found.batch_gain_percent,

@@ -58,11 +58,9 @@ def default(view: View) -> Entry:
     if not known.is_known(view.model, view.images):
         return Entry(profile.uniform(32), "FP32", is_start=True)
     table = known.table(view.model, view.images)
-    algorithm = None if view.source == controls.BEST else view.source
-    wish = Wish(view.alpha, view.budget, None, algorithm)
-    chosen = select(table, wish, known.runs(view.model))
+    chosen = select(table, Wish(view.alpha, view.budget, None, view.algorithm), known.runs(view.model))
     if chosen.run is not None:
-        return Entry(chosen.policy, f"{algorithm} at alpha {chosen.run.request.alpha:g}", is_start=True)
+        return Entry(chosen.policy, f"{view.algorithm} at alpha {chosen.run.request.alpha:g}", is_start=True)
     if view.budget is not None:
         return Entry(chosen.policy, f"highest AI within {view.budget:.1f} points", is_start=True)
     return Entry(chosen.policy, f"best found at alpha {view.alpha:.2f}", is_start=True)
