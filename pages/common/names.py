@@ -37,10 +37,13 @@ def title(run: Run) -> str:
 
 def origin(run: Run) -> str:
     """Whose figures these are; an imported run names its machine and never passes as measured here."""
-    if run.origin is None:
-        return NOT_STARTED
-    name = ORIGINS.get(run.origin.source, run.origin.source)
-    return f"{name} from {run.origin.cpu}" if run.origin.source == IMPORTED else name
+    imported = run.origin is not None and run.origin.source == IMPORTED
+    return f"{source(run)} from {run.origin.cpu}" if imported else source(run)
+
+
+def source(run: Run) -> str:
+    """Where a run's figures come from."""
+    return NOT_STARTED if run.origin is None else ORIGINS.get(run.origin.source, run.origin.source)
 
 
 def is_own(run: Run) -> bool:

@@ -55,12 +55,10 @@ def resume(run_id: str) -> None:
 
 
 def archive(run_id: str, archived: bool) -> None:
-    stored.attempt(_archive, run_id, archived)
+    stored.attempt(known.library().store.set_archived, run_id, archived)
     st.session_state[WHOLE] = True
 
 
-def _archive(run_id: str, archived: bool) -> None:
-    known.library().store.set_archived(run_id, archived)
 
 
 def open_in_explore(query: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from aiq_core import execute, objective
 from aiq_core.catalog import Model
 from aiq_core.errors import SettingError
-from aiq_core.manual import parse_policies
+from aiq_core.manual import LABEL_LENGTH, parse_policies
 from aiq_core.records import (
     DEFAULT_ACCURACY_NORMALISER,
     DEFAULT_WIDTHS,
@@ -19,8 +19,6 @@ from aiq_core.records import (
 )
 from aiq_core.search.baselines import MANUAL, UNIFORM, uniform
 from aiq_core.search.greedy import GREEDY
-
-LABEL_LENGTH = 60
 
 
 class Kind(StrEnum):

@@ -10,7 +10,7 @@ from aiq_core.errors import AiqError
 from aiq_core.estimate import estimate, sentence
 from aiq_core.library import repeats
 from aiq_core.objective import usual_rate
-from aiq_core.records import DEFAULT_ACCURACY_NORMALISER, OFFERED_BITS, Granularity, Request, Score, SplitName
+from aiq_core.records import DEFAULT_ACCURACY_NORMALISER, OFFERED_BITS, Granularity, Request, SplitName
 from aiq_core.search.strategies import SEARCHES
 from aiq_core.wording import number
 from pages.common import controls, known
@@ -33,20 +33,21 @@ def draw(view: View) -> None:
     """The form in the sidebar."""
     filled = _fields(view)
     try:
-        requests = draft.requests(filled, _baseline(filled))
+        table = stored.table(filled.model, filled.images)
+        requests = draft.requests(filled, None if table is None else table.baseline_score)
     except AiqError as error:
         empty = filled.kind is Kind.POLICIES and not filled.text.strip()
         (st.info if empty else st.error)(str(error), icon=":material/edit:" if empty else ":material/error:")
-        _start((), True)
+        _start(())
         return
     fresh = _not_bundled(requests)
     if fresh:
         st.caption(sentence(estimate(known.library(), fresh, stored.runs())))
     _already(requests, fresh)
-    _start(fresh, not fresh)
+    _start(fresh)
 
 
-def _start(requests: tuple[Request, ...], disabled: bool) -> None:
+def _start(requests: tuple[Request, ...]) -> None:
     name = f"Start {len(requests)} searches" if len(requests) > 1 else "Start"
     st.button(
         name,
@@ -54,7 +55,7 @@ def _start(requests: tuple[Request, ...], disabled: bool) -> None:
         type="primary",
         icon=":material/play_arrow:",
         width="stretch",
-        disabled=disabled,
+        disabled=not requests,
         on_click=actions.start,
         args=(requests,),
     )
@@ -218,11 +219,6 @@ def _images(view: View) -> int:
     if view.images > here:
         st.caption(f"On the {here:,} images that ship with the app; `python -m aiq_core data` fetches the rest.")
     return min(view.images, here)
-
-
-def _baseline(filled: Draft) -> Score | None:
-    found = stored.table(filled.model, filled.images)
-    return None if found is None else found.baseline_score
 
 
 def _top1(view: View) -> float | None:

@@ -1,5 +1,7 @@
 """Every run there is, with filters; a row opens, two rows compare."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from aiq_core import jobs
@@ -63,37 +65,31 @@ def _filters(view: View, everything: tuple[Run, ...]) -> Filters:
             width=150,
             format_func={"this": view.model.title, "all": "All models"}.__getitem__,
         )
-        algorithms = st.multiselect(
-            "Kind",
-            sorted({run.request.algorithm for run in everything}),
-            width=190,
-            key="filter-kind",
-            placeholder="every kind",
-            format_func=lambda kind: strategy(kind).noun,
-        )
-        statuses = st.multiselect(
-            "Status",
-            sorted({str(run.status) for run in everything}),
-            width=170,
-            key="filter-status",
-            placeholder="every status",
-        )
-        origins = st.multiselect(
-            "Origin",
-            sorted({rows.source(run) for run in everything}),
-            width=190,
-            key="filter-origin",
-            placeholder="every origin",
-        )
+        kinds = {run.request.algorithm for run in everything}
+        algorithms = _filter("kind", 190, kinds, lambda kind: strategy(kind).noun)
+        statuses = _filter("status", 170, {str(run.status) for run in everything})
+        origins = _filter("origin", 190, {names.source(run) for run in everything})
         text = st.text_input("Text", key="filter-text", placeholder="name, id, alpha …", width=170)
     return Filters(
         model=None if model == "all" else view.model.name,
-        algorithms=tuple(algorithms),
-        statuses=tuple(statuses),
-        origins=tuple(origins),
+        algorithms=algorithms,
+        statuses=statuses,
+        origins=origins,
         text=text,
         archived=bool(st.session_state.get("filter-archived", False)),
     )
+
+
+def _filter(what: str, width: int, found: set[str], text: Callable[[str], str] = str) -> tuple[str, ...]:
+    chosen = st.multiselect(
+        what.capitalize(),
+        sorted(found),
+        width=width,
+        key=f"filter-{what}",
+        placeholder=f"every {what}",
+        format_func=text,
+    )
+    return tuple(chosen)
 
 
 def _row_actions(found: list[Run]) -> None:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from aiq_core.records import Candidate, Move, Outcome, Run, Score, Step
+from aiq_core.records import Candidate, Move, Outcome, Run, Step
 from aiq_core.search.strategies import strategy
 from aiq_core.wording import bit_counts, bits_name, number
 from pages.common import known
@@ -26,19 +26,18 @@ def step_name(step: Step, run: Run) -> str:
 
 def moves_frame(run: Run) -> pd.DataFrame:
     """A row a step, the newest first."""
-    rows = []
-    for step in reversed(run.steps):
-        rows.append(
-            {
-                "step": step.index,
-                "move": "kept" if step.move is None else move_name(step.move),
-                "why": _without_move(step.reason),
-                "AI": step.intensity,
-                "top-1 %": 100 * step.score / run.request.images,
-                "loss": step.loss,
-            }
-        )
-    return pd.DataFrame(rows, columns=["step", "move", "why", "AI", "top-1 %", "loss"])
+    rows = [
+        {
+            "step": step.index,
+            "move": "kept" if step.move is None else move_name(step.move),
+            "why": _without_move(step.reason),
+            "AI": step.intensity,
+            "top-1 %": 100 * step.score / run.request.images,
+            "loss": step.loss,
+        }
+        for step in reversed(run.steps)
+    ]
+    return pd.DataFrame(rows)
 
 
 def policies_frame(run: Run) -> pd.DataFrame:
@@ -88,19 +87,15 @@ def candidates_frame(step: Step, images: int) -> pd.DataFrame:
 def _why(candidate: Candidate, images: int) -> str:
     if candidate.outcome is Outcome.PRUNED:
         return PRUNED_WHY
-    needs = (
-        "" if candidate.needs is None else f"{candidate.needs:,} of {images:,} ({_percent(candidate.needs, images)})"
-    )
     if candidate.outcome is Outcome.CANNOT_WIN:
+        needs = ""
+        if candidate.needs is not None:
+            needs = f"{candidate.needs:,} of {images:,} ({number(100 * candidate.needs / images, 2)} %)"
         return f"needed {needs} right and could not reach it; stopped there"
     right = "" if candidate.score is None else f"{candidate.score:,} right"
     if candidate.outcome is Outcome.WON:
         return f"{right}: the lowest loss of this step"
     return f"{right}, enough when it was asked; another came lower"
-
-
-def _percent(score: Score, images: int) -> str:
-    return f"{number(100 * score / images, 2)} %"
 
 
 def counts(step: Step) -> str:

@@ -6,7 +6,6 @@ from aiq_core import jobs
 from aiq_core.errors import AiqError, UnknownNameError
 from aiq_core.library import read_only
 from aiq_core.records import Run
-from aiq_core.wording import join
 from pages.common import controls, errors, known, names
 from pages.common.controls import View
 from pages.search import actions, compare, form, history, live, stored
@@ -44,7 +43,8 @@ def _chosen(view: View) -> tuple[Run | None, Run | None]:
     for key in (actions.RUN, actions.WITH):
         run_id = st.query_params.get(key)
         if run_id is not None and run_id not in by_id:
-            st.warning(f"The link's run was not found: {UnknownNameError('run', run_id[:40], _newest(by_id))}.")
+            newest = list(by_id)[-6:] or ["no runs yet"]
+            st.warning(f"The link's run was not found: {UnknownNameError('run', run_id[:40], newest)}.")
             st.query_params.pop(key, None)
         found.append(by_id.get(run_id) if run_id is not None else None)
     shown, other = found
@@ -58,10 +58,6 @@ def _chosen(view: View) -> tuple[Run | None, Run | None]:
 
 def _age(run: Run) -> tuple[bool, str]:
     return run.status is not run.status.RUNNING, run.created_at
-
-
-def _newest(by_id: dict[str, Run]) -> list[str]:
-    return list(by_id)[-6:] or [join(["no runs yet"])]
 
 
 main()

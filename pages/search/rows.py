@@ -9,8 +9,6 @@ from aiq_core.records import Run, Score
 from aiq_core.wording import duration
 from pages.common import names
 
-COLUMNS = ("run", "what", "model", "status", "AI", "top-1 %", "origin", "evaluations", "new", "time", "started")
-
 
 @dataclass(frozen=True)
 class Filters:
@@ -43,15 +41,10 @@ def matching(runs: Iterable[Run], filters: Filters) -> list[Run]:
         and (filters.model is None or run.request.model == filters.model)
         and (not filters.algorithms or run.request.algorithm in filters.algorithms)
         and (not filters.statuses or str(run.status) in filters.statuses)
-        and (not filters.origins or source(run) in filters.origins)
+        and (not filters.origins or names.source(run) in filters.origins)
         and all(word in _text(run) for word in words)
     ]
     return sorted(found, key=lambda run: (run.created_at, run.id), reverse=True)
-
-
-def source(run: Run) -> str:
-    """Where a run's figures come from, as the filter names it."""
-    return names.NOT_STARTED if run.origin is None else names.ORIGINS.get(run.origin.source, run.origin.source)
 
 
 def _text(run: Run) -> str:
@@ -59,7 +52,7 @@ def _text(run: Run) -> str:
 
 
 def frame(rows: Sequence[Row]) -> pd.DataFrame:
-    """A row a run, as `COLUMNS`."""
+    """A row a run."""
     return pd.DataFrame(
         [
             {
@@ -69,13 +62,12 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
                 "status": str(row.run.status),
                 "AI": row.intensity,
                 "top-1 %": None if row.score is None else 100 * row.score / row.run.request.images,
+                "origin": names.origin(row.run),
                 "evaluations": row.run.evaluations,
                 "new": row.run.evaluations_new,
                 "time": duration(row.run.seconds),
-                "origin": names.origin(row.run),
                 "started": row.run.created_at[:16].replace("T", " "),
             }
             for row in rows
-        ],
-        columns=list(COLUMNS),
+        ]
     )
