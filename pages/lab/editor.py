@@ -1,7 +1,5 @@
 """What changes the policy: the layer at work, its bits, several layers at once, undo, redo and starts."""
 
-from functools import partial
-
 import streamlit as st
 
 from aiq_core.charts.style import GLYPHS
@@ -9,7 +7,6 @@ from aiq_core.records import FP32_BITS, OFFERED_BITS, Policy, Run
 from aiq_core.wording import bit_counts, bits_name
 from pages.common import known, names
 from pages.common.controls import View
-from pages.common.popovers import popover
 from pages.lab import policies, state
 from pages.lab.history import History
 
@@ -71,10 +68,6 @@ def _bits_chosen(model: str, layer: int, name: str, widget: str) -> None:
 
 def several(view: View, policy: Policy) -> None:
     """One width for many layers: a single edit, undone at once."""
-    popover("Several", "stacks", partial(_several, view, policy))
-
-
-def _several(view: View, policy: Policy) -> None:
     groups = policies.groups(view.model.profile)
     if st.session_state.get(GROUP) not in groups:
         st.session_state[GROUP] = next(iter(groups))
@@ -93,37 +86,25 @@ def _several(view: View, policy: Policy) -> None:
 
 
 def undo_redo(view: View, history: History) -> None:
-    undone, redone = history.undone, history.redone
-    st.button(
-        "Undo",
-        key=UNDO,
-        icon=":material/undo:",
-        type="tertiary",
-        disabled=undone is None,
-        shortcut="Ctrl+Z",
-        on_click=state.undo,
-        args=(view.model.name,),
-        help=f"Takes back: {undone.text}" if undone else "Nothing to take back",
-    )
-    st.button(
-        "Redo",
-        key=REDO,
-        icon=":material/redo:",
-        type="tertiary",
-        disabled=redone is None,
-        shortcut="Ctrl+Y",
-        on_click=state.redo,
-        args=(view.model.name,),
-        help=f"Brings back: {redone.text}" if redone else "Nothing to bring back",
-    )
+    for name, key, letter, verb, entry, act in (
+        ("Undo", UNDO, "Z", "take", history.undone, state.undo),
+        ("Redo", REDO, "Y", "bring", history.redone, state.redo),
+    ):
+        st.button(
+            name,
+            key=key,
+            icon=f":material/{name.lower()}:",
+            type="tertiary",
+            disabled=entry is None,
+            shortcut=f"Ctrl+{letter}",
+            on_click=act,
+            args=(view.model.name,),
+            help=f"{verb.capitalize()}s back: {entry.text}" if entry else f"Nothing to {verb} back",
+        )
 
 
 def starts(view: View) -> None:
     """Where to begin: uniform widths, what Explore shows, a run's end, a link."""
-    popover("Start from", "flag", partial(_starts, view))
-
-
-def _starts(view: View) -> None:
     profile, model = view.model.profile, view.model.name
     with st.container(horizontal=True, gap="small"):
         for bits, text in ((32, "FP32"), (8, "INT8"), (4, "INT4")):

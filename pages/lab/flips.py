@@ -21,6 +21,8 @@ from pages.common.controls import View
 from pages.lab.accuracy import Measured
 
 SPLIT = "lab-split"
+UNMEASURED = "Not measured yet: which images these bits turn is known once their accuracy is."
+INCOMPARABLE = "Neither the policy before nor FP32 is measured on these images, so there is nothing to compare."
 TILE_PX, HEIGHT_PX = 58, 244
 MOST_TILES = 60
 """How many images of each kind are drawn; the CSV has them all."""
@@ -79,37 +81,29 @@ def confusions(found: Measured, places: NDArray[np.intp], names: tuple[str, ...]
 
 def draw(view: View, found: dict[SplitName, Measured | None], extra: Callable[[], None]) -> None:
     """The flipped images of a split, or why there are none to show."""
-    known_splits = [split for split in (SplitName.REPORT, SplitName.SEARCH) if found[split] is not None]
-    if not known_splits:
+    known = {split: found[split] for split in (SplitName.REPORT, SplitName.SEARCH) if found[split] is not None}
+    if known and st.session_state.get(SPLIT) not in known:
+        st.session_state[SPLIT] = next(iter(known))
+    measured = known[st.session_state[SPLIT]] if known else None
+    if measured is None or measured.before is None:
         with card("Flipped images", "", extra=extra):
-            _empty("Not measured yet: which images these bits turn is known once their accuracy is.")
-        return
-    if st.session_state.get(SPLIT) not in known_splits:
-        st.session_state[SPLIT] = known_splits[0]
-    measured = found[st.session_state[SPLIT]]
-    assert measured is not None
-    if measured.before is None:
-        with card("Flipped images", "", extra=extra):
-            _empty("Neither the policy before nor FP32 is measured on these images, so there is nothing to compare.")
+            _empty(UNMEASURED if measured is None else INCOMPARABLE)
         return
     dataset = view.model.dataset
     labels, names = dataset.split(measured.split).labels, dataset.class_names
     turned = flips(measured, labels, len(pictures(dataset.split(measured.split))))
     frame = flips_frame(measured, turned, labels, names)
     name = f"{view.model}-{measured.split}-flips"
-    with card("Flipped images", _title(turned), lambda: frame, name, extra):
+    title = f"{len(turned.lost):,} lost, {len(turned.gained):,} gained"
+    with card("Flipped images", title, lambda: frame, name, extra):
         with st.container(height=round(HEIGHT_PX * view.look.scale), border=False, key="lab-flips"):
             st.html(page(view, measured, turned, labels, names))
-        _below(known_splits, measured, turned)
+        _below(list(known), measured, turned)
 
 
 def _empty(text: str) -> None:
     with st.container(height=HEIGHT_PX + 48, border=False, vertical_alignment="center", horizontal_alignment="center"):
         st.markdown(f":material/image_search: :gray[{text}]", text_alignment="center")
-
-
-def _title(turned: Flips) -> str:
-    return f"{len(turned.lost):,} lost, {len(turned.gained):,} gained"
 
 
 def _below(splits: list[SplitName], found: Measured, turned: Flips) -> None:

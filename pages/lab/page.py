@@ -9,6 +9,7 @@ from aiq_core.wording import bit_counts, join
 from pages.common import controls, errors, known, machines
 from pages.common.charts import Click, drawing_card, has_roofline
 from pages.common.controls import View
+from pages.common.popovers import popover
 from pages.lab import ahead, drawings, editor, flips, measuring, numbers, policies, saving, state
 from pages.lab.accuracy import Measured, measured
 from pages.lab.history import History
@@ -82,8 +83,8 @@ def _heading(shown: Shown, history: History, found: dict[SplitName, Measured | N
         st.markdown(f"#### {opened}:violet[{value}]{after}", width="content")
         with st.container(horizontal=True, width="content", gap="small"):
             editor.undo_redo(view, history)
-            editor.starts(view)
-            editor.several(view, policy)
+            popover("Start from", "flag", partial(editor.starts, view))
+            popover("Several", "stacks", partial(editor.several, view, policy))
             saving.draw(view, policy, found)
     edits = policies.change(shown.profile, start.policy, policy)
     if shown.is_unedited:

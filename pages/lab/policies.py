@@ -76,13 +76,14 @@ def groups(profile: ModelProfile) -> dict[str, tuple[int, ...]]:
     """Name -> places of layers that are set together: all, those of a kind, those of a part of the network."""
     layers = profile.quantizable
     found: dict[str, tuple[int, ...]] = {f"all {len(layers)} layers": tuple(range(len(layers)))}
+    depthwise = [i for i, layer in enumerate(layers) if layer.groups > 1]
+    linear = [i for i, layer in enumerate(layers) if layer.kind is not LayerKind.CONV2D]
+    others = [i for i in range(len(layers)) if i not in (*depthwise, *linear)]
     kinds = {
-        "depthwise convolutions": [i for i, layer in enumerate(layers) if layer.groups > 1],
-        "other convolutions": [i for i, layer in enumerate(layers) if layer.groups == 1 and _is_conv(profile, i)],
-        "linear layers": [i for i in range(len(layers)) if not _is_conv(profile, i)],
+        "depthwise convolutions": depthwise,
+        "other convolutions" if depthwise else "convolutions": others,
+        "linear layers": linear,
     }
-    if not kinds["depthwise convolutions"]:
-        kinds = {"convolutions": kinds["other convolutions"], "linear layers": kinds["linear layers"]}
     parts: dict[str, list[int]] = {}
     for index, layer in enumerate(layers):
         parts.setdefault(_part(layer.name), []).append(index)
@@ -91,10 +92,6 @@ def groups(profile: ModelProfile) -> dict[str, tuple[int, ...]]:
         if 1 < len(places) < len(layers):
             found[f"{name} ({len(places)})"] = tuple(places)
     return found
-
-
-def _is_conv(profile: ModelProfile, index: int) -> bool:
-    return profile.quantizable[index].kind is LayerKind.CONV2D
 
 
 def _part(name: str) -> str:
