@@ -24,7 +24,7 @@ def main() -> None:
     if shown.complaint:
         st.warning(shown.complaint)
     _heading(shown)
-    for note in (shown.chosen.note, runs.announcement(view)):
+    for note in (shown.chosen.note, runs.announcement()):
         if note:
             st.caption(f":material/info: {note}")
     numbers.draw(shown.found, view)

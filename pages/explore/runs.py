@@ -98,7 +98,7 @@ def _text(run: Run) -> str:
     return f"{name}: step {step.index}, {so_far}{left}"
 
 
-def announcement(view: View) -> str:
+def announcement() -> str:
     """What became of the search that this visitor started."""
     ended = st.session_state.pop("ended", None)
     if ended is None:

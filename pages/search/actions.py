@@ -59,8 +59,6 @@ def archive(run_id: str, archived: bool) -> None:
     st.session_state[WHOLE] = True
 
 
-
-
 def open_in_explore(query: dict[str, str]) -> None:
     """Sets the shared controls as the address `query` would; `go` then switches the page, which a callback cannot."""
     state = st.session_state
