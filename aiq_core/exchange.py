@@ -12,7 +12,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from aiq_core.catalog import Model
 from aiq_core.errors import ExchangeError, SettingError
-from aiq_core.library import Library, asked_step
+from aiq_core.library import Library, asked_step, of_source
 from aiq_core.records import (
     FP32_BITS,
     Evaluation,
@@ -103,7 +103,7 @@ def import_store(library: Library, path: Path) -> list[Run]:
     run in it was made with other weights or data, and then writes nothing.
     """
     other = Library(Store(path, immutable=True), None, library.catalogs)
-    evaluations = [_as_imported(evaluation) for evaluation in other.store.evaluations()]
+    evaluations = [of_source(evaluation, IMPORTED) for evaluation in other.store.evaluations()]
     known = {(run.id, run.created_at) for run in library.runs(archived=True)}
     new = [other.store.run(run.id) for run in other.store.runs() if (run.id, run.created_at) not in known]
     taken: list[Run] = []
@@ -126,11 +126,7 @@ def import_store(library: Library, path: Path) -> list[Run]:
 def _taken_in(run: Run) -> Run:
     """A run of elsewhere: what was under way there is not under way here, and no worker may take it for its own."""
     status = RunStatus.INTERRUPTED if run.status in (RunStatus.QUEUED, RunStatus.RUNNING) else run.status
-    return replace(run, status=status, origin=None if run.origin is None else replace(run.origin, source=IMPORTED))
-
-
-def _as_imported(evaluation: Evaluation) -> Evaluation:
-    return replace(evaluation, origin=replace(evaluation.origin, source=IMPORTED))
+    return of_source(replace(run, status=status), IMPORTED)
 
 
 def _read(content: bytes, name: str) -> dict[str, Any]:
@@ -231,7 +227,7 @@ def _evaluation_from_json(entry: dict[str, Any]) -> Evaluation:
     key = EvaluationKey(**entry["key"])
     Policy.from_key(key.policy)
     outcomes = codec.unpack(base64.b64decode(entry["predicted"], validate=True))
-    return _as_imported(Evaluation(key, outcomes, Origin(**entry["origin"])))
+    return of_source(Evaluation(key, outcomes, Origin(**entry["origin"])), IMPORTED)
 
 
 def _digest(body: dict[str, Any]) -> str:

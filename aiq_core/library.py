@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import platformdirs
@@ -17,7 +18,7 @@ import platformdirs
 from aiq_core import catalog
 from aiq_core.catalog import Catalog, Model
 from aiq_core.envelope import PolicyTable
-from aiq_core.errors import DataError, UnknownNameError
+from aiq_core.errors import DataError, UnknownNameError, look_up
 from aiq_core.intensity import traffic
 from aiq_core.metrics import Metric
 from aiq_core.metrics.metric import Labels
@@ -38,6 +39,7 @@ from aiq_core.statistics import Comparison
 from aiq_core.store import Store
 from aiq_core.store.store import BUNDLED, IMPORTED, MEASURED
 
+T = TypeVar("T", bound=Evaluation | Run)
 BUNDLED_RESULTS = catalog.ASSETS / "runs" / "results.sqlite"
 
 
@@ -78,10 +80,7 @@ class Library:
 
     def model(self, name: str) -> Model:
         """The model of that name. Raises UnknownNameError."""
-        for each in self.catalogs:
-            if name in each.models:
-                return each.models[name]
-        raise UnknownNameError("model", name, self.models)
+        return look_up("model", name, self.models)
 
     @property
     def store(self) -> Store:
@@ -113,7 +112,7 @@ class Library:
         found = [self.user.evaluation(key, (MEASURED,))] if self.user else []
         if self.bundled:
             bundled = self.bundled.evaluation(key, (MEASURED,))
-            found.append(None if bundled is None else _as(bundled, BUNDLED))
+            found.append(None if bundled is None else of_source(bundled, BUNDLED))
         known = [evaluation for evaluation in found if evaluation is not None]
         return max(known, key=lambda evaluation: evaluation.done(len(evaluation.outcomes)), default=None)
 
@@ -132,7 +131,7 @@ class Library:
         split_hash = model.dataset.split(split).hash
         rows = list(self.user.evaluations(model.hash, split_hash)) if self.user else []
         bundled = self.bundled.evaluations(model.hash, split_hash) if self.bundled else []
-        rows.extend(_as(evaluation, BUNDLED) for evaluation in bundled)
+        rows.extend(of_source(evaluation, BUNDLED) for evaluation in bundled)
         rank = {MEASURED: 0, BUNDLED: 1, IMPORTED: 2}
         found: dict[tuple[str, str], list[Evaluation]] = {}
         for evaluation in sorted(rows, key=lambda evaluation: rank[evaluation.origin.source]):
@@ -207,7 +206,7 @@ class Library:
     def runs(self, model: Model | None = None, archived: bool = False) -> tuple[Run, ...]:
         """Runs without their steps, bundled ones first, then the user's, oldest first."""
         name = None if model is None else model.name
-        bundled = [_bundled(run) for run in self.bundled.runs(name)] if self.bundled else []
+        bundled = [of_source(run, BUNDLED) for run in self.bundled.runs(name)] if self.bundled else []
         taken = {run.id for run in bundled}
         own = [run for run in (self.user.runs(name) if self.user else []) if run.id not in taken]
         return tuple(run for run in (*bundled, *own) if archived or not run.archived)
@@ -219,7 +218,7 @@ class Library:
     def run(self, run_id: str) -> Run:
         """One run with its steps. Raises UnknownNameError."""
         if self.bundled and self.bundled.has_run(run_id):
-            return _bundled(self.bundled.run(run_id))
+            return of_source(self.bundled.run(run_id), BUNDLED)
         if self.user and self.user.has_run(run_id):
             return self.user.run(run_id)
         raise UnknownNameError("run", run_id, [run.id for run in self.runs()][-10:] or ["(no runs yet)"])
@@ -262,12 +261,9 @@ def _is_from(policy: Policy, previous: Policy, move: Move, profile: ModelProfile
     return profile.width(policy, move.site) == move.bits and profile.moved(previous, move) == policy
 
 
-def _as(evaluation: Evaluation, source: str) -> Evaluation:
-    return replace(evaluation, origin=replace(evaluation.origin, source=source))
-
-
-def _bundled(run: Run) -> Run:
-    return run if run.origin is None else replace(run, origin=replace(run.origin, source=BUNDLED))
+def of_source(record: T, source: str) -> T:
+    """An evaluation or a run with figures of that source; a run without figures as it is."""
+    return record if record.origin is None else replace(record, origin=replace(record.origin, source=source))
 
 
 def _complete(

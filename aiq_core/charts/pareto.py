@@ -32,6 +32,11 @@ class Point:
     low: float
     high: float
 
+    @property
+    def interval(self) -> Interval:
+        """Top-1 with its interval."""
+        return Interval(self.top1, self.low, self.high)
+
 
 @dataclass(frozen=True, slots=True)
 class PaperPoint:

@@ -1,16 +1,16 @@
 """The trade-off chart's figure: marks, intervals, the path, and labels that keep clear of each other."""
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from aiq_core.charts import labels, style
+from aiq_core.charts import draw, labels, style
 from aiq_core.charts.labels import Anchor
 from aiq_core.charts.pareto import PaperPoint, ParetoData, Point
 from aiq_core.charts.style import Look
+from aiq_core.metrics import Metric
 from aiq_core.records import FP32_BITS, SplitName
-from aiq_core.statistics import Interval
 from aiq_core.wording import bits_name, number, span
 
 HEIGHT_PX = 292
@@ -23,16 +23,17 @@ def pareto_figure(data: ParetoData, look: Look, widths: Sequence[float] = labels
 
     `widths` are those of the plot, in pixels, that its labels must suit.
     """
-    palette = look.palette
+    palette, marks = look.palette, partial(_marks, data.metric, look)
+    path = {"color": palette.text, "width": 1.6 * look.scale}
     # Where two marks meet, a click takes the one drawn later.
     traces = [
-        _marks(data.dominated, look, style.faded(palette.muted, 0.35), 4.5, "circle"),
+        marks(data.dominated, style.faded(palette.muted, 0.35), 4.5, "circle"),
         _intervals(_told(data), look),
-        _path(data.path, look),
-        _marks(data.random, look, palette.muted, 7.5, "x-thin", line=1.6, kind=data.random_name),
-        _marks(data.others, look, palette.text, 5.5, "circle-open", line=1.3),
+        marks(data.path, palette.text, 6.5, "circle") | {"mode": "lines+markers", "line": path},
+        marks(data.random, palette.muted, 7.5, "x-thin", edge=1.6, kind=data.random_name),
+        marks(data.others, palette.text, 5.5, "circle-open", edge=1.3),
         *(
-            _marks([point], look, palette.bits[bits], 10, style.SYMBOLS[bits], line=1.8 if bits == FP32_BITS else 0)
+            marks([point], palette.bits[bits], 10, style.SYMBOLS[bits], edge=1.8 if bits == FP32_BITS else 0)
             for bits, point in data.uniform
         ),
         _paper(data.paper, look),
@@ -40,7 +41,7 @@ def pareto_figure(data: ParetoData, look: Look, widths: Sequence[float] = labels
     ringed = [(point, colour) for point, colour in ((data.pinned, palette.text), (data.shown, palette.accent)) if point]
     ringed += [(point, palette.accent) for _, point in data.runs]
     named = {key for trace in traces for key in trace.get("customdata", ())}
-    traces += [_marks([point], look, colour, 4.5, "circle") for point, colour in ringed if point.key not in named]
+    traces += [marks([point], colour, 4.5, "circle") for point, colour in ringed if point.key not in named]
     return {
         "data": [trace for trace in traces if len(trace["x"])],
         "layout": style.layout(
@@ -69,24 +70,22 @@ def pareto_figure(data: ParetoData, look: Look, widths: Sequence[float] = labels
 
 
 def _marks(
-    points: Sequence[Point], look: Look, colour: str, size: float, symbol: str, line: float = 0, kind: str = ""
+    metric: Metric,
+    look: Look,
+    points: Sequence[Point],
+    colour: str,
+    size: float,
+    symbol: str,
+    edge: float = 0,
+    kind: str = "",
 ) -> dict[str, Any]:
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [point.intensity for point in points],
-        "y": [point.top1 for point in points],
-        "marker": {
-            "color": colour,
-            "size": size * look.scale,
-            "symbol": symbol,
-            "line": {"width": line * look.scale, "color": colour},
-            "opacity": 1,
-        },
-        "customdata": [point.key for point in points],
-        "text": [_hover(point, kind) for point in points],
-        "hovertemplate": "%{text}<extra></extra>",
-    }
+    said = [_hover(point, kind, metric) for point in points]
+    named = {"customdata": [point.key for point in points], "text": said, "hovertemplate": "%{text}<extra></extra>"}
+    return draw.dots(look, *_at(points), symbol, size, colour, edge, **named)
+
+
+def _at(points: Sequence[Point | PaperPoint]) -> tuple[list[float], list[float]]:
+    return [point.intensity for point in points], [point.top1 for point in points]
 
 
 def _told(data: ParetoData) -> list[Point]:
@@ -99,28 +98,9 @@ def _told(data: ParetoData) -> list[Point]:
 
 def _intervals(points: Sequence[Point], look: Look) -> dict[str, Any]:
     """95 % intervals, faint: drawn as strong as the marks they would drown the path."""
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [point.intensity for point in points],
-        "y": [point.top1 for point in points],
-        "marker": {"color": style.faded(look.palette.muted, 0.01), "size": 1},
-        "hoverinfo": "skip",
-        "error_y": {
-            "type": "data",
-            "symmetric": False,
-            "array": [point.high - point.top1 for point in points],
-            "arrayminus": [point.top1 - point.low for point in points],
-            "color": style.faded(look.palette.muted, 0.4),
-            "thickness": 1.2 * look.scale,
-            "width": 0,
-        },
-    }
-
-
-def _path(points: Sequence[Point], look: Look) -> dict[str, Any]:
-    line = {"color": look.palette.text, "width": 1.6 * look.scale}
-    return _marks(points, look, look.palette.text, 6.5, "circle") | {"mode": "lines+markers", "line": line}
+    bars = draw.intervals(look, [point.interval for point in points], style.faded(look.palette.muted, 0.4))
+    colour = style.faded(look.palette.muted, 0.01)
+    return draw.dots(look, *_at(points), "circle", 1, colour, hoverinfo="skip", error_y=bars)
 
 
 def _ring(point: Point, look: Look, colour: str) -> dict[str, Any]:
@@ -134,30 +114,19 @@ def _ring(point: Point, look: Look, colour: str) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=8192)
-def _hover(point: Point, kind: str) -> str:
-    interval = span(Interval(point.top1, point.low, point.high))
-    lines = [
-        point.name,
-        f"AI {number(point.intensity, 2)} FLOPs/byte, top-1 {number(point.top1, 2)} % ({interval})",
-        kind,
-    ]
+def _hover(point: Point, kind: str, metric: Metric) -> str:
+    value = f"{metric.title} {number(point.top1, 2)} {metric.unit} ({span(point.interval)})"
+    lines = [point.name, f"AI {number(point.intensity, 2)} FLOPs/byte, {value}", kind]
     return "<br>".join(line for line in lines if line)
 
 
 def _paper(points: Sequence[PaperPoint], look: Look) -> dict[str, Any]:
     """The paper's own points, from its network on the test images: not clickable, since nothing here has them."""
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [point.intensity for point in points],
-        "y": [point.top1 for point in points],
-        "marker": {"symbol": "star", "size": 9 * look.scale, "color": look.palette.paper, "opacity": 1},
-        "hovertext": [
-            f"the paper's {p.name}: AI {number(p.intensity, 2)}, top-1 {number(p.top1, 2)} % on its test images"
-            for p in points
-        ],
-        "hoverinfo": "text",
-    }
+    said = [
+        f"the paper's {p.name}: AI {number(p.intensity, 2)}, top-1 {number(p.top1, 2)} % on its test images"
+        for p in points
+    ]
+    return draw.dots(look, *_at(points), "star", 9, look.palette.paper, hovertext=said, hoverinfo="text")
 
 
 def _anchor(data: ParetoData, intensity: float, top1: float, text: str, radius_px: float, size: float = 1.0) -> Anchor:

@@ -4,7 +4,7 @@ from math import ceil, floor, log10, sqrt
 from typing import Any
 
 from aiq_core import wording
-from aiq_core.charts import labels, style
+from aiq_core.charts import draw, labels, style
 from aiq_core.charts.roofline import RooflineData, Spot
 from aiq_core.charts.style import Look
 from aiq_core.records import FP32_BITS
@@ -101,20 +101,11 @@ def _roof_traces(data: RooflineData, look: Look) -> list[dict[str, Any]]:
     bandwidth, roof = data.bandwidth, data.roof
     top = max(data.ceilings, key=lambda ceiling: ceiling.rate)
     others = [ceiling for ceiling in data.ceilings if ceiling is not roof and ceiling.ridge < high]
-    line = {"type": "scatter", "mode": "lines", "hoverinfo": "skip"}
+    xs = [roof.ridge, top.ridge, None, *(x for ceiling in others for x in (ceiling.ridge, high, None))]
+    ys = [roof.rate, top.rate, None, *(y for ceiling in others for y in (ceiling.rate, ceiling.rate, None))]
     return [
-        {
-            **line,
-            "x": [low, roof.ridge, high],
-            "y": [low * bandwidth, roof.rate, roof.rate],
-            "line": {"color": palette.text, "width": 1.6 * look.scale},
-        },
-        {
-            **line,
-            "x": [roof.ridge, top.ridge, None, *(x for ceiling in others for x in (ceiling.ridge, high, None))],
-            "y": [roof.rate, top.rate, None, *(y for ceiling in others for y in (ceiling.rate, ceiling.rate, None))],
-            "line": {"color": style.faded(palette.muted, 0.8), "width": look.scale, "dash": "4px,3px"},
-        },
+        draw.line(look, [low, roof.ridge, high], [low * bandwidth, roof.rate, roof.rate], palette.text),
+        draw.line(look, xs, ys, style.faded(palette.muted, 0.8), width=1, dash="4px,3px"),
     ]
 
 
@@ -274,14 +265,13 @@ def _label_traces(data: RooflineData, look: Look) -> list[dict[str, Any]]:
     xs = [spot.after.intensity * aside**side for spot, _, side in places]
     ys = [y_low * (y_high / y_low) ** (height / plot_px) for _, height, _ in places]
     return [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "hoverinfo": "skip",
-            "x": [x for (spot, *_), to in zip(places, xs, strict=True) for x in (spot.after.intensity, to, None)],
-            "y": [y for (spot, *_), to in zip(places, ys, strict=True) for y in (spot.after.rate, to, None)],
-            "line": {"color": style.faded(look.palette.muted, 0.6), "width": look.scale},
-        },
+        draw.line(
+            look,
+            [x for (spot, *_), to in zip(places, xs, strict=True) for x in (spot.after.intensity, to, None)],
+            [y for (spot, *_), to in zip(places, ys, strict=True) for y in (spot.after.rate, to, None)],
+            style.faded(look.palette.muted, 0.6),
+            width=1,
+        ),
         {
             "type": "scatter",
             "mode": "text",

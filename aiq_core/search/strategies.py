@@ -1,6 +1,6 @@
 """The strategies there are, by name; another one is a file beside this one and a line here."""
 
-from aiq_core.errors import UnknownNameError
+from aiq_core.errors import look_up
 from aiq_core.search.baselines import MANUAL, RANDOM, SINGLE_LAYER, UNIFORM
 from aiq_core.search.coordinate import COORDINATE
 from aiq_core.search.greedy import GREEDY
@@ -15,6 +15,4 @@ SEARCHES: dict[str, Strategy] = {name: strategy for name, strategy in STRATEGIES
 
 def strategy(name: str) -> Strategy:
     """The strategy of that name. Raises UnknownNameError."""
-    if name not in STRATEGIES:
-        raise UnknownNameError("algorithm", name, STRATEGIES)
-    return STRATEGIES[name]
+    return look_up("algorithm", name, STRATEGIES)

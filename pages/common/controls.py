@@ -10,8 +10,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from aiq_core.catalog import Model
 from aiq_core.charts.style import Look
 from aiq_core.hardware import DEFAULT_MACHINE, MACHINES, Machine
-from aiq_core.records import Quantizer, Run
-from aiq_core.search.strategies import SEARCHES, strategy
+from aiq_core.search.strategies import SEARCHES
 from pages.common import known
 
 DEFAULT_MODEL = "resnet20"
@@ -290,18 +289,3 @@ def query(view: View) -> dict[str, str]:
 def slot(name: str):  # type: ignore[no-untyped-def]
     """A place in the sidebar that a page may fill."""
     return st.session_state[SLOTS][name]
-
-
-def explore_query(run: Run) -> dict[str, str] | None:
-    """The address of a run's policy on Explore; None where Explore does not show its kind of policy."""
-    request = run.request
-    counts = known.image_counts(known.model(request.model))
-    images = next((name for name, count in counts.items() if count == request.images), None)
-    if run.policy is None or request.quantizer != Quantizer() or images is None:
-        return None
-    query = {"model": request.model, "policy": run.policy.key}
-    if strategy(request.algorithm).searches and request.alpha is not None:
-        query |= {"from": request.algorithm, "alpha": f"{request.alpha:.2f}"}
-    if images != "all":
-        query["images"] = images
-    return query

@@ -1,7 +1,7 @@
 """What runs are called and where they stand, as people read it; pure."""
 
 from aiq_core import jobs
-from aiq_core.records import Run, RunStatus
+from aiq_core.records import Quantizer, Run, RunStatus
 from aiq_core.search.strategies import strategy
 from aiq_core.store.store import BUNDLED, IMPORTED, MEASURED
 from aiq_core.wording import duration, join
@@ -83,3 +83,18 @@ def progress(run: Run) -> str:
     expected = jobs.expected_steps(known.library(), run)
     step = f"step {len(run.steps)}" + (f" of at most {expected}" if expected else "")
     return join([step, counts, left(run)])
+
+
+def explore_query(run: Run) -> dict[str, str] | None:
+    """The address of a run's policy on Explore; None where Explore does not show its kind of policy."""
+    request = run.request
+    counts = known.image_counts(known.model(request.model))
+    images = next((name for name, count in counts.items() if count == request.images), None)
+    if run.policy is None or request.quantizer != Quantizer() or images is None:
+        return None
+    query = {"model": request.model, "policy": run.policy.key}
+    if strategy(request.algorithm).searches and request.alpha is not None:
+        query |= {"from": request.algorithm, "alpha": f"{request.alpha:.2f}"}
+    if images != "all":
+        query["images"] = images
+    return query

@@ -108,7 +108,7 @@ def _unusable(run_id: str) -> str:
 def _on_explore(better: Better, view: View) -> str:
     """A link to the policy on Explore, in a tab of its own; empty where Explore does not show its kind."""
     run = replace(better.run, policy=better.policy)
-    query = controls.explore_query(run)
+    query = names.explore_query(run)
     if query is None:
         return ""
     return f" [See it on Explore](./?{urlencode(query | {'from': controls.BEST, 'machine': view.machine.key})})"

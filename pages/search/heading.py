@@ -9,7 +9,7 @@ from aiq_core.library import read_only
 from aiq_core.records import DEFAULT_ACCURACY_NORMALISER, Run
 from aiq_core.search.strategies import strategy
 from aiq_core.wording import join, number
-from pages.common import controls, known, names
+from pages.common import known, names
 from pages.search import actions, stored
 
 
@@ -75,7 +75,7 @@ def _buttons(run: Run) -> None:
             args=(run.id,),
             help="Goes on from what it evaluated; nothing is evaluated twice.",
         )
-    query = controls.explore_query(run)
+    query = names.explore_query(run)
     if query is not None:
         st.button(
             "Open in Explore",
