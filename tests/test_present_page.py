@@ -97,8 +97,8 @@ def test_runs_are_chosen_by_hand(app: Callable[..., AppTest]) -> None:
 
 
 def test_what_is_better_than_the_run_is_said_with_a_link(app: Callable[..., AppTest]) -> None:
-    (said,) = (element.value for element in app(machine="t4").caption if "Better" in element.value)
-    assert said.startswith("Better at alpha 0.9: 45.17 FLOPs per byte")
+    (said,) = (element.value for element in app(machine="t4").markdown if "Better at" in element.value)
+    assert said.startswith(":small[Better at alpha 0.9: 45.17 FLOPs per byte")
     link = re.search(r"\[See it on Explore\]\(\./\?(.*)\)", said)
     assert link is not None
     runs = library.open_library().runs(bundled.model("resnet20"))
@@ -106,7 +106,7 @@ def test_what_is_better_than_the_run_is_said_with_a_link(app: Callable[..., AppT
     assert best.policy is not None
     asked = {"model": "resnet20", "policy": best.policy.key, "alpha": "0.90", "from": "best", "machine": "t4"}
     assert dict(parse_qsl(link[1])) == asked
-    assert not any("Better" in element.value for element in app(run=best.id).caption)
+    assert not any("Better at" in element.value for element in app(run=best.id).markdown)
 
 
 def test_no_run_is_said(app: Callable[..., AppTest]) -> None:

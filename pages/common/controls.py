@@ -109,7 +109,7 @@ def _touched_alpha() -> None:
 
 def _touched_images() -> None:
     # After another model was chosen the browser still sends the text of the former's, which is no choice.
-    if st.session_state["images"] in known.image_counts(st.session_state["model"]):
+    if st.session_state["images"] in known.image_counts(known.model(st.session_state["model"])):
         forget_policy()
 
 

@@ -62,7 +62,7 @@ def main() -> None:
     with files:
         _files(deck)
     for better in deck.better:
-        st.caption(plain(better.text) + _on_explore(better, view))
+        st.markdown(f":small[{plain(better.text)}{_on_explore(better, view)}]")
     frame.show(_shown(*key), f"Slides: {deck.title}", len(deck.slides), view.look.dark)
 
 

