@@ -50,4 +50,4 @@ class Quantizer:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Quantizer":
         """The quantizer that `to_json` wrote."""
-        return cls(**{**document, "granularity": Granularity(document["granularity"])})
+        return cls(**{**_LATER, **document, "granularity": Granularity(document["granularity"])})

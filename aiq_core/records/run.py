@@ -143,6 +143,7 @@ class Request:
         """The request that `to_json` wrote."""
         return cls(
             **{
+                **_LATER,
                 **document,
                 "widths": tuple(document["widths"]),
                 "excluded": tuple(document["excluded"]),
