@@ -280,7 +280,7 @@ def tables(costs: list[Cost]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="resnet20", choices=bundled().models)
-    parser.add_argument("--images", type=int, default=1000, help="search images, a multiple of 10; 5000 are all")
+    parser.add_argument("--images", type=int, default=1000, help="search images; 5000 are all")
     parser.add_argument("--alpha", type=float, default=0.9)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--chunk", type=int, default=CHUNK, help="images a forward of the reference, 125 or more")
