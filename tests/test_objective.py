@@ -193,7 +193,11 @@ def test_settings_at_their_limits_are_taken(changes: dict[str, Any]) -> None:
         ({"images": 510}, DataError, "510 images of search are asked for, digits has 500"),
         ({"model": "digits"}, UnknownNameError, "'digits'; choose from resnet20, mobilenet_v2, heavy_early"),
         ({"alpha": NAN}, SettingError, "alpha=nan"),
-        ({"quantizer": Quantizer(rounding="gptq")}, UnknownNameError, "unknown rounding 'gptq'; choose from nearest"),
+        (
+            {"quantizer": Quantizer(rounding="gptq")},
+            UnknownNameError,
+            "unknown rounding 'gptq'; choose from nearest, mse",
+        ),
         ({"quantizer": Quantizer(seed=3)}, SettingError, "seed=3 is not used by nearest; leave it out"),
         ({"policies": (Policy((8,) * 5, (8,) * 6),)}, SettingError, "activations at 8 bits cannot be evaluated here"),
         ({"policies": (Policy((8,) * 4, (32,) * 6),)}, SettingError, "gives bits to 4 layers and 6 activation groups"),

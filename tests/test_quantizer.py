@@ -141,6 +141,27 @@ def predictions(bits: dict[str, int], rounding: Quantizer) -> NDArray[np.uint8]:
     return predicted
 
 
+def test_a_grid_of_least_squared_error_clips_what_stands_alone() -> None:
+    """At 2 bits -1, 0 and 1 times the scale: 9 weights of 1 beside one of 2.5, which is clipped."""
+    weight = array([1.0] * 9 + [2.5], [0.0] * 9 + [0.5], [0.0] * 10)
+    rounded = round_weight(weight, 2, Quantizer("mse"))
+    # Shares 0.46 and 0.48 of 2.5 give 1.15 and 1.2: 9 x 0.15^2 + 1.35^2 = 2.025, 9 x 0.2^2 + 1.3^2 = 2.05.
+    assert rounded[0].tolist() == pytest.approx([1.15] * 10)
+    assert rounded[1:].tolist() == weight[1:].tolist()
+
+
+@relaxed
+@given(weight=weights, bits=st.sampled_from(LOWER), granularity=st.sampled_from(Granularity))
+def test_no_grid_of_least_squared_error_errs_more_than_the_widest(
+    weight: Array, bits: int, granularity: Granularity
+) -> None:
+    errors = [
+        np.square(round_weight(weight, bits, Quantizer(name, granularity)).astype(np.float64) - weight).sum()
+        for name in ("mse", "nearest")
+    ]
+    assert errors[0] <= errors[1] * (1 + 1e-6)
+
+
 def test_golden_predictions_belong_to_the_evaluators_version() -> None:
     predicted = predictions(GOLDEN_BITS, Quantizer())
     assert hashlib.sha256(predicted.tobytes()).hexdigest()[:16] == GOLDEN[EVALUATOR_VERSION]

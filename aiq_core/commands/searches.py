@@ -32,6 +32,7 @@ from aiq_core.records import (
     Request,
     SplitName,
 )
+from aiq_core.rounding import ROUNDINGS
 from aiq_core.search.baselines import MANUAL, UNIFORM, uniform
 from aiq_core.search.greedy import GREEDY
 from aiq_core.search.strategies import SEARCHES
@@ -44,6 +45,9 @@ def evaluate(
     policy: Annotated[Path | None, typer.Option(help="A JSON file {layer: bits}, or an exported run.")] = None,
     images: Images = None,
     granularity: Granularity = Granularity.CHANNEL,
+    rounding: Annotated[
+        str, typer.Option(help=f"How weights are rounded: {' or '.join(ROUNDINGS)}.")
+    ] = Quantizer().rounding,
     no_bundled: NoBundled = False,
     as_json: Json = False,
 ) -> None:
@@ -61,7 +65,7 @@ def evaluate(
     request = replace(
         request,
         images=images or library.model(model).dataset.available(SplitName.SEARCH),
-        quantizer=Quantizer(granularity=granularity),
+        quantizer=Quantizer(rounding, granularity),
         use_bundled=not no_bundled,
     )
     run(library, request, as_json)

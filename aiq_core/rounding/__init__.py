@@ -7,10 +7,12 @@ from numpy.typing import NDArray
 
 from aiq_core.errors import SettingError, look_up
 from aiq_core.records import FP32_BITS, Policy, Quantizer
+from aiq_core.rounding.mse import mse
 from aiq_core.rounding.nearest import nearest
 
 ROUNDINGS: dict[str, Callable[[NDArray[np.float32], int, Quantizer], NDArray[np.float32]]] = {
     "nearest": nearest,
+    "mse": mse,
 }
 """Name -> (weight, bits below 32, settings) -> the float32 weights that the bits can represent."""
 
