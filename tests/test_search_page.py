@@ -12,14 +12,15 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from aiq_core import estimate, exchange, library, wording
+from aiq_core.deck.facts import method
 from aiq_core.errors import AiqError, InfeasibleError, SettingError
 from aiq_core.execute import new_run
 from aiq_core.manual import parse_policies
-from aiq_core.records import Origin, Outcome, Request, Run, RunStatus
+from aiq_core.records import Origin, Outcome, Quantizer, Request, Run, RunStatus
 from aiq_core.statistics import paired
 from aiq_core.store import Store
 from pages.common import names
-from pages.search import differences, draft, moves, rows
+from pages.search import differences, draft, heading, moves, rows
 from pages.search.draft import Draft, Kind
 from pages.search.figures import progress_data, progress_figure, progress_frame
 from pages.search.rows import Filters
@@ -302,6 +303,12 @@ def test_settings_that_differ() -> None:
     frame = differences.settings(run_of(), run_of(alpha=0.1, excluded=("linear",)))
     assert list(frame["setting"]) == ["alpha", "excluded"]
     assert list(frame["B"]) == ["0.1", "linear"]
+
+
+def test_another_rounding_is_said_wherever_a_run_is() -> None:
+    run = run_of(quantizer=Quantizer("mse"))
+    assert "weights rounded by mse" in heading.settings(run)
+    assert method(run).endswith(", rounded by mse") and "rounded" not in method(run_of())
 
 
 # The page itself

@@ -11,7 +11,7 @@ from aiq_core.errors import SettingError
 from aiq_core.hardware import Machine
 from aiq_core.intensity import intensity
 from aiq_core.library import Library
-from aiq_core.records import FP32_BITS, ModelProfile, Policy, Run, RunStatus, SplitName
+from aiq_core.records import FP32_BITS, ModelProfile, Policy, Quantizer, Run, RunStatus, SplitName
 from aiq_core.roofline import predict
 from aiq_core.search.baselines import UNIFORM
 from aiq_core.search.strategies import strategy
@@ -136,6 +136,8 @@ def method(run: Run) -> str:
         text += f" at alpha {request.alpha:g}"
     elif request.algorithm == UNIFORM.name and run.policy is not None:
         text += f", {number(run.policy.weight_bits[0], 0)} bits"
+    if request.quantizer.rounding != Quantizer().rounding:
+        text += f", rounded by {request.quantizer.rounding}"
     return text
 
 

@@ -82,6 +82,7 @@ def _settings(run: Run) -> dict[str, object]:
         "floor": run.floor_score,
         "excluded": request.excluded,
         "held": tuple(f"{layer} {bits}" for layer, bits in request.fixed.items()),
+        "rounding": request.quantizer.rounding,
         "scale per": str(request.quantizer.granularity),
         "evaluations at most": request.max_evaluations,
         "minutes at most": request.max_minutes,

@@ -6,7 +6,7 @@ import streamlit as st
 
 from aiq_core import jobs
 from aiq_core.library import read_only
-from aiq_core.records import DEFAULT_ACCURACY_NORMALISER, Run
+from aiq_core.records import DEFAULT_ACCURACY_NORMALISER, Quantizer, Run
 from aiq_core.search.strategies import strategy
 from aiq_core.wording import join, number
 from pages.common import known, names
@@ -47,6 +47,8 @@ def settings(run: Run) -> list[str]:
         said.append(f"at most {request.max_evaluations:,} evaluations")
     if request.max_minutes is not None:
         said.append(f"at most {request.max_minutes:g} minutes")
+    if request.quantizer.rounding != Quantizer().rounding:
+        said.append(f"weights rounded by {request.quantizer.rounding}")
     if request.quantizer.granularity != "channel":
         said.append(f"a scale per {request.quantizer.granularity}")
     if not request.use_bundled:
