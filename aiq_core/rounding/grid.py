@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from aiq_core.errors import SettingError
 from aiq_core.records import FP32_BITS, OFFERED_BITS, Granularity
-from aiq_core.rounding.nearest import levels, scales
+from aiq_core.rounding.nearest import levels, scales, shared_axes, steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +62,14 @@ def round_to_grid(weight: NDArray[np.float32], grid: Grid) -> Rounded:
         low, high = -levels(grid.bits), levels(grid.bits)
         zero = np.zeros_like(scale)
     else:
-        axes = tuple(range(1, weight.ndim)) if grid.granularity is Granularity.CHANNEL else None
+        axes = shared_axes(weight, grid.granularity)
         # Zero must lie on the grid, so the range holds it.
         least = np.minimum(weight.min(axis=axes, keepdims=True), 0) * np.float32(grid.share)
         most = np.maximum(weight.max(axis=axes, keepdims=True), 0) * np.float32(grid.share)
         low, high = 0, 2**grid.bits - 1
         scale = np.asarray((most - least) / np.float32(high), dtype=np.float32)
-        zero = np.rint(np.divide(-least, scale, out=np.zeros_like(scale), where=scale > 0))
-    steps = np.rint(np.divide(weight, scale, out=np.zeros_like(weight), where=scale > 0)) + zero
-    integers = np.clip(steps, low, high)
+        zero = steps(-least, scale)
+    integers = np.clip(steps(weight, scale) + zero, low, high)
     ends = (low - zero) * scale, (high - zero) * scale
     # Half a step beyond an end still rounds to it: only what lies further is clipped, beyond rounding of the ends.
     room = np.float32(0.5) * scale if not grid.symmetric else np.float32(1e-6) * ends[1]

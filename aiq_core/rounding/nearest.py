@@ -15,13 +15,22 @@ def levels(bits: int) -> int:
     return int(2 ** (bits - 1)) - 1
 
 
+def shared_axes(weight: NDArray[np.float32], granularity: Granularity) -> tuple[int, ...] | None:
+    """The axes of weights that share a scale; None is all of them."""
+    return tuple(range(1, weight.ndim)) if granularity is Granularity.CHANNEL else None
+
+
+def steps(weight: NDArray[np.float32], scale: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How many scales each weight is, to nearest and half to even, before any end of a grid; 0 where the scale is 0."""
+    return np.rint(np.divide(weight, scale, out=np.zeros_like(weight), where=scale > 0))
+
+
 def scales(weight: NDArray[np.float32], bits: int, granularity: Granularity) -> NDArray[np.float32]:
     """The distance between neighbouring levels, float32[out, 1, ...] broadcastable to `weight` (out first).
 
     An all-zero channel has scale 0.
     """
-    axes = tuple(range(1, weight.ndim)) if granularity is Granularity.CHANNEL else None
-    largest = np.abs(weight).max(axis=axes, keepdims=True)
+    largest = np.abs(weight).max(axis=shared_axes(weight, granularity), keepdims=True)
     return np.asarray(largest / np.float32(levels(bits)), dtype=np.float32)
 
 
@@ -32,9 +41,7 @@ def quantize(
     if bits not in OFFERED_BITS or bits == FP32_BITS:
         raise SettingError(f"bits={bits} has no integer grid; choose from {', '.join(map(str, OFFERED_BITS[1:]))}")
     scale = scales(weight, bits, granularity)
-    # Zero weights over a zero scale would be NaN; an all-zero channel stays zero.
-    steps = np.divide(weight, scale, out=np.zeros_like(weight), where=scale > 0)
-    return np.clip(np.rint(steps), -levels(bits), levels(bits)).astype(np.int8), scale
+    return np.clip(steps(weight, scale), -levels(bits), levels(bits)).astype(np.int8), scale
 
 
 def nearest(weight: NDArray[np.float32], bits: int, settings: Quantizer) -> NDArray[np.float32]:
