@@ -74,9 +74,10 @@ class Library:
     @property
     def models(self) -> dict[str, Model]:
         """Every model by name, bundled ones first; a name that two catalogues have is the first one's."""
-        return {name: model for each in reversed(self.catalogs) for name, model in each.models.items()} | (
-            self.catalogs[0].models
-        )
+        found: dict[str, Model] = {}
+        for each in self.catalogs:
+            found |= {name: model for name, model in each.models.items() if name not in found}
+        return found
 
     def model(self, name: str) -> Model:
         """The model of that name. Raises UnknownNameError."""

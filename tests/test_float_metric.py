@@ -196,3 +196,10 @@ def test_another_metric_of_the_same_weights_is_another_model(library: Library) -
     assert model.hash != plain.hash
     request = Request("digits_cnn", "greedy", 0.9, images=IMAGES)
     assert new_run(model, request).id != request.digest == new_run(plain, request).id
+
+
+def test_models_of_a_later_catalogue_follow_and_never_take_a_name(library: Library) -> None:
+    mine, shipped = library.catalogs[0], Catalog(ASSETS, bundled=True)
+    both = Library(None, None, [shipped, mine]).models
+    assert list(both) == list(shipped.models) and both["digits_cnn"].bundled
+    assert next(iter(Library(None, None, [mine, shipped]).models)) == "digits_cnn"
