@@ -38,8 +38,8 @@ def model(name: str) -> Model:
 
 
 def cached(max_entries: int, ttl: float | None = None) -> Callable[[Function], Function]:
-    """Keeps a function's results, `ttl` seconds at most, told apart by its arguments: a model by what it computes."""
-    by_hash: dict[str | type[Any], Callable[[Any], Any]] = {Model: lambda model: model.hash}
+    """Keeps a function's results, `ttl` seconds at most, told apart by its arguments: a model by name and contents."""
+    by_hash: dict[str | type[Any], Callable[[Any], Any]] = {Model: lambda model: (model.name, model.identity)}
     return st.cache_resource(  # type: ignore[return-value]
         max_entries=max_entries, ttl=ttl, show_spinner=False, hash_funcs=by_hash
     )

@@ -1,4 +1,4 @@
-"""What runs are called and where they stand, as people read it; pure."""
+"""What runs are called and where they stand, as people read it."""
 
 from aiq_core import jobs
 from aiq_core.records import Quantizer, Run, RunStatus
