@@ -107,6 +107,7 @@ def pareto_data(
 ) -> ParetoData:
     """Points of every policy known on a split; `path_rows` are those best at some alpha, by rising alpha."""
     compared, images = table.on(split)
+    values = {row: found.after for row, found in enumerate(compared) if found is not None}
 
     def row_of(policy: Policy | None) -> int | None:
         row = None if policy is None else table.row(policy)
@@ -120,7 +121,6 @@ def pareto_data(
         row = row_of(policy)
         return None if row is None else point(row)
 
-    values = {row: found.after for row, found in enumerate(compared) if found is not None}
     path_rows = [row for row in path_rows if row in values]
     uniform_rows = {bits: row_of(table.profile.uniform(bits)) for bits in DEFAULT_WIDTHS}
     random_rows = [row for policy in random_policies if (row := row_of(policy)) is not None]
