@@ -19,14 +19,27 @@ class SplitName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImageSet:
-    """A split and its first `images` images; `Split.balance` says how its classes share them."""
+    """The images `start` to `images` of a split; from 0 unless told otherwise."""
 
     split: SplitName
     images: int
+    start: int = 0
 
     def __post_init__(self) -> None:
         if self.images <= 0:
             raise SettingError(f"images={self.images} is not offered; choose 1 or more")
+        if not 0 <= self.start < self.images:
+            raise SettingError(f"start={self.start} is not offered; choose 0 to {self.images - 1}")
+
+    @property
+    def count(self) -> int:
+        """How many images these are."""
+        return self.images - self.start
+
+    @property
+    def span(self) -> slice:
+        """Where they stand in the split."""
+        return slice(self.start, self.images)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""How weights are rounded, and the key of it."""
+"""How weights and activations are rounded, and the key of it."""
 
 import json
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from aiq_core.records.policy import Policy
+from aiq_core.records.policy import FP32_BITS, Policy
 
 EVALUATOR_VERSION = 1
 """Grows whenever the evaluator's predictions change; old evaluations never meet new ones."""
@@ -19,28 +19,50 @@ class Granularity(StrEnum):
     TENSOR = "tensor"
 
 
-_LATER: Mapping[str, Any] = {}
+class Grid(StrEnum):
+    """Which integers a weight may take: -7 to 7 at 4 bits, which every kernel takes, or -8 to 7."""
+
+    NARROW = "narrow"
+    FULL = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Ranges:
+    """How the ranges of activations are set: a rule of `activations.RULES`, on calibration images of this hash."""
+
+    rule: str
+    calibration: str
+
+
+_LATER: Mapping[str, Any] = {"grid": Grid.NARROW, "activations": None}
 """Settings that came after the first keys were stored -> the value that means what was done before. Frozen: a setting
 enters the key only where it differs, so that what is stored keeps its key whatever a default becomes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quantizer:
-    """How weights are rounded: symmetric, to nearest, one scale per output channel or per tensor.
+    """How weights are rounded, with one scale per output channel or per tensor, and how ranges of activations are set.
 
-    `calibration` (a hash) and `seed` are for roundings that use them and None otherwise.
+    `calibration` (the images' hash) and `seed` are for roundings that use them and None otherwise. Without
+    `activations`, only policies that leave these at FP32 can be evaluated.
     """
 
     rounding: str = "nearest"
     granularity: Granularity = Granularity.CHANNEL
     calibration: str | None = None
     seed: int | None = None
+    grid: Grid = Grid.NARROW
+    activations: Ranges | None = None
 
     def key(self, policy: Policy) -> str:
         """JSON text of the settings that `policy` uses, so that FP32 has one key under every quantizer."""
         settings: dict[str, Any] = {"evaluator": EVALUATOR_VERSION}
-        if not policy.is_fp32:
-            settings |= {name: value for name, value in self.to_json().items() if value is not None}
+        used = self.to_json()
+        ranges = used.pop("activations", None)
+        if any(bits != FP32_BITS for bits in policy.weight_bits):
+            settings |= {name: value for name, value in used.items() if value is not None}
+        if any(bits != FP32_BITS for bits in policy.activation_bits):
+            settings["activations"] = ranges
         return json.dumps(settings, sort_keys=True, separators=(",", ":"))
 
     def to_json(self) -> dict[str, Any]:
@@ -50,4 +72,13 @@ class Quantizer:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Quantizer":
         """The quantizer that `to_json` wrote."""
-        return cls(**{**_LATER, **document, "granularity": Granularity(document["granularity"])})
+        fields = {**_LATER, **document}
+        ranges = fields["activations"]
+        return cls(
+            **{
+                **fields,
+                "granularity": Granularity(fields["granularity"]),
+                "grid": Grid(fields["grid"]),
+                "activations": None if ranges is None else Ranges(**ranges),
+            }
+        )

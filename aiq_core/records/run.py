@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from aiq_core.records.evaluation import Origin, Score
-from aiq_core.records.policy import DEFAULT_WIDTHS, Policy
+from aiq_core.records.policy import DEFAULT_WIDTHS, FP32_BITS, Policy
 from aiq_core.records.profile import Move
 from aiq_core.records.quantizer import Quantizer
 
@@ -72,7 +72,15 @@ class RunStatus(StrEnum):
 DEFAULT_ACCURACY_NORMALISER = 10.0
 """Points that count as 1 in the loss: the authors'."""
 
-_LATER: Mapping[str, Any] = {}
+UNFUSED = "unfused"
+"""The paper's traffic model: every layer reads and writes DRAM."""
+
+_LATER: Mapping[str, Any] = {
+    "activation_widths": (FP32_BITS,),
+    "start": None,
+    "choose_images": None,
+    "traffic": UNFUSED,
+}
 """Settings that came after the first runs were stored -> the value that means what was done before. Frozen: a setting
 enters the document and the digest only where it differs, so stored runs keep their ids whatever a default becomes."""
 
@@ -86,7 +94,9 @@ class Request:
     search top-1 allowed; None takes FP32's minus 2.42 points. `policies` lists the policies of algorithms that
     do not search, in order, by name. `max_evaluations` and `max_minutes` end a search at its best so far.
     `use_bundled` lets the bundled evaluations answer. Runs of one `sweep` advance together; it is no part of
-    their digest.
+    their digest. `widths` are offered to weights, `activation_widths` to activation groups. A search begins at `start`
+    (None is FP32 with `fixed` held). With `choose_images` it chooses on the first of its `images` and confirms on
+    the rest of them. `traffic` names how bytes are counted.
     """
 
     model: str
@@ -106,6 +116,10 @@ class Request:
     max_minutes: float | None = None
     use_bundled: bool = True
     sweep: str | None = None
+    activation_widths: tuple[int, ...] = (FP32_BITS,)
+    start: Policy | None = None
+    choose_images: int | None = None
+    traffic: str = UNFUSED
 
     @cached_property
     def digest(self) -> str:
@@ -135,21 +149,25 @@ class Request:
             "fixed": dict(self.fixed),
             "quantizer": self.quantizer.to_json(),
             "policies": [policy.key for policy in self.policies],
+            "start": None if self.start is None else self.start.key,
         }
         return {name: value for name, value in document.items() if name not in _LATER or value != _LATER[name]}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Request":
         """The request that `to_json` wrote."""
+        fields = {**_LATER, **document}
+        start = fields["start"]
         return cls(
             **{
-                **_LATER,
-                **document,
-                "widths": tuple(document["widths"]),
-                "excluded": tuple(document["excluded"]),
-                "fixed": dict(document["fixed"]),
-                "quantizer": Quantizer.from_json(document["quantizer"]),
-                "policies": tuple(Policy.from_key(key) for key in document["policies"]),
+                **fields,
+                "widths": tuple(fields["widths"]),
+                "activation_widths": tuple(fields["activation_widths"]),
+                "excluded": tuple(fields["excluded"]),
+                "fixed": dict(fields["fixed"]),
+                "quantizer": Quantizer.from_json(fields["quantizer"]),
+                "policies": tuple(Policy.from_key(key) for key in fields["policies"]),
+                "start": None if start is None else Policy.from_key(start),
             }
         )
 
