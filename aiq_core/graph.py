@@ -8,6 +8,7 @@ in place reads the operation that did it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 
@@ -26,6 +27,73 @@ class Operation:
 
 
 Graph = tuple[Operation, ...]
+
+
+class Flow(StrEnum):
+    """What an operator does to the tensor that it reads.
+
+    SAME: the output takes the input's place in memory, at its width (batch normalisation and ReLU fuse into their
+    producer). JOINED: inputs and output share a width. FRESH: the output is a tensor of its own. SHAPE: sizes and
+    checks; no activations.
+    """
+
+    SAME = "same"
+    JOINED = "joined"
+    FRESH = "fresh"
+    SHAPE = "shape"
+
+
+FLOWS: Mapping[str, Flow] = {
+    "image": Flow.FRESH,
+    "tensor": Flow.FRESH,
+    "constant": Flow.FRESH,
+    "output": Flow.FRESH,
+    "conv2d": Flow.FRESH,
+    "linear": Flow.FRESH,
+    "batch_norm2d": Flow.SAME,
+    "layer_norm": Flow.FRESH,
+    "relu": Flow.SAME,
+    "relu6": Flow.SAME,
+    "gelu": Flow.SAME,
+    "hardtanh": Flow.SAME,
+    "dropout": Flow.SAME,
+    "identity": Flow.SAME,
+    "add": Flow.JOINED,
+    "concat": Flow.JOINED,
+    "max_pool2d": Flow.SAME,
+    "avg_pool2d": Flow.FRESH,
+    "adaptive_avg_pool2d": Flow.FRESH,
+    "mean": Flow.FRESH,
+    "flatten": Flow.SAME,
+    "reshape": Flow.SAME,
+    "expand": Flow.SAME,
+    "permute": Flow.SAME,
+    "contiguous": Flow.SAME,
+    "slice": Flow.SAME,
+    "size": Flow.SHAPE,
+}
+"""Every operator."""
+
+
+def carriers(graph: Graph) -> tuple[int, ...]:
+    """Operation -> the first of those whose results share a width with its own."""
+    roots = list(range(len(graph)))
+    for place, operation in enumerate(graph):
+        if FLOWS[operation.operator] is Flow.FRESH:
+            continue
+        for source in operation.inputs:
+            first, second = sorted((roots[source], roots[place]))
+            roots = [first if root == second else root for root in roots]
+    return tuple(roots)
+
+
+def stored_places(graph: Graph) -> tuple[int, ...]:
+    """The operations whose results are written to memory: what another than the operator that takes its place reads.
+
+    A ReLU that alone reads a convolution stores the tensor, the convolution does not; an add reads stored tensors.
+    """
+    read = {source for operation in graph for source in operation.inputs if FLOWS[operation.operator] is not Flow.SAME}
+    return tuple(place for place in sorted(read) if graph[place].operator not in ("tensor", "constant"))
 
 
 def folded_norms(graph: Graph) -> dict[str, Operation]:

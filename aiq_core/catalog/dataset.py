@@ -197,7 +197,7 @@ class Dataset:
 
     def images(self, image_set: ImageSet) -> NDArray[np.uint8]:
         """The images of a set, as `Split.images` gives them."""
-        return self.split(image_set.split).images(image_set.images)
+        return self.split(image_set.split).images(image_set.images)[image_set.start :]
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:

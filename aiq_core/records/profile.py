@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from aiq_core.errors import SettingError
-from aiq_core.graph import Graph, Operation
+from aiq_core.graph import Graph, Operation, carriers, stored_places
 from aiq_core.records.policy import FP32_BITS, OFFERED_BITS, Policy
 
 
@@ -102,6 +102,18 @@ class ModelProfile:
     def weight_sites(self) -> tuple[Site, ...]:
         """The sites of `quantizable`."""
         return tuple(Site(SiteKind.WEIGHTS, name) for name in self.quantizable_names)
+
+    @cached_property
+    def stored_tensors(self) -> Mapping[int, str]:
+        """Operation of `graph` whose result is written to memory -> its activation group, in the graph's order."""
+        roots, groups = carriers(self.graph), {}
+        layers = {layer.name: layer for layer in self.layers}
+        for place, operation in enumerate(self.graph):
+            if operation.module in layers:
+                groups[roots[place]] = layers[operation.module].output_group
+                groups[roots[operation.inputs[0]]] = layers[operation.module].input_group
+        named = {place: groups.get(roots[place]) for place in stored_places(self.graph)}
+        return {place: group for place, group in named.items() if group is not None}
 
     @cached_property
     def _places(self) -> dict[Site, int]:

@@ -29,6 +29,10 @@ class Canonical:
         self._graph: list[Operation] = []
         self._memory: list[int] = []  # operation -> the first one in the same memory
         self._place: dict[fx.Node, int] = {}  # node -> the operation whose result it holds by now
+        self.places: dict[fx.Node, int] = {}
+        """Node -> the operation that it is; a node that changes nothing is none."""
+        self.overwrites: set[fx.Node] = set()
+        """Nodes that write into the memory of what they read."""
 
     def graph(self, trace: fx.Graph) -> Graph:
         """The operations in the order of the trace."""
@@ -68,6 +72,7 @@ class Canonical:
             attributes["stride"] = attributes["kernel_size"]
         self._write(node, Operation(name, inputs, str(node.target) if name in WITH_TENSORS else None, attributes))
         if in_place:
+            self.overwrites.add(node)
             self._overwrite(inputs[0])
         if in_place or name in VIEWS:
             self._memory[-1] = self._memory[inputs[0]]
@@ -106,7 +111,7 @@ class Canonical:
         return self._place[node]
 
     def _write(self, node: fx.Node, operation: Operation) -> None:
-        self._place[node] = len(self._graph)
+        self._place[node] = self.places[node] = len(self._graph)
         self._memory.append(len(self._graph))
         self._graph.append(operation)
 

@@ -23,8 +23,11 @@ STALE_S = 3600.0
 """Age beyond which an unfinished download is nobody's."""
 
 
-def to_input(pixels: NDArray[np.uint8], mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
-    """uint8[n, H, W, C] -> float32[n, C, H, W] in channels_last: (pixels / 255 - mean) / std."""
+Pixels = NDArray[np.uint8] | NDArray[np.float32]
+
+
+def to_input(pixels: Pixels, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
+    """Pixels from 0 to 255, [n, H, W, C] -> float32[n, C, H, W] in channels_last: (pixels / 255 - mean) / std."""
     # A copy, as shipped images are read-only and torch has no tensors that are.
     scaled = torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float() / 255
     shape = (1, len(mean), 1, 1)

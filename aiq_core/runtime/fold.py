@@ -15,7 +15,6 @@ def fold_batch_norm(network: nn.Module, profile: ModelProfile) -> nn.Module:
     """
     tensors = {name: tensor.detach().numpy() for name, tensor in network.state_dict().items()}
     for name, folded in fold(tensors, profile).items():
-        # Into the same objects, so that views on them (a spec's segments) see the folded tensors.
         layer = network.get_submodule(name)
         layer.weight, layer.bias = (nn.Parameter(torch.from_numpy(array)) for array in folded)
     gone = {network.get_submodule(str(norm.module)) for norm in folded_norms(profile.graph).values()}

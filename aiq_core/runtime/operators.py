@@ -1,4 +1,4 @@
-"""The operators a profile can count: what they do to widths, and the canonical form of each call.
+"""The operators a profile can count, and the canonical form of each call.
 
 After fvcore: an operator that is in no table is an error that names it, never a silent zero.
 """
@@ -6,26 +6,13 @@ After fvcore: an operator that is in no table is an error that names it, never a
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import fx, nn
 
-
-class Flow(StrEnum):
-    """What an operator without FLOPs does to the activation group of its input.
-
-    SAME: the output is the input's tensor, rounded at the same width (batch normalisation and ReLU fuse into
-    their producer). JOINED: inputs and output share a width. FRESH: the output is a tensor of its own.
-    SHAPE: sizes and checks; no activations.
-    """
-
-    SAME = "same"
-    JOINED = "joined"
-    FRESH = "fresh"
-    SHAPE = "shape"
+from aiq_core.graph import FLOWS, Flow
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +23,6 @@ class Form:
     tensors, both in the order of torch's arguments.
     """
 
-    flow: Flow
     calls: tuple[object, ...]
     attributes: Mapping[str, Any] = field(default_factory=dict)
     operands: tuple[str, ...] = ("input",)
@@ -55,31 +41,31 @@ HARDTANH = {"min_val": -1.0, "max_val": 1.0, "inplace": False}
 DROPOUT = {"p": 0.5, "training": True, "inplace": False}
 
 FORMS: dict[str, Form] = {
-    "conv2d": Form(Flow.FRESH, (nn.Conv2d,), dict.fromkeys(CONVOLUTION)),
-    "linear": Form(Flow.FRESH, (nn.Linear,)),
-    "batch_norm2d": Form(Flow.SAME, (nn.BatchNorm2d,), {"eps": None}),
-    "layer_norm": Form(Flow.FRESH, (nn.LayerNorm,), {"normalized_shape": None, "eps": None}),
-    "relu": Form(Flow.SAME, (nn.ReLU, torch.relu, F.relu, "relu"), {"inplace": False}),
-    "relu6": Form(Flow.SAME, (nn.ReLU6, F.relu6), {"inplace": False}),
-    "gelu": Form(Flow.SAME, (nn.GELU, F.gelu), {"approximate": "none"}),
-    "hardtanh": Form(Flow.SAME, (nn.Hardtanh,), HARDTANH),
-    "dropout": Form(Flow.SAME, (nn.Dropout, F.dropout), DROPOUT),
-    "identity": Form(Flow.SAME, (nn.Identity,)),
-    "add": Form(Flow.JOINED, (operator.add, operator.iadd, torch.add, "add", "add_"), {"alpha": 1}, ("input", "other")),
-    "concat": Form(Flow.JOINED, (torch.cat,), {"dim": 0}, ("tensors",)),
-    "max_pool2d": Form(Flow.SAME, (nn.MaxPool2d, F.max_pool2d), MAX_POOL),
-    "avg_pool2d": Form(Flow.FRESH, (nn.AvgPool2d, F.avg_pool2d), AVG_POOL),
-    "adaptive_avg_pool2d": Form(Flow.FRESH, (nn.AdaptiveAvgPool2d, F.adaptive_avg_pool2d), {"output_size": None}),
-    "mean": Form(Flow.FRESH, (torch.mean, "mean"), {"dim": None, "keepdim": False}),
-    "flatten": Form(Flow.SAME, (nn.Flatten, torch.flatten, "flatten"), {"start_dim": 0, "end_dim": -1}),
-    "reshape": Form(Flow.SAME, ("view", "reshape"), {"shape": None}),
-    "expand": Form(Flow.SAME, ("expand",), {"shape": None}),
-    "permute": Form(Flow.SAME, ("permute",), {"dims": None}),
-    "contiguous": Form(Flow.SAME, ("contiguous",)),
-    "slice": Form(Flow.SAME, (operator.getitem,), {"index": None}),
-    "size": Form(Flow.SHAPE, (operator.eq, getattr, torch._assert, "size", "dim")),
+    "conv2d": Form((nn.Conv2d,), dict.fromkeys(CONVOLUTION)),
+    "linear": Form((nn.Linear,)),
+    "batch_norm2d": Form((nn.BatchNorm2d,), {"eps": None}),
+    "layer_norm": Form((nn.LayerNorm,), {"normalized_shape": None, "eps": None}),
+    "relu": Form((nn.ReLU, torch.relu, F.relu, "relu"), {"inplace": False}),
+    "relu6": Form((nn.ReLU6, F.relu6), {"inplace": False}),
+    "gelu": Form((nn.GELU, F.gelu), {"approximate": "none"}),
+    "hardtanh": Form((nn.Hardtanh,), HARDTANH),
+    "dropout": Form((nn.Dropout, F.dropout), DROPOUT),
+    "identity": Form((nn.Identity,)),
+    "add": Form((operator.add, operator.iadd, torch.add, "add", "add_"), {"alpha": 1}, ("input", "other")),
+    "concat": Form((torch.cat,), {"dim": 0}, ("tensors",)),
+    "max_pool2d": Form((nn.MaxPool2d, F.max_pool2d), MAX_POOL),
+    "avg_pool2d": Form((nn.AvgPool2d, F.avg_pool2d), AVG_POOL),
+    "adaptive_avg_pool2d": Form((nn.AdaptiveAvgPool2d, F.adaptive_avg_pool2d), {"output_size": None}),
+    "mean": Form((torch.mean, "mean"), {"dim": None, "keepdim": False}),
+    "flatten": Form((nn.Flatten, torch.flatten, "flatten"), {"start_dim": 0, "end_dim": -1}),
+    "reshape": Form(("view", "reshape"), {"shape": None}),
+    "expand": Form(("expand",), {"shape": None}),
+    "permute": Form(("permute",), {"dims": None}),
+    "contiguous": Form(("contiguous",)),
+    "slice": Form((operator.getitem,), {"index": None}),
+    "size": Form((operator.eq, getattr, torch._assert, "size", "dim")),
 }
-"""Every operator; to add one is to give its form here."""
+"""Every operator; to add one is to give its form here, and its flow in `aiq_core.graph`."""
 
 OPERATORS = {call: name for name, form in FORMS.items() for call in form.calls}
 
@@ -102,7 +88,7 @@ def flow(node: fx.Node, modules: dict[str, nn.Module]) -> Flow | None:
     if node.op == "call_function" and sources and all(flow(source, modules) is Flow.SHAPE for source in sources):
         return Flow.SHAPE  # arithmetic on sizes, such as height times width
     name = operator_of(node, modules)
-    return None if name is None else FORMS[name].flow
+    return None if name is None else FLOWS[name]
 
 
 def title(node: fx.Node, modules: dict[str, nn.Module]) -> str:

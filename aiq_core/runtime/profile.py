@@ -1,18 +1,14 @@
 """A model -> its ModelProfile: graph, MACs, weights, activations and their groups, from a trace and its shapes."""
 
-import copy
-import hashlib
 from collections.abc import Collection
-from operator import attrgetter
-from typing import Any, cast
+from typing import cast
 
-import torch
-from torch import Tensor, fx, nn
+from torch import fx, nn
 
-from aiq_core.errors import UncountableOperatorError
+from aiq_core.graph import Flow
 from aiq_core.records import Layer, LayerKind, ModelProfile
-from aiq_core.runtime.canonical import Canonical
-from aiq_core.runtime.operators import Flow, flow, is_counted, title
+from aiq_core.runtime.operators import flow, is_counted
+from aiq_core.runtime.trace import trace
 
 IMAGE_GROUP = "image"
 POOLED_GROUP = "pooled"
@@ -24,74 +20,18 @@ def profile(model: nn.Module, name: str, input_shape: tuple[int, ...], excluded:
     Raises UncountableOperatorError for an operator in no table of `operators` or without a canonical form, or a layer
     that runs twice.
     """
-    # A copy, so that the caller's model keeps its mode and statistics.
-    copied = copy.deepcopy(model).eval()
-    traced = fx.GraphModule(copied, _Tracer().trace(copied))
-    modules = dict(traced.named_modules())
-    _check_countable(traced.graph, modules, name)
-    constants = _constants(traced, model, name)
-    # On the meta device nothing is computed.
-    _Values(traced.to("meta")).run(torch.zeros(1, *input_shape, device="meta"))
-    graph = Canonical(modules, constants, name).graph(traced.graph)
-    groups = _activation_groups(traced.graph, modules)
+    traced = trace(model, name, input_shape)
+    modules = traced.modules
+    groups = _activation_groups(traced.nodes, modules)
     layers = tuple(
         _layer(node, cast(nn.Conv2d | nn.Linear, modules[str(node.target)]), groups, str(node.target) not in excluded)
-        for node in traced.graph.nodes
+        for node in traced.nodes.nodes
         if is_counted(node, modules)
     )
     used = {layer.input_group for layer in layers} | {layer.output_group for layer in layers}
-    return ModelProfile(name, layers, tuple(group for group in dict.fromkeys(groups.values()) if group in used), graph)
-
-
-class _Tracer(fx.Tracer):
-    """Follows buffers too: arithmetic on them would else be done once, on the values of an untrained network."""
-
-    proxy_buffer_attributes = True
-
-
-class _Values(fx.Interpreter):
-    """Keeps what every node gives, a tensor or a size, as its `meta["value"]`."""
-
-    def run_node(self, n: fx.Node) -> Any:
-        n.meta["value"] = super().run_node(n)
-        return n.meta["value"]
-
-
-def _constants(traced: fx.GraphModule, model: nn.Module, name: str) -> dict[str, dict[str, Any]]:
-    """What the canonical graph says of each tensor that the forward reads and the state dict lacks."""
-    found: dict[str, dict[str, Any]] = {}
-    read = {str(node.target) for node in traced.graph.nodes if node.op == "get_attr"}
-    for target in read - model.state_dict().keys():
-        tensor: Tensor = attrgetter(target)(traced)
-        if tensor.is_meta:
-            raise UncountableOperatorError(
-                f"{target} in {name} is a constant on the meta device, which keeps no values; build the model elsewhere"
-            )
-        content = tensor.detach().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes()
-        found[target] = {
-            "dtype": str(tensor.dtype).removeprefix("torch."),
-            "shape": list(tensor.shape),
-            "sha256": hashlib.sha256(content).hexdigest(),
-        }
-    return found
-
-
-def _check_countable(graph: fx.Graph, modules: dict[str, nn.Module], name: str) -> None:
-    seen: set[str] = set()
-    for node in graph.nodes:
-        if not is_counted(node, modules):
-            if flow(node, modules) is None:
-                raise UncountableOperatorError(
-                    f"{title(node, modules)} in {name} cannot be counted; add it to aiq_core/runtime/operators.py, "
-                    "or choose a model without it"
-                )
-        elif str(node.target) in seen:
-            raise UncountableOperatorError(
-                f"{title(node, modules)} in {name} runs twice, so its weights would be counted twice; "
-                "give each call a layer of its own"
-            )
-        else:
-            seen.add(str(node.target))
+    return ModelProfile(
+        name, layers, tuple(group for group in dict.fromkeys(groups.values()) if group in used), traced.graph
+    )
 
 
 def _layer(node: fx.Node, module: nn.Conv2d | nn.Linear, groups: dict[fx.Node, str], quantizable: bool) -> Layer:

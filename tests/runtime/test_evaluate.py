@@ -204,7 +204,7 @@ def test_stopped_and_resumed_equals_whole(expected: list[Predictions]) -> None:
     before = by.layer_images
     rest = [np.count_nonzero(is_done(part)) for part in by.chunks(policy, None, predicted)]
     assert rest == [250, 375, 500]
-    assert by.layer_images - before == 3 * 125 * 5  # chunks left x images x segments
+    assert by.layer_images - before == 3 * 125 * 6  # chunks left x images x parts
     assert np.array_equal(predicted, expected[6])
     assert list(by.chunks(policy, base, predicted)) == []
 
@@ -263,8 +263,8 @@ def test_candidates_of_one_step_run_their_prefix_once() -> None:
         before = by.layer_images
         predict(by, policy, FP32)
         spent.append((by.layer_images - before) // images)
-    # The first runs all 5 segments, the second the head alone, the third block4 and the head; FP32 was run before.
-    assert spent == [5, 1, 2, 0]
+    # The first runs all 6 parts, the second the classifier, the third block4, the pool and it; FP32 was run before.
+    assert spent == [6, 1, 3, 0]
 
 
 def cached(by: TorchEvaluator) -> dict[Key, Tensor]:
@@ -280,7 +280,9 @@ def test_cached_activations_are_never_written_to() -> None:
     last, middle = profile.moved(fp32, Move(end, 4)), profile.moved(fp32, Move(inner, 2))
     predict(by, last, fp32)
     before = cached(by)
-    assert {boundary for _, boundary, _ in before} == set(range(1, 11))  # after the stem and each of nine blocks
+    assert {boundary for _, boundary, _ in before} == set(
+        range(1, 12)
+    )  # after the stem, each of nine blocks and the pool
     for policy in (middle, profile.moved(middle, Move(end, 4))):
         assert np.array_equal(predict(by, policy, fp32), predict(plain, policy))
     assert np.array_equal(predict(by, last, fp32), predict(plain, last))

@@ -1,4 +1,4 @@
-"""The registry, the bundled weights and the cuts."""
+"""The registry, the bundled weights and the parts of a network."""
 
 import json
 from pathlib import Path
@@ -11,8 +11,10 @@ from aiq_core.catalog import ASSETS, Card
 from aiq_core.errors import UnknownNameError, WeightsError
 from aiq_core.records import SplitName
 from aiq_core.runtime.bundle import adopt
+from aiq_core.runtime.fold import fold_batch_norm
 from aiq_core.runtime.models import MODELS, ModelSpec, spec
 from aiq_core.runtime.models.resnet20 import ResNet20, projections
+from aiq_core.runtime.network import Network
 from aiq_core.runtime.profile import profile
 from aiq_core.runtime.train import top1_percent
 from aiq_core.runtime.weights import network_with
@@ -33,27 +35,41 @@ def test_parameters_are_the_papers(name: str, parameters: int) -> None:
     assert sum(p.numel() for p in spec(name).build().parameters()) == parameters
 
 
+def network_of(model: ModelSpec) -> Network:
+    return Network(with_weights(model), bundled.profile(model.name), model.input_shape)
+
+
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
-def test_segments_compose_to_the_forward(model: ModelSpec) -> None:
-    network = with_weights(model)
+def test_parts_compose_to_the_folded_forward(model: ModelSpec) -> None:
     inputs = torch.randn(4, *model.input_shape, generator=torch.Generator().manual_seed(1))
+    network, whole = network_of(model), fold_batch_norm(with_weights(model), bundled.profile(model.name))
     with torch.inference_mode():
-        expected = network(inputs)
+        expected = whole.to(memory_format=torch.channels_last)(inputs)
         outputs = inputs.clone()
-        for segment in model.segments(network):
-            # A segment that wrote into its input would spoil the prefix that other candidates share.
+        for part in range(len(network.parts)):
+            # A part that wrote into its input would spoil the prefix that other candidates share.
             given = outputs.clone()
-            produced = segment(outputs)
+            produced = network.run(part, outputs)
             assert torch.equal(given, outputs)
             outputs = produced
     assert torch.equal(outputs, expected)
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
-def test_segments_cover_every_layer_once(model: ModelSpec) -> None:
-    network = model.build()
-    found = [id(p) for segment in model.segments(network) for p in segment.parameters()]
-    assert sorted(found) == sorted(id(p) for p in network.parameters())
+def test_parts_hold_every_layer_and_stored_tensor_once(model: ModelSpec) -> None:
+    network, profile = network_of(model), bundled.profile(model.name)
+    assert [name for part in network.parts for name in part.layers] == [layer.name for layer in profile.layers]
+    assert [place for part in network.parts for place in part.stored] == list(profile.stored_tensors)
+
+
+def test_parts_end_where_one_narrow_tensor_goes_on() -> None:
+    """ResNet-20: the stem, nine blocks, the pooled vector, the classifier. MobileNetV2: at no expanded tensor."""
+    resnet = [part.layers for part in network_of(spec("resnet20")).parts]
+    assert len(resnet) == 12
+    assert resnet[4] == ("layer2.0.conv1", "layer2.0.conv2", "layer2.0.shortcut.0")
+    ends = [part.layers[-1] for part in network_of(spec("mobilenet_v2")).parts if part.layers]
+    assert "features.4.conv.2" in ends
+    assert "features.4.conv.0.0" not in ends
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)

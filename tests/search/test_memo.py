@@ -141,4 +141,4 @@ def test_stopped_from_outside_it_keeps_its_chunks(
     assert stored(library).done(500) == 2 * CHUNK
     before = evaluator.layer_images
     assert memo(library, lambda: evaluator).ask(POLICY, None, POLICY) == int((predicted == LABELS).sum())
-    assert evaluator.layer_images - before == 2 * CHUNK * 5  # the chunks left, through all five segments
+    assert evaluator.layer_images - before == 2 * CHUNK * 6  # the chunks left, through all six parts

@@ -57,7 +57,7 @@ class GrownQuantizer(Quantizer):
 
 
 def test_a_setting_of_later_enters_an_id_only_where_it_differs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "_LATER", {"calibration_images": None})
+    monkeypatch.setattr(run, "_LATER", {**run._LATER, "calibration_images": None})
     grown = GrownRequest(**{name: getattr(GREEDY, name) for name in GREEDY.__dataclass_fields__})
     as_before = replace(grown, calibration_images=None)
     assert as_before.to_json() == GREEDY.to_json()
@@ -68,7 +68,7 @@ def test_a_setting_of_later_enters_an_id_only_where_it_differs(monkeypatch: pyte
 
 
 def test_a_setting_of_later_enters_a_quantizers_key_only_where_it_differs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quantizer, "_LATER", {"group": None})
+    monkeypatch.setattr(quantizer, "_LATER", {**quantizer._LATER, "group": None})
     policy = bundled.profile("digits_cnn").uniform(4)
     assert GrownQuantizer().key(policy) == Quantizer().key(policy)
     assert GrownQuantizer.from_json(Quantizer().to_json()) == GrownQuantizer()

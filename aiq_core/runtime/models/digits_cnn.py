@@ -43,13 +43,6 @@ class DigitsCnn(nn.Module):
         return cast(Tensor, self.linear(self.flatten(self.pool(x))))
 
 
-def segments(model: nn.Module) -> list[nn.Module]:
-    """Each block, head."""
-    net = cast(DigitsCnn, model)
-    head = nn.Sequential(net.pool, net.flatten, net.linear)
-    return [net.block1, net.block2, net.block3, net.block4, head]
-
-
 DIGITS_CNN = ModelSpec(
     name="digits_cnn",
     title="Digits CNN",
@@ -58,6 +51,5 @@ DIGITS_CNN = ModelSpec(
     mean=(0.3,),
     std=(0.35,),
     build=DigitsCnn,
-    segments=segments,
     recipe=Recipe(epochs=60, peak_learning_rate=0.1, batch_size=64, crop_padding=1, flip=False, average_decay=0.99),
 )

@@ -1,6 +1,6 @@
 """torchvision's MobileNetV2, unchanged, on 32 x 32 images (Sandler et al., arXiv 1801.04381)."""
 
-from typing import Any, cast
+from typing import cast
 
 from torch import nn
 
@@ -14,17 +14,9 @@ def build() -> nn.Module:
     return cast(nn.Module, torchvision.models.mobilenet_v2(num_classes=10))
 
 
-def segments(model: nn.Module) -> list[nn.Module]:
-    """Each of `features`, head."""
-    net = cast(Any, model)
-    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), net.classifier)
-    return [*net.features, head]
-
-
 MOBILENET_V2 = cifar10_spec(
     name="mobilenet_v2",
     title="MobileNetV2",
     build=build,
-    segments=segments,
     recipe=Recipe(epochs=100, peak_learning_rate=0.1, label_smoothing=0.1),
 )

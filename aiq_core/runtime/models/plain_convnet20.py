@@ -40,20 +40,9 @@ class PlainConvNet20(nn.Module):
         return cast(Tensor, self.linear(self.flatten(self.pool(x))))
 
 
-def segments(model: nn.Module) -> list[nn.Module]:
-    """Each convolution with its norm and ReLU, head."""
-    net = cast(PlainConvNet20, model)
-    blocks = [
-        nn.Sequential(net.get_submodule(f"conv{number}"), net.get_submodule(f"bn{number}"), net.relu)
-        for number in range(1, CONVOLUTIONS + 1)
-    ]
-    return [*blocks, nn.Sequential(net.pool, net.flatten, net.linear)]
-
-
 PLAIN_CONVNET20 = cifar10_spec(
     name="plain_convnet20",
     title="PlainConvNet20",
     build=PlainConvNet20,
-    segments=segments,
     recipe=Recipe(epochs=24, peak_learning_rate=0.1, autocast="bfloat16"),
 )

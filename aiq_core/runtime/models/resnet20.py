@@ -80,18 +80,10 @@ def projections(stem_width: int = STEM_WIDTH, widths: tuple[int, ...] = STAGE_WI
     )
 
 
-def segments(model: nn.Module) -> list[nn.Module]:
-    """Stem, each block, head."""
-    net = cast(ResNet20, model)
-    stem = nn.Sequential(net.conv1, net.bn1, net.relu)
-    return [stem, *net.layer1, *net.layer2, *net.layer3, nn.Sequential(net.pool, net.flatten, net.linear)]
-
-
 RESNET20 = cifar10_spec(
     name="resnet20",
     title="ResNet-20",
     build=ResNet20,
-    segments=segments,
     recipe=Recipe(epochs=110, peak_learning_rate=0.2, autocast="bfloat16"),
     excluded=projections(),
 )

@@ -32,11 +32,10 @@ class Recipe:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A model by name: its data, preprocessing, architecture, cuts and recipe.
+    """A model by name: its data, preprocessing, architecture and recipe.
 
     `input_shape` is (channels, height, width); the input is (pixels / 255 - mean) / std, per channel.
-    `excluded` names layers that are never quantized. `segments` gives modules whose composition is the forward,
-    cut at block inputs; they are views on the model's own submodules, so folding or rounding those shows.
+    `excluded` names layers that are never quantized.
     """
 
     name: str
@@ -46,7 +45,6 @@ class ModelSpec:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     build: Callable[[], nn.Module]
-    segments: Callable[[nn.Module], list[nn.Module]]
     recipe: Recipe
     excluded: tuple[str, ...] = ()
 
