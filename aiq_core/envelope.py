@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from aiq_core.metrics import Metric
 from aiq_core.objective import Goal, usual_goal
-from aiq_core.records import DEFAULT_WIDTHS, ModelProfile, Policy, Score, SplitName
+from aiq_core.records import DEFAULT_WIDTHS, FP32_BITS, ModelProfile, Policy, Score, SplitName
 from aiq_core.statistics import Comparison
 
 
@@ -18,7 +18,8 @@ from aiq_core.statistics import Comparison
 class PolicyTable:
     """Every complete evaluation of one model and quantizer on one search image set, a row a policy.
 
-    `intensity` is FLOPs/byte at batch 1, float64[p]; `score` is the metric's on the `images` search images, [p].
+    `intensity` is FLOPs/byte at batch 1, float64[p]; `score` is the metric's on the `images` search images from `start`
+    on, [p]. A search chose on those before.
     `search` and `report` compare each policy with FP32 on the same images, of the `report_images` None where it is not
     reported. `baseline` is FP32's row; `sources` says bundled, measured or imported.
     """
@@ -34,6 +35,7 @@ class PolicyTable:
     report: tuple[Comparison | None, ...]
     baseline: int
     sources: tuple[str, ...]
+    start: int = 0
 
     @property
     def baseline_score(self) -> Score:
@@ -80,12 +82,16 @@ class Segment:
 
 def allowed(table: PolicyTable, goal: Goal) -> NDArray[np.bool_]:
     """Which rows meet the floor and use only the offered widths, bool[p]."""
-    return np.asarray((table.score >= goal.floor_score) & _offered(table, goal.widths))
+    return np.asarray((table.score >= goal.floor_score) & _offered(table, goal.widths, goal.activation_widths))
 
 
-def _offered(table: PolicyTable, widths: tuple[int, ...]) -> NDArray[np.bool_]:
-    offered = {*widths}
-    return np.array([offered.issuperset(policy.weight_bits) for policy in table.policies], dtype=bool)
+def _offered(table: PolicyTable, widths: tuple[int, ...], activation_widths: tuple[int, ...]) -> NDArray[np.bool_]:
+    weights, activations = {*widths, FP32_BITS}, {*activation_widths, FP32_BITS}
+    offered = [
+        weights.issuperset(policy.weight_bits) and activations.issuperset(policy.activation_bits)
+        for policy in table.policies
+    ]
+    return np.array(offered, dtype=bool)
 
 
 def envelope(table: PolicyTable, goal: Goal) -> tuple[Segment, ...]:
@@ -131,10 +137,15 @@ def best(table: PolicyTable, alpha: float, goal: Goal) -> int:
     return _first(rows, -loss, table)
 
 
-def within_budget(table: PolicyTable, points: float, widths: tuple[int, ...] = DEFAULT_WIDTHS) -> int:
+def within_budget(
+    table: PolicyTable,
+    points: float,
+    widths: tuple[int, ...] = DEFAULT_WIDTHS,
+    activation_widths: tuple[int, ...] = (FP32_BITS,),
+) -> int:
     """The row of highest AI that loses at most `points` of search top-1 (measured); ties go to the higher score."""
     # 1e-9: 0.1 points is not binary.
-    rows = np.flatnonzero((table.drop_points <= points + 1e-9) & _offered(table, widths))
+    rows = np.flatnonzero((table.drop_points <= points + 1e-9) & _offered(table, widths, activation_widths))
     return _first(rows, table.intensity[rows], table)
 
 

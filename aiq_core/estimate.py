@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aiq_core import jobs
 from aiq_core.library import Library, repeats
 from aiq_core.records import Request, Run, RunStatus
 from aiq_core.search.strategies import strategy
@@ -130,8 +129,10 @@ def _likely(library: Library, request: Request, runs: Sequence[Run]) -> tuple[in
 
 def _size(library: Library, request: Request) -> int:
     """How large a search is without pruning, to a factor."""
-    sites = jobs.free_sites(library, request)
-    return strategy(request.algorithm).plain_evaluations(sites, len(request.widths) - 1)
+    profile = library.model(request.model).profile
+    sites, start = request.movable(profile), request.start_policy(profile)
+    moves = sum(bits != profile.width(start, site) for site in sites for bits in request.offered(site))
+    return strategy(request.algorithm).plain_evaluations(len(sites), moves)
 
 
 def sentence(found: Estimate) -> str:

@@ -75,16 +75,16 @@ class Execution:
         self._spent_s = 0.0
         self._has_start = False
 
-    def _memo(self, split: SplitName, images: int, checkpoint: Callable[[], None]) -> Memo:
+    def _memo(self, images: ImageSet, checkpoint: Callable[[], None]) -> Memo:
         request = self.run.request
         library = self.library if request.use_bundled else self.library.without_bundled()
         return Memo(
             metric=self.model.metric,
-            key_of=lambda policy: library.key(self.model, split, policy, request.quantizer),
-            labels=self.model.dataset.split(split).labels,
+            key_of=lambda policy: library.key(self.model, images.split, policy, request.quantizer),
+            labels=self.model.dataset.split(images.split).labels,
             images=images,
             store=library,
-            make_evaluator=lambda: self._make_evaluator(self.model, ImageSet(split, images), request.quantizer),
+            make_evaluator=lambda: self._make_evaluator(self.model, images, request.quantizer),
             checkpoint=checkpoint,
         )
 
@@ -128,7 +128,12 @@ class Execution:
         self._save(status=RunStatus.RUNNING, origin=self._find_origin())
         self.model = self.library.model(self.run.request.model)
         self.profile = self.model.profile
-        self.memo = self._memo(SplitName.SEARCH, self.run.request.images, self._checkpoint)
+        request = self.run.request
+        self.memo = self._memo(ImageSet(SplitName.SEARCH, request.chooses_on), self._checkpoint)
+        self.confirming: Memo | None = None
+        if request.choose_images is not None:
+            rest = ImageSet(SplitName.SEARCH, request.images, request.choose_images)
+            self.confirming = self._memo(rest, self._checkpoint)
 
     def _end(self, error: Exception) -> None:
         """Keeps why a run ended: the reason alone where it can be mended, else the traceback too."""
@@ -177,37 +182,46 @@ class Execution:
             steps = search(problem, ask) if search else listed(problem, request.policies, ask)
             chooses = search is not None or len(request.policies) == 1
             for step in steps:
+                self._confirm(step.policy)
                 self._save([step], policy=step.policy if chooses else None)
                 yield from self._turn()
         except _BudgetSpentError as error:
             message = str(error)
-        if self.memo.disagreements:
-            message = f"{message} {self.memo.disagreements} predictions differ from stored ones, which stand".strip()
+        disagreements = self.memo.disagreements + (self.confirming.disagreements if self.confirming else 0)
+        if disagreements:
+            message = f"{message} {disagreements} predictions differ from stored ones, which stand".strip()
         return message
+
+    def _confirm(self, policy: Policy) -> None:
+        """Completes a policy on the images that nothing was chosen on, where the run keeps some apart."""
+        if self.confirming is not None:
+            self.confirming.ask(policy, None, self.profile.uniform(32))
 
     def _problem(self) -> Problem:
         """The request with everything it left open resolved; evaluates FP32 and the start."""
         request, profile = self.run.request, self.profile
-        fp32, start = profile.uniform(32), profile.policy(request.fixed)
+        fp32, start, images = profile.uniform(32), request.start_policy(profile), request.chooses_on
         baseline = self.memo.ask(fp32, None, fp32) or 0
         metric = self.model.metric
-        floor = objective.floor_score(metric, request.floor_percent, baseline, request.images)
+        floor = objective.floor_score(metric, request.floor_percent, baseline, images)
         start_score = baseline if start == fp32 else self.memo.ask(start, None, fp32) or 0
         searches = strategy(request.algorithm).searches
         if searches and start_score < floor:
             raise InfeasibleError(
-                f"the fixed layers alone reach {start_score:,} of {request.images:,} search images, "
-                f"below the floor of {floor:,}; lower the floor to {100 * start_score / request.images:.2f} % or fix "
-                "fewer layers"
+                f"the start and fixed layers alone reach {start_score:,} of {images:,} search images, below the floor "
+                f"of {floor:,}; lower the floor to {100 * start_score / images:.2f} %, start wider or fix fewer layers"
             )
-        normaliser = request.intensity_normaliser or objective.default_normaliser(profile, request.widths)
+        for policy in (fp32, start):
+            self._confirm(policy)
+        normaliser = request.intensity_normaliser or objective.default_normaliser(
+            profile, request.widths, request.activation_widths
+        )
         self._save(
             intensity_normaliser=normaliser,
             floor_score=floor,
             baseline_score=baseline,
             policy=start if searches else None,
         )
-        held = {*request.excluded, *request.fixed}
         return Problem(
             profile=profile,
             objective=Objective(
@@ -216,22 +230,23 @@ class Execution:
                 alpha=request.alpha or 0.0,
                 intensity_normaliser=normaliser,
                 accuracy_normaliser=request.accuracy_normaliser,
-                images=request.images,
+                images=images,
                 baseline_score=baseline,
                 floor_score=floor,
             ),
             widths=tuple(sorted(request.widths, reverse=True)),
-            movable=tuple(site for site in profile.weight_sites if site.name not in held),
+            movable=request.movable(profile),
             start=start,
             start_score=start_score,
+            activation_widths=tuple(sorted(request.activation_widths, reverse=True)),
         )
 
     def _report(self) -> None:
         """FP32 and what was chosen on the report images, once."""
         request = self.run.request
         chosen = request.policies or ((self.run.policy,) if self.run.policy else ())
-        judges = self.model.dataset.available(SplitName.REPORT)
-        memo = self._memo(SplitName.REPORT, judges, self._checkpoint_cancel)
+        judges = ImageSet(SplitName.REPORT, self.model.dataset.available(SplitName.REPORT))
+        memo = self._memo(judges, self._checkpoint_cancel)
         fp32 = self.profile.uniform(32)
         for policy in (fp32, *chosen):
             memo.ask(policy, None, fp32)

@@ -181,7 +181,7 @@ def expected_steps(library: Library, run: Run) -> int | None:
 
 def free_sites(library: Library, request: Request) -> int:
     """How many sites a search may move."""
-    return len(library.model(request.model).profile.quantizable) - len({*request.excluded, *request.fixed})
+    return len(request.movable(library.model(request.model).profile))
 
 
 def share_done(library: Library, run: Run) -> float:

@@ -25,6 +25,7 @@ from aiq_core.metrics.metric import Labels
 from aiq_core.records import (
     Evaluation,
     EvaluationKey,
+    ImageSet,
     ModelProfile,
     Move,
     Outcome,
@@ -140,9 +141,14 @@ class Library:
         return found
 
     def table(
-        self, model: Model, images: int, quantizer: Quantizer = Quantizer(), report_images: int | None = None
+        self,
+        model: Model,
+        images: int,
+        quantizer: Quantizer = Quantizer(),
+        report_images: int | None = None,
+        start: int = 0,
     ) -> PolicyTable:
-        """Every policy complete on the first `images` search images, with its report figures where they are known.
+        """Every policy complete on the search images `start` to `images`, with its report figures where they are known.
 
         Report figures count the first `report_images`: all by default, and the excerpt where a page works at it.
         Raises DataError where not even FP32 is known.
@@ -151,21 +157,23 @@ class Library:
         if report_images is None:
             whole = dataset.report.size
             report_images = whole if images == dataset.search.size else min(images, whole)
-        search = _complete(self._all(model, SplitName.SEARCH), images, profile, quantizer)
+        search = _complete(self._all(model, SplitName.SEARCH), images, profile, quantizer, start)
         report = _complete(self._all(model, SplitName.REPORT), report_images, profile, quantizer)
         fp32 = profile.uniform(32)
         if fp32 not in search:
-            raise DataError(f"nothing is known of {model} on {images:,} search images yet; run a search first")
-        policies = tuple(sorted(search, key=lambda policy: policy.weight_bits, reverse=True))
-        labels = dataset.search.labels[:images]
-        searched = _compare(model.metric, search, policies, fp32, labels)
+            raise DataError(f"nothing is known of {model} on {images - start:,} search images yet; run a search first")
+        policies = tuple(sorted(search, key=lambda policy: (policy.weight_bits, policy.activation_bits), reverse=True))
+        chosen = ImageSet(SplitName.SEARCH, images, start).span
+        labels = dataset.search.labels[chosen]
+        searched = _compare(model.metric, search, policies, fp32, labels, start)
         return PolicyTable(
             profile=profile,
             metric=model.metric,
-            images=images,
+            images=images - start,
+            start=start,
             policies=policies,
             intensity=traffic(profile, policies).intensity,
-            score=np.array([model.metric.score(search[policy].outcomes[:images], labels) for policy in policies]),
+            score=np.array([model.metric.score(search[policy].outcomes[chosen], labels) for policy in policies]),
             search=tuple(found for found in searched if found is not None),
             report_images=report_images,
             report=_compare(model.metric, report, policies, fp32, dataset.report.labels[:report_images]),
@@ -174,14 +182,20 @@ class Library:
         )
 
     def shown(
-        self, model: Model, split: SplitName, policy: Policy, images: int, quantizer: Quantizer = Quantizer()
+        self,
+        model: Model,
+        split: SplitName,
+        policy: Policy,
+        images: int,
+        quantizer: Quantizer = Quantizer(),
+        start: int = 0,
     ) -> Evaluation | None:
         """A complete evaluation to show: measured or bundled, imported only where neither is."""
         key = self.key(model, split, policy, quantizer)
         found = self.find(key)
-        if (found is None or not found.is_complete(images)) and self.user is not None:
+        if (found is None or not found.is_complete(images, start)) and self.user is not None:
             found = self.user.evaluation(key, (IMPORTED,))
-        return found if found is not None and found.is_complete(images) else None
+        return found if found is not None and found.is_complete(images, start) else None
 
     def paired(
         self,
@@ -192,15 +206,16 @@ class Library:
         after: Policy,
         quantizer: Quantizer = Quantizer(),
         imported: bool = False,
+        start: int = 0,
     ) -> Comparison | None:
         """Two policies on the same images; None where either is not complete there. `imported` ones count if asked."""
         complete: dict[Policy, Evaluation] = {}
         for policy in (before, after):
-            found = self.shown(model, split, policy, images, quantizer)
+            found = self.shown(model, split, policy, images, quantizer, start)
             if found is not None and (imported or found.origin.source != IMPORTED):
                 complete[policy] = found
-        labels = model.dataset.split(split).labels[:images]
-        return _compare(model.metric, complete, [after], before, labels)[0]
+        labels = model.dataset.split(split).labels[start:images]
+        return _compare(model.metric, complete, [after], before, labels, start)[0]
 
     # Runs
 
@@ -246,7 +261,7 @@ def first_asking(
 
 def asked_step(run: Run, policy: Policy, profile: ModelProfile) -> int | None:
     """The position in `run.steps` at which it took or measured a policy; None if it never did."""
-    previous = profile.policy(run.request.fixed)
+    previous = run.request.start_policy(profile)
     for position, step in enumerate(run.steps):
         if step.policy == policy:
             return position
@@ -268,28 +283,36 @@ def of_source(record: T, source: str) -> T:
 
 
 def _complete(
-    found: dict[tuple[str, str], list[Evaluation]], images: int, profile: ModelProfile, quantizer: Quantizer
+    found: dict[tuple[str, str], list[Evaluation]],
+    images: int,
+    profile: ModelProfile,
+    quantizer: Quantizer,
+    start: int = 0,
 ) -> dict[Policy, Evaluation]:
     """The first complete evaluation of each policy under a quantizer."""
     complete: dict[Policy, Evaluation] = {}
     for (quantizer_key, policy_key), evaluations in found.items():
         policy = Policy.from_key(policy_key)
         if profile.fits(policy) and quantizer_key == quantizer.key(policy):
-            whole = [evaluation for evaluation in evaluations if evaluation.is_complete(images)]
+            whole = [evaluation for evaluation in evaluations if evaluation.is_complete(images, start)]
             if whole:
                 complete[policy] = whole[0]
     return complete
 
 
 def _compare(
-    metric: Metric, found: Mapping[Policy, Evaluation], policies: Sequence[Policy], before: Policy, labels: Labels
+    metric: Metric,
+    found: Mapping[Policy, Evaluation],
+    policies: Sequence[Policy],
+    before: Policy,
+    labels: Labels,
+    start: int = 0,
 ) -> tuple[Comparison | None, ...]:
-    """Each policy against `before` on the first items, as many as there are labels; None where it is not in `found`."""
+    """Each policy against `before` on items from `start`, as many as there are labels; None where it is not `found`."""
     if before not in found:
         return (None,) * len(policies)
-    items = len(labels)
-    first = found[before].outcomes[:items]
+    items = slice(start, start + len(labels))
+    first = found[before].outcomes[items]
     return tuple(
-        metric.compare(first, found[policy].outcomes[:items], labels) if policy in found else None
-        for policy in policies
+        metric.compare(first, found[policy].outcomes[items], labels) if policy in found else None for policy in policies
     )

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from aiq_core import intensity
 from aiq_core.errors import InfeasibleError
 from aiq_core.metrics import Metric
-from aiq_core.records import DEFAULT_ACCURACY_NORMALISER, DEFAULT_WIDTHS, ModelProfile, Score
+from aiq_core.records import DEFAULT_ACCURACY_NORMALISER, DEFAULT_WIDTHS, FP32_BITS, ModelProfile, Policy, Score
 
 NORMALISER_FACTOR = 1.32
 """Times the AI at the lowest offered widths: ResNet-20's down to 4 bits gives 60.01; the authors use 60."""
+
+JOINT_NORMALISER_FACTOR = 5.28
+"""The same where activations have bits: a FLOP/byte is had there for far less accuracy, and this spreads the best known
+policies over alpha."""
 
 FLOOR_POINTS = 2.42
 """Points below FP32's search top-1 at which the default floor lies: the authors' 89.5 % under 91.92 %."""
@@ -71,13 +75,14 @@ class Objective:
 class Goal:
     """What a loss weighs apart from alpha, and what it allows: policies of these widths that reach the floor.
 
-    `intensity_normaliser` is in FLOPs/byte, `accuracy_normaliser` in points.
+    `widths` are those of weights. `intensity_normaliser` is in FLOPs/byte, `accuracy_normaliser` in points.
     """
 
     intensity_normaliser: float
     floor_score: Score
     accuracy_normaliser: float = DEFAULT_ACCURACY_NORMALISER
     widths: tuple[int, ...] = DEFAULT_WIDTHS
+    activation_widths: tuple[int, ...] = (FP32_BITS,)
 
     def points_per_intensity(self, alpha: float) -> float:
         """Points of accuracy that one FLOP/byte is worth at an alpha (infinite at 1)."""
@@ -101,9 +106,15 @@ def exchange_rate(alpha: float, intensity_normaliser: float, accuracy_normaliser
     return (alpha / intensity_normaliser) / ((1 - alpha) / accuracy_normaliser)
 
 
-def default_normaliser(profile: ModelProfile, widths: tuple[int, ...]) -> float:
-    """1.32 x the AI with every layer at its lowest offered width, in FLOPs/byte."""
-    return NORMALISER_FACTOR * intensity.intensity(profile, profile.uniform(min(widths)))
+def default_normaliser(
+    profile: ModelProfile, widths: tuple[int, ...], activation_widths: tuple[int, ...] = (FP32_BITS,)
+) -> float:
+    """1.32 x the AI with every site at its lowest offered width, in FLOPs/byte; 5.28 x where activations have bits."""
+    lowest = Policy(
+        (min(widths),) * len(profile.quantizable), (min(activation_widths),) * len(profile.activation_groups)
+    )
+    factor = NORMALISER_FACTOR if set(activation_widths) == {FP32_BITS} else JOINT_NORMALISER_FACTOR
+    return factor * intensity.intensity(profile, lowest)
 
 
 def floor_score(metric: Metric, floor_percent: float | None, baseline: Score, images: int) -> Score:

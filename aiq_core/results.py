@@ -128,14 +128,14 @@ def _stored(library: Library, request: Request) -> Run:
 def report_envelope(library: Library, model: Model, images: int, evaluators: Evaluators) -> None:
     """Measures every policy that is best at some alpha on the report images, for all images and for the excerpt."""
     profile, dataset = model.profile, model.dataset
-    judges = dataset.available(SplitName.REPORT)
+    judged = ImageSet(SplitName.REPORT, dataset.available(SplitName.REPORT))
     memo = Memo(
         metric=model.metric,
         key_of=lambda policy: library.key(model, SplitName.REPORT, policy),
         labels=dataset.report.labels,
-        images=judges,
+        images=judged,
         store=library,
-        make_evaluator=lambda: evaluators(model, ImageSet(SplitName.REPORT, judges), Quantizer()),
+        make_evaluator=lambda: evaluators(model, judged, Quantizer()),
     )
     for count in sorted({images, dataset.excerpt_size}):
         table = library.table(model, count)

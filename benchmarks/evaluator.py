@@ -78,7 +78,7 @@ def rates(model: Model, images: int, threads: int, peak: float) -> tuple[list[st
     int4 = best_seconds(lambda: run(evaluator, profiled.uniform(4), images), 3)
     with profile(activities=[ProfilerActivity.CPU]) as watched:
         run(evaluator, profiled.uniform(32), images)
-    meter = Meter().watch(evaluator._segments)
+    meter = Meter().watch(evaluator.network.layers.values())
     costs, total = [], float("inf")
     for _ in range(3):
         meter.forget()

@@ -119,13 +119,20 @@ class Bench:
         image_set = ImageSet(SplitName.SEARCH, self.images)
         evaluator = TorchEvaluator(self.model, image_set, Quantizer(), self.threads, None if cache else 0, self.chunk)
         passed = -(-self.images // self.chunk) * self.chunk * self.profile.flops // 2
-        return evaluator, Meter().watch(evaluator._segments), passed
+        return evaluator, Meter().watch(evaluator.network.layers.values()), passed
 
     def memo(self, evaluator: TorchEvaluator) -> Memo:
         def key(policy: Policy) -> EvaluationKey:
             return EvaluationKey(self.model.name, "search", "reference", policy.key)
 
-        return Memo(self.model.metric, key, self.labels, self.images, EmptyStore(), lambda: evaluator)
+        return Memo(
+            self.model.metric,
+            key,
+            self.labels,
+            ImageSet(SplitName.SEARCH, self.images),
+            EmptyStore(),
+            lambda: evaluator,
+        )
 
     def reference(self, name: str, alpha: float, search: Search, early_stop: bool, cache: bool) -> Cost:
         """A rung on the reference evaluator, through the memo that the app uses."""

@@ -281,7 +281,7 @@ def test_fixed_layers_below_the_floor_fail_with_the_limit_that_binds(library: Li
     names = bundled.profile("digits_cnn").quantizable_names
     run = run_here(library, replace(SHORT, fixed=dict.fromkeys(names[:4], 2)), evaluators)
     assert run.status is RunStatus.FAILED
-    assert "the fixed layers alone reach" in run.message and "lower the floor to" in run.message
+    assert "the start and fixed layers alone reach" in run.message and "lower the floor to" in run.message
     assert run.policy is None and run.steps == ()
 
 

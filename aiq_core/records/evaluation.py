@@ -98,10 +98,10 @@ class Evaluation:
     outcomes: Outcomes
     origin: Origin
 
-    def done(self, images: int) -> int:
-        """How many of the first `images` images were evaluated."""
-        return int(np.count_nonzero(is_done(self.outcomes[:images])))
+    def done(self, images: int, start: int = 0) -> int:
+        """How many of the images `start` to `images` were evaluated."""
+        return int(np.count_nonzero(is_done(self.outcomes[start:images])))
 
-    def is_complete(self, images: int) -> bool:
-        """Whether the first `images` images were all evaluated."""
-        return self.done(images) == images
+    def is_complete(self, images: int, start: int = 0) -> bool:
+        """Whether the images `start` to `images` were all evaluated."""
+        return self.done(images, start) == images - start

@@ -53,6 +53,9 @@ class Site:
     kind: SiteKind
     name: str
 
+    def __str__(self) -> str:
+        return self.name if self.kind is SiteKind.WEIGHTS else f"activations of {self.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class Move:

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiq_core.records.evaluation import Origin, Score
 from aiq_core.records.policy import DEFAULT_WIDTHS, FP32_BITS, Policy
-from aiq_core.records.profile import Move
+from aiq_core.records.profile import ModelProfile, Move, Site, SiteKind
 from aiq_core.records.quantizer import Quantizer
 
 
@@ -131,6 +131,46 @@ class Request:
         document = {name: value for name, value in self.to_json().items() if name != "sweep"} | dict(contents)
         text = json.dumps(document, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+    def start_policy(self, profile: ModelProfile) -> Policy:
+        """Where a search begins: at `start`, or FP32, with the excluded layers at FP32 and the fixed ones held.
+
+        Raises SettingError for what is no layer here, or a start of another network.
+        """
+        # `policy` refuses what is no layer here.
+        held = profile.named_bits(profile.policy(dict.fromkeys(self.excluded, FP32_BITS) | dict(self.fixed)))
+        start = self.start or profile.uniform(FP32_BITS)
+        profile.check(start)
+        sites = [site for site in profile.weight_sites if site.name in {*self.excluded, *self.fixed}]
+        return profile.moved(start, *(Move(site, held[site.name]) for site in sites))
+
+    def movable(self, profile: ModelProfile) -> tuple[Site, ...]:
+        """The sites that a search may move, in network order: a layer's weights before the group that it writes."""
+        held = {*self.excluded, *self.fixed}
+        start = self.start_policy(profile)
+        return tuple(
+            site
+            for site in profile.sites
+            if any(bits != profile.width(start, site) for bits in self.offered(site))
+            and not (site.kind is SiteKind.WEIGHTS and site.name in held)
+        )
+
+    def offered(self, site: Site) -> tuple[int, ...]:
+        """The widths on offer to a site, widest first."""
+        widths = self.widths if site.kind is SiteKind.WEIGHTS else self.activation_widths
+        return tuple(sorted(widths, reverse=True))
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether activations have bits in it, and not weights alone."""
+        searched = {*self.activation_widths, *(self.start.activation_bits if self.start else ())}
+        listed = (bits for policy in self.policies for bits in policy.activation_bits)
+        return any(bits != FP32_BITS for bits in (*searched, *listed))
+
+    @property
+    def chooses_on(self) -> int:
+        """How many search images a choice is made on, the first ones."""
+        return self.images if self.choose_images is None else self.choose_images
 
     @property
     def is_ordinary(self) -> bool:

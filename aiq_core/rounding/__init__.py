@@ -28,8 +28,3 @@ def check(settings: Quantizer, policy: Policy) -> None:
     for name in ("calibration", "seed"):
         if getattr(settings, name) is not None:
             raise SettingError(f"{name}={getattr(settings, name)!r} is not used by {settings.rounding}; leave it out")
-    wide = [bits for bits in policy.activation_bits if bits != FP32_BITS]
-    if wide:
-        raise SettingError(
-            f"activations at {wide[0]} bits cannot be evaluated here; leave every activation group at {FP32_BITS}"
-        )

@@ -57,12 +57,12 @@ class TorchEvaluator:
         keep_freed_memory()
         self.model, self.image_set, self.chunk, self.rounding = model, images, chunk, rounding
         architecture, profile = spec(model.name), model.profile
-        self._network = Network(
+        self.network = Network(
             network_with(architecture, model.weights, str(model.folder)), profile, architecture.input_shape
         )
-        self._parts = len(self._network.parts)
+        self._parts = len(self.network.parts)
         self._rounded: dict[tuple[int, int], Tensor] = {}
-        self._layers = [self._network.layers[name] for name in profile.quantizable_names]
+        self._layers = [self.network.layers[name] for name in profile.quantizable_names]
         self._weights: list[Tensor] = [
             layer.weight.detach().clone(memory_format=torch.preserve_format) for layer in self._layers
         ]
@@ -72,9 +72,9 @@ class TorchEvaluator:
         }
         self._part_layers = [
             [profile.quantizable_names.index(name) for name in part.layers if name in profile.quantizable_names]
-            for part in self._network.parts
+            for part in self.network.parts
         ]
-        self._part_groups = [sorted({self._groups[place] for place in part.stored}) for part in self._network.parts]
+        self._part_groups = [sorted({self._groups[place] for place in part.stored}) for part in self.network.parts]
         self._calibration: Calibration | None = None
         self._image_place = next(i for i, operation in enumerate(profile.graph) if operation.operator == "image")
         self._cache = PrefixCache(_default_cache_bytes() if cache_bytes is None else cache_bytes)
@@ -183,7 +183,7 @@ class TorchEvaluator:
             # The image is rounded as pixels, before it is normalised.
             return stored if bits == FP32_BITS or place == self._image_place else self._round(place, bits, stored)
 
-        return self._network.run(position, x, store)
+        return self.network.run(position, x, store)
 
     def _round(self, place: int, bits: int, x: Tensor) -> Tensor:
         """A tensor at a width, in place: a multiply and a rounding are twice as fast as torch.fake_quantize."""

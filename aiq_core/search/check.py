@@ -3,7 +3,8 @@
 from math import isfinite
 
 from aiq_core import rounding
-from aiq_core.errors import InfeasibleError, SettingError
+from aiq_core.activations import RULES
+from aiq_core.errors import InfeasibleError, SettingError, look_up
 from aiq_core.records import FP32_BITS, OFFERED_BITS, ModelProfile, Request
 from aiq_core.search.strategies import strategy
 
@@ -14,13 +15,12 @@ def check(request: Request, profile: ModelProfile) -> None:
     alpha, searches = request.alpha, strategy(request.algorithm).searches
     if searches and (alpha is None or not isfinite(alpha) or not 0 <= alpha <= 1):
         raise SettingError(f"alpha={alpha} is not offered; choose a number from 0 (accuracy) to 1 (AI)")
-    if len(set(request.widths)) != len(request.widths) or not set(request.widths) <= set(OFFERED_BITS):
+    for label, widths in (("widths", request.widths), ("activation_widths", request.activation_widths)):
+        if not widths or len(set(widths)) != len(widths) or not set(widths) <= set(OFFERED_BITS):
+            raise SettingError(f"{label}={list(widths)} are not offered; choose from {list(OFFERED_BITS)}, once each")
+    if {*request.widths, *request.activation_widths} == {FP32_BITS}:
         raise SettingError(
-            f"widths={list(request.widths)} are not offered; choose from {list(OFFERED_BITS)}, once each"
-        )
-    if FP32_BITS not in request.widths or len(request.widths) < 2:
-        raise SettingError(
-            f"widths={list(request.widths)} leave nothing to choose; offer 32 and at least one width below"
+            f"widths={list(request.widths)} leave nothing to choose; offer at least one width below {FP32_BITS}"
         )
     for label, value in (
         ("intensity_normaliser", request.intensity_normaliser),
@@ -30,17 +30,36 @@ def check(request: Request, profile: ModelProfile) -> None:
             raise SettingError(f"{label}={value} is not offered; choose a number above 0")
     if request.floor_percent is not None and not 0 <= request.floor_percent <= 100:
         raise SettingError(f"floor={request.floor_percent} is not a percentage; choose 0 to 100")
-    # `policy` refuses what is no layer here.
-    start = profile.policy(dict.fromkeys(request.excluded, FP32_BITS) | dict(request.fixed))
+    start = request.start_policy(profile)
     for name in request.excluded:
         if name in request.fixed:
             raise SettingError(f"layer {name!r} is both excluded and fixed; choose one")
     for policy in (start, *request.policies):
         profile.check(policy)
         rounding.check(request.quantizer, policy)
-    if searches and len({*request.excluded, *request.fixed}) == len(names):
-        raise InfeasibleError(f"all {len(names)} layers are excluded or fixed, so nothing is left to choose; free one")
+    if searches and not request.movable(profile):
+        raise InfeasibleError(
+            f"all {len(names)} layers are excluded, fixed or at the only width offered, so nothing is left to choose; "
+            "free one"
+        )
+    _check_activations(request)
+    if request.choose_images is not None and not 0 < request.choose_images < request.images:
+        raise SettingError(
+            f"choose_images={request.choose_images} leaves none of {request.images} search images to confirm on; "
+            f"choose 1 to {request.images - 1}"
+        )
     _check_budget(request)
+
+
+def _check_activations(request: Request) -> None:
+    ranges = request.quantizer.activations
+    if ranges is not None:
+        look_up("rule of activations", ranges.rule, RULES)
+    elif request.is_joint:
+        raise SettingError(
+            f"activations below {FP32_BITS} bits have no ranges; give their rule ({', '.join(RULES)}), or leave every "
+            f"activation group at {FP32_BITS}"
+        )
 
 
 def _check_budget(request: Request) -> None:

@@ -11,14 +11,17 @@ LIKELY_SWEEPS = 3
 
 
 def coordinate(problem: Problem, ask: Ask) -> Iterator[Step]:
-    """Yields one step a site and sweep; FP32 is a width too, and a site keeps what it has unless strictly better."""
+    """Yields one step a site and sweep; FP32 is a width too where it is on offer.
+
+    A site keeps what it has unless another width is strictly better.
+    """
     state = start_state(problem)
     index, sweep, changed = 0, 0, True
     while changed:
         changed, sweep = False, sweep + 1
         for site in problem.movable:
             held = problem.profile.width(state.policy, site)
-            moves = [Move(site, bits) for bits in problem.widths if bits != held]
+            moves = [Move(site, bits) for bits in problem.offered(site) if bits != held]
             state, move, candidates = choose(problem, state, moves, ask)
             changed = changed or move is not None
             index += 1

@@ -2,24 +2,31 @@
 
 from collections.abc import Iterator
 
-from aiq_core.records import FP32_BITS, Move, Step
+from aiq_core.records import Move, Step
 from aiq_core.search.problem import Ask, Problem, choose, start_state, step
 from aiq_core.search.strategy import Strategy
 
 
 def greedy(problem: Problem, ask: Ask) -> Iterator[Step]:
-    """Yields the moves taken. A step tries every site still at FP32 at every lower width; ties: network order, wider.
+    """Yields the moves taken. A step tries every site still at its start width at every lower one on offer.
+
+    Ties: network order, a layer's weights before the group that it writes, wider first.
 
     The last step, where nothing lowered the loss, is yielded too, without a move.
     """
     state = start_state(problem)
-    widths = [bits for bits in problem.widths if bits != FP32_BITS]
+    width = problem.profile.width
     index = 0
     while True:
-        free = [site for site in problem.movable if problem.profile.width(state.policy, site) == FP32_BITS]
-        if not free:
+        moves = [
+            Move(site, bits)
+            for site in problem.movable
+            if width(state.policy, site) == width(problem.start, site)
+            for bits in problem.offered(site)
+            if bits < width(problem.start, site)
+        ]
+        if not moves:
             return
-        moves = [Move(site, bits) for site in free for bits in widths]
         state, move, candidates = choose(problem, state, moves, ask)
         index += 1
         yield step(problem, state, move, candidates, index, 1)

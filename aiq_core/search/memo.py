@@ -5,7 +5,7 @@ from typing import Protocol
 
 from aiq_core.metrics import Metric
 from aiq_core.metrics.metric import Labels
-from aiq_core.records import Evaluation, EvaluationKey, Origin, Outcomes, Policy, Score, is_done
+from aiq_core.records import Evaluation, EvaluationKey, ImageSet, Origin, Outcomes, Policy, Score, is_done
 
 
 class Evaluator(Protocol):
@@ -41,12 +41,12 @@ class Memo:
         metric: Metric,
         key_of: Callable[[Policy], EvaluationKey],
         labels: Labels,
-        images: int,
+        images: ImageSet,
         store: EvaluationStore,
         make_evaluator: Callable[[], Evaluator],
         checkpoint: Callable[[], None] = lambda: None,
     ) -> None:
-        self._metric, self._key_of, self._labels, self._images = metric, key_of, labels, images
+        self._metric, self._key_of, self._labels, self._span = metric, key_of, labels, images.span
         self._store, self._make_evaluator, self._checkpoint = store, make_evaluator, checkpoint
         self._evaluator: Evaluator | None = None
         self.asked = 0
@@ -89,8 +89,8 @@ class Memo:
                 self.disagreements += self._store.save_evaluation(Evaluation(key, outcomes, evaluator.origin))
 
     def _is_settled(self, outcomes: Outcomes, needs: Score | None) -> bool:
-        return self._metric.is_settled(outcomes[: self._images], self._labels[: self._images], needs)
+        return self._metric.is_settled(outcomes[self._span], self._labels[self._span], needs)
 
     def _answer(self, outcomes: Outcomes, needs: Score | None) -> Score | None:
-        score = self._metric.score(outcomes[: self._images], self._labels[: self._images])
+        score = self._metric.score(outcomes[self._span], self._labels[self._span])
         return None if needs is not None and score < needs else score

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from aiq_core.intensity import traffic
 from aiq_core.objective import Objective
-from aiq_core.records import FP32_BITS, Candidate, ModelProfile, Move, Outcome, Policy, Score, Site, Step
+from aiq_core.records import FP32_BITS, Candidate, ModelProfile, Move, Outcome, Policy, Score, Site, SiteKind, Step
 
 Ask = Callable[[Policy, Score | None, Policy], Score | None]
 """ask(policy, needs, base) -> score, or None where it is below `needs`.
@@ -16,7 +16,10 @@ Ask = Callable[[Policy, Score | None, Policy], Score | None]
 
 @dataclass(frozen=True)
 class Problem:
-    """A network, the loss to lower, the widths on offer (widest first) and the sites that may move, in tie order."""
+    """A network, the loss to lower, the widths on offer, widest first, and the sites that may move, in tie order.
+
+    `widths` are those of weights, `activation_widths` those of activation groups.
+    """
 
     profile: ModelProfile
     objective: Objective
@@ -24,6 +27,11 @@ class Problem:
     movable: tuple[Site, ...]
     start: Policy
     start_score: Score
+    activation_widths: tuple[int, ...] = (FP32_BITS,)
+
+    def offered(self, site: Site) -> tuple[int, ...]:
+        """The widths on offer to a site, widest first."""
+        return self.widths if site.kind is SiteKind.WEIGHTS else self.activation_widths
 
     def intensity(self, policies: Sequence[Policy]) -> list[float]:
         """AI of each policy in FLOPs/byte."""
@@ -92,11 +100,11 @@ def explain(problem: Problem, state: State, move: Move | None, candidates: Seque
     losers = [c for c in candidates if c.outcome is Outcome.LOST and c.loss is not None]
     if losers:
         rival = min(losers, key=lambda c: c.loss or 0.0)
-        against = f", ahead of {rival.move.site.name} at {rival.move.bits} bits ({rival.loss:.4f})"
+        against = f", ahead of {rival.move.site} at {rival.move.bits} bits ({rival.loss:.4f})"
     else:
         against = ""
     width = "back to FP32" if move.bits == FP32_BITS else f"to {move.bits} bits"
-    return f"{move.site.name} {width}: loss {state.loss:.4f}{against} ({counts})"
+    return f"{move.site} {width}: loss {state.loss:.4f}{against} ({counts})"
 
 
 def step(

@@ -32,6 +32,7 @@ class Strategy:
         """Whether it has an alpha and moves; the others list policies."""
         return self.steps is not None
 
-    def plain_evaluations(self, sites: int, widths: int) -> int:
-        """Evaluations without pruning, of every step or of one pass, with so many lower widths a site."""
-        return widths * sum(self.tries(step, sites) for step in range(self.most_steps(sites) or sites))
+    def plain_evaluations(self, sites: int, moves: int) -> int:
+        """Evaluations without pruning, of every step or of one pass, over sites with so many moves in all."""
+        tries = sum(self.tries(step, sites) for step in range(self.most_steps(sites) or sites))
+        return round(moves * tries / max(1, sites))

@@ -25,6 +25,7 @@ from aiq_core.records import (
     Outcome,
     Policy,
     Quantizer,
+    Ranges,
     Request,
     RunStatus,
     Score,
@@ -44,6 +45,9 @@ from tests.search import reference
 from tests.search.reference import Bits, Setting, Took
 from tests.tables import TOP1
 
+JOINT = Quantizer(activations=Ranges("mse", bundled.dataset("digits").split("calibration").hash))
+"""Weights to nearest, so that policies of weights alone are those of today's searches."""
+
 STRATEGIES = {"greedy": (greedy, reference.greedy), "coordinate": (coordinate, reference.coordinate)}
 PROBLEMS = 3000
 """Random problems an algorithm."""
@@ -58,14 +62,24 @@ def toy_profile(layers: int) -> ModelProfile:
     )
 
 
+def bits_of(profile: ModelProfile, policy: Policy) -> Bits:
+    """A policy as the reference writes it: the widths of all sites, in tie order."""
+    return tuple(profile.width(policy, site) for site in profile.sites)
+
+
+def policy_of(profile: ModelProfile, bits: Bits) -> Policy:
+    moves = (Move(site, width) for site, width in zip(profile.sites, bits, strict=True))
+    return profile.moved(profile.uniform(32), *moves)
+
+
 @dataclass(frozen=True)
 class GridProblem(Problem):
-    """A problem whose AI is a small whole number, the sum of what each layer's width gains: ties everywhere."""
+    """A problem whose AI is a small whole number, the sum of what each site's width gains: ties everywhere."""
 
     gains: tuple[dict[int, int], ...] = ()
 
     def intensity(self, policies: Sequence[Policy]) -> list[float]:
-        return [self.grid(policy.weight_bits) for policy in policies]
+        return [self.grid(bits_of(self.profile, policy)) for policy in policies]
 
     def grid(self, bits: Bits) -> float:
         return float(1 + sum(gain[width] for gain, width in zip(self.gains, bits, strict=True)))
@@ -75,30 +89,46 @@ class GridProblem(Problem):
 class Table:
     """A table of accuracies that answers as a memo does, and counts how often it is asked."""
 
+    profile: ModelProfile
     right: Callable[[Bits], int]
     says_how_far: bool
     asked: int = 0
 
     def ask(self, policy: Policy, needs: Score | None, base: Policy) -> Score | None:
         self.asked += 1
-        assert sum(a != b for a, b in zip(policy.weight_bits, base.weight_bits, strict=True)) == 1
-        right = self.right(policy.weight_bits)
+        bits, held = bits_of(self.profile, policy), bits_of(self.profile, base)
+        assert sum(a != b for a, b in zip(bits, held, strict=True)) == 1
+        right = self.right(bits)
         # An evaluator that stops early knows no number; one that does not may say it, below the minimum too.
         return right if self.says_how_far or needs is None or right >= needs else None
 
 
 def draw(rng: random.Random) -> tuple[GridProblem, Setting, Table]:
-    """A problem of two to four layers with few distinct gains, accuracies and losses, all exact in binary."""
-    layers = rng.randint(2, 4)
-    widths = (32, *sorted(rng.sample((8, 4, 2), rng.randint(1, 3)), reverse=True))
-    most = rng.choice((1, 2, 4))
-    gains = tuple({width: 0 if width == 32 else rng.randint(0, most) for width in (32, 8, 4, 2)} for _ in range(layers))
-    profile, images, baseline = toy_profile(layers), 100, 90
-    states = rng.sample(range(layers), layers)
-    fixed = {i: rng.choice((8, 4, 2)) for i in states[: rng.choice((0, 0, 0, 1))]}
-    excluded = set(states[len(fixed) :][: rng.choice((0, 0, 1))])
-    movable = tuple(i for i in range(layers) if i not in fixed and i not in excluded) or (0,)
-    start = tuple(fixed.get(i, 32) if i not in movable else 32 for i in range(layers))
+    """A problem of two to four layers, with or without bits for activations, that begins at FP32 or lower.
+
+    It has few distinct gains, accuracies and losses, all exact in binary.
+    """
+    profile, images, baseline = toy_profile(rng.randint(2, 4)), 100, 90
+    lower, most = (8, 4, 2), rng.choice((1, 2, 4))
+    weights, activations = (
+        (32, *sorted(rng.sample(lower, count), reverse=True)) for count in (rng.randint(1, 3), rng.choice((0, 1, 2)))
+    )
+    begin = rng.choice((32, 32, 8))
+    offered = tuple(weights if site.kind is SiteKind.WEIGHTS else activations for site in profile.sites)
+    gains = tuple({width: 0 if width == 32 else rng.randint(0, most) for width in (32, *lower)} for _ in offered)
+    layers = [place for place, site in enumerate(profile.sites) if site.kind is SiteKind.WEIGHTS]
+    held = rng.sample(layers, len(layers))
+    fixed = {place: rng.choice(lower) for place in held[: rng.choice((0, 0, 0, 1))]}
+    excluded = set(held[len(fixed) :][: rng.choice((0, 0, 1))])
+    start = tuple(
+        fixed.get(place, 32 if place in excluded or len(offered[place]) == 1 else begin)
+        for place in range(len(offered))
+    )
+    movable = tuple(
+        place
+        for place in range(len(offered))
+        if place not in fixed and place not in excluded and len(offered[place]) > 1
+    )
     spread, seen = rng.choice((1, 2, 4)), dict[Bits, int]()
 
     def right(bits: Bits) -> int:
@@ -111,19 +141,19 @@ def draw(rng: random.Random) -> tuple[GridProblem, Setting, Table]:
     normalisers = rng.choice(((1.0, 1.0), (2.0, 1.0), (1.0, 2.0), (60.0, 10.0)))
     floor = min(right(start), baseline - rng.choice((0, 1, 2, 90)))
     goal = Objective(TOP1, alpha, *normalisers, images, baseline, floor)
-    sites = tuple(profile.weight_sites[i] for i in movable)
-    problem = GridProblem(profile, goal, widths, sites, Policy(start, (32,) * layers), right(start), gains)
-    setting = Setting(problem.grid, right, alpha, *normalisers, images, baseline, floor, widths, movable, start)
-    return problem, setting, Table(right, rng.random() < 0.3)
+    sites = tuple(profile.sites[place] for place in movable)
+    begun = policy_of(profile, start)
+    problem = GridProblem(profile, goal, weights, sites, begun, right(start), activations, gains)
+    setting = Setting(problem.grid, right, alpha, *normalisers, images, baseline, floor, offered, movable, start)
+    return problem, setting, Table(profile, right, rng.random() < 0.3)
 
 
 def took(steps: Sequence[Step], profile: ModelProfile) -> list[Took]:
     """Steps as the reference writes them."""
-    names = profile.quantizable_names
     return [
         Took(
-            None if step.move is None else (names.index(step.move.site.name), step.move.bits),
-            step.policy.weight_bits,
+            None if step.move is None else (profile.sites.index(step.move.site), step.move.bits),
+            bits_of(profile, step.policy),
             int(step.score),
             step.loss,
         )
@@ -139,15 +169,14 @@ def assert_equal_searches(name: str, problem: GridProblem, setting: Setting, tab
     held = setting.start
     for step in steps:
         assert_candidates_tell_the_truth(step, held, problem, setting)
-        held = step.policy.weight_bits
+        held = bits_of(problem.profile, step.policy)
     assert len([c for step in steps for c in step.candidates if c.outcome is not Outcome.PRUNED]) == table.asked
     return sum(len(step.candidates) for step in steps), table.asked
 
 
 def assert_candidates_tell_the_truth(step: Step, held: Bits, problem: GridProblem, setting: Setting) -> None:
-    names = problem.profile.quantizable_names
     for candidate in step.candidates:
-        bits = reference.changed(held, names.index(candidate.move.site.name), candidate.move.bits)
+        bits = reference.changed(held, problem.profile.sites.index(candidate.move.site), candidate.move.bits)
         assert candidate.intensity == setting.intensity(bits)
         assert candidate.bound <= setting.loss(bits)
         assert_outcome(candidate, bits, step, setting)
@@ -191,14 +220,13 @@ def test_the_problems_are_dense_in_ties() -> None:
     ties = 0
     for seed in range(300):
         _, setting, _ = draw(random.Random(seed))
-        first = next(reference.greedy(setting))
-        moves = [(layer, width) for layer in setting.movable for width in setting.widths if width != 32]
+        first = next(reference.greedy(setting), None)
         losses = [
             setting.loss(bits)
-            for bits in (reference.changed(setting.start, *move) for move in moves)
+            for bits in (reference.changed(setting.start, *move) for move in reference.down(setting, setting.start))
             if setting.right(bits) >= setting.floor
         ]
-        ties += first.move is not None and losses.count(first.loss) > 1
+        ties += first is not None and first.move is not None and losses.count(first.loss) > 1
     assert ties > 300 / 5
 
 
@@ -209,9 +237,9 @@ def toy_steps(right: dict[Bits, int], floor_score: int = 0) -> list[Step]:
     """Greedy on two equal layers whose 8 bits gain 2 and whose 4 bits gain 4, at one point a unit of AI."""
     profile = toy_profile(2)
     goal = Objective(TOP1, 0.5, 1.0, 1.0, images=100, baseline_score=90, floor_score=floor_score)
-    gains = ({32: 0, 8: 2, 4: 4},) * 2
-    problem = GridProblem(profile, goal, (32, 8, 4), profile.weight_sites, profile.uniform(32), 90, gains)
-    return list(greedy(problem, Table(lambda bits: right.get(bits, 0), False).ask))
+    gains = ({32: 0}, {32: 0, 8: 2, 4: 4}) * 2  # a layer's input, its weights
+    problem = GridProblem(profile, goal, (32, 8, 4), profile.weight_sites, profile.uniform(32), 90, gains=gains)
+    return list(greedy(problem, Table(profile, lambda bits: right.get((bits[1], bits[3]), 0), False).ask))
 
 
 def test_ties_go_to_the_earlier_layer_then_to_the_wider_width() -> None:
@@ -243,31 +271,29 @@ def test_a_policy_below_the_floor_never_wins() -> None:
 
 
 class Measured:
-    """Number right of any digits_cnn policy on the search images, each evaluated whole and alone."""
+    """Number right of any digits_cnn policy on the search images to choose on, each evaluated whole and alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, images: int = 500) -> None:
+        self.images = images
         self.profile = bundled.profile("digits_cnn")
         self.labels = bundled.dataset("digits").split(SplitName.SEARCH).labels
         self._evaluator = TorchEvaluator(
-            bundled.model("digits_cnn"), ImageSet(SplitName.SEARCH, 500), Quantizer(), 1, cache_bytes=0
+            bundled.model("digits_cnn"), ImageSet(SplitName.SEARCH, images), JOINT, 1, cache_bytes=0
         )
         self._right: dict[Bits, int] = {}
-
-    def policy(self, bits: Bits) -> Policy:
-        return Policy(bits, (32,) * len(self.profile.activation_groups))
 
     def right(self, bits: Bits) -> int:
         if bits not in self._right:
             predicted = unfinished(500, np.dtype(np.uint8))
-            for _ in self._evaluator.chunks(self.policy(bits), None, predicted):
+            for _ in self._evaluator.chunks(policy_of(self.profile, bits), None, predicted):
                 pass
-            self._right[bits] = int((predicted == self.labels).sum())
+            self._right[bits] = int((predicted == self.labels)[: self.images].sum())
         return self._right[bits]
 
 
 @pytest.fixture(scope="module")
-def measured() -> Measured:
-    return Measured()
+def measured() -> dict[int, Measured]:
+    return {images: Measured(images) for images in (500, 200)}
 
 
 @pytest.fixture(scope="module")
@@ -275,6 +301,7 @@ def evaluators() -> Evaluators:
     return Evaluators(1)
 
 
+BOTH = {"widths": (8, 4, 3), "activation_widths": (8, 4), "quantizer": JOINT}
 REQUESTS = {
     "greedy 0.9": Request("digits_cnn", "greedy", 0.9),
     "greedy 0.2, six widths": Request("digits_cnn", "greedy", 0.2, widths=(32, 8, 6, 4, 3, 2)),
@@ -284,44 +311,60 @@ REQUESTS = {
     "coordinate 0.5, one fixed": Request("digits_cnn", "coordinate", 0.5, fixed={"block3.conv": 4}),
     "coordinate 0.2, four widths": Request("digits_cnn", "coordinate", 0.2, widths=(32, 4, 3, 2)),
     "coordinate 0": Request("digits_cnn", "coordinate", 0.0),
+    "joint greedy 0.9 from FP32": Request("digits_cnn", "greedy", 0.9, **BOTH),
+    "joint greedy 0.4 from W8A8": Request(
+        "digits_cnn", "greedy", 0.4, **BOTH, start=Policy((8,) * 5, (8,) * 6), choose_images=200, excluded=("linear",)
+    ),
+    "joint coordinate 0.5 from W8A8": Request(
+        "digits_cnn", "coordinate", 0.5, **BOTH, start=Policy((8,) * 5, (8,) * 6), choose_images=200
+    ),
 }
 
 
 def plain_search(request: Request, measured: Measured) -> Iterator[Took]:
-    profile, names = measured.profile, measured.profile.quantizable_names
-    baseline = measured.right((32,) * len(names))
-    normaliser = request.intensity_normaliser or objective.default_normaliser(profile, request.widths)
+    profile, images = measured.profile, measured.images
+    baseline = measured.right((32,) * len(profile.sites))
+    normaliser = request.intensity_normaliser or objective.default_normaliser(
+        profile, request.widths, request.activation_widths
+    )
     held = {*request.excluded, *request.fixed}
+    start = tuple(profile.width(request.start or profile.uniform(32), site) for site in profile.sites)
+    bound = dict.fromkeys(request.excluded, 32) | dict(request.fixed)
+    weights = [site.name if site.kind is SiteKind.WEIGHTS else "" for site in profile.sites]
+    offered = tuple(request.widths if name else request.activation_widths for name in weights)
     setting = Setting(
-        intensity=lambda bits: intensity(profile, measured.policy(bits)),
+        intensity=lambda bits: intensity(profile, policy_of(profile, bits)),
         right=measured.right,
         alpha=request.alpha or 0.0,
         intensity_normaliser=normaliser,
         accuracy_normaliser=request.accuracy_normaliser,
-        images=500,
+        images=images,
         baseline=baseline,
-        floor=int(objective.floor_score(TOP1, request.floor_percent, baseline, 500)),
-        widths=request.widths,
-        movable=tuple(i for i, name in enumerate(names) if name not in held),
-        start=tuple(request.fixed.get(name, 32) for name in names),
+        floor=int(objective.floor_score(TOP1, request.floor_percent, baseline, images)),
+        widths=offered,
+        movable=tuple(
+            place for place, name in enumerate(weights) if name not in held and offered[place] != (start[place],)
+        ),
+        start=tuple(bound.get(name, width) for name, width in zip(weights, start, strict=True)),
     )
     return STRATEGIES[request.algorithm][1](setting)
 
 
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
 def test_a_real_run_takes_the_plain_searchs_steps(
-    request_: Request, measured: Measured, evaluators: Evaluators, tmp_path: Path
+    request_: Request, measured: dict[int, Measured], evaluators: Evaluators, tmp_path: Path
 ) -> None:
     library = Library(Store(tmp_path / "store.sqlite"), None)
     request = replace(request_, images=500, use_bundled=False)
     run = execute(library, library.store.add_run(new_run(bundled.model(request.model), request)), evaluators)
     assert (run.status, run.message) == (RunStatus.DONE, "")
-    assert took(run.steps, measured.profile) == list(plain_search(request, measured))
+    known = measured[request.chooses_on]
+    assert took(run.steps, known.profile) == list(plain_search(request, known))
     assert run.policy == run.steps[-1].policy
     assert [step.index for step in run.steps] == list(range(1, len(run.steps) + 1))
     # Whatever was taken is known in full, and what was asked for was computed: nothing had been known.
     for step in run.steps:
-        found = library.evaluation(bundled.model("digits_cnn"), SplitName.SEARCH, step.policy)
+        found = library.evaluation(bundled.model("digits_cnn"), SplitName.SEARCH, step.policy, request.quantizer)
         assert found is not None and found.is_complete(500)
     assert run.evaluations == sum(c.outcome is not Outcome.PRUNED for step in run.steps for c in step.candidates)
     assert run.evaluations_new <= run.evaluations

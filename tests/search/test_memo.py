@@ -56,7 +56,7 @@ def memo(
         TOP1,
         lambda p: library.key(bundled.model("digits_cnn"), SplitName.SEARCH, p),
         LABELS,
-        images,
+        ImageSet(SplitName.SEARCH, images),
         library,
         make,
         checkpoint,
