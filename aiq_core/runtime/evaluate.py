@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from aiq_core import rounding
 from aiq_core.catalog import Model
 from aiq_core.errors import EvaluationError
 from aiq_core.records import FP32_BITS, ImageSet, Origin, Outcomes, Policy, Quantizer, is_done
@@ -20,6 +19,7 @@ from aiq_core.runtime.fold import fold_batch_norm
 from aiq_core.runtime.memory import keep_freed_memory
 from aiq_core.runtime.models import spec
 from aiq_core.runtime.prefixes import PrefixCache
+from aiq_core.runtime.rounded import RoundedLayers
 from aiq_core.runtime.weights import network_with
 
 CHUNK = 125
@@ -56,9 +56,10 @@ class TorchEvaluator:
         self._segments = architecture.segments(fold_batch_norm(network, model.profile))
         for segment in self._segments:
             segment.to(memory_format=torch.channels_last)
-        self._rounded: dict[tuple[int, int], Tensor] = {}
+        self._round = RoundedLayers(model, rounding)
+        self._rounded: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._layers = _quantizable_modules(network, model.profile.quantizable_names)
-        self._weights = [layer.weight.detach().clone(memory_format=torch.preserve_format) for layer in self._layers]
+        self._folded = [_copies(layer) for layer in self._layers]
         self._held = [FP32_BITS] * len(self._layers)
         members = [set(segment.modules()) for segment in self._segments]
         self._segment_layers = [[i for i, layer in enumerate(self._layers) if layer in group] for group in members]
@@ -153,21 +154,21 @@ class TorchEvaluator:
         for i in self._segment_layers[position]:
             bits = policy.weight_bits[i]
             if self._held[i] != bits:
-                self._layers[i].weight.data = self._weight(i, bits)
+                layer = self._layers[i]
+                layer.weight.data, layer.bias.data = self._tensors(i, bits)  # type: ignore[union-attr]
                 self._held[i] = bits
         self.layer_images += len(x)
         return self._segments[position](x)  # type: ignore[no-any-return]
 
-    def _weight(self, index: int, bits: int) -> Tensor:
-        """A layer's folded weights at a width, rounded once."""
+    def _tensors(self, index: int, bits: int) -> tuple[Tensor, Tensor]:
+        """A layer's folded weights and bias at a width, rounded once."""
         if bits == FP32_BITS:
-            return self._weights[index]
+            return self._folded[index]
         if (index, bits) not in self._rounded:
-            weight = self._weights[index]
-            rounded = rounding.round_weight(weight.contiguous().numpy(), bits, self.rounding)
-            tensor = torch.from_numpy(rounded)
-            layout = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
-            self._rounded[index, bits] = tensor.contiguous(memory_format=layout)
+            rounded = self._round(self.model.profile.quantizable_names[index], bits)
+            weight, bias = torch.from_numpy(rounded.weight), torch.from_numpy(np.array(rounded.bias))
+            layout = torch.channels_last if weight.ndim == 4 else torch.contiguous_format
+            self._rounded[index, bits] = weight.contiguous(memory_format=layout), bias
         return self._rounded[index, bits]
 
     def _normalise(self, pixels: NDArray[np.uint8]) -> Tensor:
@@ -177,6 +178,12 @@ class TorchEvaluator:
 def _quantizable_modules(network: nn.Module, names: tuple[str, ...]) -> list[nn.Conv2d | nn.Linear]:
     modules = [network.get_submodule(name) for name in names]
     return [module for module in modules if isinstance(module, nn.Conv2d | nn.Linear)]
+
+
+def _copies(layer: nn.Conv2d | nn.Linear) -> tuple[Tensor, Tensor]:
+    """Weights and bias of a folded layer, which has both."""
+    weight, bias = (layer.get_parameter(name).detach() for name in ("weight", "bias"))
+    return weight.clone(memory_format=torch.preserve_format), bias.clone()
 
 
 def _default_cache_bytes() -> int:
