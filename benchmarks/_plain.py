@@ -7,10 +7,10 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from aiq_core import rounding
 from aiq_core.catalog import Model
 from aiq_core.intensity import traffic
 from aiq_core.records import FP32_BITS, ImageSet, Move, Policy, Score, SplitName
+from aiq_core.rounding.nearest import quantize
 from aiq_core.runtime.models import spec
 from aiq_core.runtime.weights import network_with
 from aiq_core.search.problem import Ask, Problem, State, start_state
@@ -86,5 +86,6 @@ class Unfolded:
         """How many images a policy has right, over all of them."""
         self.evaluations += 1
         for layer, weight, bits in zip(self._layers, self._weights, policy.weight_bits, strict=True):
-            layer.weight.copy_(torch.from_numpy(rounding.round_weight(weight, bits)))  # type: ignore[operator, union-attr]
+            rounded = weight if bits == FP32_BITS else np.multiply(*quantize(weight, bits))
+            layer.weight.copy_(torch.from_numpy(rounded))  # type: ignore[operator, union-attr]
         return sum(int((self.network(x).argmax(1) == y).sum()) for x, y in self._loader)

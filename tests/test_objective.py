@@ -199,9 +199,15 @@ def test_settings_at_their_limits_are_taken(changes: dict[str, Any]) -> None:
         ({"model": "digits"}, UnknownNameError, "'digits'; choose from resnet20, mobilenet_v2, heavy_early"),
         ({"alpha": NAN}, SettingError, "alpha=nan"),
         (
-            {"quantizer": Quantizer(rounding="gptq")},
+            {"quantizer": Quantizer(rounding="up")},
             UnknownNameError,
-            "unknown rounding 'gptq'; choose from nearest, mse",
+            "unknown rounding 'up'; choose from nearest, mse",
+        ),
+        ({"quantizer": Quantizer("gptq")}, SettingError, "gptq needs calibration, the hash of its images; give it"),
+        (
+            {"quantizer": Quantizer("mse", calibration="c0ffee")},
+            SettingError,
+            "calibration='c0ffee' is not used by mse; leave it out",
         ),
         ({"quantizer": Quantizer(seed=3)}, SettingError, "seed=3 is not used by nearest; leave it out"),
         ({"policies": (Policy((8,) * 5, (8,) * 6),)}, SettingError, "activations below 32 bits have no ranges"),

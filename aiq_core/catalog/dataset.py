@@ -19,8 +19,8 @@ from aiq_core.records import ImageSet, SplitName
 MOSAIC_COLUMNS = 50
 """Images side by side in an excerpt's file."""
 
-TRAINING = "training"
-"""The split of the images that weights saw; `calibration`, beside it, is those of them that choose ranges."""
+TRAINING, CALIBRATION = "training", "calibration"
+"""The split of the images that weights saw, and that of those of them that choose how to round."""
 
 FETCH_REMEDY = "run `python -m aiq_core data` to fetch them"
 
@@ -180,6 +180,11 @@ class Dataset:
     def report(self) -> Split:
         """The images that judge."""
         return self.split(SplitName.REPORT)
+
+    @property
+    def calibration_hash(self) -> str | None:
+        """The hash of the images that choose how to round; None where the data set has none."""
+        return self.splits[CALIBRATION].hash if CALIBRATION in self.splits else None
 
     @property
     def excerpt_size(self) -> int:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load as parse_safetensors
 
-from aiq_core import folding
 from aiq_core.catalog.dataset import Dataset
 from aiq_core.catalog.hashes import model_hash
 from aiq_core.errors import DataError, WeightsError
+from aiq_core.folding import Folded, fold
 from aiq_core.metrics import TOP1, Metric, metric
 from aiq_core.records import ModelProfile
 
@@ -124,9 +124,14 @@ class Model:
         return tensors
 
     @cached_property
+    def folded(self) -> dict[str, Folded]:
+        """Layer name -> its tensors with its norm folded in, as they are evaluated and rounded. Raises WeightsError."""
+        return fold(self.weights, self.profile)
+
+    @cached_property
     def folded_weights(self) -> dict[str, NDArray[np.float32]]:
-        """Layer name -> weights with its norm folded in, as they are evaluated and rounded. Raises WeightsError."""
-        return {name: layer.weight for name, layer in folding.fold(self.weights, self.profile).items()}
+        """Layer name -> weights of `folded`."""
+        return {name: layer.weight for name, layer in self.folded.items()}
 
     @cached_property
     def layer_inputs(self) -> dict[str, LayerInput]:

@@ -26,13 +26,14 @@ from aiq_core.records import (
     DEFAULT_ACCURACY_NORMALISER,
     DEFAULT_WIDTHS,
     Granularity,
+    Grid,
     ModelProfile,
     Policy,
     Quantizer,
     Request,
     SplitName,
 )
-from aiq_core.rounding import ROUNDINGS
+from aiq_core.rounding import ROUNDINGS, settings
 from aiq_core.search.baselines import MANUAL, UNIFORM, uniform
 from aiq_core.search.greedy import GREEDY
 from aiq_core.search.strategies import SEARCHES
@@ -46,14 +47,15 @@ def evaluate(
     images: Images = None,
     granularity: Granularity = Granularity.CHANNEL,
     rounding: Annotated[
-        str, typer.Option(help=f"How weights are rounded: {' or '.join(ROUNDINGS)}.")
+        str, typer.Option(help=f"How weights are rounded: {', '.join(ROUNDINGS)}.")
     ] = Quantizer().rounding,
+    grid: Annotated[Grid, typer.Option(help="-7 to 7 at 4 bits, or -8 to 7.")] = Grid.NARROW,
     no_bundled: NoBundled = False,
     as_json: Json = False,
 ) -> None:
     """Measure a policy's accuracy on the search and the report images."""
     library = open_library()
-    known = library.model(model).profile
+    dataset, known = library.model(model).dataset, library.model(model).profile
     if (bits is None) == (policy is None):
         raise SettingError("give either --bits or --policy FILE")
     if bits is not None:
@@ -64,8 +66,8 @@ def evaluate(
         request = Request(model, MANUAL.name, policies=(_read_policy(policy, known),), label=policy.name)
     request = replace(
         request,
-        images=images or library.model(model).dataset.available(SplitName.SEARCH),
-        quantizer=Quantizer(rounding, granularity),
+        images=images or dataset.available(SplitName.SEARCH),
+        quantizer=settings(rounding, dataset.calibration_hash, granularity, grid),
         use_bundled=not no_bundled,
     )
     run(library, request, as_json)

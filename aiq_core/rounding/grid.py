@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiq_core.errors import SettingError
-from aiq_core.records import FP32_BITS, OFFERED_BITS, Granularity
+from aiq_core.records import Granularity
 from aiq_core.rounding.nearest import levels, scales, shared_axes, steps
 
 
@@ -26,10 +26,7 @@ class Grid:
     symmetric: bool = True
 
     def __post_init__(self) -> None:
-        if self.bits not in OFFERED_BITS or self.bits == FP32_BITS:
-            raise SettingError(
-                f"bits={self.bits} has no integer grid; choose from {', '.join(map(str, OFFERED_BITS[1:]))}"
-            )
+        levels(self.bits)  # refuses a width without any
         if not 0 < self.share <= 1:
             raise SettingError(f"range={self.share:g} of the largest weight is not offered; choose above 0 and up to 1")
 

@@ -11,9 +11,8 @@ import numpy as np
 import psutil
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from aiq_core import rounding
 from aiq_core.activations import PIXEL_BITS, Calibration, coarser_pixels, levels
 from aiq_core.catalog import Model
 from aiq_core.errors import EvaluationError, SettingError
@@ -25,6 +24,7 @@ from aiq_core.runtime.memory import keep_freed_memory
 from aiq_core.runtime.models import spec
 from aiq_core.runtime.network import Network
 from aiq_core.runtime.prefixes import PrefixCache
+from aiq_core.runtime.rounded import RoundedLayers
 from aiq_core.runtime.weights import network_with
 
 CHUNK = 125
@@ -61,11 +61,10 @@ class TorchEvaluator:
             network_with(architecture, model.weights, str(model.folder)), profile, architecture.input_shape
         )
         self._parts = len(self.network.parts)
-        self._rounded: dict[tuple[int, int], Tensor] = {}
+        self._round = RoundedLayers(model, rounding)
+        self._rounded: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._layers = [self.network.layers[name] for name in profile.quantizable_names]
-        self._weights: list[Tensor] = [
-            layer.weight.detach().clone(memory_format=torch.preserve_format) for layer in self._layers
-        ]
+        self._folded = [_copies(layer) for layer in self._layers]
         self._held = [FP32_BITS] * len(self._layers)
         self._groups = {
             place: profile.activation_groups.index(group) for place, group in profile.stored_tensors.items()
@@ -174,18 +173,19 @@ class TorchEvaluator:
         for i in self._part_layers[position]:
             bits = policy.weight_bits[i]
             if self._held[i] != bits:
-                self._layers[i].weight.data = self._weight(i, bits)
+                layer = self._layers[i]
+                layer.weight.data, layer.bias.data = self._tensors(i, bits)
                 self._held[i] = bits
         self.layer_images += len(x)
 
         def store(place: int, stored: Tensor) -> Tensor:
             bits = policy.activation_bits[self._groups[place]]
             # The image is rounded as pixels, before it is normalised.
-            return stored if bits == FP32_BITS or place == self._image_place else self._round(place, bits, stored)
+            return stored if bits == FP32_BITS or place == self._image_place else self._coarsen(place, bits, stored)
 
         return self.network.run(position, x, store)
 
-    def _round(self, place: int, bits: int, x: Tensor) -> Tensor:
+    def _coarsen(self, place: int, bits: int, x: Tensor) -> Tensor:
         """A tensor at a width, in place: a multiply and a rounding are twice as fast as torch.fake_quantize."""
         found = self._ranges().tensors[place]
         scale = found.scale(bits)
@@ -205,20 +205,25 @@ class TorchEvaluator:
             return self._inputs[index]
         return self._normalise(coarser_pixels(self._pixels[self._chunk_images(index)], bits))
 
-    def _weight(self, index: int, bits: int) -> Tensor:
-        """A layer's folded weights at a width, rounded once."""
+    def _tensors(self, index: int, bits: int) -> tuple[Tensor, Tensor]:
+        """A layer's folded weights and bias at a width, rounded once."""
         if bits == FP32_BITS:
-            return self._weights[index]
+            return self._folded[index]
         if (index, bits) not in self._rounded:
-            weight = self._weights[index]
-            rounded = rounding.round_weight(weight.contiguous().numpy(), bits, self.rounding)
-            tensor = torch.from_numpy(rounded)
-            layout = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
-            self._rounded[index, bits] = tensor.contiguous(memory_format=layout)
+            rounded = self._round(self.model.profile.quantizable_names[index], bits)
+            weight, bias = torch.from_numpy(rounded.weight), torch.from_numpy(np.array(rounded.bias))
+            layout = torch.channels_last if weight.ndim == 4 else torch.contiguous_format
+            self._rounded[index, bits] = weight.contiguous(memory_format=layout), bias
         return self._rounded[index, bits]
 
     def _normalise(self, pixels: Pixels) -> Tensor:
         return to_input(pixels, self.model.card.mean, self.model.card.std).contiguous(memory_format=torch.channels_last)
+
+
+def _copies(layer: nn.Module) -> tuple[Tensor, Tensor]:
+    """Weights and bias of a folded layer, which has both."""
+    weight, bias = (layer.get_parameter(name).detach() for name in ("weight", "bias"))
+    return weight.clone(memory_format=torch.preserve_format), bias.clone()
 
 
 def _default_cache_bytes() -> int:

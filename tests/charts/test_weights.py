@@ -6,9 +6,9 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from aiq_core import rounding
 from aiq_core.charts.style import Look
 from aiq_core.charts.weights import error_text, rounding_error, weights_data, weights_figure, weights_frame
+from aiq_core.rounding.nearest import quantize
 
 # Two channels; at 2 bits the levels are -1, 0 and 1 times a channel's largest, so steps of 1 and of 2.
 WEIGHT = np.array([[1.0, 0.25, -0.75, 0.0], [2.0, -2.0, 0.5, 1.5]], dtype=np.float32)
@@ -31,7 +31,7 @@ def test_no_error_is_above_half_a_step(bits: int) -> None:
     weight = np.random.default_rng(7).normal(size=(16, 8, 3, 3)).astype(np.float32)
     error = rounding_error(weight, bits)
     assert error.largest_steps <= 0.5 + 1e-6
-    rounded = rounding.round_weight(weight, bits)
+    rounded = np.multiply(*quantize(weight, bits))
     assert error.rmse == pytest.approx(float(np.sqrt(np.mean((rounded - weight) ** 2))), rel=1e-4)
 
 

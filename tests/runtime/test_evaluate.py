@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from aiq_core.errors import EvaluationError
 from aiq_core.records import Granularity, ImageSet, Move, Policy, Quantizer, SplitName, is_done, unfinished
-from aiq_core.rounding import round_weight
 from aiq_core.rounding.nearest import quantize
 from aiq_core.runtime.data import to_input
 from aiq_core.runtime.evaluate import TorchEvaluator
@@ -141,7 +140,8 @@ def plainly(policy: Policy, granularity: Granularity) -> Predictions:
     network = folded(model)
     for name, bits in profile.named_bits(policy).items():
         weight = network.get_parameter(f"{name}.weight").data
-        weight.copy_(torch.from_numpy(round_weight(weight.numpy().copy(), bits, Quantizer(granularity=granularity))))
+        if bits != 32:
+            weight.copy_(torch.from_numpy(np.multiply(*quantize(weight.numpy().copy(), bits, granularity))))
     pixels = bundled.dataset("digits").images(ImageSet(SplitName.SEARCH, 500))
     with torch.inference_mode():
         predicted: Predictions = network(to_input(pixels, model.mean, model.std)).argmax(1).to(torch.uint8).numpy()
@@ -244,7 +244,7 @@ def test_a_network_that_overflows_is_refused() -> None:
 
 def test_a_policy_without_numbers_is_refused_and_none_of_its_images_counted() -> None:
     by = evaluator(images=130, chunk=125)
-    by._rounded[4, 4] = torch.full((10, 24), torch.nan)
+    by._rounded[4, 4] = torch.full((10, 24), torch.nan), torch.zeros(10)
     predicted = blank()
     # The likeliest mistakes, 125, come first; the second chunk holds the 5 that are left.
     with pytest.raises(EvaluationError, match=r"w32x4\.4 a32x6 gives NaN or infinite logits for 125 of 125 images"):
