@@ -4,10 +4,10 @@ from dataclasses import asdict
 from typing import Any
 
 from aiq_core.hardware import MACHINES
-from aiq_core.intensity import TRAFFIC_MODEL, intensity, moved_bytes, weight_bytes
+from aiq_core.intensity import intensity, moved_bytes, weight_bytes
 from aiq_core.library import Library
 from aiq_core.objective import exchange_rate
-from aiq_core.records import Policy, Run, SplitName
+from aiq_core.records import UNFUSED, Policy, Run, SplitName
 from aiq_core.roofline import speed_up
 from aiq_core.search.strategies import strategy
 from aiq_core.store import codec
@@ -64,7 +64,7 @@ def _settings(run: Run) -> dict[str, Any]:
         "floor_correct": run.floor_score,
         "baseline_correct": run.baseline_score,
         "quantizer": request.quantizer.to_json(),
-        "traffic_model": TRAFFIC_MODEL,
+        "traffic_model": UNFUSED,
         "model_hash": run.model_hash,
         "search_hash": run.search_hash,
         "report_hash": run.report_hash,
@@ -142,7 +142,7 @@ def sentences(document: dict[str, Any]) -> list[str]:
         return lines
     lines.append(
         f"AI {document['intensity']:.4f} FLOPs/byte ({document['intensity_gain_percent']:+.1f} % on FP32's "
-        f"{document['baseline_intensity']:.4f}; {TRAFFIC_MODEL}, batch 1)"
+        f"{document['baseline_intensity']:.4f}; {UNFUSED}, batch 1)"
     )
     for split in SplitName:
         if document[f"{split}_top1_percent"] is not None:
