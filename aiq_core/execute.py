@@ -200,7 +200,8 @@ class Execution:
                 f"below the floor of {floor:,}; lower the floor to {100 * start_score / request.images:.2f} % or fix "
                 "fewer layers"
             )
-        normaliser = request.intensity_normaliser or objective.default_normaliser(profile, request.widths)
+        counted = request.traffic, request.quantizer
+        normaliser = request.intensity_normaliser or objective.default_normaliser(profile, request.widths, *counted)
         self._save(
             intensity_normaliser=normaliser,
             floor_score=floor,
@@ -224,6 +225,8 @@ class Execution:
             movable=tuple(site for site in profile.weight_sites if site.name not in held),
             start=start,
             start_score=start_score,
+            traffic=request.traffic,
+            quantizer=request.quantizer,
         )
 
     def _report(self) -> None:

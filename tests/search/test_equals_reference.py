@@ -284,16 +284,19 @@ REQUESTS = {
     "coordinate 0.5, one fixed": Request("digits_cnn", "coordinate", 0.5, fixed={"block3.conv": 4}),
     "coordinate 0.2, four widths": Request("digits_cnn", "coordinate", 0.2, widths=(32, 4, 3, 2)),
     "coordinate 0": Request("digits_cnn", "coordinate", 0.0),
+    "greedy 0.9, fused": Request("digits_cnn", "greedy", 0.9, traffic="fused"),
+    "coordinate 0.5, as stored": Request("digits_cnn", "coordinate", 0.5, traffic="stored"),
 }
 
 
 def plain_search(request: Request, measured: Measured) -> Iterator[Took]:
     profile, names = measured.profile, measured.profile.quantizable_names
     baseline = measured.right((32,) * len(names))
-    normaliser = request.intensity_normaliser or objective.default_normaliser(profile, request.widths)
+    by = request.traffic
+    normaliser = request.intensity_normaliser or objective.default_normaliser(profile, request.widths, by)
     held = {*request.excluded, *request.fixed}
     setting = Setting(
-        intensity=lambda bits: intensity(profile, measured.policy(bits)),
+        intensity=lambda bits: intensity(profile, measured.policy(bits), by=by),
         right=measured.right,
         alpha=request.alpha or 0.0,
         intensity_normaliser=normaliser,
