@@ -4,13 +4,15 @@ from dataclasses import asdict
 from typing import Any
 
 from aiq_core.hardware import MACHINES
-from aiq_core.intensity import TRAFFIC_MODEL, intensity, moved_bytes, weight_bytes
+from aiq_core.intensity import intensity, moved_bytes, stored_bytes, traffic, weight_bytes
 from aiq_core.library import Library
 from aiq_core.objective import exchange_rate
 from aiq_core.records import Policy, Run, SplitName
 from aiq_core.roofline import speed_up
 from aiq_core.search.strategies import strategy
 from aiq_core.store import codec
+from aiq_core.traffic import STORED, traffic_model
+from aiq_core.wording import size
 
 
 def run_summary(run: Run) -> dict[str, Any]:
@@ -35,13 +37,19 @@ def run_summary(run: Run) -> dict[str, Any]:
     }
 
 
-def run_document(library: Library, run: Run) -> dict[str, Any]:
-    """Everything of a run: settings, the policy with its figures, intervals and steps; null where not measured."""
+def run_document(library: Library, run: Run, by: str | None = None) -> dict[str, Any]:
+    """Everything of a run: settings, the policy with its figures, intervals and steps; null where not measured.
+
+    The policy's bytes, AI and predicted times are by the traffic model `by`, the run's own unless another is named; the
+    steps and the loss are always by the run's, `objective_traffic_model`. Raises UnknownNameError.
+    """
+    by = traffic_model(by or run.request.traffic).name
     return {
         **run_summary(run),
         **({"traceback": run.traceback} if run.traceback else {}),
         **_settings(run),
-        **_policy(library, run),
+        "traffic_model": by,
+        **_policy(library, run, by),
         "steps": [codec.step_to_json(step) for step in run.steps],
     }
 
@@ -64,7 +72,7 @@ def _settings(run: Run) -> dict[str, Any]:
         "floor_correct": run.floor_score,
         "baseline_correct": run.baseline_score,
         "quantizer": request.quantizer.to_json(),
-        "traffic_model": TRAFFIC_MODEL,
+        "objective_traffic_model": request.traffic,
         "model_hash": run.model_hash,
         "search_hash": run.search_hash,
         "report_hash": run.report_hash,
@@ -72,22 +80,28 @@ def _settings(run: Run) -> dict[str, Any]:
     }
 
 
-def _policy(library: Library, run: Run) -> dict[str, Any]:
+def _policy(library: Library, run: Run, by: str) -> dict[str, Any]:
     profile, policy = library.model(run.request.model).profile, run.policy
-    baseline = profile.uniform(32)
-    document: dict[str, Any] = {"policy": None, "baseline_intensity": intensity(profile, baseline)}
+    baseline, quantizer = profile.uniform(32), run.request.quantizer
+    document: dict[str, Any] = {
+        "policy": None,
+        "baseline_intensity": intensity(profile, baseline, by=by, quantizer=quantizer),
+    }
     if policy is None:
         return document
-    value = intensity(profile, policy)
+    value = intensity(profile, policy, by=by, quantizer=quantizer)
+    as_stored = traffic(profile, [baseline, policy], by=STORED, quantizer=quantizer).intensity
     return document | {
         "policy": profile.named_bits(policy),
         "policy_key": policy.key,
         "intensity": value,
         "intensity_gain_percent": 100 * (value / document["baseline_intensity"] - 1),
+        "stored_intensity_gain_percent": 100 * float(as_stored[1] / as_stored[0] - 1),
         "weight_bytes": weight_bytes(profile, policy),
-        "moved_bytes": moved_bytes(profile, policy),
+        "stored_bytes": stored_bytes(profile, policy, quantizer),
+        "moved_bytes": moved_bytes(profile, policy, by=by, quantizer=quantizer),
         "predicted_speedup": {
-            machine.key: speed_up(machine, profile, baseline, policy) if machine.runs_fp32 else None
+            machine.key: speed_up(machine, profile, baseline, policy, 1, by, quantizer) if machine.runs_fp32 else None
             for machine in MACHINES.values()
         },
         **_accuracy(library, run, policy, SplitName.SEARCH, run.request.images),
@@ -122,7 +136,7 @@ def policy_figures(library: Library, run: Run) -> tuple[str, str]:
     if run.policy is None:
         return "", ""
     model, images = library.model(run.request.model), run.request.images
-    value = f"{intensity(model.profile, run.policy):.3f}"
+    value = f"{intensity(model.profile, run.policy, by=run.request.traffic, quantizer=run.request.quantizer):.3f}"
     found = library.evaluation(model, SplitName.SEARCH, run.policy, run.request.quantizer)
     if found is None or not found.is_complete(images):
         return value, ""
@@ -142,7 +156,11 @@ def sentences(document: dict[str, Any]) -> list[str]:
         return lines
     lines.append(
         f"AI {document['intensity']:.4f} FLOPs/byte ({document['intensity_gain_percent']:+.1f} % on FP32's "
-        f"{document['baseline_intensity']:.4f}; {TRAFFIC_MODEL}, batch 1)"
+        f"{document['baseline_intensity']:.4f}; {document['traffic_model']}, batch 1)"
+    )
+    lines.append(
+        f"{size(document['weight_bytes'])} of weights, {size(document['stored_bytes'])} as stored with scales and "
+        f"folded biases (AI {document['stored_intensity_gain_percent']:+.1f} % so counted)"
     )
     for split in SplitName:
         if document[f"{split}_top1_percent"] is not None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from aiq_core.metrics import Metric
 from aiq_core.objective import Goal, usual_goal
-from aiq_core.records import DEFAULT_WIDTHS, FP32_BITS, ModelProfile, Policy, Score, SplitName
+from aiq_core.records import DEFAULT_WIDTHS, FP32_BITS, UNFUSED, ModelProfile, Policy, Quantizer, Score, SplitName
 from aiq_core.statistics import Comparison
 
 
@@ -18,8 +18,8 @@ from aiq_core.statistics import Comparison
 class PolicyTable:
     """Every complete evaluation of one model and quantizer on one search image set, a row a policy.
 
-    `intensity` is FLOPs/byte at batch 1, float64[p]; `score` is the metric's on the `images` search images from `start`
-    on, [p]. A search chose on those before.
+    `intensity` is FLOPs/byte at batch 1 by the traffic model `traffic`, float64[p]; `score` is the metric's on the
+    `images` search images from `start` on, [p]. A search chose on those before.
     `search` and `report` compare each policy with FP32 on the same images, of the `report_images` None where it is not
     reported. `baseline` is FP32's row; `sources` says bundled, measured or imported.
     """
@@ -36,6 +36,8 @@ class PolicyTable:
     baseline: int
     sources: tuple[str, ...]
     start: int = 0
+    quantizer: Quantizer = Quantizer()
+    traffic: str = UNFUSED
 
     @property
     def baseline_score(self) -> Score:
@@ -51,7 +53,8 @@ class PolicyTable:
     @cached_property
     def usual_goal(self) -> Goal:
         """What a loss weighs and allows here unless told otherwise."""
-        return usual_goal(self.metric, self.profile, self.baseline_score, self.images)
+        how = self.traffic, self.quantizer
+        return usual_goal(self.metric, self.profile, self.baseline_score, self.images, *how)
 
     @property
     def points(self) -> NDArray[np.float64]:

@@ -213,8 +213,9 @@ class Execution:
             )
         for policy in (fp32, start):
             self._confirm(policy)
+        counted = request.traffic, request.quantizer
         normaliser = request.intensity_normaliser or objective.default_normaliser(
-            profile, request.widths, request.activation_widths
+            profile, request.widths, *counted, activation_widths=request.activation_widths
         )
         self._save(
             intensity_normaliser=normaliser,
@@ -239,6 +240,8 @@ class Execution:
             start=start,
             start_score=start_score,
             activation_widths=tuple(sorted(request.activation_widths, reverse=True)),
+            traffic=request.traffic,
+            quantizer=request.quantizer,
         )
 
     def _report(self) -> None:

@@ -23,6 +23,7 @@ from aiq_core.intensity import traffic
 from aiq_core.metrics import Metric
 from aiq_core.metrics.metric import Labels
 from aiq_core.records import (
+    UNFUSED,
     Evaluation,
     EvaluationKey,
     ImageSet,
@@ -147,11 +148,12 @@ class Library:
         quantizer: Quantizer = Quantizer(),
         report_images: int | None = None,
         start: int = 0,
+        by: str = UNFUSED,
     ) -> PolicyTable:
         """Every policy complete on the search images `start` to `images`, with its report figures where they are known.
 
-        Report figures count the first `report_images`: all by default, and the excerpt where a page works at it.
-        Raises DataError where not even FP32 is known.
+        Report figures count the first `report_images`: all by default, and the excerpt where a page works at it. AI is
+        by the traffic model `by`. Raises DataError where not even FP32 is known.
         """
         profile, dataset = model.profile, model.dataset
         if report_images is None:
@@ -172,13 +174,15 @@ class Library:
             images=images - start,
             start=start,
             policies=policies,
-            intensity=traffic(profile, policies).intensity,
+            intensity=traffic(profile, policies, by=by, quantizer=quantizer).intensity,
             score=np.array([model.metric.score(search[policy].outcomes[chosen], labels) for policy in policies]),
             search=tuple(found for found in searched if found is not None),
             report_images=report_images,
             report=_compare(model.metric, report, policies, fp32, dataset.report.labels[:report_images]),
             baseline=policies.index(fp32),
             sources=tuple(search[policy].origin.source for policy in policies),
+            quantizer=quantizer,
+            traffic=by,
         )
 
     def shown(

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from aiq_core import intensity
 from aiq_core.errors import InfeasibleError
 from aiq_core.metrics import Metric
-from aiq_core.records import DEFAULT_ACCURACY_NORMALISER, DEFAULT_WIDTHS, FP32_BITS, ModelProfile, Policy, Score
+from aiq_core.records import (
+    DEFAULT_ACCURACY_NORMALISER,
+    DEFAULT_WIDTHS,
+    FP32_BITS,
+    UNFUSED,
+    ModelProfile,
+    Policy,
+    Quantizer,
+    Score,
+)
 
 NORMALISER_FACTOR = 1.32
 """Times the AI at the lowest offered widths: ResNet-20's down to 4 bits gives 60.01; the authors use 60."""
@@ -89,14 +98,22 @@ class Goal:
         return exchange_rate(alpha, self.intensity_normaliser, self.accuracy_normaliser)
 
 
-def usual_rate(profile: ModelProfile, alpha: float) -> float:
+def usual_rate(profile: ModelProfile, alpha: float, by: str = UNFUSED) -> float:
     """Points of accuracy that one FLOP/byte is worth at an alpha, by the usual normalisers (infinite at 1)."""
-    return exchange_rate(alpha, default_normaliser(profile, DEFAULT_WIDTHS), DEFAULT_ACCURACY_NORMALISER)
+    return exchange_rate(alpha, default_normaliser(profile, DEFAULT_WIDTHS, by), DEFAULT_ACCURACY_NORMALISER)
 
 
-def usual_goal(metric: Metric, profile: ModelProfile, baseline: Score, images: int) -> Goal:
-    """The goal unless told otherwise, for FP32's score on so many images."""
-    return Goal(default_normaliser(profile, DEFAULT_WIDTHS), floor_score(metric, None, baseline, images))
+def usual_goal(
+    metric: Metric,
+    profile: ModelProfile,
+    baseline: Score,
+    images: int,
+    by: str = UNFUSED,
+    quantizer: Quantizer = Quantizer(),
+) -> Goal:
+    """The goal unless told otherwise, for FP32's score on so many images and AI by a traffic model."""
+    normaliser = default_normaliser(profile, DEFAULT_WIDTHS, by, quantizer)
+    return Goal(normaliser, floor_score(metric, None, baseline, images))
 
 
 def exchange_rate(alpha: float, intensity_normaliser: float, accuracy_normaliser: float) -> float:
@@ -107,14 +124,21 @@ def exchange_rate(alpha: float, intensity_normaliser: float, accuracy_normaliser
 
 
 def default_normaliser(
-    profile: ModelProfile, widths: tuple[int, ...], activation_widths: tuple[int, ...] = (FP32_BITS,)
+    profile: ModelProfile,
+    widths: tuple[int, ...],
+    by: str = UNFUSED,
+    quantizer: Quantizer = Quantizer(),
+    activation_widths: tuple[int, ...] = (FP32_BITS,),
 ) -> float:
-    """1.32 x the AI with every site at its lowest offered width, in FLOPs/byte; 5.28 x where activations have bits."""
+    """1.32 x the AI with every site at its lowest offered width, in FLOPs/byte by a traffic model.
+
+    5.28 x where activations have bits.
+    """
     lowest = Policy(
         (min(widths),) * len(profile.quantizable), (min(activation_widths),) * len(profile.activation_groups)
     )
     factor = NORMALISER_FACTOR if set(activation_widths) == {FP32_BITS} else JOINT_NORMALISER_FACTOR
-    return factor * intensity.intensity(profile, lowest)
+    return factor * intensity.intensity(profile, lowest, by=by, quantizer=quantizer)
 
 
 def floor_score(metric: Metric, floor_percent: float | None, baseline: Score, images: int) -> Score:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from aiq_core.hardware import Machine
 from aiq_core.intensity import traffic
-from aiq_core.records import FP32_BITS, ModelProfile, Policy
+from aiq_core.records import FP32_BITS, UNFUSED, ModelProfile, Policy, Quantizer
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +54,16 @@ def ridge(rate: float, bandwidth: float) -> float:
     return rate / bandwidth
 
 
-def predict(machine: Machine, profile: ModelProfile, policies: Sequence[Policy], batch: int = 1) -> Prediction:
+def predict(
+    machine: Machine,
+    profile: ModelProfile,
+    policies: Sequence[Policy],
+    batch: int = 1,
+    by: str = UNFUSED,
+    quantizer: Quantizer = Quantizer(),
+) -> Prediction:
     """Times of every layer under each policy. Raises SettingError where the machine lacks the arithmetic."""
-    moved = traffic(profile, policies, batch)
+    moved = traffic(profile, policies, batch, by, quantizer)
     ceiling = _ceilings(machine, profile, policies)
     bandwidth = machine.bandwidth.value
     return Prediction(
@@ -67,9 +74,17 @@ def predict(machine: Machine, profile: ModelProfile, policies: Sequence[Policy],
     )
 
 
-def speed_up(machine: Machine, profile: ModelProfile, before: Policy, after: Policy, batch: int = 1) -> float:
+def speed_up(
+    machine: Machine,
+    profile: ModelProfile,
+    before: Policy,
+    after: Policy,
+    batch: int = 1,
+    by: str = UNFUSED,
+    quantizer: Quantizer = Quantizer(),
+) -> float:
     """Predicted time before / after, if kernels for the stored widths existed."""
-    total = predict(machine, profile, [before, after], batch).total_seconds
+    total = predict(machine, profile, [before, after], batch, by, quantizer).total_seconds
     return float(total[0] / total[1])
 
 

@@ -19,9 +19,9 @@ from aiq_core import __version__, jobs
 from aiq_core.commands import searches
 from aiq_core.execute import new_run
 from aiq_core.hardware import MACHINES
-from aiq_core.intensity import intensity, moved_bytes, weight_bytes
+from aiq_core.intensity import intensity, moved_bytes, stored_bytes, weight_bytes
 from aiq_core.library import Library
-from aiq_core.records import Request, RunStatus
+from aiq_core.records import Policy, Request, RunStatus
 from aiq_core.store import Store
 from tests import bundled
 
@@ -32,6 +32,7 @@ RUN_KEYS = {
     "id", "model", "algorithm", "alpha", "policy", "intensity", "baseline_intensity", "intensity_gain_percent",
     "search_top1_percent", "report_top1_percent", "report_drop_points", "report_drop_interval", "report_images",
     "weight_bytes", "moved_bytes", "predicted_speedup", "evaluations", "evaluations_new", "steps",
+    "traffic_model", "objective_traffic_model", "stored_bytes", "stored_intensity_gain_percent",
 }  # fmt: skip
 
 
@@ -130,17 +131,21 @@ def test_runs_lists_the_bundled_ones(aiq: Aiq) -> None:
 
 
 def assert_run_document(document: dict[str, Any]) -> None:
-    """The keys that readers rely on, and figures that follow from each other."""
+    """The keys that readers rely on, and figures that follow from each other, by the traffic model that it names."""
     assert set(document) >= RUN_KEYS
     profile = bundled.profile(document["model"])
     policy = profile.policy(document["policy"])
     assert list(document["policy"]) == list(profile.quantizable_names)
-    assert document["intensity"] == intensity(profile, policy)
-    assert document["baseline_intensity"] == intensity(profile, profile.uniform(32))
+    by = document["traffic_model"]
+    assert document["intensity"] == intensity(profile, policy, by=by)
+    assert document["baseline_intensity"] == intensity(profile, profile.uniform(32), by=by)
     gain = document["intensity"] / document["baseline_intensity"] - 1
     assert document["intensity_gain_percent"] == pytest.approx(100 * gain)
     assert document["weight_bytes"] == weight_bytes(profile, policy)
-    assert document["moved_bytes"] == moved_bytes(profile, policy)
+    assert document["stored_bytes"] == stored_bytes(profile, policy)
+    stored = intensity(profile, policy, by="stored") / intensity(profile, profile.uniform(32), by="stored") - 1
+    assert document["stored_intensity_gain_percent"] == pytest.approx(100 * stored)
+    assert document["moved_bytes"] == moved_bytes(profile, policy, by=by)
     assert set(document["predicted_speedup"]) == set(MACHINES)
     low, high = document["report_drop_interval"]
     assert low <= document["report_drop_points"] <= high
@@ -162,6 +167,20 @@ def test_show_says_everything_of_a_bundled_run(aiq: Aiq) -> None:
     assert document["steps"][-1]["policy"] == document["policy_key"]
     printed = aiq("show", greedy["id"]).stdout
     assert f"AI {document['intensity']:.4f} FLOPs/byte" in printed
+    assert "unfused, batch 1" in printed
+
+
+def test_show_counts_bytes_as_asked(aiq: Aiq) -> None:
+    runs = aiq("runs", "--model", "mobilenet_v2", "--json").document
+    usual, fused = (aiq("show", runs[0]["id"], *more, "--json").document for more in ((), ("--traffic", "fused")))
+    assert_run_document(usual)
+    assert_run_document(fused)
+    assert (usual["traffic_model"], fused["traffic_model"]) == ("unfused", "fused")
+    assert usual["intensity"] != fused["intensity"] and usual["steps"] == fused["steps"]
+    assert fused["objective_traffic_model"] == "unfused"
+    assert usual["weight_bytes"] == fused["weight_bytes"] and usual["stored_bytes"] == fused["stored_bytes"]
+    said = aiq("show", runs[0]["id"], "--traffic", "nosuch")
+    assert said.code == 1 and "unknown traffic model 'nosuch'; choose from unfused, stored, fused" in said.stderr
 
 
 def test_show_has_the_reason_and_the_traceback_of_a_failed_run(aiq: Aiq, tmp_path: Path) -> None:
@@ -277,6 +296,23 @@ def test_search_show_export_and_import(aiq: Aiq, tmp_path: Path, monkeypatch: py
     assert f"{found['id']}: digits_cnn greedy, imported" in aiq("import", whole).stdout
     assert aiq("show", found["id"], "--json").document == shown
     assert "known here already" in aiq("import", whole).stdout
+
+
+def test_a_search_by_another_traffic_model(aiq: Aiq) -> None:
+    """AI, the normaliser and so the loss are by it; evaluations are shared, and the run is told from the usual one."""
+    asked = ("search", "digits_cnn", "--alpha", "0.5")
+    usual, fused = (aiq(*asked, *more, "--json").document for more in ((), ("--traffic", "fused")))
+    assert_run_document(fused)
+    assert fused["id"] != usual["id"]
+    profile = bundled.profile("digits_cnn")
+    lowest = intensity(profile, profile.uniform(4), by="fused")
+    assert fused["intensity_normaliser"] == pytest.approx(1.32 * lowest)
+    assert fused["objective_traffic_model"] == fused["traffic_model"] == "fused"
+    for step in fused["steps"]:
+        assert step["intensity"] == intensity(profile, Policy.from_key(step["policy"]), by="fused")
+    assert "greedy 0.5, fused" in aiq("runs", "--model", "digits_cnn").stdout
+    refused = aiq(*asked, "--traffic", "paper")
+    assert refused.code == 1 and "unknown traffic model 'paper'" in refused.stderr
 
 
 def test_evaluate_on_bundled_results_computes_nothing(aiq: Aiq, tmp_path: Path) -> None:

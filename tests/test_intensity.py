@@ -4,7 +4,7 @@ import pytest
 
 from aiq_core.errors import SettingError
 from aiq_core.intensity import intensity, moved_bytes, traffic, weight_bytes
-from aiq_core.records import Policy
+from aiq_core.records import Move, Policy, Site, SiteKind
 from tests import bundled
 
 # The authors' published greedy moves: layer, bits, AI after the move.
@@ -65,6 +65,23 @@ def test_bytes_of_one_layer_by_hand() -> None:
     activations = 3 * 2 * (64 * 8 * 8) * 4  # batch x (input + output) in FP32
     assert counted.layer_bytes[0, index] == weights + activations
     assert counted.flops[index] == 3 * 2 * (64 * 8 * 8) * 64 * 3 * 3  # batch·2·H·W·Cout·Cin·k·k
+
+
+def test_a_mixed_policy_layer_by_layer() -> None:
+    profile = bundled.profile("resnet20")
+    policy = profile.policy({"conv1": 8, "layer1.0.conv1": 3, "layer3.2.conv2": 4, "linear": 6})
+    for group, bits in (("image", 8), ("conv1", 6), ("layer3.2.conv1", 4), ("pooled", 3)):
+        policy = profile.moved(policy, Move(Site(SiteKind.ACTIVATIONS, group), bits))
+    moved = traffic(profile, [policy]).layer_bytes[0].tolist()
+    found = dict(zip((layer.name for layer in profile.layers), moved, strict=True))
+    assert found["conv1"] == (16 * 3 * 9 * 8 + 3 * 32 * 32 * 8 + 16 * 32 * 32 * 6) / 8
+    # Its input is of conv1's group, its output of its own, which stays FP32.
+    assert found["layer1.0.conv1"] == (16 * 16 * 9 * 3 + 16 * 32 * 32 * (6 + 32)) / 8
+    # Its output is added to the block's input, and so of that one's group.
+    assert found["layer1.0.conv2"] == (16 * 16 * 9 * 32 + 16 * 32 * 32 * (32 + 6)) / 8
+    assert found["layer3.2.conv2"] == (64 * 64 * 9 * 4 + 64 * 8 * 8 * (4 + 32)) / 8
+    assert found["linear"] == (64 * 10 * 6 + 64 * 3 + (10 + 10) * 32) / 8  # biases and logits stay FP32
+    assert intensity(profile, policy) == 81_626_368 / sum(moved)
 
 
 def test_a_bias_stays_fp32() -> None:

@@ -86,6 +86,7 @@ def test_default_normaliser_is_the_papers_sixty() -> None:
     assert default_normaliser(profile, (32, 8, 4)) == 1.32 * lowest
     assert default_normaliser(profile, (32, 8, 4)) == pytest.approx(60.01, abs=0.005)
     assert default_normaliser(profile, (32, 2)) == 1.32 * intensity(profile, profile.uniform(2))
+    assert default_normaliser(profile, (32, 2), "fused") == 1.32 * intensity(profile, profile.uniform(2), by="fused")
 
 
 def test_exchange_rate_by_hand() -> None:
@@ -209,6 +210,7 @@ def test_settings_at_their_limits_are_taken(changes: dict[str, Any]) -> None:
             SettingError,
             "calibration='c0ffee' is not used by mse; leave it out",
         ),
+        ({"traffic": "paper"}, UnknownNameError, "unknown traffic model 'paper'; choose from unfused, stored, fused"),
         ({"quantizer": Quantizer(seed=3)}, SettingError, "seed=3 is not used by nearest; leave it out"),
         ({"policies": (Policy((8,) * 5, (8,) * 6),)}, SettingError, "activations below 32 bits have no ranges"),
         ({"policies": (Policy((8,) * 4, (32,) * 6),)}, SettingError, "gives bits to 4 layers and 6 activation groups"),

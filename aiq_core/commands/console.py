@@ -14,7 +14,8 @@ from rich.table import Column, Table
 from aiq_core import documents, jobs
 from aiq_core.errors import AiqError
 from aiq_core.library import Library
-from aiq_core.records import Request, Run, RunStatus
+from aiq_core.records import UNFUSED, Request, Run, RunStatus
+from aiq_core.traffic import TRAFFIC_MODELS
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,6 +28,7 @@ out, err = Console(), Console(stderr=True)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout and nothing else.")]
 ModelName = Annotated[str, typer.Argument(help="A model that `models` lists.")]
 Images = Annotated[int | None, typer.Option(help="Search images; all that are here by default.")]
+Traffic = Annotated[str, typer.Option(help=f"How bytes are counted: {' or '.join(TRAFFIC_MODELS)}.")]
 NoBundled = Annotated[bool, typer.Option("--no-bundled", help="Let no bundled evaluation answer.")]
 
 POLL_S = 0.2
@@ -93,17 +95,18 @@ def print_runs(library: Library, known: list[Run]) -> None:
     table = Table(*whole, *labels, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for run in known:
         alpha = "" if run.request.alpha is None else f" {run.request.alpha:g}"
+        counted = "" if run.request.traffic == UNFUSED else f", {run.request.traffic}"
         table.add_row(
-            *(run.id, run.request.model, f"{run.request.algorithm}{alpha}", str(run.status)),
+            *(run.id, run.request.model, f"{run.request.algorithm}{alpha}{counted}", str(run.status)),
             *documents.policy_figures(library, run),
             *(run.request.label or "" for _ in labels),
         )
     out.print(table)
 
 
-def print_run(library: Library, run: Run, as_json: bool) -> None:
-    """Everything of a run, as one JSON document or for reading."""
-    document = documents.run_document(library, run)
+def print_run(library: Library, run: Run, as_json: bool, by: str | None = None) -> None:
+    """Everything of a run, as one JSON document or for reading, by its own traffic model unless told otherwise."""
+    document = documents.run_document(library, run, by)
     if as_json:
         return print_json(document)
     out.print(

@@ -7,10 +7,10 @@ import typer
 from rich import box
 from rich.table import Column, Table
 
-from aiq_core import __version__, catalog
-from aiq_core.commands.console import Json, ModelName, app, err, out, print_json
-from aiq_core.intensity import traffic
+from aiq_core import __version__, catalog, intensity
+from aiq_core.commands.console import Json, ModelName, Traffic, app, err, out, print_json
 from aiq_core.library import open_library
+from aiq_core.records import UNFUSED
 
 
 @app.command()
@@ -32,11 +32,14 @@ def models(as_json: Json = False) -> None:
 
 @app.command()
 def profile(
-    model: ModelName, batch: Annotated[int, typer.Option(help="Images at once.")] = 1, as_json: Json = False
+    model: ModelName,
+    batch: Annotated[int, typer.Option(help="Images at once.")] = 1,
+    traffic: Traffic = UNFUSED,
+    as_json: Json = False,
 ) -> None:
     """Count FLOPs, bytes moved and arithmetic intensity, layer by layer, at FP32."""
     known = open_library().model(model).profile
-    moved = traffic(known, [known.uniform(32)], batch)
+    moved = intensity.traffic(known, [known.uniform(32)], batch, traffic)
     layers = [
         {"name": layer.name, "kind": str(layer.kind), "flops": int(moved.flops[i]), "weights": layer.weights,
          "moved_bytes": int(moved.layer_bytes[0, i]), "intensity": float(moved.layer_intensity[0, i]),
@@ -46,6 +49,7 @@ def profile(
     document = {
         "model": model,
         "batch": batch,
+        "traffic_model": traffic,
         "flops": int(moved.flops.sum()),
         "moved_bytes": int(moved.moved_bytes[0]),
         "intensity": float(moved.intensity[0]),
@@ -54,7 +58,7 @@ def profile(
     if as_json:
         return print_json(document)
     table = Table(
-        "layer", "FLOPs", "weights", "bytes moved", "FLOPs/byte", title=f"{model}, batch {batch}, FP32, unfused"
+        "layer", "FLOPs", "weights", "bytes moved", "FLOPs/byte", title=f"{model}, batch {batch}, FP32, {traffic}"
     )
     for row in layers:
         name = row["name"] if row["quantizable"] else f"{row['name']} (stays FP32)"

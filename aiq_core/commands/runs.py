@@ -11,6 +11,7 @@ from aiq_core.commands.console import Json, app, err, out, print_json, print_run
 from aiq_core.errors import SettingError
 from aiq_core.hardware import DEFAULT_MACHINE
 from aiq_core.library import open_library
+from aiq_core.traffic import TRAFFIC_MODELS
 
 
 @app.command()
@@ -25,10 +26,16 @@ def runs(model: str | None = None, archived: bool = False, as_json: Json = False
 
 
 @app.command()
-def show(run_id: str, as_json: Json = False) -> None:
+def show(
+    run_id: str,
+    traffic: Annotated[
+        str | None, typer.Option(help=f"How bytes are counted, if not as the run did: {' or '.join(TRAFFIC_MODELS)}.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Everything about one run."""
     library = open_library()
-    print_run(library, library.run(run_id), as_json)
+    print_run(library, library.run(run_id), as_json, traffic)
 
 
 @app.command()

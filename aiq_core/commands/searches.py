@@ -12,6 +12,7 @@ from aiq_core.commands.console import (
     Json,
     ModelName,
     NoBundled,
+    Traffic,
     app,
     follow,
     print_json,
@@ -25,6 +26,7 @@ from aiq_core.manual import parse_policies
 from aiq_core.records import (
     DEFAULT_ACCURACY_NORMALISER,
     DEFAULT_WIDTHS,
+    UNFUSED,
     Granularity,
     Grid,
     ModelProfile,
@@ -50,6 +52,7 @@ def evaluate(
         str, typer.Option(help=f"How weights are rounded: {', '.join(ROUNDINGS)}.")
     ] = Quantizer().rounding,
     grid: Annotated[Grid, typer.Option(help="-7 to 7 at 4 bits, or -8 to 7.")] = Grid.NARROW,
+    traffic: Traffic = UNFUSED,
     no_bundled: NoBundled = False,
     as_json: Json = False,
 ) -> None:
@@ -68,6 +71,7 @@ def evaluate(
         request,
         images=images or dataset.available(SplitName.SEARCH),
         quantizer=settings(rounding, dataset.calibration_hash, granularity, grid),
+        traffic=traffic,
         use_bundled=not no_bundled,
     )
     run(library, request, as_json)
@@ -116,6 +120,7 @@ def search(
     images: Images = None,
     max_evaluations: MaxEvaluations = None,
     max_minutes: MaxMinutes = None,
+    traffic: Traffic = UNFUSED,
     no_bundled: NoBundled = False,
     as_json: Json = False,
 ) -> None:
@@ -135,6 +140,7 @@ def search(
         max_evaluations=max_evaluations,
         max_minutes=max_minutes,
         use_bundled=not no_bundled,
+        traffic=traffic,
     )
     run(library, request, as_json)
 
@@ -145,6 +151,7 @@ def sweep(
     alphas: Annotated[str, typer.Option(help="FIRST:LAST:STEP, or a comma-separated list.")] = "0:1:0.1",
     algorithm: Algorithms = GREEDY.name,
     images: Images = None,
+    traffic: Traffic = UNFUSED,
     no_bundled: NoBundled = False,
     as_json: Json = False,
 ) -> None:
@@ -152,7 +159,7 @@ def sweep(
     library = open_library()
     count = images or library.model(model).dataset.available(SplitName.SEARCH)
     requests = [
-        Request(model, _searching(algorithm), alpha, images=count, use_bundled=not no_bundled)
+        Request(model, _searching(algorithm), alpha, images=count, use_bundled=not no_bundled, traffic=traffic)
         for alpha in _alphas(alphas)
     ]
     runs = jobs.submit_sweep(library, requests)

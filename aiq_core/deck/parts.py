@@ -5,12 +5,10 @@ from typing import Any
 
 from aiq_core.charts.style import Look
 from aiq_core.deck.slide import Figure
-from aiq_core.intensity import TRAFFIC_MODEL
+from aiq_core.records import UNFUSED
 
-IF_KERNELS = (
-    f"Predicted, not measured: roofline time if kernels for these widths existed, batch 1, {TRAFFIC_MODEL} traffic."
-)
-COUNTED = f"Computed at batch 1, {TRAFFIC_MODEL}: every layer reads its weights and input and writes its output."
+IF_KERNELS = f"Predicted, not measured: roofline time if kernels for these widths existed, batch 1, {UNFUSED} traffic."
+COUNTED = f"Computed at batch 1, {UNFUSED}: every layer reads its weights and input and writes its output."
 
 
 def in_both(draw: Callable[[Look], dict[str, Any]], alt: str, rows: Any = ()) -> Figure:

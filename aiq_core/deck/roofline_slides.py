@@ -9,8 +9,8 @@ from aiq_core.deck.facts import Facts, kicker
 from aiq_core.deck.parts import COUNTED, IF_KERNELS, in_both, records
 from aiq_core.deck.slide import Figure, Number, Slide
 from aiq_core.deck.text import Text, say, size_of
-from aiq_core.intensity import TRAFFIC_MODEL, moved_bytes
-from aiq_core.records import DEFAULT_WIDTHS, FP32_BITS, Policy
+from aiq_core.intensity import moved_bytes
+from aiq_core.records import DEFAULT_WIDTHS, FP32_BITS, UNFUSED, Policy
 from aiq_core.wording import rate, significant, size
 
 WHAT_AI_IS = (
@@ -26,7 +26,7 @@ def problem(facts: Facts) -> Slide:
     profile, fp32 = facts.profile, facts.profile.uniform(FP32_BITS)
     numbers = (
         Number("FLOPs an image", say(_flops(profile.flops)), say("2 × multiply-adds")),
-        Number("÷ bytes moved", say(size(moved_bytes(profile, fp32))), say(f"{TRAFFIC_MODEL}, batch 1")),
+        Number("÷ bytes moved", say(size(moved_bytes(profile, fp32))), say(f"{UNFUSED}, batch 1")),
         Number("= FLOPs per byte", say(facts.shown("baseline_intensity", 1)), _ridge(facts)),
     )
     return Slide(

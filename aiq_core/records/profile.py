@@ -38,6 +38,11 @@ class Layer:
     input_group: str
     output_group: str | None
 
+    @property
+    def output_channels(self) -> int:
+        """Output channels, or outputs of a linear layer: each element takes as many MACs as its channel has weights."""
+        return self.weights * self.output_elements // self.macs
+
 
 class SiteKind(StrEnum):
     """What can have a width of its own."""

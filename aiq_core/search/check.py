@@ -5,12 +5,17 @@ from math import isfinite
 from aiq_core import rounding
 from aiq_core.activations import RULES
 from aiq_core.errors import InfeasibleError, SettingError, look_up
+from aiq_core.intensity import intensity
 from aiq_core.records import FP32_BITS, OFFERED_BITS, ModelProfile, Request
 from aiq_core.search.strategies import strategy
 
 
 def check(request: Request, profile: ModelProfile) -> None:
-    """Raises SettingError or InfeasibleError for the first setting outside its limits."""
+    """Raises SettingError or InfeasibleError for the first setting outside its limits.
+
+    An unknown name, of a rounding or a traffic model, raises UnknownNameError, and a network that the traffic model
+    cannot count UncountableOperatorError.
+    """
     names = profile.quantizable_names
     alpha, searches = request.alpha, strategy(request.algorithm).searches
     if searches and (alpha is None or not isfinite(alpha) or not 0 <= alpha <= 1):
@@ -37,6 +42,7 @@ def check(request: Request, profile: ModelProfile) -> None:
     for policy in (start, *request.policies):
         profile.check(policy)
         rounding.check(request.quantizer, policy)
+    intensity(profile, start, by=request.traffic, quantizer=request.quantizer)
     if searches and not request.movable(profile):
         raise InfeasibleError(
             f"all {len(names)} layers are excluded, fixed or at the only width offered, so nothing is left to choose; "

@@ -1,11 +1,24 @@
 """What every strategy shares: the problem, the question it may ask, and choosing among candidate moves."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 
 from aiq_core.intensity import traffic
 from aiq_core.objective import Objective
-from aiq_core.records import FP32_BITS, Candidate, ModelProfile, Move, Outcome, Policy, Score, Site, SiteKind, Step
+from aiq_core.records import (
+    FP32_BITS,
+    UNFUSED,
+    Candidate,
+    ModelProfile,
+    Move,
+    Outcome,
+    Policy,
+    Quantizer,
+    Score,
+    Site,
+    SiteKind,
+    Step,
+)
 
 Ask = Callable[[Policy, Score | None, Policy], Score | None]
 """ask(policy, needs, base) -> score, or None where it is below `needs`.
@@ -27,15 +40,21 @@ class Problem:
     movable: tuple[Site, ...]
     start: Policy
     start_score: Score
+    _: KW_ONLY
     activation_widths: tuple[int, ...] = (FP32_BITS,)
+    traffic: str = UNFUSED
+    quantizer: Quantizer = Quantizer()
 
     def offered(self, site: Site) -> tuple[int, ...]:
         """The widths on offer to a site, widest first."""
         return self.widths if site.kind is SiteKind.WEIGHTS else self.activation_widths
 
     def intensity(self, policies: Sequence[Policy]) -> list[float]:
-        """AI of each policy in FLOPs/byte."""
-        return [float(value) for value in traffic(self.profile, policies).intensity] if policies else []
+        """AI of each policy in FLOPs/byte, by the traffic model `traffic`."""
+        if not policies:
+            return []
+        counted = traffic(self.profile, policies, by=self.traffic, quantizer=self.quantizer)
+        return [float(value) for value in counted.intensity]
 
 
 @dataclass(frozen=True)

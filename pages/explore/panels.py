@@ -10,8 +10,7 @@ import streamlit as st
 from aiq_core import __version__
 from aiq_core.charts.pareto import describe
 from aiq_core.envelope import pareto
-from aiq_core.intensity import TRAFFIC_MODEL
-from aiq_core.records import DEFAULT_WIDTHS, EVALUATOR_VERSION, SplitName
+from aiq_core.records import DEFAULT_WIDTHS, EVALUATOR_VERSION, UNFUSED, SplitName
 from aiq_core.wording import number, span
 from pages.common import controls, known
 from pages.common.charts import Click
@@ -134,7 +133,7 @@ def _provenance(shown: Shown) -> None:
     lines |= {
         "quantizer": "weights only, symmetric, per output channel, nearest; batch norm folded first",
         "evaluator version": str(EVALUATOR_VERSION),
-        "traffic model": f"{TRAFFIC_MODEL}, batch 1 for AI, {number(view.batch, 0)} for the roofline",
+        "traffic model": f"{UNFUSED}, batch 1 for AI, {number(view.batch, 0)} for the roofline",
         "floor": f"{floor:,} of {table.images:,} right ({100 * floor / table.images:.2f} %)",
         "policies known": f"{len(table.policies):,} complete on these search images",
         "app": __version__,

@@ -7,9 +7,9 @@ import streamlit as st
 
 from aiq_core import manual
 from aiq_core.catalog import Model
-from aiq_core.intensity import TRAFFIC_MODEL, intensity, moved_bytes, weight_bytes
+from aiq_core.intensity import intensity, moved_bytes, weight_bytes
 from aiq_core.library import read_only
-from aiq_core.records import Policy, SplitName
+from aiq_core.records import UNFUSED, Policy, SplitName
 from pages.common import errors, known
 from pages.common.controls import View
 from pages.common.popovers import copied, link, popover
@@ -96,7 +96,7 @@ def policy_document(model: Model, policy: Policy, found: dict[SplitName, Measure
         "model_hash": model.hash,
         "policy": profile.named_bits(policy),
         "policy_key": policy.key,
-        "traffic_model": TRAFFIC_MODEL,
+        "traffic_model": UNFUSED,
         "intensity": value,
         "intensity_gain_percent": 100 * (value / intensity(profile, fp32) - 1),
         "weight_bytes": weight_bytes(profile, policy),

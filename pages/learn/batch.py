@@ -11,8 +11,7 @@ from aiq_core.charts.lessons.batch import (
     batch_model,
 )
 from aiq_core.charts.lessons.batch_figure import bytes_figure, intensity_figure
-from aiq_core.intensity import TRAFFIC_MODEL
-from aiq_core.records import DEFAULT_WIDTHS
+from aiq_core.records import DEFAULT_WIDTHS, UNFUSED
 from aiq_core.roofline import ridge
 from aiq_core.wording import number, significant, size
 from pages.common import known
@@ -59,7 +58,7 @@ def models(chosen: str) -> tuple[BatchModel, ...]:
 
 def _source(data: BatchData) -> str:
     names = " and ".join(model.title for model in data.models)
-    return f"Computed: {names}, weights read once a batch, every layer reading and writing DRAM ({TRAFFIC_MODEL})"
+    return f"Computed: {names}, weights read once a batch, every layer reading and writing DRAM ({UNFUSED})"
 
 
 def message(data: BatchData, chosen: str) -> str:

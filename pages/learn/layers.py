@@ -7,7 +7,8 @@ import streamlit as st
 from aiq_core.catalog import Model
 from aiq_core.charts.lessons.layers import ORDERS, LayersData, layers_data, layers_frame
 from aiq_core.charts.lessons.layers_figure import layers_figure
-from aiq_core.intensity import TRAFFIC_MODEL, intensity, moved_bytes
+from aiq_core.intensity import intensity, moved_bytes
+from aiq_core.records import UNFUSED
 from aiq_core.wording import number, signed, span
 from pages.common.controls import View
 from pages.learn import address, frame, measured
@@ -71,7 +72,7 @@ def _sort() -> None:
 
 
 def _detail(data: LayersData, model: Model, excuse: str) -> str:
-    detail = f"Measured on {data.images:,} {data.split} images; gains computed ({TRAFFIC_MODEL}, batch 1)"
+    detail = f"Measured on {data.images:,} {data.split} images; gains computed ({UNFUSED}, batch 1)"
     profile = model.profile
     if left := len(profile.layers) - len(profile.quantizable):
         detail += f"; its {left} shortcut layers stay at FP32"

@@ -4,7 +4,7 @@ import streamlit as st
 
 from aiq_core.charts.lessons.roofline import Change, RoofData, roof_data, roof_frame
 from aiq_core.charts.lessons.roofline_figure import roof_figure, time_figure
-from aiq_core.intensity import TRAFFIC_MODEL
+from aiq_core.records import UNFUSED
 from aiq_core.wording import number, rate, seconds, significant
 from pages.common.charts import card, chart
 from pages.common.controls import View
@@ -51,7 +51,7 @@ def _new_chip() -> None:
 
 def _source(data: RoofData) -> str:
     return (
-        f"Computed: {data.title} at FP32, batch 1, every layer reading and writing DRAM ({TRAFFIC_MODEL}); "
+        f"Computed: {data.title} at FP32, batch 1, every layer reading and writing DRAM ({UNFUSED}); "
         f"{data.machine} as its sources give it, not measured here"
     )
 

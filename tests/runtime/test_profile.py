@@ -10,10 +10,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from aiq_core.catalog import ASSETS
 from aiq_core.errors import UncountableOperatorError
+from aiq_core.intensity import traffic
 from aiq_core.records import Layer, LayerKind, ModelProfile
 from aiq_core.runtime.bundle import write_profile
 from aiq_core.runtime.models import MODELS
+from aiq_core.runtime.operators import FORMS, Flow
 from aiq_core.runtime.profile import profile
+from aiq_core.traffic.fused import ELEMENTWISE, PARTS, RESHAPED
 from tests import bundled
 
 SHAPE = (3, 32, 32)
@@ -169,6 +172,23 @@ class Shared(nn.Module):
 def test_what_cannot_be_counted_is_named(network: nn.Module, named: str) -> None:
     with pytest.raises(UncountableOperatorError, match=named):
         profile(network, "odd", SHAPE, ())
+
+
+def test_fused_kernels_speak_of_operators_by_their_names() -> None:
+    assert {*ELEMENTWISE, *RESHAPED, *PARTS} < set(FORMS)
+    # What works number by number and keeps the width may fuse, or is a view; pooling and copies are neither.
+    same = {name for name, form in FORMS.items() if form.flow in (Flow.SAME, Flow.JOINED)}
+    left_out = {"dropout", "identity"}  # of a graph
+    assert same - left_out - {"max_pool2d", "concat", "contiguous"} == {*ELEMENTWISE, *RESHAPED, *PARTS}
+
+
+def test_fused_kernels_of_a_model_of_others() -> None:
+    counted = profile(torchvision.models.resnet18(), "resnet18", (3, 224, 224), ())
+    moved = traffic(counted, [counted.uniform(32)], by="fused").activation_bytes[0]
+    stem, pooled = 64 * 112 * 112, 64 * 56 * 56
+    # The stem's kernel ends at its ReLU; the pooling after it reads what that wrote, and follows it.
+    assert moved[0] == 4 * (3 * 224 * 224 + stem + stem + pooled)
+    assert moved[2] == 4 * 3 * pooled  # the first block's second convolution takes the add
 
 
 def test_profiling_leaves_the_model_alone() -> None:

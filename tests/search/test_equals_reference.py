@@ -143,7 +143,7 @@ def draw(rng: random.Random) -> tuple[GridProblem, Setting, Table]:
     goal = Objective(TOP1, alpha, *normalisers, images, baseline, floor)
     sites = tuple(profile.sites[place] for place in movable)
     begun = policy_of(profile, start)
-    problem = GridProblem(profile, goal, weights, sites, begun, right(start), activations, gains)
+    problem = GridProblem(profile, goal, weights, sites, begun, right(start), gains, activation_widths=activations)
     setting = Setting(problem.grid, right, alpha, *normalisers, images, baseline, floor, offered, movable, start)
     return problem, setting, Table(profile, right, rng.random() < 0.3)
 
@@ -238,7 +238,7 @@ def toy_steps(right: dict[Bits, int], floor_score: int = 0) -> list[Step]:
     profile = toy_profile(2)
     goal = Objective(TOP1, 0.5, 1.0, 1.0, images=100, baseline_score=90, floor_score=floor_score)
     gains = ({32: 0}, {32: 0, 8: 2, 4: 4}) * 2  # a layer's input, its weights
-    problem = GridProblem(profile, goal, (32, 8, 4), profile.weight_sites, profile.uniform(32), 90, gains=gains)
+    problem = GridProblem(profile, goal, (32, 8, 4), profile.weight_sites, profile.uniform(32), 90, gains)
     return list(greedy(problem, Table(profile, lambda bits: right.get((bits[1], bits[3]), 0), False).ask))
 
 
@@ -318,14 +318,16 @@ REQUESTS = {
     "joint coordinate 0.5 from W8A8": Request(
         "digits_cnn", "coordinate", 0.5, **BOTH, start=Policy((8,) * 5, (8,) * 6), choose_images=200
     ),
+    "greedy 0.9, fused": Request("digits_cnn", "greedy", 0.9, traffic="fused"),
+    "coordinate 0.5, as stored": Request("digits_cnn", "coordinate", 0.5, traffic="stored"),
 }
 
 
 def plain_search(request: Request, measured: Measured) -> Iterator[Took]:
-    profile, images = measured.profile, measured.images
+    profile, images, by = measured.profile, measured.images, request.traffic
     baseline = measured.right((32,) * len(profile.sites))
     normaliser = request.intensity_normaliser or objective.default_normaliser(
-        profile, request.widths, request.activation_widths
+        profile, request.widths, by, activation_widths=request.activation_widths
     )
     held = {*request.excluded, *request.fixed}
     start = tuple(profile.width(request.start or profile.uniform(32), site) for site in profile.sites)
@@ -333,7 +335,7 @@ def plain_search(request: Request, measured: Measured) -> Iterator[Took]:
     weights = [site.name if site.kind is SiteKind.WEIGHTS else "" for site in profile.sites]
     offered = tuple(request.widths if name else request.activation_widths for name in weights)
     setting = Setting(
-        intensity=lambda bits: intensity(profile, policy_of(profile, bits)),
+        intensity=lambda bits: intensity(profile, policy_of(profile, bits), by=by),
         right=measured.right,
         alpha=request.alpha or 0.0,
         intensity_normaliser=normaliser,
