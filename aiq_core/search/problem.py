@@ -92,11 +92,11 @@ def explain(problem: Problem, state: State, move: Move | None, candidates: Seque
     losers = [c for c in candidates if c.outcome is Outcome.LOST and c.loss is not None]
     if losers:
         rival = min(losers, key=lambda c: c.loss or 0.0)
-        against = f", ahead of {rival.move.site.name} at {rival.move.bits} bits ({rival.loss:.4f})"
+        against = f", ahead of {rival.move.site} at {rival.move.bits} bits ({rival.loss:.4f})"
     else:
         against = ""
     width = "back to FP32" if move.bits == FP32_BITS else f"to {move.bits} bits"
-    return f"{move.site.name} {width}: loss {state.loss:.4f}{against} ({counts})"
+    return f"{move.site} {width}: loss {state.loss:.4f}{against} ({counts})"
 
 
 def step(
