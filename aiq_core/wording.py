@@ -95,14 +95,16 @@ def bit_counts(policy: Policy) -> str:
 
     `12 layers at 4 bits, 6 at 8, 2 at FP32; all 14 activation groups at 8 bits`.
     """
-    layers = _counts(policy.weight_bits, "layer")
-    return f"{layers}; {_counts(policy.activation_bits, 'activation group')}" if policy.has_activations else layers
+    parts = [_counts(policy.weight_bits, "layer")] if policy.weight_bits else []
+    if policy.has_activations or not parts:
+        parts.append(_counts(policy.activation_bits, "activation group"))
+    return "; ".join(parts)
 
 
 def _counts(widths: Sequence[int], noun: str) -> str:
     counts = sorted(Counter(widths).items())
-    if len(counts) == 1:
-        return f"all {counts[0][1]} {noun}s at {bits_name(counts[0][0])}"
+    if len(counts) == 1 and len(widths) > 1:
+        return f"all {len(widths)} {noun}s at {bits_name(counts[0][0])}"
     first_bits, first_count = counts[0]
     parts = [f"{first_count} {noun}{'s' if first_count > 1 else ''} at {bits_name(first_bits)}"]
     parts += [f"{count} at {'FP32' if bits == FP32_BITS else bits}" for bits, count in counts[1:]]

@@ -196,6 +196,13 @@ class ModelProfile:
         """The layers that read an activation group."""
         return tuple(layer for layer in self.layers if layer.input_group == group)
 
+    def elements(self, site: Site) -> int:
+        """A layer's weights, or the elements of one tensor of a group, for one image: the largest where they differ."""
+        if site.kind is SiteKind.WEIGHTS:
+            return self.quantizable[self._places[site]].weights
+        written = [layer.output_elements for layer in self.writers(site.name)]
+        return max([*written, *(layer.input_elements for layer in self.readers(site.name))])
+
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready document; `from_json` reads it back."""
         return {
