@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from math import isfinite
 
 from aiq_core.hardware import NumberType
-from aiq_core.records import FP32_BITS, Policy
+from aiq_core.records import FP32_BITS, Move, Policy
 from aiq_core.statistics import Interval
 
 MINUS = "\N{MINUS SIGN}"
@@ -79,15 +79,51 @@ def bits_name(bits: int) -> str:
     return "FP32" if bits == FP32_BITS else f"{bits} bits"
 
 
+def uniform_name(policy: Policy) -> str | None:
+    """The field's name of a policy with one width a kind: FP32, INT8 (weights alone), W8A8; None for a mixed one."""
+    weights, activations = set(policy.weight_bits), set(policy.activation_bits) or {FP32_BITS}
+    if len(weights) > 1 or len(activations) > 1:
+        return None
+    (bits,), (activation_bits,) = weights, activations
+    if policy.has_activations:
+        return f"W{bits}A{activation_bits}"
+    return "FP32" if bits == FP32_BITS else f"INT{bits}"
+
+
 def bit_counts(policy: Policy) -> str:
-    """How many layers stand at each width, narrowest first: `12 layers at 4 bits, 6 at 8, 2 at FP32`."""
-    counts = sorted(Counter(policy.weight_bits).items())
-    if len(counts) == 1:
-        return f"all {counts[0][1]} layers at {bits_name(counts[0][0])}"
+    """How many layers and activation groups stand at each width, narrowest first, groups only where not all are FP32.
+
+    `12 layers at 4 bits, 6 at 8, 2 at FP32; all 14 activation groups at 8 bits`.
+    """
+    parts = [_counts(policy.weight_bits, "layer")] if policy.weight_bits else []
+    if policy.has_activations or not parts:
+        parts.append(_counts(policy.activation_bits, "activation group"))
+    return "; ".join(parts)
+
+
+def _counts(widths: Sequence[int], noun: str) -> str:
+    counts = sorted(Counter(widths).items())
+    if len(counts) == 1 and len(widths) > 1:
+        return f"all {len(widths)} {noun}s at {bits_name(counts[0][0])}"
     first_bits, first_count = counts[0]
-    parts = [f"{first_count} layer{'s' if first_count > 1 else ''} at {bits_name(first_bits)}"]
+    parts = [f"{first_count} {noun}{'s' if first_count > 1 else ''} at {bits_name(first_bits)}"]
     parts += [f"{count} at {'FP32' if bits == FP32_BITS else bits}" for bits, count in counts[1:]]
     return ", ".join(parts)
+
+
+def move_words(move: Move) -> str:
+    """`layer1.0.conv1 to 4 bits`, `activations of layer1.0.conv1 to 6 bits`."""
+    return f"{move.site} to {bits_name(move.bits)}"
+
+
+def differences(before: Policy, after: Policy) -> str:
+    """How many sites two policies give other widths: `3 layers`, `1 activation group`, both, or empty for none."""
+    pairs = (
+        ("layer", before.weight_bits, after.weight_bits),
+        ("activation group", before.activation_bits, after.activation_bits),
+    )
+    counts = ((noun, sum(a != b for a, b in zip(old, new, strict=True))) for noun, old, new in pairs)
+    return " and ".join(f"{count} {noun}{'s' if count > 1 else ''}" for noun, count in counts if count)
 
 
 def together(names: Sequence[str]) -> str:

@@ -164,7 +164,7 @@ def test_greedy_ends_where_the_plain_one_does_and_is_tabled_and_drawn(library: L
         images=IMAGES,
         baseline=score(fp32.weight_bits),
         floor=run.floor_score,
-        widths=(32, 8, 4),
+        widths=((32, 8, 4),) * len(fp32.weight_bits),
         movable=tuple(range(len(fp32.weight_bits))),
         start=fp32.weight_bits,
     )

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 
 from aiq_core.errors import SettingError
-from aiq_core.records import OFFERED_BITS
+from aiq_core.records import OFFERED_BITS, Site, SiteKind
 from pages.common import controls
 from pages.common.charts import payload
 from pages.explore import ahead as alphas
@@ -22,7 +22,6 @@ from pages.explore.shown import parts, show
 from pages.lab import ahead as widths
 from pages.lab import drawings as lab
 from pages.lab.history import Entry
-from pages.lab.policies import with_bits
 from pages.lab.shown import Shown
 from pages.lab.shown import parts as parts_of_the_lab
 from tests import bundled
@@ -90,21 +89,30 @@ LAB = {
         policy=bundled.profile("mobilenet_v2").uniform(8),
         start=Entry(bundled.profile("mobilenet_v2").uniform(8), "all at 8 bits", is_start=True),
         against="start",
-        layer=51,
+        site=bundled.profile("mobilenet_v2").weight_sites[51],
     ),
     "edited, beside A": Shown(
         view=controls.asked({"batch": "64", "machine": "pi-5", "pin": "w4x20 a32x14", "projector": "true"}, dark=True),
-        policy=with_bits(bundled.profile("resnet20").uniform(4), (2,), 7),
+        policy=bundled.profile("resnet20").policy(
+            dict.fromkeys(bundled.profile("resnet20").quantizable_names, 4) | {"layer1.0.conv2": 7}
+        ),
         start=Entry(bundled.profile("resnet20").uniform(4), "a link & more", is_start=True),
         against="pinned",
-        layer=3,
+        site=bundled.profile("resnet20").weight_sites[3],
+    ),
+    "activations": Shown(
+        view=controls.asked({}, dark=False),
+        policy=bundled.profile("resnet20").uniform(4, 8),
+        start=Entry(bundled.profile("resnet20").uniform(4), "INT4", is_start=True),
+        against="start",
+        site=Site(SiteKind.ACTIVATIONS, "conv1"),
     ),
     "no roofline, beside FP32": Shown(
         view=controls.asked({"model": "digits_cnn", "machine": "coral-usb"}, dark=False),
         policy=bundled.profile("digits_cnn").uniform(32),
         start=Entry(bundled.profile("digits_cnn").uniform(8), "", is_start=True),
         against="fp32",
-        layer=0,
+        site=bundled.profile("digits_cnn").weight_sites[0],
     ),
 }
 
@@ -117,10 +125,10 @@ def test_each_width_is_foreseen(shown: Shown) -> None:
     for place, bits in enumerate(OFFERED_BITS):
         then = shown.at(bits)
         assert widths.address(then) == address
-        assert then.policy.weight_bits[shown.layer] == bits
+        assert then.profile.width(then.policy, shown.site) == bits
         foreseen = found["shown"][found["at"][place]]
         assert foreseen["sentence"] == parts_of_the_lab(then)
-        charts = [lab.bits(then), lab.weights(then)]
+        charts = [lab.bits(then), *([lab.weights(then)] if then.is_layer else [])]
         if then.view.machine.runs_fp32:
             charts.append(lab.roofline(then))
         assert foreseen["charts"] == [payload(d.key, d.figure, d.name, d.alt) for d in charts]
@@ -131,15 +139,16 @@ def test_each_width_is_foreseen(shown: Shown) -> None:
     ("wrong", "words"),
     [
         ({"layer": "<b>"}, "'<b>' is not offered; choose from conv1, "),
+        ({"layer": None, "activations": "linear"}, "'linear' is not offered; choose from image, conv1, "),
         ({"against": "pinned"}, "'pinned' is not offered; choose from start, fp32"),
         ({"start": "w9x20 a32x14"}, "with widths from"),
         ({"policy": ""}, "with widths from"),
     ],
     ids=str,
 )
-def test_what_is_no_address_of_the_lab_is_said(app_server: str, wrong: dict[str, str], words: str) -> None:
+def test_what_is_no_address_of_the_lab_is_said(app_server: str, wrong: dict[str, str | None], words: str) -> None:
     shown = replace(LAB["edited, beside A"], view=controls.asked({}, dark=False), against="start")
-    query = queried(widths.address(shown)) | wrong
+    query = {name: value for name, value in (queried(widths.address(shown)) | wrong).items() if value is not None}
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(f"{app_server}/instant/lab?{urlencode(query)}")
     assert caught.value.code == 400

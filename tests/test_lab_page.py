@@ -19,7 +19,8 @@ from aiq_core import exchange, library, manual
 from aiq_core.errors import SettingError
 from aiq_core.execute import new_run
 from aiq_core.hardware import MACHINES
-from aiq_core.records import Origin, Policy, Request, Run, RunStatus, SplitName
+from aiq_core.intensity import moved_bytes
+from aiq_core.records import Move, Origin, Policy, Request, Run, RunStatus, Site, SiteKind, SplitName
 from aiq_core.store import Store
 from aiq_core.store.store import SAVED
 from aiq_core.wording import number, size
@@ -92,6 +93,7 @@ def test_a_long_history_forgets_its_beginning() -> None:
 
 def test_a_key_is_read_as_it_was_written() -> None:
     assert policies.read_key(ODD.key, DIGITS) == ODD
+    assert policies.read_key("w4x5 a8x6", DIGITS) == DIGITS.uniform(4, 8)
 
 
 @pytest.mark.parametrize(
@@ -101,8 +103,7 @@ def test_a_key_is_read_as_it_was_written() -> None:
         ("w9x5 a32x6", "with widths from 32, 8, 7, 6, 5, 4, 3, 2"),
         ("w4x20 a32x14", "gives bits to 20 layers, digits_cnn has 5; choose the model resnet20"),
         ("w4x4 a32x6", "gives bits to 4 layers, digits_cnn has 5; copy the whole link"),
-        ("w4x5 a8x6", "stay at FP32 here; end it in 'a32x6'"),
-        ("w4x5 a32x5", "end it in 'a32x6'"),
+        ("w4x5 a32x5", "gives bits to 5 activation groups, digits_cnn has 6; end it in 'a32x6'"),
     ],
 )
 def test_a_bad_key_names_value_limit_and_remedy(key: str, words: str) -> None:
@@ -123,23 +124,40 @@ def test_links_keys_and_json_are_read() -> None:
 
 
 @pytest.mark.parametrize("model", bundled.NAMES)
-def test_groups_hold_each_layer_once_and_all_of_them(model: str) -> None:
+def test_sets_hold_each_site_once_and_the_first_all_layers(model: str) -> None:
     profile = bundled.profile(model)
     groups = policies.groups(profile)
-    assert next(iter(groups.values())) == tuple(range(len(profile.quantizable)))
-    for name, places in groups.items():
-        assert len(set(places)) == len(places), name
+    assert next(iter(groups.values())) == profile.weight_sites
+    for name, sites in groups.items():
+        assert len(set(sites)) == len(sites), name
     if model == "mobilenet_v2":
         assert len(groups["depthwise convolutions (17)"]) == 17
+        assert {site.name for site in groups["all 44 activation groups"]} == set(profile.activation_groups)
+        assert len(groups["every layer and group"]) == 53 + 44
 
 
 def test_several_layers_are_one_change() -> None:
-    after = policies.with_bits(DIGITS.uniform(32), (0, 4), 3)
+    after = with_bits(DIGITS.uniform(32), (0, 4), 3)
     assert after.weight_bits == (3, 32, 32, 32, 3)
     assert policies.change(DIGITS, DIGITS.uniform(32), after) == "2 layers differ"
     assert policies.change(DIGITS, ODD, ODD) == "no layer differs"
-    one = policies.with_bits(DIGITS.uniform(8), (4,), 32)
+    one = with_bits(DIGITS.uniform(8), (4,), 32)
     assert policies.change(DIGITS, DIGITS.uniform(8), one) == "linear 8 bits → FP32"
+
+
+def test_an_edit_of_activations_never_reads_like_a_layer_s() -> None:
+    image = Site(SiteKind.ACTIVATIONS, "image")
+    one = policies.with_bits(DIGITS, ODD, (image,), 8)
+    assert one.weight_bits == ODD.weight_bits
+    assert policies.change(DIGITS, ODD, one) == "activations of image FP32 → 8 bits"
+    both = policies.with_bits(DIGITS, ODD, (image, *DIGITS.weight_sites), 8)
+    assert policies.change(DIGITS, ODD, both) == "5 layers and 1 activation group differ"
+    assert policies.counts(DIGITS, both, (image,)) == "1 activation group at 8 bits"
+
+
+def with_bits(policy: Policy, places: tuple[int, ...], bits: int) -> Policy:
+    """The policy with layers, by their place, at a width."""
+    return policies.with_bits(DIGITS, policy, [DIGITS.weight_sites[place] for place in places], bits)
 
 
 # Measuring
@@ -325,7 +343,7 @@ def test_every_model_opens(app: Callable[..., AppTest], model: str) -> None:
 
 def test_a_change_of_bits_changes_every_number(app: Callable[..., AppTest]) -> None:
     test = set_bits(app(model="digits_cnn", policy=DIGITS.uniform(8).key), 2, "block4.conv")
-    assert shown(test) == policies.with_bits(DIGITS.uniform(8), (3,), 2)
+    assert shown(test) == with_bits(DIGITS.uniform(8), (3,), 2)
     weights = [layer.weights for layer in DIGITS.quantizable]
     stored_bits = 8 * sum(weights) - 6 * weights[3]
     rest = sum(4 * (layer.biases + layer.input_elements + layer.output_elements) for layer in DIGITS.layers)
@@ -348,7 +366,7 @@ def test_undo_and_redo_on_the_page(app: Callable[..., AppTest]) -> None:
     set_bits(set_bits(test, 2, "linear"), 3, "block1.conv")
     edited = shown(test)
     press(test, "lab-undo")
-    assert shown(test) == policies.with_bits(DIGITS.uniform(8), (4,), 2)
+    assert shown(test) == with_bits(DIGITS.uniform(8), (4,), 2)
     press(test, "lab-undo")
     assert shown(test) == DIGITS.uniform(8)
     assert of_key(test.button, "lab-undo").disabled
@@ -399,9 +417,7 @@ def test_a_bad_link_says_so_and_shows_the_best_found(app: Callable[..., AppTest]
 
 
 def test_a_links_start_is_one_undo_away(app: Callable[..., AppTest]) -> None:
-    test = app(
-        model="digits_cnn", policy=policies.with_bits(DIGITS.uniform(8), (4,), 2).key, start=DIGITS.uniform(8).key
-    )
+    test = app(model="digits_cnn", policy=with_bits(DIGITS.uniform(8), (4,), 2).key, start=DIGITS.uniform(8).key)
     assert "started from the link · linear 8 bits → 2 bits" in caption(test)
     press(test, "lab-undo")
     assert shown(test) == DIGITS.uniform(8)
@@ -418,6 +434,25 @@ def test_a_bad_start_says_so_and_leaves_the_policy(app: Callable[..., AppTest]) 
     test = app(model="digits_cnn", policy=ODD.key, start="w4x20 a32x14")
     assert any("link's start was not used" in w.value and "choose the model" in w.value for w in test.warning)
     assert shown(test) == ODD
+
+
+def test_activations_are_picked_by_an_address_and_set(app: Callable[..., AppTest]) -> None:
+    test = set_bits(app(model="digits_cnn", policy=DIGITS.uniform(8).key, activations="image"), 4)
+    assert shown(test) == DIGITS.moved(DIGITS.uniform(8), Move(Site(SiteKind.ACTIVATIONS, "image"), 4))
+    assert "activations of image FP32 → 4 bits" in caption(test)
+    assert "all 5 layers at 8 bits; 1 activation group at 4 bits, 5 at FP32" in caption(test)
+    # 64 pixels are read at 4 instead of 32 bits.
+    read = moved_bytes(DIGITS, DIGITS.uniform(8)) - moved_bytes(DIGITS, shown(test))
+    assert read == 64 * 28 / 8
+    test = healthy(press(test, "lab-undo"))
+    assert shown(test) == DIGITS.uniform(8)
+    set_bits(test, 3, "linear")
+    assert "activations" not in test.query_params
+
+
+def test_what_is_no_activation_group_is_said(app: Callable[..., AppTest]) -> None:
+    test = app(model="digits_cnn", activations="linear")
+    assert any("activations='linear' is not in digits_cnn" in warning.value for warning in test.warning)
 
 
 def test_an_unknown_layer_in_the_link_is_said(app: Callable[..., AppTest]) -> None:

@@ -266,10 +266,19 @@ def test_two_paths_are_overlaid(shipped: dict[float, Run]) -> None:
 
 def test_differences_of_two_policies() -> None:
     first, second = DIGITS.policy({"linear": 8}), DIGITS.policy({"linear": 4, "block1.conv": 8})
-    frame = differences.layers(DIGITS, first, second)
-    assert list(frame["layer"]) == ["block1.conv", "linear"]
+    frame = differences.sites(DIGITS, first, second)
+    assert list(frame["where"]) == ["block1.conv", "linear"]
     weights = {layer.name: layer.weights for layer in DIGITS.quantizable}
     assert list(frame["B − A (bytes)"]) == [weights["block1.conv"] * (8 - 32) / 8, weights["linear"] * (4 - 8) / 8]
+
+
+def test_differences_of_activations_stand_where_they_are_in_the_network() -> None:
+    first, second = DIGITS.uniform(8), DIGITS.policy(dict.fromkeys(DIGITS.quantizable_names[1:], 8), {"image": 4})
+    frame = differences.sites(DIGITS, first, second)
+    assert list(frame["where"]) == ["activations of image", DIGITS.quantizable_names[0]]
+    assert list(frame["B"]) == ["4 bits", "FP32"]
+    # A pixel a byte: digits are 8 x 8.
+    assert frame["B − A (bytes)"][0] == 8 * 8 * (4 - 32) / 8
 
 
 def test_the_verdict_is_paired() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from aiq_core import wording
 from aiq_core.hardware import NumberType
-from aiq_core.records import Policy
+from aiq_core.records import Move, Policy, Site, SiteKind
 from aiq_core.statistics import Interval
 
 
@@ -50,6 +50,46 @@ def test_bit_counts() -> None:
     )
     assert wording.bit_counts(Policy((4, 8, 8), (32,))) == "1 layer at 4 bits, 2 at 8"
     assert wording.bit_counts(Policy((32,) * 20, (32,))) == "all 20 layers at FP32"
+
+
+def test_bit_counts_of_both_kinds() -> None:
+    assert (
+        wording.bit_counts(Policy((4, 8, 8), (8,) * 3))
+        == "1 layer at 4 bits, 2 at 8; all 3 activation groups at 8 bits"
+    )
+    mixed = Policy((4,) * 20, (6, 8, 8, 32))
+    assert wording.bit_counts(mixed) == "all 20 layers at 4 bits; 1 activation group at 6 bits, 2 at 8, 1 at FP32"
+
+
+@pytest.mark.parametrize(
+    ("weights", "activations", "name"),
+    [
+        ((32, 32), (32,), "FP32"),
+        ((8, 8), (32,), "INT8"),
+        ((8, 8), (8,), "W8A8"),
+        ((4, 4), (6, 6), "W4A6"),
+        ((32, 32), (8,), "W32A8"),
+        ((4, 8), (8,), None),
+        ((4, 4), (8, 6), None),
+    ],
+)
+def test_uniform_policies_go_by_the_field_s_names(
+    weights: tuple[int, ...], activations: tuple[int, ...], name: str | None
+) -> None:
+    assert wording.uniform_name(Policy(weights, activations)) == name
+
+
+def test_a_move_of_activations_never_reads_like_a_layer_s() -> None:
+    layer, group = (Move(Site(kind, "conv1"), 6) for kind in SiteKind)
+    assert wording.move_words(layer) == "conv1 to 6 bits"
+    assert wording.move_words(group) == "activations of conv1 to 6 bits"
+
+
+def test_differences_count_each_kind() -> None:
+    before = Policy((4, 8, 8), (8, 8))
+    assert wording.differences(before, before) == ""
+    assert wording.differences(before, Policy((8, 4, 8), (8, 8))) == "2 layers"
+    assert wording.differences(before, Policy((8, 8, 8), (8, 6))) == "1 layer and 1 activation group"
 
 
 def test_layers_that_coincide_share_a_label() -> None:

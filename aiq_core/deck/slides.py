@@ -1,6 +1,7 @@
 """The slides of one run, each from its facts alone."""
 
-from aiq_core.charts.bits import bits_data, bits_figure, bits_frame
+from aiq_core.charts.bits import bits_data, bits_frame
+from aiq_core.charts.bits_figure import bits_figure
 from aiq_core.charts.labels import SLIDE_WIDTHS_PX
 from aiq_core.charts.pareto import pareto_frame
 from aiq_core.charts.pareto_figure import pareto_figure
@@ -82,7 +83,7 @@ def widths(facts: Facts, table: PolicyTable | None) -> Slide:
     figure = None
     if table is not None:
         data = bits_data(profile, policy, why, table, origin=run.id)
-        alt = "Bits per layer: " + ", ".join(f"{bar.layer} {bar.bits}" for bar in data.bars)
+        alt = f"{data.title}: {data.spoken}"
         figure = in_both(lambda look: bits_figure(data, look), alt, records(bits_frame(data)))
     before = weight_bytes(profile, profile.uniform(FP32_BITS))
     numbers = (

@@ -29,6 +29,11 @@ class Policy:
         """Whether nothing is quantized."""
         return all(bits == FP32_BITS for bits in self.weight_bits + self.activation_bits)
 
+    @property
+    def has_activations(self) -> bool:
+        """Whether any activations are below FP32."""
+        return any(bits != FP32_BITS for bits in self.activation_bits)
+
     @classmethod
     def from_key(cls, key: str) -> "Policy":
         """The policy whose `key` this is. Raises SettingError for text of another form."""

@@ -59,6 +59,7 @@ class Site:
     name: str
 
     def __str__(self) -> str:
+        """As people read it: a layer goes by its name, a group never does, as many share their name with a layer."""
         return self.name if self.kind is SiteKind.WEIGHTS else f"activations of {self.name}"
 
 
@@ -139,7 +140,7 @@ class ModelProfile:
         widths = {SiteKind.WEIGHTS: list(policy.weight_bits), SiteKind.ACTIVATIONS: list(policy.activation_bits)}
         for move in moves:
             if move.site not in self._places:
-                raise SettingError(f"{self.model} has no {move.site.kind} of {move.site.name!r}")
+                raise self._unknown(move.site)
             widths[move.site.kind][self._places[move.site]] = move.bits
         return Policy(tuple(widths[SiteKind.WEIGHTS]), tuple(widths[SiteKind.ACTIVATIONS]))
 
@@ -169,31 +170,55 @@ class ModelProfile:
         """FLOPs of one image: 2 x MACs over all convolutions and linear layers."""
         return 2 * sum(layer.macs for layer in self.layers)
 
-    def uniform(self, bits: int) -> Policy:
-        """The policy with every quantizable layer at `bits` and every activation group at FP32."""
-        return Policy((bits,) * len(self.quantizable), (FP32_BITS,) * len(self.activation_groups))
+    def uniform(self, bits: int, activation_bits: int = FP32_BITS) -> Policy:
+        """The policy with every quantizable layer at `bits` and every activation group at `activation_bits`."""
+        return Policy((bits,) * len(self.quantizable), (activation_bits,) * len(self.activation_groups))
 
-    def policy(self, bits: Mapping[str, int]) -> Policy:
-        """The policy with the named layers at the given bits and the rest at FP32.
+    def policy(self, bits: Mapping[str, int], activation_bits: Mapping[str, int] | None = None) -> Policy:
+        """The policy with the named layers and activation groups at the given bits and the rest at FP32.
 
-        Raises SettingError for a layer that is not quantizable here or a width that is not offered.
+        Raises SettingError for a layer that is not quantizable here, a group that is none, or a width not offered.
         """
-        for name, width in bits.items():
-            if name not in self.quantizable_names:
+        named = {SiteKind.WEIGHTS: bits, SiteKind.ACTIVATIONS: activation_bits or {}}
+        moves = [Move(Site(kind, name), width) for kind, widths in named.items() for name, width in widths.items()]
+        for move in moves:
+            if move.site not in self._places:
+                raise self._unknown(move.site)
+            if move.bits not in OFFERED_BITS:
                 raise SettingError(
-                    f"layer {name!r} is not quantizable in {self.model}; choose from "
-                    f"{', '.join(self.quantizable_names)}"
+                    f"bits={move.bits} is not offered for {move.site}; choose from {', '.join(map(str, OFFERED_BITS))}"
                 )
-            if width not in OFFERED_BITS:
-                raise SettingError(
-                    f"bits={width} is not offered for {name}; choose from {', '.join(map(str, OFFERED_BITS))}"
-                )
-        weight_bits = tuple(bits.get(name, FP32_BITS) for name in self.quantizable_names)
-        return Policy(weight_bits, (FP32_BITS,) * len(self.activation_groups))
+        return self.moved(self.uniform(FP32_BITS), *moves)
+
+    def _unknown(self, site: Site) -> SettingError:
+        if site.kind is SiteKind.WEIGHTS:
+            said, names = "layer {!r} is not quantizable in {}", self.quantizable_names
+        else:
+            said, names = "{!r} is no activation group of {}", self.activation_groups
+        return SettingError(f"{said.format(site.name, self.model)}; choose from {', '.join(names)}")
 
     def named_bits(self, policy: Policy) -> dict[str, int]:
         """Layer name -> weight bits of a policy, in network order."""
         return dict(zip(self.quantizable_names, policy.weight_bits, strict=True))
+
+    def named_activation_bits(self, policy: Policy) -> dict[str, int]:
+        """Activation group -> bits of a policy, in network order."""
+        return dict(zip(self.activation_groups, policy.activation_bits, strict=True))
+
+    def writers(self, group: str) -> tuple[Layer, ...]:
+        """The layers that write an activation group; none write the image, or what pooling makes."""
+        return tuple(layer for layer in self.layers if layer.output_group == group)
+
+    def readers(self, group: str) -> tuple[Layer, ...]:
+        """The layers that read an activation group."""
+        return tuple(layer for layer in self.layers if layer.input_group == group)
+
+    def elements(self, site: Site) -> int:
+        """A layer's weights, or the elements of one tensor of a group, for one image: the largest where they differ."""
+        if site.kind is SiteKind.WEIGHTS:
+            return self.quantizable[self._places[site]].weights
+        written = [layer.output_elements for layer in self.writers(site.name)]
+        return max([*written, *(layer.input_elements for layer in self.readers(site.name))])
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready document; `from_json` reads it back."""

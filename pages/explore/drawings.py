@@ -5,7 +5,8 @@ from functools import partial
 
 import streamlit as st
 
-from aiq_core.charts.bits import BitsData, bits_data, bits_figure, bits_frame
+from aiq_core.charts.bits import BitsData, bits_data, bits_frame
+from aiq_core.charts.bits_figure import bits_figure
 from aiq_core.charts.pareto import pareto_data, pareto_frame
 from aiq_core.charts.pareto_figure import pareto_figure
 from aiq_core.charts.reasons import reasons
@@ -13,6 +14,7 @@ from aiq_core.charts.roofline import roofline_data, roofline_frame
 from aiq_core.charts.roofline_figure import roofline_figure
 from aiq_core.library import asked_step
 from aiq_core.records import DEFAULT_WIDTHS
+from aiq_core.wording import differences
 from pages.common import controls, known
 from pages.common.charts import Drawing
 from pages.explore import panels
@@ -78,16 +80,19 @@ def bits(shown: Shown) -> Drawing:
     position = None if run is None else asked_step(run, policy, profile)
     why = reasons(profile, policy, run, position)
     data = bits_data(profile, policy, why, shown.table, shown.pinned, origin="" if run is None else run.id)
-    alt = "Bits per layer: " + ", ".join(f"{bar.layer} {bar.bits}" for bar in data.bars)
-    subtitle = "network order; hover for why each layer has its width" if shown.pinned is None else _difference(data)
+    where = "above: weights, below: activations" if data.has_groups else "network order"
+    what = "site" if data.has_groups else "layer"
+    subtitle = f"{where}; hover for why each {what} has its width" if shown.pinned is None else _difference(shown, data)
+    alt = f"{data.title}: {data.spoken}"
     figure = bits_figure(data, shown.view.look)
-    return Drawing("bits", f"{model}-bits", "Bits per layer", subtitle, alt, figure, partial(bits_frame, data))
+    return Drawing("bits", f"{model}-bits", data.title, subtitle, alt, figure, partial(bits_frame, data))
 
 
-def _difference(data: BitsData) -> str:
+def _difference(shown: Shown, data: BitsData) -> str:
     """How the policy shown, B, differs from the pinned one."""
     changed = data.changed
-    if not changed:
+    if shown.pinned is None or not changed:
         return "B is A"
     more = f" and {len(changed) - 4} more" if len(changed) > 4 else ""
-    return f"B differs from A in {len(changed)} layers: {', '.join(bar.layer for bar in changed[:4])}{more}"
+    counts = differences(shown.pinned, shown.chosen.policy)
+    return f"B differs from A in {counts}: {', '.join(str(bar.site) for bar in changed[:4])}{more}"

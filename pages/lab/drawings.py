@@ -1,114 +1,118 @@
-"""The charts that answer an edit: bits, roofline, and the picked layer's weights."""
+"""The charts that answer an edit: bits, roofline, and the picked layer's weights or group's facts."""
 
 from functools import partial
 from typing import Any
 
+import pandas as pd
+
 from aiq_core.catalog import Model
-from aiq_core.charts.bits import Bar, BitsData, bar_height, bits_data, bits_figure, bits_frame
+from aiq_core.charts import draw
+from aiq_core.charts.bits import BitsData, bits_data, bits_frame, hover
+from aiq_core.charts.bits_figure import TOP, bits_figure, places
 from aiq_core.charts.reasons import Reason, reasons
 from aiq_core.charts.roofline import roofline_data, roofline_frame
 from aiq_core.charts.roofline_figure import roofline_figure
 from aiq_core.charts.style import Look, faded
 from aiq_core.charts.weights import WeightsData, error_text, weights_data, weights_figure, weights_frame
 from aiq_core.library import asked_step
-from aiq_core.records import FP32_BITS, OFFERED_BITS
-from aiq_core.wording import bits_name, number
+from aiq_core.records import FP32_BITS, OFFERED_BITS, UNFUSED, Site
+from aiq_core.wording import bits_name, number, size
 from pages.common import controls, known
 from pages.common.charts import Drawing
 from pages.lab.shown import Shown
 
 
 def bits(shown: Shown) -> Drawing:
-    """The bits chart, in which a click anywhere above a layer's name picks it."""
+    """The bits chart, in which a click anywhere above or below a site's bar picks it."""
     data, look = _bits_data(shown), shown.view.look
     changed = len(data.changed)
     differs = f"outlined: {changed} changed, lines show before" if changed else "nothing changed yet"
-    bars = ", ".join(f"{bar.layer} {bar.bits}" for bar in data.bars)
     return Drawing(
         "lab-bits-chart",
         f"{shown.view.model}-lab-bits",
-        "Bits per layer",
-        f"click a layer to work on it; {differs}",
-        f"Bits per layer, {shown.layer_name} picked: {bars}",
-        clickable(bits_figure(data, look), data, shown.layer, look),
+        data.title,
+        f"click one to work on it; {differs}",
+        f"{data.title}, {shown.site} picked: {data.spoken}",
+        clickable(bits_figure(data, look), data, shown.site, look),
         partial(bits_frame, data),
     )
 
 
 def _bits_data(shown: Shown) -> BitsData:
-    view, policy, profile, former = shown.view, shown.policy, shown.profile, shown.former
-    why = _reasons(shown)
-    if known.is_known(view.model, view.images):
-        return bits_data(profile, policy, why, known.table(view.model, view.images), former)
-    bars = [
-        Bar(layer.name, width, layer.weights, layer.weights * width / 8, (), why[i], former.weight_bits[i])
-        for i, (layer, width) in enumerate(zip(profile.quantizable, policy.weight_bits, strict=True))
-    ]
-    return BitsData(profile.model, tuple(bars), view.images, "")
+    view = shown.view
+    table = known.table(view.model, view.images) if known.is_known(view.model, view.images) else None
+    return bits_data(shown.profile, shown.policy, _reasons(shown), table, shown.former, groups=True)
 
 
-def _reasons(shown: Shown) -> tuple[Reason, ...]:
-    """Of layers that stand as at the start, the start's reasons; of the others, that a hand set them."""
-    view, start, policy = shown.view, shown.start, shown.policy
-    at_start = (Reason(f"as it was: {start.text}", ""),) * len(policy.weight_bits)
+def _reasons(shown: Shown) -> dict[Site, Reason]:
+    """Of sites that stand as at the start, the start's reasons; of the others, that a hand set them."""
+    view, start, profile = shown.view, shown.start, shown.profile
+    at_start = dict.fromkeys(profile.sites, Reason(f"as it was: {start.text}", ""))
     # Asked of measured starts only: for any other policy every run would be read in vain.
     if known.is_known(view.model, view.images) and known.table(view.model, view.images).row(start.policy) is not None:
         run = known.reasons(view.model, start.policy.key)
-        position = None if run is None else asked_step(run, start.policy, shown.profile)
-        at_start = reasons(shown.profile, start.policy, run, position)
-    return tuple(
-        reason if was == now else Reason(f"set by hand, from {bits_name(was)}", "")
-        for reason, was, now in zip(at_start, start.policy.weight_bits, policy.weight_bits, strict=True)
-    )
+        position = None if run is None else asked_step(run, start.policy, profile)
+        at_start = reasons(profile, start.policy, run, position)
+    widths = ((site, profile.width(start.policy, site), profile.width(shown.policy, site)) for site in profile.sites)
+    by_hand = {site: Reason(f"set by hand, from {bits_name(was)}", "") for site, was, now in widths if was != now}
+    return at_start | by_hand
 
 
-def clickable(figure: dict[str, Any], data: BitsData, layer: int, look: Look) -> dict[str, Any]:
-    """The bits figure with a column a layer to click on, the picked one shaded and named."""
-    bars, layout, palette = figure["data"][0], figure["layout"], look.palette
-    top = bar_height(FP32_BITS) * 1.18
+def clickable(figure: dict[str, Any], data: BitsData, picked: Site, look: Look) -> dict[str, Any]:
+    """The bits figure with a field a site to click on, in network order, the picked one shaded."""
+    layout, palette = figure["layout"], look.palette
+    drawn = {bar.site: (bar, place) for bar, place in places(data)}
+    fields = [drawn[bar.site] for bar in data.bars]
     columns = {
         "type": "bar",
-        "x": bars["x"],
-        "y": [top] * len(data.bars),
+        "x": [place for _, place in fields],
+        "y": [1 if bar.is_weights else -1 for bar, _ in fields],
         "width": 1,
+        # Of its own axis: Plotly rounds the ends of the outermost bars of an axis only.
+        "yaxis": "y2",
         "marker": {"color": "rgba(0,0,0,0)", "line": {"width": 0}},
-        "customdata": bars["customdata"],
-        "hovertemplate": bars["hovertemplate"],
+        **draw.hover(hover(bar, data) for bar, _ in fields),
     }
-    picked = {
+    bar, place = drawn[picked]
+    shade = {
         "type": "rect",
-        "yref": "paper",
-        "x0": layer - 0.5,
-        "x1": layer + 0.5,
+        "x0": place - 0.5,
+        "x1": place + 0.5,
         "y0": 0,
-        "y1": 1,
+        "y1": TOP if bar.is_weights else -TOP,
         "line": {"width": 1.5 * look.scale, "color": palette.text},
         "fillcolor": faded(palette.accent, 0.12),
         "layer": "below",
     }
-    # The columns stand above the bars and say what they would: once is enough to send.
-    below = {name: value for name, value in bars.items() if name not in ("customdata", "hovertemplate")}
+    # The fields stand above the bars and say what they would: once is enough to send.
+    told = ("customdata", "hovertemplate")
+    below = [{name: value for name, value in trace.items() if name not in told} for trace in figure["data"]]
     return {
-        "data": [{**below, "hoverinfo": "skip"}, columns],
-        "layout": {**layout, "barmode": "overlay", "shapes": [*layout["shapes"], picked]},
+        "data": [*({**trace, "hoverinfo": "skip"} for trace in below), columns],
+        "layout": {
+            **layout,
+            "barmode": "overlay",
+            "shapes": [*layout["shapes"], shade],
+            "yaxis2": {"overlaying": "y", "range": [-1, 1], "visible": False, "fixedrange": True},
+        },
     }
 
 
 def roofline(shown: Shown) -> Drawing:
-    """Every layer before → after, the picked one ringed; for a machine that has a roofline here."""
+    """Every layer before → after, the picked ones ringed; for a machine that has a roofline here."""
     view, (before, before_name) = shown.view, shown.before
     name = "FP32" if before.is_fp32 else before_name
     data = roofline_data(
         view.machine, shown.profile, before, shown.policy, view.batch, OFFERED_BITS, controls.BATCHES, name
     )
     figure = roofline_figure(data, view.look)
-    dot = next(dot for dot in data.dots if dot.layer == shown.layer_name)
+    ringed = [dot for dot in data.dots if dot.layer in touched(shown)]
     figure["data"].append(
         {
             "type": "scatter",
             "mode": "markers",
-            "x": [dot.after.intensity],
-            "y": [dot.after.rate],
+            "x": [dot.after.intensity for dot in ringed],
+            "y": [dot.after.rate for dot in ringed],
             "hoverinfo": "skip",
             "marker": {
                 "symbol": "circle-open",
@@ -122,13 +126,21 @@ def roofline(shown: Shown) -> Drawing:
         "lab-roofline",
         f"{view.model}-lab-roofline",
         "Roofline",
-        f"{before_name} → now; ring: {shown.layer_name}",
+        f"{before_name} → now; {f'ring: {shown.site}' if shown.is_layer else 'rings: its layers'}",
         f"Roofline of {view.machine.name} with {len(data.dots)} layers of {view.model} at batch {view.batch}; "
         f"{data.memory_bound} are memory-bound. "
-        f"{shown.layer_name} does {number(dot.after.intensity, 2)} FLOPs per byte.",
+        + " ".join(f"{dot.layer} does {number(dot.after.intensity, 2)} FLOPs per byte." for dot in ringed),
         figure,
         partial(roofline_frame, data),
     )
+
+
+def touched(shown: Shown) -> set[str]:
+    """The layers that the picked site is of."""
+    name, profile = shown.site.name, shown.profile
+    if shown.is_layer:
+        return {name}
+    return {layer.name for layer in (*profile.writers(name), *profile.readers(name))}
 
 
 @known.cached(120)
@@ -138,8 +150,8 @@ def _weights_data(model: Model, layer: str, bits: int) -> WeightsData:
 
 def weights(shown: Shown) -> Drawing:
     """The picked layer's weights before rounding and after."""
-    view, name = shown.view, shown.layer_name
-    data = _weights_data(view.model, name, shown.policy.weight_bits[shown.layer])
+    view, name = shown.view, shown.site.name
+    data = _weights_data(view.model, name, shown.bits)
     alt = f"Histogram of the {data.weights:,} weights of {name} before rounding and at {bits_name(data.bits)}."
     if data.error is not None:
         alt += f" {error_text(data.error)}."
@@ -156,5 +168,21 @@ def weights(shown: Shown) -> Drawing:
 
 def weights_lost(shown: Shown) -> str:
     """What rounding costs the picked layer's weights, in words."""
-    error = _weights_data(shown.view.model, shown.layer_name, shown.policy.weight_bits[shown.layer]).error
+    error = _weights_data(shown.view.model, shown.site.name, shown.bits).error
     return "FP32: nothing is rounded, so nothing is lost." if error is None else error_text(error)
+
+
+def group_facts(shown: Shown) -> pd.DataFrame:
+    """What is known of the picked group without an image: its size, who writes and reads it, and what that moves."""
+    profile, name = shown.profile, shown.site.name
+    writers, readers = profile.writers(name), profile.readers(name)
+    elements = profile.elements(shown.site)
+    accesses = sum(layer.output_elements for layer in writers) + sum(layer.input_elements for layer in readers)
+    at_fp32, now = accesses * FP32_BITS / 8, accesses * shown.bits / 8
+    rows = {
+        "elements of a tensor": f"{elements:,}, {size(elements * shown.bits / 8)} at {bits_name(shown.bits)}",
+        "written by": ", ".join(layer.name for layer in writers) or "no layer",
+        "read by": ", ".join(layer.name for layer in readers) or "no layer",
+        "moved an image": f"{size(now)}, at FP32 {size(at_fp32)} ({UNFUSED})",
+    }
+    return pd.DataFrame(rows.items(), columns=["what", "value"]).set_index("what")

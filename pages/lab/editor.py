@@ -1,15 +1,18 @@
-"""What changes the policy: the layer at work, its bits, several layers at once, undo, redo and starts."""
+"""What changes the policy: the layer or group at work, its bits, several at once, undo, redo and starts."""
 
 import streamlit as st
 
 from aiq_core.charts.style import GLYPHS
-from aiq_core.records import FP32_BITS, OFFERED_BITS, Policy, Run
-from aiq_core.wording import bit_counts, bits_name
+from aiq_core.records import FP32_BITS, OFFERED_BITS, Policy, Run, Site
+from aiq_core.wording import bits_name, uniform_name
 from pages.common import known, names
 from pages.common.controls import View
 from pages.lab import policies, state
 from pages.lab.history import History
+from pages.lab.shown import Shown
 
+UNIFORM = ((32,), (8,), (4,), (8, 8), (4, 8))
+"""Bits of weights, and of activations where these are not FP32, of the uniform policies to start from."""
 UNDO, REDO = "lab-undo", "lab-redo"
 GROUP, GROUP_BITS, RUN_BOX, PASTED = "lab-group", "lab-group-bits", "lab-start-run", "lab-pasted"
 
@@ -18,31 +21,32 @@ def width_name(bits: int) -> str:
     return f"{GLYPHS[bits]} FP32" if bits == FP32_BITS else f"{GLYPHS[bits]} {bits}"
 
 
-def bits_label(layer: str) -> str:
-    return f"Bits of {layer}"
+def bits_label(site: Site) -> str:
+    return f"Bits of {site}"
 
 
-def layer_and_bits(view: View, policy: Policy, layer: int) -> None:
-    """The layer as a list, for keyboard and screen reader, and its widths.
+def site_and_bits(shown: Shown) -> None:
+    """The site as a list, for keyboard and screen reader, and its widths.
 
-    Widgets of each layer's own: until the browser has the answer to a click it goes on sending what it holds, which is
-    another layer's by then.
+    Widgets of each site's own: until the browser has the answer to a click it goes on sending what it holds, which is
+    another site's by then.
     """
-    layers = view.model.profile.quantizable_names
-    box, widths = f"{state.LAYER_BOX}-{layers[layer]}", f"{state.BITS}-{layers[layer]}"
-    st.session_state[box], st.session_state[widths] = layers[layer], policy.weight_bits[layer]
+    site, policy = shown.site, shown.policy
+    by_name = {str(offered): offered for offered in shown.profile.sites}
+    box, widths = f"{state.SITE_BOX}-{site}", f"{state.BITS}-{site}"
+    st.session_state[box], st.session_state[widths] = str(site), shown.bits
     st.selectbox(
-        "Layer",
-        layers,
+        "Layer or activation group",
+        by_name,
         key=box,
-        format_func=lambda name: f"{name} · {bits_name(policy.weight_bits[layers.index(name)])}",
-        on_change=_layer_chosen,
-        args=(box, layers),
+        format_func=lambda name: f"{name} · {bits_name(shown.profile.width(policy, by_name[name]))}",
+        on_change=_site_chosen,
+        args=(box, by_name),
         label_visibility="collapsed",
-        width=215,
+        width=215 if shown.is_layer else 225,
     )
     st.segmented_control(
-        bits_label(layers[layer]),
+        bits_label(site),
         OFFERED_BITS,
         key=widths,
         format_func=width_name,
@@ -50,29 +54,29 @@ def layer_and_bits(view: View, policy: Policy, layer: int) -> None:
         wrap=True,
         label_visibility="collapsed",
         on_change=_bits_chosen,
-        args=(view.model.name, layer, layers[layer], widths),
+        args=(shown.view.model.name, site, widths),
     )
 
 
-def _layer_chosen(widget: str, layers: tuple[str, ...]) -> None:
+def _site_chosen(widget: str, by_name: dict[str, Site]) -> None:
     # The browser sends an option's text: with the width of a moment ago it is the name of none.
-    if st.session_state[widget] in layers:
-        state.set_layer(st.session_state[widget])
+    if st.session_state[widget] in by_name:
+        state.set_site(by_name[st.session_state[widget]])
 
 
-def _bits_chosen(model: str, layer: int, name: str, widget: str) -> None:
+def _bits_chosen(model: str, site: Site, widget: str) -> None:
     # With undo or redo in the same message it is what the browser held before the answer to the last one.
     if not (st.session_state.get(UNDO) or st.session_state.get(REDO)):
-        state.set_bits(model, (layer,), st.session_state[widget], name)
+        state.set_bits(model, (site,), st.session_state[widget], str(site))
 
 
 def several(view: View, policy: Policy) -> None:
-    """One width for many layers: a single edit, undone at once."""
+    """One width for many sites: a single edit, undone at once."""
     groups = policies.groups(view.model.profile)
     if st.session_state.get(GROUP) not in groups:
         st.session_state[GROUP] = next(iter(groups))
-    name = st.selectbox("Layers", list(groups), key=GROUP)
-    st.caption(bit_counts(Policy(tuple(policy.weight_bits[i] for i in groups[name]), ())))
+    name = st.selectbox("Layers or activations", list(groups), key=GROUP)
+    st.caption(policies.counts(view.model.profile, policy, groups[name]))
     bits = st.segmented_control(
         "Bits", OFFERED_BITS, default=8, key=GROUP_BITS, format_func=width_name, required=True, wrap=True
     )
@@ -107,9 +111,11 @@ def starts(view: View) -> None:
     """Where to begin: uniform widths, what Explore shows, a run's end, a link."""
     profile, model = view.model.profile, view.model.name
     with st.container(horizontal=True, gap="small"):
-        for bits, text in ((32, "FP32"), (8, "INT8"), (4, "INT4")):
-            args = (model, profile.uniform(bits), "FP32" if bits == 32 else f"all at {bits} bits")
-            st.button(text, key=f"lab-start-{bits}", on_click=state.start_from, args=args)
+        for widths in UNIFORM:
+            policy = profile.uniform(*widths)
+            name = uniform_name(policy) or ""
+            key = f"lab-start-{'-'.join(map(str, widths))}"
+            st.button(name, key=key, on_click=state.start_from, args=(model, policy, name))
         found = state.default(view)
         label = found.text[0].upper() + found.text[1:]
         st.button(label, key="lab-start-best", on_click=state.start_from, args=(model, found.policy, found.text))

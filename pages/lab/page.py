@@ -7,7 +7,7 @@ import streamlit as st
 from aiq_core.records import SplitName
 from aiq_core.wording import bit_counts, join
 from pages.common import controls, errors, known, machines
-from pages.common.charts import Click, drawing_card, has_roofline
+from pages.common.charts import Click, card, drawing_card, has_roofline
 from pages.common.controls import View
 from pages.common.popovers import popover
 from pages.lab import ahead, drawings, editor, flips, measuring, numbers, policies, saving, state
@@ -16,7 +16,6 @@ from pages.lab.history import History
 from pages.lab.shown import START, Shown, offered, parts
 
 AGAINST = "lab-before"
-PANELS = {state.WEIGHTS: "Weights", state.FLIPS: "Images"}
 
 
 def main() -> None:
@@ -35,7 +34,7 @@ def main() -> None:
     is_measured = all(entry is not None for entry in found.values())
     drawing_card(
         drawings.bits(shown),
-        on_click=_layer_clicked,
+        on_click=_site_clicked,
         foresight=ahead.address(shown),
         beneath=lambda: _controls(shown, is_measured),
     )
@@ -45,32 +44,44 @@ def main() -> None:
             drawing_card(drawings.roofline(shown), partial(machines.machine_sources, view.machine))
     with right:
         if st.session_state.setdefault(state.PANEL, state.WEIGHTS) == state.FLIPS:
-            flips.draw(view, found, _panel_switch)
+            flips.draw(view, found, partial(_panel_switch, "Weights" if shown.is_layer else "Activations"))
         else:
-            lost = drawings.weights_lost(shown)
-            drawing_card(drawings.weights(shown), _panel_switch, beneath=lambda: st.caption(lost))
+            _site_panel(shown)
 
 
 def _shown(view: View, history: History) -> Shown:
-    start, layer = history.start, state.layer(view.model.profile)
+    start, site = history.start, state.site(view.model.profile)
     if st.session_state.get(AGAINST) not in offered(view, start):
         st.session_state[AGAINST] = START
-    return Shown(view, history.current.policy, start, st.session_state[AGAINST], layer)
+    return Shown(view, history.current.policy, start, st.session_state[AGAINST], site)
 
 
-def _layer_clicked(click: Click) -> None:
-    """A click on a column picks its layer."""
-    names = known.model(st.session_state["model"]).profile.quantizable_names
-    if click.index is not None and click.index < len(names):
-        state.set_layer(names[click.index])
+def _site_panel(shown: Shown) -> None:
+    """A layer's weights, rounded; of an activation group what is known without images."""
+    if shown.is_layer:
+        lost = drawings.weights_lost(shown)
+        drawing_card(drawings.weights(shown), partial(_panel_switch, "Weights"), beneath=lambda: st.caption(lost))
+        return
+    facts = drawings.group_facts(shown)
+    name = f"{shown.view.model}-{shown.site.name}-activations"
+    with card("Activations", shown.site.name, facts.reset_index, name, partial(_panel_switch, "Activations")):
+        st.table(facts)
 
 
-def _panel_switch() -> None:
+def _site_clicked(click: Click) -> None:
+    """A click on a field of the bits chart picks its site."""
+    sites = known.model(st.session_state["model"]).profile.sites
+    if click.index is not None and click.index < len(sites):
+        state.set_site(sites[click.index])
+
+
+def _panel_switch(site_title: str) -> None:
+    titles = {state.WEIGHTS: site_title, state.FLIPS: "Images"}
     st.segmented_control(
         "Right view",
         (state.WEIGHTS, state.FLIPS),
         key=state.PANEL,
-        format_func=PANELS.__getitem__,
+        format_func=titles.__getitem__,
         required=True,
         label_visibility="collapsed",
     )
@@ -99,7 +110,7 @@ def _controls(shown: Shown, is_measured: bool) -> None:
     view, policy = shown.view, shown.policy
     choices = offered(view, shown.start)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        editor.layer_and_bits(view, policy, shown.layer)
+        editor.site_and_bits(shown)
         st.selectbox(
             "Compare with",
             list(choices),

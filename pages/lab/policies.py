@@ -1,14 +1,13 @@
-"""Policies from what a reader gives - a key, a link, JSON - and layers that are set together; pure."""
+"""Policies from what a reader gives - a key, a link, JSON - and sites that are set together; pure."""
 
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 from aiq_core.errors import SettingError
 from aiq_core.manual import parse_policies
-from aiq_core.records import FP32_BITS, OFFERED_BITS, LayerKind, ModelProfile, Policy
-from aiq_core.wording import bits_name
+from aiq_core.records import FP32_BITS, OFFERED_BITS, LayerKind, ModelProfile, Move, Policy, Site, SiteKind
+from aiq_core.wording import bit_counts, bits_name, differences
 from pages.common import known
 from pages.common.controls import DEFAULT_MODEL
 
@@ -30,11 +29,11 @@ def read_key(key: str, profile: ModelProfile) -> Policy:
             f"policy {key[:80]!r} gives bits to {len(policy.weight_bits)} layers, {profile.model} has {layers}; "
             f"{remedy}"
         )
-    if len(policy.activation_bits) != groups or set(policy.activation_bits) != {FP32_BITS}:
+    if len(policy.activation_bits) != groups:
         expected = profile.uniform(FP32_BITS).key.partition(" ")[2]
         raise SettingError(
-            f"policy {key[:80]!r} has activations {key.partition(' ')[2][:40]!r}, which stay at FP32 here; "
-            f"end it in {expected!r}"
+            f"policy {key[:80]!r} gives bits to {len(policy.activation_bits)} activation groups, {profile.model} has "
+            f"{groups}; end it in {expected!r}, where all are FP32"
         )
     return policy
 
@@ -72,26 +71,29 @@ def _named_model(text: str) -> str | None:
     return named if named in known.library().models else None
 
 
-def groups(profile: ModelProfile) -> dict[str, tuple[int, ...]]:
-    """Name -> places of layers that are set together: all, those of a kind, those of a part of the network."""
+def groups(profile: ModelProfile) -> dict[str, tuple[Site, ...]]:
+    """Name -> sites that are set together: all layers, those of a kind, of a part of the network; all activations."""
     layers = profile.quantizable
-    found: dict[str, tuple[int, ...]] = {f"all {len(layers)} layers": tuple(range(len(layers)))}
-    depthwise = [i for i, layer in enumerate(layers) if layer.groups > 1]
-    linear = [i for i, layer in enumerate(layers) if layer.kind is not LayerKind.CONV2D]
-    others = [i for i in range(len(layers)) if i not in (*depthwise, *linear)]
+    depthwise = [layer.name for layer in layers if layer.groups > 1]
+    linear = [layer.name for layer in layers if layer.kind is not LayerKind.CONV2D]
+    others = [layer.name for layer in layers if layer.name not in (*depthwise, *linear)]
     kinds = {
         "depthwise convolutions": depthwise,
         "other convolutions" if depthwise else "convolutions": others,
         "linear layers": linear,
     }
-    parts: dict[str, list[int]] = {}
-    for index, layer in enumerate(layers):
-        parts.setdefault(_part(layer.name), []).append(index)
-    heaviest = sorted(range(len(layers)), key=lambda i: -layers[i].weights)[: max(1, len(layers) // 4)]
-    for name, places in {**kinds, **parts, "the heaviest quarter": sorted(heaviest)}.items():
-        if 1 < len(places) < len(layers):
-            found[f"{name} ({len(places)})"] = tuple(places)
-    return found
+    parts: dict[str, list[str]] = {}
+    for layer in layers:
+        parts.setdefault(_part(layer.name), []).append(layer.name)
+    heaviest = sorted(layers, key=lambda layer: -layer.weights)[: max(1, len(layers) // 4)]
+    quarter = {layer.name for layer in heaviest}
+    sets = {**kinds, **parts, "the heaviest quarter": [name for name in profile.quantizable_names if name in quarter]}
+    found = {f"all {len(layers)} layers": profile.weight_sites}
+    for name, names in sets.items():
+        if 1 < len(names) < len(layers):
+            found[f"{name} ({len(names)})"] = tuple(Site(SiteKind.WEIGHTS, layer) for layer in names)
+    activations = tuple(site for site in profile.sites if site.kind is SiteKind.ACTIVATIONS)
+    return found | {f"all {len(activations)} activation groups": activations, "every layer and group": profile.sites}
 
 
 def _part(name: str) -> str:
@@ -100,20 +102,25 @@ def _part(name: str) -> str:
     return ".".join(parts[:2]) if len(parts) > 2 and parts[1].isdigit() and parts[0] == "features" else parts[0]
 
 
-def with_bits(policy: Policy, places: Iterable[int], bits: int) -> Policy:
-    """The policy with those layers at `bits`."""
-    changed = {*places}
-    widths = (bits if place in changed else held for place, held in enumerate(policy.weight_bits))
-    return replace(policy, weight_bits=tuple(widths))
+def counts(profile: ModelProfile, policy: Policy, sites: Iterable[Site]) -> str:
+    """How many of some sites stand at each width."""
+    chosen = [*sites]
+    widths = {kind: tuple(profile.width(policy, site) for site in chosen if site.kind is kind) for kind in SiteKind}
+    return bit_counts(Policy(widths[SiteKind.WEIGHTS], widths[SiteKind.ACTIVATIONS]))
+
+
+def with_bits(profile: ModelProfile, policy: Policy, sites: Iterable[Site], bits: int) -> Policy:
+    """The policy with those sites at `bits`."""
+    return profile.moved(policy, *(Move(site, bits) for site in sites))
 
 
 def change(profile: ModelProfile, before: Policy, after: Policy) -> str:
-    """How two policies differ, in words: a layer by name, several by number."""
-    names = profile.quantizable_names
-    differing = [i for i, (a, b) in enumerate(zip(before.weight_bits, after.weight_bits, strict=True)) if a != b]
+    """How two policies differ, in words: a layer or group by name, several by number."""
+    widths = ((site, profile.width(before, site), profile.width(after, site)) for site in profile.sites)
+    differing = [(site, was, now) for site, was, now in widths if was != now]
     if not differing:
         return "no layer differs"
     if len(differing) > 1:
-        return f"{len(differing)} layers differ"
-    (place,) = differing
-    return f"{names[place]} {bits_name(before.weight_bits[place])} → {bits_name(after.weight_bits[place])}"
+        return f"{differences(before, after)} differ"
+    ((site, was, now),) = differing
+    return f"{site} {bits_name(was)} → {bits_name(now)}"

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from aiq_core.intensity import intensity
-from aiq_core.records import FP32_BITS, ModelProfile, Policy
+from aiq_core.records import FP32_BITS, ModelProfile, Move, Policy, Site, SiteKind
 from aiq_core.wording import number, signed
 from pages.common.controls import View
 from pages.lab import policies
@@ -24,23 +24,28 @@ class Before(NamedTuple):
 class Shown:
     """A policy at work.
 
-    `start` is where its editing began, `against` names what it is compared with among `offered`, `layer` is the place
-    of the picked layer.
+    `start` is where its editing began, `against` names what it is compared with among `offered`, `site` is the picked
+    layer or activation group.
     """
 
     view: View
     policy: Policy
     start: Entry
     against: str
-    layer: int
+    site: Site
 
     @property
     def profile(self) -> ModelProfile:
         return self.view.model.profile
 
     @property
-    def layer_name(self) -> str:
-        return self.profile.quantizable_names[self.layer]
+    def bits(self) -> int:
+        """The picked site's."""
+        return self.profile.width(self.policy, self.site)
+
+    @property
+    def is_layer(self) -> bool:
+        return self.site.kind is SiteKind.WEIGHTS
 
     @property
     def is_unedited(self) -> bool:
@@ -58,8 +63,8 @@ class Shown:
         return self.start.policy if self.against == START else self.before.policy
 
     def at(self, bits: int) -> "Shown":
-        """The same with the picked layer at `bits`."""
-        return replace(self, policy=policies.with_bits(self.policy, (self.layer,), bits))
+        """The same with the picked site at `bits`."""
+        return replace(self, policy=self.profile.moved(self.policy, Move(self.site, bits)))
 
 
 def offered(view: View, start: Entry) -> dict[str, Before]:

@@ -1,9 +1,11 @@
 """The policy at work and its history, kept in the session; the policy stands in the address too."""
 
+from collections.abc import Mapping, Sequence
+
 import streamlit as st
 
 from aiq_core.errors import SettingError
-from aiq_core.records import ModelProfile, Policy
+from aiq_core.records import ModelProfile, Policy, Site, SiteKind
 from aiq_core.wording import bits_name
 from pages.common import controls, errors, known
 from pages.common.controls import View
@@ -11,10 +13,12 @@ from pages.common.selection import Wish, select
 from pages.lab import policies
 from pages.lab.history import Entry, History
 
-HISTORIES, LAYER = "lab_histories", "lab_layer"
+HISTORIES, SITE = "lab_histories", "lab_site"
 START = "start"
 """In the address: where the editing of its policy began, unless that is the policy itself."""
-LAYER_BOX, BITS = "lab-layer", "lab-bits"
+SITE_BOX, BITS = "lab-layer", "lab-bits"
+PARAMETERS = {SiteKind.WEIGHTS: "layer", SiteKind.ACTIVATIONS: "activations"}
+"""What the address calls the site at work."""
 PANEL, WEIGHTS, FLIPS = "lab-panel", "weights", "flips"
 
 
@@ -66,19 +70,25 @@ def default(view: View) -> Entry:
     return Entry(chosen.policy, f"best found at alpha {view.alpha:.2f}", is_start=True)
 
 
-def layer(profile: ModelProfile) -> int:
-    """The place of the layer at work: the address's or the last one picked, else the heaviest."""
-    names = profile.quantizable_names
-    if LAYER not in st.session_state or controls.is_return():
-        asked = st.session_state[LAYER] = st.query_params.get("layer")
-        if asked is not None and asked not in names:
-            st.warning(f"layer={asked[:60]!r} is not in {profile.model}; choose it in the bits chart or the list.")
-    name = st.session_state[LAYER]
-    if name not in names:
-        name = max(profile.quantizable, key=lambda layer: layer.weights).name
-        st.session_state[LAYER] = name
-    controls.put("layer", name)
-    return names.index(name)
+def site(profile: ModelProfile) -> Site:
+    """The site at work: the address's or the last one picked, else the heaviest layer."""
+    if SITE not in st.session_state or controls.is_return():
+        st.session_state[SITE] = asked = site_of(st.query_params)
+        if asked is not None and asked not in profile.sites:
+            name = f"{PARAMETERS[asked.kind]}={asked.name[:60]!r}"
+            st.warning(f"{name} is not in {profile.model}; choose it in the bits chart or the list.")
+    if st.session_state[SITE] not in profile.sites:
+        heaviest = max(profile.quantizable, key=lambda layer: layer.weights)
+        st.session_state[SITE] = Site(SiteKind.WEIGHTS, heaviest.name)
+    found: Site = st.session_state[SITE]
+    for kind, parameter in PARAMETERS.items():
+        controls.put(parameter, found.name if kind is found.kind else None)
+    return found
+
+
+def site_of(query: Mapping[str, str]) -> Site | None:
+    """The site that an address names."""
+    return next((Site(kind, query[name]) for kind, name in PARAMETERS.items() if name in query), None)
 
 
 # Callbacks
@@ -103,14 +113,15 @@ def redo(model: str) -> None:
     show(model, st.session_state[HISTORIES][model].redo())
 
 
-def set_layer(name: str) -> None:
-    st.session_state[LAYER] = name
+def set_site(picked: Site) -> None:
+    st.session_state[SITE] = picked
 
 
-def set_bits(model: str, places: tuple[int, ...], bits: int, what: str) -> None:
-    """Sets layers to a width: one edit, whatever their number."""
+def set_bits(model: str, sites: Sequence[Site], bits: int, what: str) -> None:
+    """Sets sites to a width: one edit, whatever their number."""
     before = st.session_state[HISTORIES][model].current.policy
-    push(model, policies.with_bits(before, places, bits), f"{what} to {bits_name(bits)}")
+    after = policies.with_bits(known.model(model).profile, before, sites, bits)
+    push(model, after, f"{what} to {bits_name(bits)}")
 
 
 def start_from(model: str, policy: Policy, text: str) -> None:

@@ -5,10 +5,12 @@ from functools import partial
 
 import streamlit as st
 
-from aiq_core.charts.bits import bits_figure, bits_frame
+from aiq_core.charts.bits import bits_frame
+from aiq_core.charts.bits_figure import bits_figure
 from aiq_core.intensity import intensity, moved_bytes, weight_bytes
 from aiq_core.library import asked_step
 from aiq_core.records import Policy, Run, SplitName
+from aiq_core.wording import differences as in_words
 from aiq_core.wording import duration, number, size
 from pages.common import known, names
 from pages.common.charts import card, chart
@@ -94,19 +96,18 @@ def _overlay(view: View, first: Run, second: Run) -> None:
 def _bits(view: View, first: Run, second: Run, a: Policy, b: Policy) -> None:
     profile = known.model(second.request.model).profile
     data = detail.policy_bits(second, b, asked_step(second, b, profile), a)
-    frame = differences.layers(profile, a, b)
-    title = f"{len(frame)} of {len(profile.quantizable)} layers differ; lines show A" if len(frame) else "A and B agree"
+    frame = differences.sites(profile, a, b)
+    title = f"differs from A in {in_words(a, b)}; lines show A" if len(frame) else "A and B agree"
     name = f"{first.id}-{second.id}-bits"
     with card("Bits of B", title, partial(bits_frame, data), name):
-        alt = ", ".join(f"{bar.layer} {bar.bits}" for bar in data.bars)
-        chart(bits_figure(data, view.look), "compare-bits", name, f"Bits per layer of B: {alt}")
+        chart(bits_figure(data, view.look), "compare-bits", name, f"{data.title} of B: {data.spoken}")
     if len(frame):
-        with card("Layers that differ", "", lambda: frame, f"{first.id}-{second.id}-layers"):
+        with card("Where they differ", "", lambda: frame, f"{first.id}-{second.id}-sites"):
             st.dataframe(
                 frame,
                 hide_index=True,
                 key="compare-layers",
-                alt=f"{len(frame)} layers differ",
+                alt=f"{len(frame)} layers and activation groups differ",
                 height=min(260, 36 * (len(frame) + 1)),
             )
 

@@ -6,7 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from aiq_core import jobs
-from aiq_core.charts.bits import Bar, BitsData, bits_data, bits_figure, bits_frame
+from aiq_core.charts.bits import BitsData, bits_data, bits_frame
+from aiq_core.charts.bits_figure import bits_figure
 from aiq_core.charts.reasons import reasons
 from aiq_core.records import Policy, Run, RunStatus, Step
 from aiq_core.search.strategies import strategy
@@ -88,25 +89,17 @@ def _trade_off(view: View, run: Run) -> None:
 
 def policy_bits(run: Run, policy: Policy, position: int | None, pinned: Policy | None = None) -> BitsData:
     """The bars of a policy with their reasons at a step of the run."""
-    model, images = known.model(run.request.model), run.request.images
-    profile, table = model.profile, stored.table(model, images)
-    why = reasons(profile, policy, run, position)
-    if table is not None:
-        return bits_data(profile, policy, why, table, pinned, origin=run.id)
-    held = (None,) * len(why) if pinned is None else pinned.weight_bits
-    bars = tuple(
-        Bar(layer.name, bits, layer.weights, layer.weights * bits / 8, (), reason, was)
-        for layer, bits, reason, was in zip(profile.quantizable, policy.weight_bits, why, held, strict=True)
-    )
-    return BitsData(profile.model, bars, images, run.id)
+    model = known.model(run.request.model)
+    why = reasons(model.profile, policy, run, position)
+    table = stored.table(model, run.request.images)
+    return bits_data(model.profile, policy, why, table, pinned, origin=run.id)
 
 
 def _bits(view: View, run: Run, step: Step) -> None:
     data = policy_bits(run, step.policy, run.steps.index(step))
     title = f"after step {step.index}: {bit_counts(step.policy)}"
-    with card("Bits per layer", title, partial(bits_frame, data), f"{run.id}-bits"):
-        alt = ", ".join(f"{bar.layer} {bar.bits}" for bar in data.bars)
-        chart(bits_figure(data, view.look), f"bits-{run.id}", f"{run.id}-bits", f"Bits per layer: {alt}")
+    with card(data.title, title, partial(bits_frame, data), f"{run.id}-bits"):
+        chart(bits_figure(data, view.look), f"bits-{run.id}", f"{run.id}-bits", f"{data.title}: {data.spoken}")
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             _step_box(run)
             st.caption(step.reason, width="stretch")

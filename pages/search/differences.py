@@ -7,6 +7,8 @@ from aiq_core.records import ModelProfile, Policy, Run
 from aiq_core.statistics import Comparison
 from aiq_core.wording import MINUS, bits_name, number, signed, span
 
+COLUMNS = ["where", "A", "B", "elements", "B − A (bytes)"]
+
 
 def comparable(first: Run, second: Run) -> tuple[Policy, Policy]:
     """The policies of two runs. Raises SettingError where the runs do not stand on the same ground."""
@@ -45,20 +47,15 @@ def probability(p: float) -> str:
     return "less than 0.0001" if p < 0.0001 else number(p, 4)
 
 
-def layers(profile: ModelProfile, first: Policy, second: Policy) -> pd.DataFrame:
-    """The layers whose width differs, in network order."""
+def sites(profile: ModelProfile, first: Policy, second: Policy) -> pd.DataFrame:
+    """The layers and activation groups whose width differs, in network order."""
+    widths = ((site, profile.width(first, site), profile.width(second, site)) for site in profile.sites)
     rows = [
-        {
-            "layer": layer.name,
-            "A": bits_name(a),
-            "B": bits_name(b),
-            "weights": layer.weights,
-            "B − A (bytes)": layer.weights * (b - a) / 8,
-        }
-        for layer, a, b in zip(profile.quantizable, first.weight_bits, second.weight_bits, strict=True)
+        (str(site), bits_name(a), bits_name(b), profile.elements(site), profile.elements(site) * (b - a) / 8)
+        for site, a, b in widths
         if a != b
     ]
-    return pd.DataFrame(rows, columns=["layer", "A", "B", "weights", "B − A (bytes)"])
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def settings(first: Run, second: Run) -> pd.DataFrame:

@@ -28,14 +28,25 @@ def metric(page: Page, label: str) -> Any:
 
 
 def click_layer(page: Page, place: int) -> None:
-    """Clicks high above a layer's bar, where only its column is."""
+    """Clicks high above a layer's bar, where only its field is."""
+    click_field(page, place, 1)
+
+
+def click_group(page: Page, place: int) -> None:
+    """Clicks far below an activation group's bar."""
+    click_field(page, place, -1)
+
+
+def click_field(page: Page, place: int, side: int) -> None:
     at = page.evaluate(
-        """place => {
-            const plot = document.querySelectorAll('.js-plotly-plot')[0];
+        """([place, side]) => {
+            const plot = document.querySelectorAll('.js-plotly-plot')[0], fields = plot.data.at(-1);
             const {xaxis, yaxis} = plot._fullLayout, box = plot.getBoundingClientRect();
-            return [box.left + xaxis._offset + xaxis.d2p(place), box.top + yaxis._offset + 12];
+            const x = fields.x.filter((_, index) => fields.y[index] * side > 0)[place];
+            const y = side > 0 ? 12 : yaxis._length - 6;
+            return [box.left + xaxis._offset + xaxis.d2p(x), box.top + yaxis._offset + y];
         }""",
-        place,
+        [place, side],
     )
     page.mouse.click(*at)
 
@@ -68,8 +79,28 @@ def test_it_opens_with_three_charts_and_fits(app_server: str, visit: Visit, sche
     )
     assert sideways <= 0
     assert hidden <= 0 or width < 1000
-    for words in ("Bits per layer", "Roofline", "Histogram"):
+    for words in ("Bits of weights and activations", "Roofline", "Histogram"):
         assert page.locator(f'[aria-label*="{words}"]').count() > 0
+
+
+def test_activations_are_edited_in_the_same_bars(app_server: str, visit: Visit, settle: Settle) -> None:
+    page = visit(f"{app_server}/lab?model=digits_cnn&policy=w8x5+a32x6")
+    before = heading(page)
+    bars_are(page, 8, 8, 8, 8, 8)
+    click_group(page, 0)
+    expect(picked(page, "activations of image")).to_be_visible(timeout=LONG_MS)
+    expect(page.get_by_text("elements of a tensor")).to_be_visible()
+    settle(page)
+    choose_bits(page, "activations of image", 8)
+    page.wait_for_url(re.compile(r"policy=w8x5\+a8\.32x5.*activations=image|activations=image.*policy=w8x5\+a8\.32x5"))
+    settle(page)
+    assert heading(page) != before
+    expect(page.get_by_text("activations of image FP32 → 8 bits")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    page.wait_for_url(re.compile(r"policy=w8x5\+a32x6"))
+    click_layer(page, 1)
+    expect(picked(page, "block2.conv")).to_be_visible(timeout=LONG_MS)
+    assert "activations=" not in page.url
 
 
 def test_a_policy_is_edited_measured_saved_and_linked(

@@ -5,7 +5,7 @@ from typing import Any
 
 from aiq_core import wording
 from aiq_core.charts import draw, style
-from aiq_core.charts.bits import bar_height
+from aiq_core.charts.bits_figure import bar_height
 from aiq_core.charts.lessons import marks
 from aiq_core.charts.lessons.walk import Walk, WalkStep
 from aiq_core.charts.lessons.walk_parts import MOST_ROWS, bits, candidates, now, padlocks, row_count, rows_of

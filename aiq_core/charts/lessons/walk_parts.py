@@ -5,7 +5,8 @@ from typing import Any
 
 from aiq_core import wording
 from aiq_core.charts import draw, style
-from aiq_core.charts.bits import FEW_LAYERS, bar_height
+from aiq_core.charts.bits import FEW_LAYERS
+from aiq_core.charts.bits_figure import bar_height
 from aiq_core.charts.lessons.walk import Walk, WalkStep
 from aiq_core.charts.style import Look
 from aiq_core.records import Candidate, Outcome

@@ -1,0 +1,193 @@
+"""The bits chart's figure: weights stand above the axis, activations hang below it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log2
+from typing import Any
+
+from aiq_core import wording
+from aiq_core.charts import draw, style
+from aiq_core.charts.bits import FEW_LAYERS, Bar, BitsData, hover
+from aiq_core.charts.style import Look
+from aiq_core.records import FP32_BITS
+
+HEIGHT_PX, BOTH_HEIGHT_PX = 172, 184
+"""Of weights alone, and of both kinds."""
+
+MARGIN_PX = {"l": 36, "r": 16, "t": 18, "b": 18}
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Consecutive columns of one part of the network: `first` to `last`."""
+
+    name: str
+    first: int
+    last: int
+
+    @property
+    def middle(self) -> float:
+        """Where its name goes."""
+        return (self.first + self.last) / 2
+
+
+def blocks(names: Sequence[str]) -> tuple[tuple[Block, ...], tuple[str, ...] | None]:
+    """Parts of the network and, where there is room, a short name for each bar.
+
+    Few layers: parts by first name (`layer1`), bars by the rest (`0.conv1`). Many: parts by the second (`17`).
+    """
+    short = wording.without_shared_head(names)
+    few = len(names) <= FEW_LAYERS
+    heads = [short[name].partition(".")[0] for name in names]
+    if few and len(set(heads)) == len(names):
+        return (), tuple(short[name] for name in names)
+    found: list[Block] = []
+    for index, head in enumerate(heads):
+        if found and found[-1].name == head:
+            found[-1] = Block(head, found[-1].first, index)
+        else:
+            found.append(Block(head, index, index))
+    if not few:
+        return tuple(found), None
+    rests = [short[name].partition(".")[2] or short[name] for name in names]
+    return tuple(block for block in found if block.last > block.first), tuple(rests)
+
+
+def bar_height(bits: int) -> float:
+    """Height of a bar: by log2, so that 8 and 4 bits are told apart; half a unit keeps 2 bits visible."""
+    return log2(bits) - 0.5
+
+
+def places(data: BitsData) -> tuple[tuple[Bar, int], ...]:
+    """Every bar with its column: first those above the axis, then those below."""
+    columns = list(enumerate(data.columns))
+    above = [(column.weights, place) for place, column in columns if column.weights is not None]
+    return (*above, *((column.group, place) for place, column in columns if column.group is not None))
+
+
+def reach(bar: Bar, bits: int) -> float:
+    """Where a bar of that width ends: weights rise, activations hang."""
+    return bar_height(bits) if bar.is_weights else -bar_height(bits)
+
+
+TOP = bar_height(FP32_BITS) * 1.18
+"""The upper end of the y axis: a bar of FP32 and its number."""
+
+
+def bits_figure(data: BitsData, look: Look) -> dict[str, Any]:
+    """A Plotly figure, as a dict."""
+    parts, ticks = blocks([column.name for column in data.columns])
+    both, last = data.has_groups, len(data.columns) - 1
+    drawn = places(data)
+    kinds = [[(bar, place) for bar, place in drawn if bar.is_weights is above] for above in (True, False)]
+    # Layers by name, which on a phone turn upright as the margin grows; else parts, whose names are short.
+    named: dict[str, Any] = {"tickvals": [*range(last + 1)], "ticktext": list(ticks or ()), "automargin": "height"}
+    if both:
+        # Two more columns than layers, and their names beside each other.
+        named["tickfont"] = {**style.small_font(look), "size": look.font_px * 0.85}
+    if ticks is None:
+        wide = [part for part in parts if part.last > part.first]
+        named = {"tickvals": [part.middle for part in wide], "ticktext": [part.name for part in wide], "tickangle": 0}
+    return {
+        "data": [_bar_trace(bars, data, look) for bars in kinds if bars],
+        "layout": style.layout(
+            look,
+            BOTH_HEIGHT_PX if both else HEIGHT_PX,
+            MARGIN_PX,
+            bargap=0.22,
+            **({"barmode": "overlay"} if both else {}),
+            uniformtext={"mode": "hide", "minsize": look.font_px * 0.75},
+            annotations=_block_notes(parts, look) if ticks is not None else [],
+            shapes=[*_block_edges(parts, look), *_pinned_edges(drawn, look)],
+            xaxis=style.axis(look, "", showgrid=False, range=[-0.6, last + 0.6], ticks="", **named),
+            yaxis=_bits_axis(data, look),
+        ),
+    }
+
+
+def _bits_axis(data: BitsData, look: Look) -> dict[str, Any]:
+    if not data.has_groups:
+        offered = sorted({FP32_BITS, 8, 4, *(bar.bits for bar in data.bars)})
+        ticks = [(bar_height(bits), bits) for bits in offered]
+        return _axis(look, "bits", 0, ticks)
+    # Those that have room, less where names of layers stand upright on a phone; there each bar has its own number.
+    named = (8, FP32_BITS) if len(data.columns) <= FEW_LAYERS else (4, 8, FP32_BITS)
+    ticks = [(sign * bar_height(bits), bits) for sign in (-1, 1) for bits in named]
+    zero = {"zeroline": True, "zerolinecolor": look.palette.muted, "zerolinewidth": look.scale}
+    return _axis(look, "activations · weights", -TOP, ticks) | zero
+
+
+def _axis(look: Look, title: str, bottom: float, ticks: Sequence[tuple[float, int]]) -> dict[str, Any]:
+    heights, texts = [height for height, _ in ticks], [str(bits) for _, bits in ticks]
+    return style.axis(look, title, range=[bottom, TOP], tickvals=heights, ticktext=texts)
+
+
+def _bar_trace(bars: Sequence[tuple[Bar, int]], data: BitsData, look: Look) -> dict[str, Any]:
+    palette = look.palette
+    hang = not bars[0][0].is_weights
+    size = look.font_px * (0.95 if len(data.columns) <= FEW_LAYERS else 0.8)
+    return {
+        "type": "bar",
+        "x": [place for _, place in bars],
+        "y": [reach(bar, bar.bits) for bar, _ in bars],
+        "text": [str(bar.bits) for bar, _ in bars],
+        "textposition": [_number_place(bar) for bar, _ in bars] if data.has_groups else "outside",
+        **(_inside_numbers(look, size) if data.has_groups else {}),
+        "textfont": {"size": size, "color": palette.text},
+        "textangle": 0,
+        "cliponaxis": False,
+        "constraintext": "outside",
+        "marker": {
+            "color": [palette.bits[bar.bits] for bar, _ in bars],
+            **({"cornerradius": "40%"} if hang else {}),
+            "line": {
+                "color": [palette.accent if bar.changed else palette.bits[bar.bits] for bar, _ in bars],
+                "width": [2 * look.scale if bar.changed else 0 for bar, _ in bars],
+            },
+        },
+        # Slimmer and round, so that where both have one colour they are not taken for one bar.
+        **({"width": 0.56} if hang else {}),
+        **draw.hover(hover(bar, data) for bar, _ in bars),
+    }
+
+
+def _number_place(bar: Bar) -> str:
+    """Inside where the pinned policy's line would cross the number, and the bar has room for it."""
+    beyond = bar_height(bar.pinned_bits or bar.bits) - bar_height(bar.bits)
+    return "inside" if 0 < beyond <= 1 <= bar_height(bar.bits) else "outside"
+
+
+def _inside_numbers(look: Look, size: float) -> dict[str, Any]:
+    """Dark in both themes: the bars are light enough in each."""
+    colour = look.palette.background if look.dark else look.palette.text
+    return {"insidetextanchor": "end", "insidetextfont": {"size": size, "color": colour}}
+
+
+def _pinned_edges(drawn: Sequence[tuple[Bar, int]], look: Look) -> list[dict[str, Any]]:
+    """Where the pinned policy stood, as a bar's former edge."""
+    return _lines(
+        [
+            f"M{place - 0.45},{reach(bar, bar.pinned_bits or FP32_BITS)}H{place + 0.45}"
+            for bar, place in drawn
+            if bar.changed
+        ],
+        color=look.palette.accent,
+        width=3 * look.scale,
+    )
+
+
+def _block_notes(parts: Sequence[Block], look: Look) -> list[dict[str, Any]]:
+    """Names of the parts above the plot, where bars are named below."""
+    return [style.note(look, part.name, part.middle, 1, yref="paper", yanchor="bottom", yshift=2) for part in parts]
+
+
+def _block_edges(parts: Sequence[Block], look: Look) -> list[dict[str, Any]]:
+    """A thin line at both ends of each part."""
+    edges = sorted({part.first - 0.5 for part in parts} | {part.last + 0.5 for part in parts})
+    lines = _lines([f"M{edge},0V1" for edge in edges], color=look.palette.grid, width=look.scale)
+    return [{**shape, "yref": "paper", "layer": "below"} for shape in lines]
+
+
+def _lines(paths: Sequence[str], **line: Any) -> list[dict[str, Any]]:
+    """Lines as one shape, if there are any: each of its own takes its time to draw."""
+    return [{"type": "path", "path": "".join(paths), "line": line}] if paths else []
