@@ -7,7 +7,7 @@ from aiq_core.hardware import MACHINES
 from aiq_core.intensity import intensity, moved_bytes, stored_bytes, traffic, weight_bytes
 from aiq_core.library import Library
 from aiq_core.objective import exchange_rate
-from aiq_core.records import Policy, Run, SplitName
+from aiq_core.records import ImageSet, Policy, Run, SplitName
 from aiq_core.roofline import speed_up
 from aiq_core.search.strategies import strategy
 from aiq_core.store import codec
@@ -41,14 +41,14 @@ def run_document(library: Library, run: Run, by: str | None = None) -> dict[str,
     """Everything of a run: settings, the policy with its figures, intervals and steps; null where not measured.
 
     The policy's bytes, AI and predicted times are by the traffic model `by`, the run's own unless another is named; the
-    steps and the loss are always by the run's, `objective_traffic_model`. Raises UnknownNameError.
+    steps and the loss are always by the run's, `objective_traffic`. Raises UnknownNameError.
     """
     by = traffic_model(by or run.request.traffic).name
     return {
         **run_summary(run),
         **({"traceback": run.traceback} if run.traceback else {}),
         **_settings(run),
-        "traffic_model": by,
+        "traffic": by,
         **_policy(library, run, by),
         "steps": [codec.step_to_json(step) for step in run.steps],
     }
@@ -64,6 +64,10 @@ def _settings(run: Run) -> dict[str, Any]:
     )
     return {
         "widths": list(request.widths),
+        "activation_widths": list(request.activation_widths),
+        "start": None if request.start is None else request.start.key,
+        "choose_images": request.choose_images,
+        "rounding": request.quantizer.rounding,
         "excluded": list(request.excluded),
         "fixed": dict(request.fixed),
         "intensity_normaliser": normaliser,
@@ -72,7 +76,7 @@ def _settings(run: Run) -> dict[str, Any]:
         "floor_correct": run.floor_score,
         "baseline_correct": run.baseline_score,
         "quantizer": request.quantizer.to_json(),
-        "objective_traffic_model": request.traffic,
+        "objective_traffic": request.traffic,
         "model_hash": run.model_hash,
         "search_hash": run.search_hash,
         "report_hash": run.report_hash,
@@ -93,6 +97,7 @@ def _policy(library: Library, run: Run, by: str) -> dict[str, Any]:
     as_stored = traffic(profile, [baseline, policy], by=STORED, quantizer=quantizer).intensity
     return document | {
         "policy": profile.named_bits(policy),
+        "activation_policy": profile.named_activation_bits(policy),
         "policy_key": policy.key,
         "intensity": value,
         "intensity_gain_percent": 100 * (value / document["baseline_intensity"] - 1),
@@ -104,31 +109,45 @@ def _policy(library: Library, run: Run, by: str) -> dict[str, Any]:
             machine.key: speed_up(machine, profile, baseline, policy, 1, by, quantizer) if machine.runs_fp32 else None
             for machine in MACHINES.values()
         },
-        **_accuracy(library, run, policy, SplitName.SEARCH, run.request.images),
-        **_accuracy(library, run, policy, SplitName.REPORT, _judged(library, run, policy)),
+        **_accuracy(library, run, policy, "search", ImageSet(SplitName.SEARCH, run.request.chooses_on)),
+        **_accuracy(library, run, policy, "confirm", _confirming(run)),
+        **_accuracy(library, run, policy, "report", _judged(library, run, policy)),
     }
 
 
-def _judged(library: Library, run: Run, policy: Policy) -> int:
-    """How many report images the run's policy was judged on: all of them, or those of the excerpt."""
+def _confirming(run: Run) -> ImageSet | None:
+    """The search images on which nothing was chosen; None where a run keeps none apart."""
+    request = run.request
+    if request.choose_images is None:
+        return None
+    return ImageSet(SplitName.SEARCH, request.images, request.choose_images)
+
+
+def _judged(library: Library, run: Run, policy: Policy) -> ImageSet:
+    """The report images that the run's policy was judged on: all of them, or those of the excerpt."""
     model = library.model(run.request.model)
     whole = model.dataset.report.size
     found = library.evaluation(model, SplitName.REPORT, policy, run.request.quantizer)
-    return whole if found is not None and found.is_complete(whole) else model.dataset.report.shipped
+    images = whole if found is not None and found.is_complete(whole) else model.dataset.report.shipped
+    return ImageSet(SplitName.REPORT, images)
 
 
-def _accuracy(library: Library, run: Run, policy: Policy, split: SplitName, images: int) -> dict[str, Any]:
-    model = library.model(run.request.model)
-    cells = library.paired(model, split, images, model.profile.uniform(32), policy, run.request.quantizer)
+def _accuracy(library: Library, run: Run, policy: Policy, split: str, images: ImageSet | None) -> dict[str, Any]:
+    cells = None
+    if images is not None:
+        model, quantizer = library.model(run.request.model), run.request.quantizer
+        fp32, counted = model.profile.uniform(32), (images.split, images.images)
+        cells = library.paired(model, *counted, fp32, policy, quantizer, start=images.start)
     names = ("top1_percent", "top1_interval", "baseline_top1_percent", "drop_points", "drop_interval", "mcnemar_p")
-    if cells is None:
+    if cells is None or images is None:
         return {f"{split}_{name}": None for name in (*names, "images")}
     top1, drop = cells.after, cells.drop
     values = (
         *(top1.value, [top1.low, top1.high], cells.before.value),
         *(drop.value, [drop.low, drop.high], cells.p),
     )
-    return {**{f"{split}_{name}": value for name, value in zip(names, values, strict=True)}, f"{split}_images": images}
+    found = {f"{split}_{name}": value for name, value in zip(names, values, strict=True)}
+    return found | {f"{split}_images": images.count}
 
 
 def policy_figures(library: Library, run: Run) -> tuple[str, str]:
@@ -156,13 +175,13 @@ def sentences(document: dict[str, Any]) -> list[str]:
         return lines
     lines.append(
         f"AI {document['intensity']:.4f} FLOPs/byte ({document['intensity_gain_percent']:+.1f} % on FP32's "
-        f"{document['baseline_intensity']:.4f}; {document['traffic_model']}, batch 1)"
+        f"{document['baseline_intensity']:.4f}; {document['traffic']}, batch 1)"
     )
     lines.append(
         f"{size(document['weight_bytes'])} of weights, {size(document['stored_bytes'])} as stored with scales and "
         f"folded biases (AI {document['stored_intensity_gain_percent']:+.1f} % so counted)"
     )
-    for split in SplitName:
+    for split in ("search", "confirm", "report"):
         if document[f"{split}_top1_percent"] is not None:
             low, high = document[f"{split}_drop_interval"]
             lines.append(

@@ -32,7 +32,7 @@ RUN_KEYS = {
     "id", "model", "algorithm", "alpha", "policy", "intensity", "baseline_intensity", "intensity_gain_percent",
     "search_top1_percent", "report_top1_percent", "report_drop_points", "report_drop_interval", "report_images",
     "weight_bytes", "moved_bytes", "predicted_speedup", "evaluations", "evaluations_new", "steps",
-    "traffic_model", "objective_traffic_model", "stored_bytes", "stored_intensity_gain_percent",
+    "traffic", "objective_traffic", "stored_bytes", "stored_intensity_gain_percent",
 }  # fmt: skip
 
 
@@ -136,7 +136,7 @@ def assert_run_document(document: dict[str, Any]) -> None:
     profile = bundled.profile(document["model"])
     policy = profile.policy(document["policy"])
     assert list(document["policy"]) == list(profile.quantizable_names)
-    by = document["traffic_model"]
+    by = document["traffic"]
     assert document["intensity"] == intensity(profile, policy, by=by)
     assert document["baseline_intensity"] == intensity(profile, profile.uniform(32), by=by)
     gain = document["intensity"] / document["baseline_intensity"] - 1
@@ -175,9 +175,9 @@ def test_show_counts_bytes_as_asked(aiq: Aiq) -> None:
     usual, fused = (aiq("show", runs[0]["id"], *more, "--json").document for more in ((), ("--traffic", "fused")))
     assert_run_document(usual)
     assert_run_document(fused)
-    assert (usual["traffic_model"], fused["traffic_model"]) == ("unfused", "fused")
+    assert (usual["traffic"], fused["traffic"]) == ("unfused", "fused")
     assert usual["intensity"] != fused["intensity"] and usual["steps"] == fused["steps"]
-    assert fused["objective_traffic_model"] == "unfused"
+    assert fused["objective_traffic"] == "unfused"
     assert usual["weight_bytes"] == fused["weight_bytes"] and usual["stored_bytes"] == fused["stored_bytes"]
     said = aiq("show", runs[0]["id"], "--traffic", "nosuch")
     assert said.code == 1 and "unknown traffic model 'nosuch'; choose from unfused, stored, fused" in said.stderr
@@ -307,7 +307,7 @@ def test_a_search_by_another_traffic_model(aiq: Aiq) -> None:
     profile = bundled.profile("digits_cnn")
     lowest = intensity(profile, profile.uniform(4), by="fused")
     assert fused["intensity_normaliser"] == pytest.approx(1.32 * lowest)
-    assert fused["objective_traffic_model"] == fused["traffic_model"] == "fused"
+    assert fused["objective_traffic"] == fused["traffic"] == "fused"
     for step in fused["steps"]:
         assert step["intensity"] == intensity(profile, Policy.from_key(step["policy"]), by="fused")
     assert "greedy 0.5, fused" in aiq("runs", "--model", "digits_cnn").stdout

@@ -49,7 +49,7 @@ def profile(
     document = {
         "model": model,
         "batch": batch,
-        "traffic_model": traffic,
+        "traffic": traffic,
         "flops": int(moved.flops.sum()),
         "moved_bytes": int(moved.moved_bytes[0]),
         "intensity": float(moved.intensity[0]),

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from aiq_core import documents, jobs
+from aiq_core import documents, jobs, space
+from aiq_core.activations import DEFAULT_RULE, RULES
 from aiq_core.commands.console import (
     Images,
     Json,
@@ -26,6 +27,7 @@ from aiq_core.manual import parse_policies
 from aiq_core.records import (
     DEFAULT_ACCURACY_NORMALISER,
     DEFAULT_WIDTHS,
+    FP32_BITS,
     UNFUSED,
     Granularity,
     Grid,
@@ -35,23 +37,30 @@ from aiq_core.records import (
     Request,
     SplitName,
 )
-from aiq_core.rounding import ROUNDINGS, settings
+from aiq_core.rounding import ROUNDINGS
 from aiq_core.search.baselines import MANUAL, UNIFORM, uniform
 from aiq_core.search.greedy import GREEDY
 from aiq_core.search.strategies import SEARCHES
+
+Rounding = Annotated[str, typer.Option(help=f"How weights are rounded: {', '.join(ROUNDINGS)}.")]
+Granularities = Annotated[Granularity, typer.Option(help="Which weights share a scale.")]
+Grids = Annotated[Grid, typer.Option(help="-7 to 7 at 4 bits, or -8 to 7.")]
+RangeRule = Annotated[str, typer.Option(help=f"How ranges of activations end: {', '.join(RULES)}.")]
 
 
 @app.command()
 def evaluate(
     model: ModelName,
     bits: Annotated[int | None, typer.Option(help="Every layer at this width.")] = None,
+    activation_bits: Annotated[
+        int, typer.Option(help="Every activation group at this width, beside --bits.")
+    ] = FP32_BITS,
     policy: Annotated[Path | None, typer.Option(help="A JSON file {layer: bits}, or an exported run.")] = None,
     images: Images = None,
-    granularity: Granularity = Granularity.CHANNEL,
-    rounding: Annotated[
-        str, typer.Option(help=f"How weights are rounded: {', '.join(ROUNDINGS)}.")
-    ] = Quantizer().rounding,
-    grid: Annotated[Grid, typer.Option(help="-7 to 7 at 4 bits, or -8 to 7.")] = Grid.NARROW,
+    rounding: Rounding = Quantizer().rounding,
+    granularity: Granularities = Granularity.CHANNEL,
+    grid: Grids = Grid.NARROW,
+    ranges: RangeRule = DEFAULT_RULE,
     traffic: Traffic = UNFUSED,
     no_bundled: NoBundled = False,
     as_json: Json = False,
@@ -62,15 +71,17 @@ def evaluate(
     if (bits is None) == (policy is None):
         raise SettingError("give either --bits or --policy FILE")
     if bits is not None:
-        known.policy({known.quantizable_names[0]: bits})
-        request = Request(model, UNIFORM.name, policies=uniform(known, bits), label=f"all at {bits} bits")
+        chosen = uniform(known, bits, activation_bits)
+        known.check(chosen[0])
+        label = f"all at {bits} bits" if activation_bits == FP32_BITS else f"W{bits}A{activation_bits}"
+        request = Request(model, UNIFORM.name, policies=chosen, label=label)
     else:
         assert policy is not None
         request = Request(model, MANUAL.name, policies=(_read_policy(policy, known),), label=policy.name)
     request = replace(
         request,
         images=images or dataset.available(SplitName.SEARCH),
-        quantizer=settings(rounding, dataset.calibration_hash, granularity, grid),
+        quantizer=space.quantizer(dataset, rounding, granularity, grid, request.is_joint, ranges),
         traffic=traffic,
         use_bundled=not no_bundled,
     )
@@ -94,7 +105,17 @@ def _read_policy(path: Path, profile: ModelProfile) -> Policy:
 USUAL_WIDTHS = ",".join(map(str, DEFAULT_WIDTHS))
 
 Algorithms = Annotated[str, typer.Option(help=f"{' or '.join(SEARCHES)}.")]
-Widths = Annotated[str, typer.Option(help="Widths on offer, comma-separated.")]
+Widths = Annotated[str, typer.Option(help="Widths on offer to layers' weights, comma-separated.")]
+ActivationWidths = Annotated[
+    str, typer.Option(help="Widths on offer to activation groups; 32 leaves them at FP32, as the paper does.")
+]
+Start = Annotated[str, typer.Option(help="Where the search begins: fp32, w8a8 or the like, or a policy's key.")]
+ChooseImages = Annotated[
+    int | None,
+    typer.Option(
+        help="Search images to choose on; the rest confirm. Where activations have bits: 2,000, or half of --images."
+    ),
+]
 Normaliser = Annotated[
     float | None, typer.Option(help="FLOPs/byte that count as 1; 1.32 x the AI at the lowest widths.")
 ]
@@ -111,7 +132,14 @@ def search(
     model: ModelName,
     alpha: Annotated[float, typer.Option(help="0 (only accuracy) to 1 (only AI).")] = 0.9,
     algorithm: Algorithms = GREEDY.name,
-    widths: Widths = USUAL_WIDTHS,
+    weights: Widths = USUAL_WIDTHS,
+    activations: ActivationWidths = str(FP32_BITS),
+    rounding: Rounding = Quantizer().rounding,
+    granularity: Granularities = Granularity.CHANNEL,
+    grid: Grids = Grid.NARROW,
+    ranges: RangeRule = DEFAULT_RULE,
+    start: Start = "fp32",
+    choose_images: ChooseImages = None,
     intensity_normaliser: Normaliser = None,
     accuracy_normaliser: AccuracyNormaliser = DEFAULT_ACCURACY_NORMALISER,
     floor: Floor = None,
@@ -126,23 +154,29 @@ def search(
 ) -> None:
     """Search a policy; nothing is ever evaluated twice, and Ctrl-C loses nothing."""
     library = open_library()
+    known = library.model(model)
     request = Request(
         model,
         _searching(algorithm),
         alpha,
-        widths=_numbers(widths),
+        widths=_numbers(weights),
+        activation_widths=_numbers(activations),
+        start=None if start == "fp32" else space.parse_start(start, known.profile),
         intensity_normaliser=intensity_normaliser,
         accuracy_normaliser=accuracy_normaliser,
         floor_percent=floor,
         excluded=tuple(exclude or ()),
         fixed=_fixed(fix or []),
-        images=images or library.model(model).dataset.available(SplitName.SEARCH),
+        images=images or known.dataset.available(SplitName.SEARCH),
         max_evaluations=max_evaluations,
         max_minutes=max_minutes,
         use_bundled=not no_bundled,
         traffic=traffic,
     )
-    run(library, request, as_json)
+    joint = request.is_joint
+    apart = choose_images or (space.choosing(request.images) if joint else None)
+    how = space.quantizer(known.dataset, rounding, granularity, grid, joint, ranges)
+    run(library, replace(request, quantizer=how, choose_images=apart), as_json)
 
 
 @app.command()

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from aiq_core.errors import EvaluationError, SettingError, look_up
 from aiq_core.folding import Folded
-from aiq_core.records import FP32_BITS, Granularity, Grid, Policy, Quantizer
+from aiq_core.records import Granularity, Grid, Policy, Quantizer, Ranges
 from aiq_core.rounding.correction import corrected
 from aiq_core.rounding.gptq import gptq
 from aiq_core.rounding.layer import LayerStatistics, RoundedLayer, Statistics
@@ -66,6 +66,7 @@ def settings(
     calibration: str | None,
     granularity: Granularity = Granularity.CHANNEL,
     grid: Grid = Grid.NARROW,
+    activations: Ranges | None = None,
 ) -> Quantizer:
     """A quantizer by the name of its rounding, with the calibration images' hash where it is used.
 
@@ -74,7 +75,8 @@ def settings(
     method = look_up("rounding", name, ROUNDINGS)
     if method.is_calibrated and calibration is None:
         raise SettingError(f"{name} needs calibration images, and this data set has none; choose nearest or mse")
-    return Quantizer(name, granularity, calibration if method.is_calibrated else None, grid=grid)
+    used = calibration if method.is_calibrated else None
+    return Quantizer(name, granularity, used, grid=grid, activations=activations)
 
 
 def check(settings: Quantizer, policy: Policy) -> None:

@@ -9,9 +9,9 @@ from aiq_core.search.problem import Ask, Problem
 from aiq_core.search.strategy import Strategy
 
 
-def uniform(profile: ModelProfile, bits: int) -> tuple[Policy, ...]:
-    """Every quantizable layer at `bits`."""
-    return (profile.uniform(bits),)
+def uniform(profile: ModelProfile, bits: int, activation_bits: int = FP32_BITS) -> tuple[Policy, ...]:
+    """Every quantizable layer at `bits`, every activation group at `activation_bits`."""
+    return (profile.uniform(bits, activation_bits),)
 
 
 def single_layer(profile: ModelProfile, bits: int) -> tuple[Policy, ...]:
@@ -21,9 +21,10 @@ def single_layer(profile: ModelProfile, bits: int) -> tuple[Policy, ...]:
 
 
 def random_like(policy: Policy, seed: int) -> tuple[Policy, ...]:
-    """As many layers at each width as `policy` has, drawn without replacement."""
-    shuffled = np.random.default_rng(seed).permutation(policy.weight_bits)
-    return (Policy(tuple(int(bits) for bits in shuffled), policy.activation_bits),)
+    """As many layers and activation groups at each width as `policy` has, each drawn without replacement."""
+    draw = np.random.default_rng(seed).permutation
+    shuffled = (tuple(int(bits) for bits in draw(widths)) for widths in (policy.weight_bits, policy.activation_bits))
+    return (Policy(*shuffled),)
 
 
 def listed(problem: Problem, policies: Sequence[Policy], ask: Ask) -> Iterator[Step]:

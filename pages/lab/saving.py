@@ -96,7 +96,7 @@ def policy_document(model: Model, policy: Policy, found: dict[SplitName, Measure
         "model_hash": model.hash,
         "policy": profile.named_bits(policy),
         "policy_key": policy.key,
-        "traffic_model": UNFUSED,
+        "traffic": UNFUSED,
         "intensity": value,
         "intensity_gain_percent": 100 * (value / intensity(profile, fp32) - 1),
         "weight_bytes": weight_bytes(profile, policy),

@@ -1,0 +1,137 @@
+"""The spaces of policies that are searched and shown: the paper's, of weights alone, and the joint one."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiq_core import rounding
+from aiq_core.activations import DEFAULT_RULE
+from aiq_core.catalog import Dataset
+from aiq_core.errors import SettingError, look_up
+from aiq_core.metrics import Metric
+from aiq_core.objective import Goal, default_normaliser, floor_score
+from aiq_core.records import (
+    DEFAULT_WIDTHS,
+    FP32_BITS,
+    UNFUSED,
+    Granularity,
+    Grid,
+    ModelProfile,
+    Policy,
+    Quantizer,
+    Ranges,
+    Request,
+    Score,
+)
+
+MOST_CHOOSING = 2000
+"""Search images that a joint search chooses on, or half of those it has; the others confirm: it looks at so many
+policies that the one it chooses looks better on the images of its choice than it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Policies of these widths, rounded so; searches begin at `start`, (weight bits, activation bits).
+
+    `confirms` says that searches keep images apart to confirm on, and that these alone judge.
+    """
+
+    name: str
+    title: str
+    widths: tuple[int, ...]
+    activation_widths: tuple[int, ...]
+    rounding: str
+    start: tuple[int, int] | None
+    confirms: bool
+
+    def quantizer(self, dataset: Dataset) -> Quantizer:
+        """How its policies are rounded, calibrated on the images of a data set."""
+        return quantizer(dataset, self.rounding, activations=self.confirms)
+
+    def choosing(self, images: int) -> int:
+        """How many of so many search images a search chooses on; the others judge, or these too where none are left."""
+        return choosing(images) if self.confirms else 0
+
+    def request(
+        self, model: str, dataset: Dataset, profile: ModelProfile, algorithm: str, alpha: float, images: int
+    ) -> Request:
+        """The search of it that is asked for unless told otherwise."""
+        return Request(
+            model,
+            algorithm,
+            alpha,
+            images=images,
+            widths=self.widths,
+            activation_widths=self.activation_widths,
+            quantizer=self.quantizer(dataset),
+            start=None if self.start is None else profile.uniform(*self.start),
+            choose_images=choosing(images) if self.confirms else None,
+        )
+
+    def goal(
+        self,
+        metric: Metric,
+        profile: ModelProfile,
+        baseline: Score,
+        images: int,
+        by: str = UNFUSED,
+        how: Quantizer = Quantizer(),
+    ) -> Goal:
+        """The goal unless told otherwise, for FP32's score on so many images."""
+        return Goal(
+            default_normaliser(profile, self.widths, by, how, self.activation_widths),
+            floor_score(metric, None, baseline, images),
+            widths=self.widths,
+            activation_widths=self.activation_widths,
+        )
+
+
+WEIGHTS = Space("weights", "weights only", DEFAULT_WIDTHS, (FP32_BITS,), "nearest", None, False)
+"""The paper's: activations stay FP32, weights are rounded to nearest."""
+
+JOINT = Space("joint", "weights and activations", (8, 6, 5, 4, 3, 2), (8, 6, 5, 4, 3), "gptq", (8, 8), True)
+"""Both have bits."""
+
+SPACES: Mapping[str, Space] = {space.name: space for space in (JOINT, WEIGHTS)}
+"""By name; the first is what opens."""
+
+
+def space(name: str) -> Space:
+    """The space of that name. Raises UnknownNameError."""
+    return look_up("space", name, SPACES)
+
+
+def choosing(images: int) -> int:
+    """How many of so many search images are chosen on, the first ones, where others confirm."""
+    return min(MOST_CHOOSING, images // 2)
+
+
+def quantizer(
+    dataset: Dataset,
+    name: str,
+    granularity: Granularity = Granularity.CHANNEL,
+    grid: Grid = Grid.NARROW,
+    activations: bool = False,
+    rule: str = DEFAULT_RULE,
+) -> Quantizer:
+    """A quantizer by the name of its rounding; with `activations`, their ranges are set by `rule`.
+
+    Raises UnknownNameError, and SettingError where calibration images are needed and there are none.
+    """
+    calibration = dataset.calibration_hash
+    if activations and calibration is None:
+        raise SettingError(
+            f"activations need calibration images for their ranges, and {dataset.name} has none; leave them at FP32"
+        )
+    ranges = Ranges(rule, str(calibration)) if activations else None
+    return rounding.settings(name, calibration, granularity, grid, ranges)
+
+
+def parse_start(text: str, profile: ModelProfile) -> Policy:
+    """A start as text: `w8a8`, `fp32`, or a policy's key. Raises SettingError."""
+    if text.lower() == "fp32":
+        return profile.uniform(FP32_BITS)
+    uniform = re.fullmatch(r"w(\d+)a(\d+)", text.lower())
+    policy = profile.uniform(*map(int, uniform.groups())) if uniform else Policy.from_key(text)
+    profile.check(policy)
+    return policy
