@@ -207,8 +207,14 @@ def test_show_has_the_reason_and_the_traceback_of_a_failed_run(aiq: Aiq, tmp_pat
         (("search", "digits_cnn", "--alpha", "1.5"), "alpha=1.5 is not offered; choose a number from 0"),
         (("search", "digits_cnn", "--alpha", "nan"), "alpha=nan is not offered"),
         (("search", "digits_cnn", "--algorithm", "random"), "algorithm=random does not search; choose greedy or"),
-        (("search", "digits_cnn", "--widths", "32,16"), "widths=[32, 16] are not offered; choose from [32, 8"),
-        (("search", "digits_cnn", "--widths", "a"), "widths='a' cannot be read; write them like 32,8,4"),
+        (("search", "digits_cnn", "--weights", "32,16"), "widths=[32, 16] are not offered; choose from [32, 8"),
+        (("search", "digits_cnn", "--weights", "a"), "widths='a' cannot be read; write them like 32,8,4"),
+        (("search", "digits_cnn", "--activations", "8,1"), "activation_widths=[8, 1] are not offered"),
+        (("search", "digits_cnn", "--start", "w9a9"), "bits=9 is not offered; choose from 32, 8"),
+        (("search", "digits_cnn", "--start", "half"), "policy key 'half' cannot be read"),
+        (("search", "digits_cnn", "--rounding", "up"), "unknown rounding 'up'; choose from nearest, mse"),
+        (("search", "digits_cnn", "--activations", "8", "--ranges", "up"), "unknown rule of activations 'up'"),
+        (("search", "digits_cnn", "--choose-images", "500"), "choose_images=500 leaves none of 500 search images"),
         (("search", "digits_cnn", "--floor", "101"), "floor=101.0 is not a percentage; choose 0 to 100"),
         (("search", "mobilenet_v2", "--exclude", "[b]conv"), "layer '[b]conv' is not quantizable in mobilenet_v2"),
         (("search", "digits_cnn", "--fix", "linear"), "fix='linear' cannot be read; write it like conv1=8"),
@@ -217,7 +223,7 @@ def test_show_has_the_reason_and_the_traceback_of_a_failed_run(aiq: Aiq, tmp_pat
         (("search", "digits_cnn", "--max-evaluations", "0"), "max_evaluations=0 is not offered"),
         (("sweep", "digits_cnn", "--alphas", "0:2:1"), "alphas='0:2:1' cannot be read; write 0:1:0.1"),
         (("evaluate", "digits_cnn"), "give either --bits or --policy FILE"),
-        (("evaluate", "digits_cnn", "--bits", "16"), "bits=16 is not offered for block1.conv; choose from 32, 8"),
+        (("evaluate", "digits_cnn", "--bits", "16"), "bits=16 is not offered; choose from 32, 8"),
         (("evaluate", "digits_cnn", "--policy", "nosuch.json"), "nosuch.json cannot be read (No such file"),
         (("import", "nosuch.json"), "nosuch.json cannot be read (No such file"),
         (("import", "."), "cannot be read (Is a directory"),
@@ -270,7 +276,7 @@ def test_an_export_that_cannot_be_written_is_one_line(aiq: Aiq, tmp_path: Path) 
 
 def test_search_show_export_and_import(aiq: Aiq, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One search from the shell, then all that can be done with it."""
-    found = aiq("search", "digits_cnn", "--alpha", "0.5", "--widths", "32,4", "--no-bundled", "--json").document
+    found = aiq("search", "digits_cnn", "--alpha", "0.5", "--weights", "32,4", "--no-bundled", "--json").document
     assert_run_document(found)
     assert (found["model"], found["algorithm"], found["alpha"]) == ("digits_cnn", "greedy", 0.5)
     assert found["status"] == "done" and found["report_images"] == 500
@@ -336,7 +342,7 @@ def test_sweep_gives_one_document_of_all_alphas(aiq: Aiq) -> None:
         assert document["search_images"] == 100
 
 
-LONG = ("search", "digits_cnn", "--algorithm", "coordinate", "--widths", "32,8,7,6,5,4,3,2", "--no-bundled", "--json")
+LONG = ("search", "digits_cnn", "--algorithm", "coordinate", "--weights", "32,8,7,6,5,4,3,2", "--no-bundled", "--json")
 
 
 @pytest.fixture
@@ -409,3 +415,34 @@ def test_ctrl_c_cancels_every_run_of_a_sweep(aiq: Aiq, tmp_path: Path) -> None:
         said = aiq("sweep", "digits_cnn", "--alphas", "0.1:0.9:0.4", "--json")
     assert (said.code, said.stdout) == (130, "")
     assert [run.status for run in library.store.runs()] == [RunStatus.CANCELLED] * 3
+
+
+def test_a_joint_search_chooses_confirms_and_reports(aiq: Aiq) -> None:
+    asked = ("--weights", "8,4", "--activations", "8,6,4", "--rounding", "gptq", "--start", "w8a8", "--alpha", "0.5")
+    said = aiq("search", "digits_cnn", *asked, "--json")
+    document = json.loads(said.stdout)
+    assert document["rounding"] == document["quantizer"]["rounding"] == "gptq"
+    assert document["quantizer"]["activations"] == {"rule": "mse", "calibration": document["quantizer"]["calibration"]}
+    # Half of the 500 search images choose, the other half confirm.
+    counts = [document[f"{split}_images"] for split in ("search", "confirm", "report")]
+    assert counts == [250, 250, 500]
+    assert set(document["policy"].values()) <= {8, 4} and set(document["activation_policy"].values()) <= {8, 6, 4}
+    assert len(document["activation_policy"]) == 6
+    # At least four times FP32's: every byte but the biases' is a quarter of it or less.
+    assert document["intensity_gain_percent"] > 280 and document["traffic"] == "unfused"
+    assert document["stored_intensity_gain_percent"] < document["intensity_gain_percent"]
+    low, high = document["report_drop_interval"]
+    assert low <= document["report_drop_points"] <= high
+    assert document["confirm_top1_percent"] == 100 * round(document["confirm_top1_percent"] * 2.5) / 250
+    moved = {next(iter({"layer", "group"} & step.keys())) for step in document["steps"]}
+    assert moved == {"layer", "group"}
+    shown = json.loads(aiq("show", document["id"], "--json").stdout)
+    assert shown == document
+
+
+def test_evaluate_gives_activations_bits(aiq: Aiq) -> None:
+    asked = ("--bits", "4", "--activation-bits", "8", "--rounding", "gptq", "--images", "200")
+    document = json.loads(aiq("evaluate", "digits_cnn", *asked, "--json").stdout)
+    assert document["label"] == "W4A8"
+    assert set(document["policy"].values()) == {4} and set(document["activation_policy"].values()) == {8}
+    assert document["confirm_top1_percent"] is None and document["search_images"] == 200
