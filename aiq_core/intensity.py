@@ -103,8 +103,14 @@ def weight_bytes(profile: ModelProfile, policy: Policy) -> float:
 
 def stored_bytes(profile: ModelProfile, policy: Policy, quantizer: Quantizer = Quantizer()) -> float:
     """Bytes of a deployed network: all weights with their scales, the folded biases, and scales of activations."""
+    return sum(stored_layers(profile, policy, quantizer).values())
+
+
+def stored_layers(profile: ModelProfile, policy: Policy, quantizer: Quantizer = Quantizer()) -> dict[str, float]:
+    """Layer -> its part of `stored_bytes`."""
     moved = traffic(profile, [policy], 1, STORED, quantizer)
-    return float((moved.weight_bytes + moved.scale_bytes + moved.bias_bytes).sum())
+    found = (moved.weight_bytes + moved.scale_bytes + moved.bias_bytes)[0].tolist()
+    return {layer.name: value for layer, value in zip(profile.layers, found, strict=True)}
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from math import isfinite
 
 from aiq_core.hardware import NumberType
-from aiq_core.records import FP32_BITS, Move, Policy
+from aiq_core.records import FP32_BITS, UNFUSED, Move, Policy
 from aiq_core.statistics import Interval
 
 MINUS = "\N{MINUS SIGN}"
@@ -29,6 +29,11 @@ def signed(value: float, digits: int) -> str:
 def span(interval: Interval, digits: int = 2) -> str:
     """An interval's ends as `a to b`, never as plus-minus."""
     return f"{number(interval.low, digits)} to {number(interval.high, digits)}"
+
+
+def per_byte(traffic: str) -> str:
+    """What an axis of AI says: the traffic model stands there where it is not the paper's, which is the usual one."""
+    return "FLOPs per byte" if traffic == UNFUSED else f"FLOPs per byte, {traffic}"
 
 
 def significant(value: float) -> str:

@@ -9,6 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from aiq_core.hardware import MACHINES
+from aiq_core.intensity import intensity, moved_bytes, stored_bytes, weight_bytes
+from aiq_core.wording import size
 from tests import bundled
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -116,6 +118,7 @@ def test_a_link_restores_a_policy(app: Callable[..., AppTest]) -> None:
         ({"model": "vgg"}, "unknown model 'vgg'"),
         ({"batch": "3"}, "batch='3' is not offered"),
         ({"machine": "abacus"}, "machine='abacus' is not offered"),
+        ({"traffic": "paper"}, "traffic='paper' is not offered; choose from unfused, as-stored, fused"),
     ],
 )
 def test_a_bad_link_says_what_was_not_used(app: Callable[..., AppTest], query: dict[str, str], words: str) -> None:
@@ -133,6 +136,39 @@ def test_a_named_algorithm_shows_its_nearest_run(app: Callable[..., AppTest]) ->
     test = app(from_="greedy", alpha="0.89")
     assert "greedy at alpha 0.9" in subline(test)
     assert any("nearest, alpha 0.9" in element.value for element in test.caption)
+
+
+def test_another_traffic_model_counts_every_figure_anew(app: Callable[..., AppTest]) -> None:
+    profile = bundled.profile("resnet20")
+    picked = profile.uniform(4)
+    usual, fused = app(policy=picked.key), app(policy=picked.key, traffic="fused")
+    gain = intensity(profile, picked, by="fused") / intensity(profile, profile.uniform(32), by="fused") - 1
+    assert f"{100 * gain:.0f} % more work per byte" in heading(fused) and heading(fused) != heading(usual)
+    said = {metric.label: metric.value for metric in fused.metric}
+    assert said["FLOPs/byte, fused"] == f"{intensity(profile, picked, by='fused'):.2f}"
+    assert said["Moved, fused"] == size(moved_bytes(profile, picked, by="fused"))
+    assert "fused traffic" in subline(fused)
+    assert {metric.label for metric in usual.metric} >= {"Intensity, FLOPs/byte", "Moved per image"}
+    # Both sizes are of the network, however its traffic is counted.
+    for test in (usual, fused):
+        weights = next(metric for metric in test.metric if metric.label == "Weights")
+        assert weights.value == size(weight_bytes(profile, picked))
+        assert f"{size(stored_bytes(profile, picked))} stored" in weights.delta
+
+
+def test_the_traffic_model_stands_in_the_address_unless_usual(app: Callable[..., AppTest]) -> None:
+    test = app()
+    assert "traffic" not in test.query_params
+    healthy(test.selectbox(key="traffic").set_value("as-stored").run())
+    assert test.query_params["traffic"] == "as-stored"
+    assert "as-stored traffic" in subline(test)
+    healthy(test.selectbox(key="traffic").set_value("unfused").run())
+    assert "traffic" not in test.query_params
+
+
+def test_the_papers_points_stand_only_in_its_own_traffic_model(app: Callable[..., AppTest]) -> None:
+    toggles = [test.toggle(key="paper") for test in (app(paper="true"), app(paper="true", traffic="fused"))]
+    assert [toggle.disabled for toggle in toggles] == [False, True]
 
 
 def opened(test: AppTest, key: str) -> AppTest:

@@ -143,7 +143,7 @@ def assert_run_document(document: dict[str, Any]) -> None:
     assert document["intensity_gain_percent"] == pytest.approx(100 * gain)
     assert document["weight_bytes"] == weight_bytes(profile, policy)
     assert document["stored_bytes"] == stored_bytes(profile, policy)
-    stored = intensity(profile, policy, by="stored") / intensity(profile, profile.uniform(32), by="stored") - 1
+    stored = intensity(profile, policy, by="as-stored") / intensity(profile, profile.uniform(32), by="as-stored") - 1
     assert document["stored_intensity_gain_percent"] == pytest.approx(100 * stored)
     assert document["moved_bytes"] == moved_bytes(profile, policy, by=by)
     assert set(document["predicted_speedup"]) == set(MACHINES)
@@ -180,7 +180,7 @@ def test_show_counts_bytes_as_asked(aiq: Aiq) -> None:
     assert fused["objective_traffic"] == "unfused"
     assert usual["weight_bytes"] == fused["weight_bytes"] and usual["stored_bytes"] == fused["stored_bytes"]
     said = aiq("show", runs[0]["id"], "--traffic", "nosuch")
-    assert said.code == 1 and "unknown traffic model 'nosuch'; choose from unfused, stored, fused" in said.stderr
+    assert said.code == 1 and "unknown traffic model 'nosuch'; choose from unfused, as-stored, fused" in said.stderr
 
 
 def test_show_has_the_reason_and_the_traceback_of_a_failed_run(aiq: Aiq, tmp_path: Path) -> None:

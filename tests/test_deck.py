@@ -27,6 +27,7 @@ from aiq_core.deck.slide import Deck, Slide
 from aiq_core.deck.text import look_up, plain, say
 from aiq_core.documents import run_document
 from aiq_core.errors import SettingError, UnknownNameError
+from aiq_core.intensity import moved_bytes
 from aiq_core.library import BUNDLED_RESULTS, Library, open_library
 from aiq_core.records import Policy, Quantizer, Run, RunStatus, SplitName
 from aiq_core.statistics import Comparison
@@ -426,6 +427,33 @@ def text_boxes(figure: Mapping[str, Any], width: float) -> dict[str, Box]:
         anchor = Anchor((note["x"] - left) / (right - left), (high - note["y"]) / (high - low), text)
         boxes[text] = text_box(anchor, place, width, height, note["font"]["size"])
     return boxes
+
+
+def test_a_run_by_another_traffic_model_is_told_by_it(known: Library, tmp_path: Path) -> None:
+    run = known.run(usual(known, "resnet20"))
+    library = Library(Store(tmp_path / "store.sqlite"), known.bundled)
+    request = replace(run.request, traffic="fused")
+    library.add_run(replace(run, id="0123456789", request=request, steps=()))
+    made = deck(library, "0123456789")
+    read = Reader(html.page(made, plotly=""))
+    (document,) = made.runs
+    assert document["intensity"] != run_document(known, run)["intensity"]
+    for _, field, text in read.figures:
+        assert agrees(text, look_up(document, field)), (field, text)
+    profile, fp32 = bundled.profile("resnet20"), bundled.profile("resnet20").uniform(32)
+    by_key = {slide.key: slide for slide in made.slides}
+    moved = {number.label: plain(number.value) for number in by_key["problem"].numbers}["÷ bytes moved"]
+    assert agrees(moved, moved_bytes(profile, fp32, by="fused"))
+    assert all("fused traffic" in slide.kicker for slide in made.slides)
+    for key in ("problem", "roofline", "trade-off"):
+        figure = by_key[key].figure
+        assert figure is not None
+        assert figure.light["layout"]["xaxis"]["title"]["text"] == "FLOPs per byte, fused"
+    notes = " ".join(plain(note) for note in by_key["message"].notes)
+    assert "batch 1, fused traffic. Every layer runs with" in notes and "unfused" not in notes
+    # Beside a usual run each figure names whose it is, and the picture is the first one's.
+    both = deck(library, "0123456789", run.id)
+    assert "batch 1, fused and unfused traffic" in " ".join(plain(n) for s in both.slides for n in s.notes)
 
 
 def test_names_do_not_lie_over_each_other(known: Library) -> None:

@@ -30,6 +30,7 @@ def texts(html: str, pattern: str) -> list[str]:
         {"model": "mobilenet_v2", "alpha": "0.5", "machine": "pi-5"},
         {"model": "digits_cnn", "from": "greedy", "batch": "128"},
         {"budget": "0.5", "images": "all", "paper": "true", "projector": "true"},
+        {"traffic": "fused", "paper": "true"},
     ],
     ids=str,
 )

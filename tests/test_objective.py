@@ -210,7 +210,11 @@ def test_settings_at_their_limits_are_taken(changes: dict[str, Any]) -> None:
             SettingError,
             "calibration='c0ffee' is not used by mse; leave it out",
         ),
-        ({"traffic": "paper"}, UnknownNameError, "unknown traffic model 'paper'; choose from unfused, stored, fused"),
+        (
+            {"traffic": "paper"},
+            UnknownNameError,
+            "unknown traffic model 'paper'; choose from unfused, as-stored, fused",
+        ),
         ({"quantizer": Quantizer(seed=3)}, SettingError, "seed=3 is not used by nearest; leave it out"),
         ({"policies": (Policy((8,) * 5, (8,) * 6),)}, SettingError, "activations below 32 bits have no ranges"),
         ({"policies": (Policy((8,) * 4, (32,) * 6),)}, SettingError, "gives bits to 4 layers and 6 activation groups"),

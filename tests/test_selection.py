@@ -96,7 +96,16 @@ def test_only_runs_with_the_page_s_settings_are_compared() -> None:
         run(0.4, 4, 8, excluded=("a",)),
         run(0.3, 4, 8, fixed={"a": 8}),
     )
-    assert comparable((*others, plain), "greedy", 1000) == {0.9: plain}
+    fused = run(0.9, 4, 4, traffic="fused")
+    assert comparable((*others, fused, plain), "greedy", 1000) == {0.9: plain}
+    assert comparable((*others, fused, plain), "greedy", 1000, "fused") == {0.9: fused}
+
+
+def test_a_run_by_another_traffic_model_is_not_shown_as_one_by_this(table: PolicyTable) -> None:
+    wish, runs = replace(ALPHA, alpha=0.9, algorithm="greedy"), (run(0.9, 8, 8), run(0.9, 4, 8, traffic="as-stored"))
+    assert select(table, wish, runs).policy == policy(8, 8)
+    assert select(replace(table, traffic="as-stored"), wish, runs).policy == policy(4, 8)
+    assert "by as-stored traffic yet" in select(replace(table, traffic="as-stored"), wish, runs[:1]).note
 
 
 def test_a_policy_not_measured_gives_the_nearest_and_says_so(table: PolicyTable) -> None:

@@ -37,10 +37,10 @@ def activations(profile: ModelProfile, policy: Policy, by: str, batch: int = 1) 
 
 
 def test_models_are_listed_by_name_and_an_unknown_one_is_refused() -> None:
-    assert list(TRAFFIC_MODELS) == ["unfused", "stored", "fused"]
+    assert list(TRAFFIC_MODELS) == ["unfused", "as-stored", "fused"]
     assert all(model.name == name and model.sentence.endswith(".") for name, model in TRAFFIC_MODELS.items())
     profile = bundled.profile("digits_cnn")
-    with pytest.raises(UnknownNameError, match="unknown traffic model 'paper'; choose from unfused, stored, fused"):
+    with pytest.raises(UnknownNameError, match="unknown traffic model 'paper'; choose from unfused, as-stored, fused"):
         intensity(profile, profile.uniform(32), by="paper")
 
 

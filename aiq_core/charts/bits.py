@@ -10,7 +10,8 @@ import pandas as pd
 from aiq_core import wording
 from aiq_core.charts.reasons import Reason
 from aiq_core.envelope import PolicyTable
-from aiq_core.records import DEFAULT_WIDTHS, Layer, ModelProfile, Move, Policy, Site, SiteKind
+from aiq_core.intensity import stored_layers
+from aiq_core.records import DEFAULT_WIDTHS, Layer, ModelProfile, Move, Policy, Quantizer, Site, SiteKind
 from aiq_core.statistics import Interval
 
 FEW_LAYERS = 26
@@ -22,12 +23,14 @@ class Bar:
     """A site at its width: a layer's weights, or an activation group.
 
     `elements` are the weights, or those of one tensor of the group. `alone` maps bits to points of search top-1 lost
-    with only this site at them. `writers` and `readers` are the layers of a group, by name.
+    with only this site at them. `writers` and `readers` are the layers of a group, by name. `stored_bytes` is all that
+    a deployed network keeps of a layer, its scales and bias too; None of a group.
     """
 
     site: Site
     bits: int
     elements: int
+    stored_bytes: float | None
     alone: tuple[tuple[int, Interval], ...]
     reason: Reason
     pinned_bits: int | None
@@ -111,17 +114,20 @@ def bits_data(
     pinned: Policy | None = None,
     origin: str = "",
     groups: bool = False,
+    quantizer: Quantizer = Quantizer(),
 ) -> BitsData:
     """A bar a quantizable layer, and one an activation group where any is below FP32 or `groups` asks for them.
 
     What a site costs alone is read from the table, where it was measured; None where nothing was.
     """
+    as_stored = stored_layers(profile, policy, quantizer)
     groups = groups or policy.has_activations or (pinned is not None and pinned.has_activations)
     bars = (
         Bar(
             site=site,
             bits=profile.width(policy, site),
             elements=profile.elements(site),
+            stored_bytes=as_stored[site.name] if site.kind is SiteKind.WEIGHTS else None,
             alone=() if table is None else _alone(site, table),
             reason=reasons[site],
             pinned_bits=None if pinned is None else profile.width(pinned, site),
@@ -154,6 +160,7 @@ def bits_frame(data: BitsData) -> pd.DataFrame:
             "bits": bar.bits,
             "elements": bar.elements,
             "bytes": bar.size_bytes,
+            "stored_bytes": bar.stored_bytes,
         }
         if data.has_groups:
             row |= {"written_by": " ".join(bar.writers), "read_by": " ".join(bar.readers)}
@@ -172,7 +179,9 @@ def bits_frame(data: BitsData) -> pd.DataFrame:
 def hover(bar: Bar, data: BitsData) -> str:
     """What a bar says under the pointer, in lines of HTML."""
     lines = [f"{bar.elements:,} weights, {wording.size(bar.size_bytes)}"]
-    if not bar.is_weights:
+    if bar.stored_bytes is not None:
+        lines[0] += f", {wording.size(bar.stored_bytes)} as stored"
+    else:
         lines = [
             f"{bar.elements:,} elements a tensor, {wording.size(bar.size_bytes)}",
             f"written by {_listed(bar.writers) or 'no layer'}",

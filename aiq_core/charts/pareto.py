@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from aiq_core.envelope import PolicyTable, pareto
 from aiq_core.metrics import Metric
 from aiq_core.objective import FLOOR_POINTS
-from aiq_core.records import DEFAULT_WIDTHS, Policy, SplitName
+from aiq_core.records import DEFAULT_WIDTHS, UNFUSED, Policy, SplitName
 from aiq_core.statistics import Interval
 from aiq_core.wording import bits_name
 
@@ -66,6 +66,7 @@ class ParetoData:
 
     `random_name` says what the random policies were drawn like; `below` counts policies under the y axis. On report
     images, which do not choose, nothing is Pareto or dominated: `dominated` are the rest. `runs` are ringed and named.
+    AI is by the traffic model `traffic`; the paper's points stand only in its own.
     """
 
     metric: Metric
@@ -85,6 +86,7 @@ class ParetoData:
     below: int
     split: SplitName = SplitName.SEARCH
     runs: tuple[tuple[str, Point], ...] = ()
+    traffic: str = UNFUSED
 
     @property
     def rest_name(self) -> str:
@@ -130,7 +132,7 @@ def pareto_data(
     rest = [row for row in range(len(table.policies)) if row not in special and row in values]
     beaten = [row for row in rest if not front[row]]
     beaten = beaten[:: -(-len(beaten) // DOMINATED_SHOWN)] if beaten else []
-    paper_points = PAPER_POINTS.get(table.profile.model, ()) if paper else ()
+    paper_points = PAPER_POINTS.get(table.profile.model, ()) if paper and table.traffic == UNFUSED else ()
     baseline = values[table.baseline].value
     intervals = [values[row] for row in special]
     x_range, y_range = _ranges(table.intensity[list(values)], intervals, baseline, paper_points)
@@ -152,6 +154,7 @@ def pareto_data(
         below=sum(found.value < y_range[0] for found in values.values()),
         split=split,
         runs=tuple((name, found) for name, policy in runs if (found := point_of(policy)) is not None),
+        traffic=table.traffic,
     )
 
 
@@ -194,6 +197,7 @@ def pareto_frame(data: ParetoData) -> pd.DataFrame:
             "group": group,
             "policy": point.key,
             "layers": point.name,
+            "traffic_model": data.traffic,
             "flops_per_byte": point.intensity,
             f"{data.split}_{data.metric.column}": point.top1,
             "low_percent": point.low,

@@ -11,7 +11,7 @@ from aiq_core.charts.pareto import PaperPoint, ParetoData, Point
 from aiq_core.charts.style import Look
 from aiq_core.metrics import Metric
 from aiq_core.records import FP32_BITS, SplitName
-from aiq_core.wording import bits_name, number, span
+from aiq_core.wording import bits_name, number, per_byte, span
 
 HEIGHT_PX = 292
 MARGIN_PX = {"l": 48, "r": 10, "t": 22, "b": 38}
@@ -48,7 +48,7 @@ def pareto_figure(data: ParetoData, look: Look, widths: Sequence[float] = labels
             look,
             HEIGHT_PX,
             MARGIN_PX,
-            xaxis=style.axis(look, "FLOPs per byte", range=list(data.x_range)),
+            xaxis=style.axis(look, per_byte(data.traffic), range=list(data.x_range)),
             yaxis=style.axis(
                 look,
                 f"{data.metric.title} {data.metric.unit}, {data.images:,} {data.split} images",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from aiq_core import wording
 from aiq_core.records import (
     FP32_BITS,
+    UNFUSED,
     Candidate,
     ModelProfile,
     Move,
@@ -32,10 +33,13 @@ class Reason:
     why_not: str
 
 
-def reasons(profile: ModelProfile, policy: Policy, run: Run | None, position: int | None) -> dict[Site, Reason]:
+def reasons(
+    profile: ModelProfile, policy: Policy, run: Run | None, position: int | None, by: str = UNFUSED
+) -> dict[Site, Reason]:
     """A reason per site.
 
-    `run` has its steps and `position` is the step that asked for the policy (None where no run did).
+    `run` has its steps and `position` is the step that asked for the policy (None where no run did). Its traffic model
+    is named where it is not `by`, which the reader sees.
     """
     name = wording.uniform_name(policy)
     if name is not None and not policy.is_fp32:
@@ -51,11 +55,15 @@ def reasons(profile: ModelProfile, policy: Policy, run: Run | None, position: in
     steps = run.steps[: (len(run.steps) if position is None else position) + 1]
     start = run.request.start or profile.uniform(FP32_BITS)
     held = (Move(site, profile.width(policy, site)) for site in profile.sites)
-    return {move.site: _reason(move, profile.width(start, move.site), run, steps) for move in held}
+    counted = "" if run.request.traffic == by else f" ({run.request.traffic})"
+    return {move.site: _reason(move, profile.width(start, move.site), run, steps, counted) for move in held}
 
 
-def _reason(held: Move, began: int, run: Run, steps: Sequence[Step]) -> Reason:
-    """Why a site has its width, which `held` names; `began` is the width that the search found it at."""
+def _reason(held: Move, began: int, run: Run, steps: Sequence[Step], counted: str) -> Reason:
+    """Why a site has its width, which `held` names; `began` is the width that the search found it at.
+
+    `counted` stands beside an AI.
+    """
     request, name, bits = run.request, held.site.name, held.bits
     if held.site.kind is SiteKind.WEIGHTS and name in request.excluded:
         return Reason("excluded from the search, so it stays FP32", "")
@@ -65,7 +73,7 @@ def _reason(held: Move, began: int, run: Run, steps: Sequence[Step]) -> Reason:
         return Reason(LEFT_ALONE, "")
     taken = [index for index, step in enumerate(steps) if step.move and step.move.site == held.site]
     if taken and steps[taken[-1]].move == held:
-        return _taken(held, run, steps, taken[-1])
+        return _taken(held, run, steps, taken[-1], counted)
     last = steps[-1] if steps else None
     tried = _find(last, held)
     if tried is not None and last is not None and _site(last) != held.site and bits != began:
@@ -84,12 +92,12 @@ def _next(held: Move, run: Run) -> Move | None:
     return Move(held.site, max(narrower)) if narrower else None
 
 
-def _taken(held: Move, run: Run, steps: Sequence[Step], at: int) -> Reason:
+def _taken(held: Move, run: Run, steps: Sequence[Step], at: int, counted: str) -> Reason:
     step, bits = steps[at], held.bits
     before_ai, before_right = _before(run, steps, at)
     why = f"step {step.index} took it to {wording.bits_name(bits)}"
     if before_ai is not None:
-        why += f": AI {wording.significant(before_ai)} → {wording.significant(step.intensity)}"
+        why += f": AI {wording.significant(before_ai)} → {wording.significant(step.intensity)}{counted}"
     if before_right is not None:
         why += f", {_change(step.score - before_right)} of {run.request.images:,}"
     narrower = _next(held, run)

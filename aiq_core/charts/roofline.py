@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from aiq_core.hardware import Machine, NumberType
 from aiq_core.intensity import traffic
-from aiq_core.records import FP32_BITS, ModelProfile, Policy
+from aiq_core.records import FP32_BITS, UNFUSED, ModelProfile, Policy, Quantizer
 from aiq_core.roofline import Prediction, predict, ridge
 
 DECADES_RIGHT_OF_RIDGE = 0.75
@@ -61,7 +63,10 @@ class Ceiling:
 
 @dataclass(frozen=True)
 class RooflineData:
-    """Everything drawn; ranges are (low, high) in FLOPs/byte and FLOP/s, fixed by machine and model."""
+    """Everything drawn, AI by the traffic model `traffic`.
+
+    Ranges are (low, high) in FLOPs/byte and FLOP/s, fixed by machine, model and traffic model.
+    """
 
     model: str
     machine: Machine
@@ -72,6 +77,7 @@ class RooflineData:
     bandwidth: float
     x_range: tuple[float, float]
     y_range: tuple[float, float]
+    traffic: str = UNFUSED
 
     @property
     def roof(self) -> Ceiling:
@@ -106,12 +112,14 @@ def roofline_data(
     widths: Sequence[int],
     batches: Sequence[int],
     before_name: str = "FP32",
+    by: str = UNFUSED,
+    quantizer: Quantizer = Quantizer(),
 ) -> RooflineData:
     """The dots of every layer under two policies, on axes that hold for all `widths` and `batches`.
 
     Raises SettingError where the machine lacks the arithmetic.
     """
-    prediction = predict(machine, profile, [before, after], batch)
+    prediction = predict(machine, profile, [before, after], batch, by, quantizer)
     bits = [profile.named_bits(policy) for policy in (before, after)]
     dots = tuple(
         Dot(layer.name, *(_state(prediction, bits[row], row, column, layer.name) for row in (0, 1)))
@@ -123,9 +131,13 @@ def roofline_data(
         Ceiling(kind, source.value, ridge(source.value, bandwidth), source.value in in_use)
         for kind, source in machine.rates.items()
     )
-    x_range, y_range = _ranges(machine, profile, ceilings, widths, batches)
+    corners = (
+        traffic(profile, [profile.uniform(bits)], images, by, quantizer).layer_intensity
+        for bits, images in ((max(widths), min(batches)), (min(widths), max(batches)))
+    )
+    x_range, y_range = _ranges(machine, ceilings, *corners)
     return RooflineData(
-        profile.model, machine, batch, before_name, dots, ceilings, bandwidth, x_range=x_range, y_range=y_range
+        profile.model, machine, batch, before_name, dots, ceilings, bandwidth, x_range, y_range, traffic=by
     )
 
 
@@ -141,15 +153,10 @@ def _state(prediction: Prediction, bits: Mapping[str, int], row: int, column: in
 
 
 def _ranges(
-    machine: Machine,
-    profile: ModelProfile,
-    ceilings: Sequence[Ceiling],
-    widths: Sequence[int],
-    batches: Sequence[int],
+    machine: Machine, ceilings: Sequence[Ceiling], least: NDArray[np.float64], most: NDArray[np.float64]
 ) -> tuple[tuple[float, float], tuple[float, float]]:
-    """AI grows with fewer bits and with the batch, so two corners bound every policy and batch."""
-    lowest = float(traffic(profile, [profile.uniform(max(widths))], min(batches)).layer_intensity.min())
-    highest = float(traffic(profile, [profile.uniform(min(widths))], max(batches)).layer_intensity.max())
+    """AI grows with fewer bits and with the batch, so these two bound every policy and batch: AI of each layer."""
+    lowest, highest = float(least.min()), float(most.max())
     in_use = [ceiling.ridge for ceiling in ceilings if ceiling.in_use]
     low = min(lowest / 1.6, min(in_use) / 10)
     high = max(highest * 1.6, max(in_use) * 10**DECADES_RIGHT_OF_RIDGE)
@@ -166,6 +173,7 @@ def roofline_frame(data: RooflineData) -> pd.DataFrame:
             "model": data.model,
             "machine": data.machine.name,
             "batch": data.batch,
+            "traffic_model": data.traffic,
             "layer": dot.layer,
         }
         for side, state in (("before", dot.before), ("after", dot.after)):

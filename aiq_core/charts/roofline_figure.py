@@ -42,7 +42,9 @@ def roofline_figure(data: RooflineData, look: Look) -> dict[str, Any]:
                 *_ceiling_labels(data, look),
                 _legend(data, look),
             ],
-            xaxis=style.axis(look, "FLOPs per byte", type="log", range=[log10(x_low), log10(x_high)], dtick=1),
+            xaxis=style.axis(
+                look, wording.per_byte(data.traffic), type="log", range=[log10(x_low), log10(x_high)], dtick=1
+            ),
             yaxis=rate_axis(look, data.y_range),
         ),
     }

@@ -7,7 +7,7 @@ from aiq_core.charts.pareto import pareto_frame
 from aiq_core.charts.pareto_figure import pareto_figure
 from aiq_core.deck.facts import Facts, drop_words, method
 from aiq_core.deck.landscape import images_words, split_of, table_of, trade_off_data
-from aiq_core.deck.parts import IF_KERNELS, in_both, records
+from aiq_core.deck.parts import if_kernels, in_both, records
 from aiq_core.deck.slide import Figure, Slide, Table
 from aiq_core.deck.text import Text, plain, point_word, points, say, size_of
 from aiq_core.envelope import PolicyTable
@@ -34,14 +34,14 @@ def slides(library: Library, chosen: Sequence[Facts]) -> Iterator[Slide]:
         name,
         _table_title(chosen),
         table=Table(COLUMNS, tuple(_row(known) for known in chosen), "The runs compared"),
-        notes=(say(IF_KERNELS), say(_images_words(chosen))),
+        notes=(say(if_kernels(*(known.traffic for known in chosen))), say(_images_words(chosen))),
     )
 
 
 def _figure(library: Library, table: PolicyTable, chosen: Sequence[Facts], lead: Text) -> Figure:
-    """The trade-off on the images and under the quantizer of the first; runs that end at one policy share a label."""
+    """The trade-off on the images and counted as the first; runs that end at one policy share a label."""
     letters: dict[Policy, str] = {}
-    for known in (other for other in chosen if other.run.request.quantizer == chosen[0].run.request.quantizer):
+    for known in (other for other in chosen if other.counting == chosen[0].counting):
         letters[known.policy] = ", ".join(filter(None, (letters.get(known.policy), known.letter)))
     runs = [(name, policy) for policy, name in letters.items()]
     data = trade_off_data(library, table, split_of(chosen), runs=runs)
@@ -119,7 +119,7 @@ def _row(known: Facts) -> tuple[Text, ...]:
         say(f"{known.letter}: {known.card.title}, {method(known.run)}", ", imported" if known.imported else ""),
         say(known.shown("intensity", 2), " (+", known.shown("intensity_gain_percent", size_of), " %)"),
         _lost(known),
-        say(known.shown("weight_bytes", size)),
+        say(known.shown("weight_bytes", size), " (", known.shown("stored_bytes", size), " as stored)"),
         speed,
         say(known.shown("evaluations", 0)),
         say(known.shown("seconds", duration)),

@@ -11,7 +11,7 @@ from aiq_core.errors import SettingError
 from aiq_core.hardware import Machine
 from aiq_core.intensity import intensity
 from aiq_core.library import Library
-from aiq_core.records import FP32_BITS, ModelProfile, Policy, Quantizer, Run, RunStatus, SplitName
+from aiq_core.records import FP32_BITS, UNFUSED, ModelProfile, Policy, Quantizer, Run, RunStatus, SplitName
 from aiq_core.roofline import predict
 from aiq_core.search.baselines import UNIFORM
 from aiq_core.search.strategies import strategy
@@ -64,6 +64,16 @@ class Facts:
         """The policy that the run chose."""
         assert self.run.policy is not None  # `facts` refuses a run without one
         return self.run.policy
+
+    @property
+    def counting(self) -> tuple[str, Quantizer]:
+        """The run's traffic model and quantizer, by which every byte and AI of its slides is counted."""
+        return self.run.request.traffic, self.run.request.quantizer
+
+    @property
+    def traffic(self) -> str:
+        """The run's traffic model."""
+        return self.run.request.traffic
 
     @property
     def split(self) -> SplitName | None:
@@ -138,6 +148,8 @@ def method(run: Run) -> str:
         text += f", {number(run.policy.weight_bits[0], 0)} bits"
     if request.quantizer.rounding != Quantizer().rounding:
         text += f", rounded by {request.quantizer.rounding}"
+    if request.traffic != UNFUSED:
+        text += f", {request.traffic} traffic"
     return text
 
 
@@ -166,7 +178,8 @@ def facts(library: Library, run: Run, machine: Machine, letter: str = "") -> Fac
     profile = model.profile
     bound: tuple[int | None, int | None] = (None, None)
     if machine.runs_fp32:
-        at = predict(machine, profile, [profile.uniform(FP32_BITS), run.policy])
+        counting = run.request.traffic, run.request.quantizer
+        at = predict(machine, profile, [profile.uniform(FP32_BITS), run.policy], 1, *counting)
         bound = int(at.memory_bound[0].sum()), int(at.memory_bound[1].sum())
     known = Facts(run, model, document, machine, letter, *bound, ())
     rivals = tuple(_rival(library, known, bits) for bits in (8, 4))
@@ -176,7 +189,7 @@ def facts(library: Library, run: Run, machine: Machine, letter: str = "") -> Fac
 def _rival(library: Library, known: Facts, bits: int) -> Rival:
     profile, quantizer = known.profile, known.run.request.quantizer
     policy = profile.uniform(bits)
-    value = intensity(profile, policy)
+    value = intensity(profile, policy, 1, *known.counting)
     if known.split is None:
         return Rival(bits, value, None, None)
     where = (known.model, known.split, known.images)

@@ -21,7 +21,7 @@ def table_of(library: Library, chosen: Sequence[Facts]) -> PolicyTable | None:
     request, images = chosen[0].run.request, min(known.run.request.images for known in chosen)
     judged = min(known.images for known in chosen) if split_of(chosen) is SplitName.REPORT else None
     try:
-        return library.table(chosen[0].model, images, request.quantizer, judged)
+        return library.table(chosen[0].model, images, request.quantizer, judged, by=request.traffic)
     except DataError:
         return None
 

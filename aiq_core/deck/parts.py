@@ -5,10 +5,18 @@ from typing import Any
 
 from aiq_core.charts.style import Look
 from aiq_core.deck.slide import Figure
-from aiq_core.records import UNFUSED
+from aiq_core.traffic import traffic_model
 
-IF_KERNELS = f"Predicted, not measured: roofline time if kernels for these widths existed, batch 1, {UNFUSED} traffic."
-COUNTED = f"Computed at batch 1, {UNFUSED}: every layer reads its weights and input and writes its output."
+
+def if_kernels(*traffic: str) -> str:
+    """How times were got, by these traffic models."""
+    models = " and ".join(dict.fromkeys(traffic))
+    return f"Predicted, not measured: roofline time if kernels for these widths existed, batch 1, {models} traffic."
+
+
+def counted(traffic: str) -> str:
+    """How bytes were counted."""
+    return f"Computed at batch 1, {traffic} traffic. {traffic_model(traffic).sentence}"
 
 
 def in_both(draw: Callable[[Look], dict[str, Any]], alt: str, rows: Any = ()) -> Figure:

@@ -5,7 +5,7 @@ from aiq_core.deck.facts import Facts, kicker, method
 from aiq_core.deck.slide import Better, Slide, Table
 from aiq_core.deck.text import Text, say
 from aiq_core.hardware import Machine
-from aiq_core.records import EVALUATOR_VERSION, UNFUSED, SplitName
+from aiq_core.records import EVALUATOR_VERSION, SplitName
 from aiq_core.store.store import BUNDLED, IMPORTED, MEASURED, SAVED
 from aiq_core.wording import join, rate, significant
 
@@ -78,7 +78,7 @@ def _methods(facts: Facts) -> list[tuple[str, Text]]:
     quantizer = facts.run.request.quantizer
     return [
         ("quantizer", say(f"weights only, symmetric, per {quantizer.granularity}, {quantizer.rounding}; folded first")),
-        ("traffic model", say(f"{UNFUSED}, batch 1")),
+        ("traffic model", say(facts.shown("traffic_model", str), ", batch 1")),
         ("statistics", say("95 %: Wilson for top-1, Newcombe paired for drops; exact McNemar", *_mcnemar(facts))),
         (facts.machine.name, say(machine_words(facts.machine))),
         ("made with", say(f"AIQ Explorer {__version__}, evaluator {EVALUATOR_VERSION}")),

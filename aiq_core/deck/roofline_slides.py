@@ -6,11 +6,11 @@ from aiq_core.charts.roofline import RooflineData, roofline_data, roofline_frame
 from aiq_core.charts.roofline_figure import roofline_figure
 from aiq_core.deck import titles
 from aiq_core.deck.facts import Facts, kicker
-from aiq_core.deck.parts import COUNTED, IF_KERNELS, in_both, records
+from aiq_core.deck.parts import counted, if_kernels, in_both, records
 from aiq_core.deck.slide import Figure, Number, Slide
 from aiq_core.deck.text import Text, say, size_of
 from aiq_core.intensity import moved_bytes
-from aiq_core.records import DEFAULT_WIDTHS, FP32_BITS, UNFUSED, Policy
+from aiq_core.records import DEFAULT_WIDTHS, FP32_BITS, Policy
 from aiq_core.wording import rate, significant, size
 
 WHAT_AI_IS = (
@@ -26,7 +26,9 @@ def problem(facts: Facts) -> Slide:
     profile, fp32 = facts.profile, facts.profile.uniform(FP32_BITS)
     numbers = (
         Number("FLOPs an image", say(_flops(profile.flops)), say("2 × multiply-adds")),
-        Number("÷ bytes moved", say(size(moved_bytes(profile, fp32))), say(f"{UNFUSED}, batch 1")),
+        Number(
+            "÷ bytes moved", say(size(moved_bytes(profile, fp32, 1, *facts.counting))), say(f"{facts.traffic}, batch 1")
+        ),
         Number("= FLOPs per byte", say(facts.shown("baseline_intensity", 1)), _ridge(facts)),
     )
     return Slide(
@@ -59,14 +61,17 @@ def _machine_notes(facts: Facts) -> tuple[Text, ...]:
             say(f"{machine.name} only computes in integers, and activations are FP32 here. Choose another machine."),
         )
     kind, peak = machine.ceiling(FP32_BITS, FP32_BITS)
-    return (say(f"{machine.name}: {rate(peak, kind)} in {kind} for FP32-typed layers, {memory}. {COUNTED}"),)
+    return (
+        say(f"{machine.name}: {rate(peak, kind)} in {kind} for FP32-typed layers, {memory}. {counted(facts.traffic)}"),
+    )
 
 
 def _roofline(facts: Facts, after: Policy) -> Figure | None:
     if not facts.machine.runs_fp32:
         return None
     fp32 = facts.profile.uniform(FP32_BITS)
-    data = with_room(roofline_data(facts.machine, facts.profile, fp32, after, 1, DEFAULT_WIDTHS, (1,)))
+    where = facts.machine, facts.profile, fp32, after, 1, DEFAULT_WIDTHS, (1,), "FP32"
+    data = with_room(roofline_data(*where, *facts.counting))
     alt = (
         f"Roofline of {facts.machine.name} with the {len(data.dots)} layers of {facts.card.title}, "
         f"{'at FP32' if after == fp32 else 'FP32 and after'}; {data.memory_bound} are memory-bound."
@@ -88,7 +93,7 @@ def movement(facts: Facts) -> Slide:
     bound = ""
     if facts.machine.runs_fp32:
         bound = f"{facts.memory_bound_before} → {facts.memory_bound_after}"
-    moved = moved_bytes(facts.profile, facts.profile.uniform(FP32_BITS))
+    moved = moved_bytes(facts.profile, facts.profile.uniform(FP32_BITS), 1, *facts.counting)
     gain = say("+", facts.shown("intensity_gain_percent", size_of), " %")
     numbers = [
         Number("FLOPs per byte, FP32", say(facts.shown("baseline_intensity", 1))),
@@ -103,5 +108,5 @@ def movement(facts: Facts) -> Slide:
         titles.movement(facts),
         numbers=tuple(numbers),
         figure=_roofline(facts, facts.policy),
-        notes=_machine_notes(facts) if not facts.machine.runs_fp32 else (say(IF_KERNELS),),
+        notes=_machine_notes(facts) if not facts.machine.runs_fp32 else (say(if_kernels(facts.traffic)),),
     )

@@ -10,7 +10,7 @@ from aiq_core.deck import figures, titles
 from aiq_core.deck.facts import Facts, drop_words, kicker
 from aiq_core.deck.figures import Lost, SpeedUp
 from aiq_core.deck.landscape import images_words, split_of, trade_off_data
-from aiq_core.deck.parts import COUNTED, IF_KERNELS, in_both, records
+from aiq_core.deck.parts import counted, if_kernels, in_both, records
 from aiq_core.deck.slide import Figure, Number, Slide
 from aiq_core.deck.text import Text, plain, say, size_of
 from aiq_core.envelope import PolicyTable
@@ -25,7 +25,7 @@ from aiq_core.wording import duration, number, size
 def opening(facts: Facts) -> Slide:
     """The message and its four numbers."""
     return Slide("message", kicker(facts), titles.headline(facts), numbers=tuple(_headline_numbers(facts)), notes=(
-        say(COUNTED), say(IF_KERNELS), *_accuracy_note(facts),
+        say(counted(facts.traffic)), say(if_kernels(facts.traffic)), _stored_note(facts), *_accuracy_note(facts),
     ))  # fmt: skip
 
 
@@ -62,6 +62,13 @@ def _as_imported(facts: Facts) -> Number:
     return Number("Right, as imported", say(right), say(f"of {facts.run.request.images:,} search images"))
 
 
+def _stored_note(facts: Facts) -> Text:
+    stored = facts.shown("stored_bytes", size)
+    return say(
+        "Weights are their bits alone; as stored, with float32 scales and folded biases, they take ", stored, "."
+    )
+
+
 def _accuracy_note(facts: Facts) -> tuple[Text, ...]:
     """How the accuracy was got, and what to think of it where it is not of the report images."""
     if facts.split is None:
@@ -79,10 +86,10 @@ def _accuracy_note(facts: Facts) -> tuple[Text, ...]:
 def widths(facts: Facts, table: PolicyTable | None) -> Slide:
     """Bits per layer."""
     run, profile, policy = facts.run, facts.profile, facts.policy
-    why = reasons(profile, policy, run, asked_step(run, policy, profile))
+    why = reasons(profile, policy, run, asked_step(run, policy, profile), facts.traffic)
     figure = None
     if table is not None:
-        data = bits_data(profile, policy, why, table, origin=run.id)
+        data = bits_data(profile, policy, why, table, origin=run.id, quantizer=run.request.quantizer)
         alt = f"{data.title}: {data.spoken}"
         figure = in_both(lambda look: bits_figure(data, look), alt, records(bits_frame(data)))
     before = weight_bytes(profile, profile.uniform(FP32_BITS))
@@ -91,6 +98,7 @@ def widths(facts: Facts, table: PolicyTable | None) -> Slide:
         Number(
             "after", say(facts.shown("weight_bytes", size)), say(figures.change(facts.value("weight_bytes"), before))
         ),
+        Number("as stored", say(facts.shown("stored_bytes", size)), say("with scales and folded biases")),
     )
     note = "Weights only: activations stay FP32. Symmetric, to nearest, one scale per output " + (
         "channel." if run.request.quantizer.granularity == "channel" else "tensor."
@@ -168,7 +176,7 @@ def speed(facts: Facts) -> Slide:
         kicker(facts),
         titles.speed(facts),
         figure=in_both(lambda look: figures.speed_up_figure(rows, look), alt, data),
-        notes=(say(IF_KERNELS + " Real kernels for these widths may not exist on a machine."),),
+        notes=(say(if_kernels(facts.traffic) + " Real kernels for these widths may not exist on a machine."),),
     )
 
 
@@ -176,7 +184,8 @@ def _compute_bound(facts: Facts, machine: Machine) -> bool:
     """Whether it is for some layer's arithmetic that fewer bits buy no time."""
     if facts.policy.is_fp32 or not machine.runs_fp32:
         return False
-    return not predict(machine, facts.profile, [facts.profile.uniform(FP32_BITS)]).memory_bound.all()
+    at = predict(machine, facts.profile, [facts.profile.uniform(FP32_BITS)], 1, *facts.counting)
+    return not at.memory_bound.all()
 
 
 def cost(facts: Facts) -> Slide:

@@ -21,13 +21,14 @@ class TrafficModel:
     count: Callable[[ModelProfile, Granularity], Counts]
 
 
-STORED = "stored"
+STORED = "as-stored"
+"""Which is also how the size of a network is told: what it stores, it moves."""
 
 _ALL = (
     TrafficModel(
         UNFUSED,
         "Unfused, as in the paper",
-        "Every layer reads its weights, its bias and its input and writes its output.",
+        "Every layer reads its weights, bias and input and writes its output.",
         unfused,
     ),
     TrafficModel(

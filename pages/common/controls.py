@@ -10,7 +10,9 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from aiq_core.catalog import Model
 from aiq_core.charts.style import Look
 from aiq_core.hardware import DEFAULT_MACHINE, MACHINES, Machine
+from aiq_core.records import UNFUSED
 from aiq_core.search.strategies import SEARCHES
+from aiq_core.traffic import TRAFFIC_MODELS
 from pages.common import known
 
 DEFAULT_MODEL = "resnet20"
@@ -34,7 +36,10 @@ POLICY, PINNED, CLICKED = "policy", "pin", "clicked"
 
 @dataclass(frozen=True)
 class View:
-    """What the controls say. `policy` is the key of a clicked or linked policy, which then decides."""
+    """What the controls say. `policy` is the key of a clicked or linked policy, which then decides.
+
+    `traffic` names the traffic model by which bytes are counted where the page has that control.
+    """
 
     model: Model
     source: str
@@ -46,6 +51,7 @@ class View:
     batch: int
     images: int
     look: Look
+    traffic: str = UNFUSED
 
     @property
     def algorithm(self) -> str | None:
@@ -134,7 +140,7 @@ def _in_address(key: str) -> None:
     put(key, st.session_state[key])
 
 
-SECTIONS = ("from", "alpha", "budget", "machine", "batch")
+SECTIONS = ("from", "alpha", "budget", "machine", "batch", "traffic")
 """What a page may leave out of the sidebar. The model and More are on every page."""
 
 
@@ -178,6 +184,9 @@ def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> Non
                 help="Moves the roofline and the predicted time only: weights are read once a batch, so fewer bits per "
                 "weight matter less as it grows.",
             )
+        if "traffic" in sections:
+            titles = {name: model.title for name, model in TRAFFIC_MODELS.items()}
+            _select("Bytes counted", "traffic", titles, UNFUSED, help=TRAFFIC_HELP)
         with st.expander("More", icon=":material/tune:"):
             model = known.model(st.session_state["model"])
             counts = known.image_counts(model)
@@ -188,6 +197,11 @@ def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> Non
     _in_address(POLICY)
     _in_address(PINNED)
     st.session_state.setdefault(DECIDED, {})[st.session_state["model"]] = st.session_state[POLICY]
+
+
+TRAFFIC_HELP = "By which traffic model bytes are counted, for every figure here. " + " ".join(
+    f"**{model.title}**: {model.sentence}" for model in TRAFFIC_MODELS.values()
+)
 
 
 def alpha_slider() -> None:
@@ -222,12 +236,14 @@ _DEFAULTS = {
     "budget": OFF,
     "machine": DEFAULT_MACHINE,
     "batch": 1,
+    "traffic": UNFUSED,
 }
 _OFFERED = {
     "budget": BUDGETS,
     "machine": tuple(MACHINES),
     "batch": tuple(map(str, BATCHES)),
     "from": tuple(SOURCES),
+    "traffic": tuple(TRAFFIC_MODELS),
 }
 
 
@@ -266,6 +282,7 @@ def _view(said: Mapping[str, Any], look: Look) -> View:
         batch=int(said["batch"]),
         images=counts.get(said["images"], counts["all"]),
         look=look,
+        traffic=said["traffic"],
     )
 
 
@@ -279,6 +296,7 @@ def query(view: View) -> dict[str, str]:
         "budget": OFF if view.budget is None else f"{view.budget:.1f}",
         "machine": view.machine.key,
         "batch": str(view.batch),
+        "traffic": view.traffic,
         "images": next(name for name, count in counts.items() if count == view.images),
         "projector": str(view.look.projector).lower(),
     }

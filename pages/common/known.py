@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import streamlit as st
@@ -10,8 +11,9 @@ from aiq_core import exchange, jobs
 from aiq_core.catalog import Model
 from aiq_core.envelope import PolicyTable, Segment, envelope
 from aiq_core.errors import AiqError
+from aiq_core.intensity import traffic
 from aiq_core.library import Library, first_asking, open_library, read_only
-from aiq_core.records import Policy, Run, RunStatus, SplitName
+from aiq_core.records import UNFUSED, Policy, Run, RunStatus, SplitName
 
 Value = TypeVar("Value")
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -46,13 +48,18 @@ def cached(max_entries: int, ttl: float | None = None) -> Callable[[Function], F
 
 
 @cached(12)
-def _table(model: Model, images: int, version: str) -> PolicyTable:
-    return kept(library().table(model, images))
+def _table(model: Model, images: int, by: str, version: str) -> PolicyTable:
+    if by == UNFUSED:
+        return kept(library().table(model, images))
+    # The same policies and accuracies, counted anew.
+    usual = table(model, images)
+    counted = traffic(usual.profile, usual.policies, by=by, quantizer=usual.quantizer)
+    return kept(replace(usual, intensity=counted.intensity, traffic=by))
 
 
-def table(model: Model, images: int) -> PolicyTable:
-    """Every policy known of a model on the first `images` search images."""
-    return _table(model, images, library().table_version(model, images))
+def table(model: Model, images: int, by: str = UNFUSED) -> PolicyTable:
+    """Every policy known of a model on the first `images` search images, AI by a traffic model."""
+    return _table(model, images, by, library().table_version(model, images))
 
 
 def is_known(model: Model, images: int) -> bool:
@@ -78,26 +85,26 @@ def run(run_id: str, version: str) -> Run:
 
 
 @cached(400)
-def _reasons(model: Model, policy_key: str, version: str) -> Run | None:
+def _reasons(model: Model, policy_key: str, by: str, version: str) -> Run | None:
     # Over runs kept in memory: reading them again for each new policy took a third of a second.
-    steps = (run(finished.id, version) for finished in runs(model))
+    steps = (run(finished.id, version) for finished in sorted(runs(model), key=lambda run: run.request.traffic != by))
     return first_asking(steps, Policy.from_key(policy_key), model.profile)
 
 
-def reasons(model: Model, policy_key: str) -> Run | None:
-    """The earliest run that asked for a policy, with its steps."""
-    return _reasons(model, policy_key, library().finished_version())
+def reasons(model: Model, policy_key: str, by: str = UNFUSED) -> Run | None:
+    """The earliest run that asked for a policy, with its steps; one by this traffic model before any other."""
+    return _reasons(model, policy_key, by, library().finished_version())
 
 
 @cached(12)
-def _envelope(model: Model, images: int, version: str) -> tuple[Segment, ...]:
-    known = table(model, images)
+def _envelope(model: Model, images: int, by: str, version: str) -> tuple[Segment, ...]:
+    known = table(model, images, by)
     return envelope(known, known.usual_goal)
 
 
-def path(model: Model, images: int) -> tuple[Segment, ...]:
-    """The policies best at some alpha, with their ranges of alpha."""
-    return _envelope(model, images, library().table_version(model, images))
+def path(model: Model, images: int, by: str = UNFUSED) -> tuple[Segment, ...]:
+    """The policies best at some alpha, with their ranges of alpha, AI by a traffic model."""
+    return _envelope(model, images, by, library().table_version(model, images))
 
 
 def unfinished(model: Model | None = None) -> list[Run]:

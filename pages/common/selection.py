@@ -7,7 +7,7 @@ import numpy as np
 
 from aiq_core.envelope import PolicyTable, best, within_budget
 from aiq_core.errors import SettingError
-from aiq_core.records import Policy, Run
+from aiq_core.records import UNFUSED, Policy, Run
 
 
 class Decider(StrEnum):
@@ -65,23 +65,25 @@ def _at_alpha(table: PolicyTable, alpha: float, note: str = "") -> Selection:
     return Selection(table.policies[best(table, alpha, table.usual_goal)], Decider.ALPHA, note=note)
 
 
-def comparable(runs: tuple[Run, ...], algorithm: str, images: int) -> dict[float, Run]:
-    """Searched alpha -> run, of an algorithm with the default settings on an image set."""
+def comparable(runs: tuple[Run, ...], algorithm: str, images: int, by: str = UNFUSED) -> dict[float, Run]:
+    """Searched alpha -> run, of an algorithm with the default settings on an image set, by a traffic model."""
     found: dict[float, Run] = {}
     for run in runs:
         request = run.request
-        ordinary = request.is_ordinary and request.algorithm == algorithm and request.images == images
-        if ordinary and request.alpha is not None:
+        ordinary = request.is_ordinary_but(traffic=by) and request.algorithm == algorithm
+        if ordinary and request.images == images and request.alpha is not None:
             found.setdefault(request.alpha, run)
     return dict(sorted(found.items()))
 
 
 def _of_run(table: PolicyTable, wish: Wish, runs: tuple[Run, ...]) -> Selection:
     assert wish.algorithm is not None
-    searched = comparable(runs, wish.algorithm, table.images)
+    searched = comparable(runs, wish.algorithm, table.images, table.traffic)
     usable = {a: run for a, run in searched.items() if run.policy is not None and table.row(run.policy) is not None}
     if not usable:
-        note = f"No finished {wish.algorithm} run on {table.images:,} search images yet; showing the best found."
+        counted = "" if table.traffic == UNFUSED else f" by {table.traffic} traffic"
+        where = f"{table.images:,} search images{counted}"
+        note = f"No finished {wish.algorithm} run on {where} yet; showing the best found."
         return _at_alpha(table, wish.alpha, note)
     alpha = min(usable, key=lambda searched_alpha: (abs(searched_alpha - wish.alpha), searched_alpha))
     run = usable[alpha]

@@ -13,10 +13,11 @@ from aiq_core.charts.reasons import reasons
 from aiq_core.charts.roofline import roofline_data, roofline_frame
 from aiq_core.charts.roofline_figure import roofline_figure
 from aiq_core.library import asked_step
-from aiq_core.records import DEFAULT_WIDTHS
-from aiq_core.wording import differences
+from aiq_core.records import DEFAULT_WIDTHS, UNFUSED
+from aiq_core.wording import differences, per_byte
 from pages.common import controls, known
 from pages.common.charts import Drawing
+from pages.common.controls import View
 from pages.explore import panels
 from pages.explore.shown import Shown
 
@@ -38,16 +39,31 @@ def roofline(shown: Shown) -> Drawing:
     view, profile = shown.view, shown.table.profile
     before, name = (profile.uniform(32), "FP32") if shown.pinned is None else (shown.pinned, "A")
     data = roofline_data(
-        view.machine, profile, before, shown.chosen.policy, view.batch, DEFAULT_WIDTHS, controls.BATCHES, name
+        view.machine,
+        profile,
+        before,
+        shown.chosen.policy,
+        view.batch,
+        DEFAULT_WIDTHS,
+        controls.BATCHES,
+        name,
+        view.traffic,
+        shown.table.quantizer,
     )
     alt = (
         f"Roofline of {view.machine.name} with {len(data.dots)} layers of {view.model} at batch {view.batch}; "
-        f"{data.memory_bound} are memory-bound with this policy."
+        f"{data.memory_bound} are memory-bound with this policy{_counted(view)}."
     )
-    subtitle = f"layers, {name} → now, by predicted time"
+    subtitle = f"layers, {name} → now, by predicted time{_counted(view)}"
     figure = roofline_figure(data, view.look)
     return Drawing(
-        "roofline", f"{view.model}-roofline", "Roofline", subtitle, alt, figure, partial(roofline_frame, data)
+        "roofline",
+        f"{view.model}-roofline{_file(view)}",
+        "Roofline",
+        subtitle,
+        alt,
+        figure,
+        partial(roofline_frame, data),
     )
 
 
@@ -66,26 +82,49 @@ def trade_off(shown: Shown, dominated: bool, paper: bool) -> Drawing:
         paper=paper,
         random_name="random layers, as many at each width as greedy at alpha 0.9",
     )
-    alt = f"Top-1 against FLOPs per byte for {len(shown.table.policies)} measured policies; the table has them too."
-    subtitle = "click a point to see its policy everywhere"
+    against, counted = per_byte(view.traffic), _counted(view)
+    alt = f"Top-1 against {against} for {len(shown.table.policies)} measured policies; the table has them too."
+    # Shorter where the traffic model stands beside it: the buttons are to stay in the same line.
+    subtitle = f"click a point to see its policy{counted}" if counted else "click a point to see its policy everywhere"
     figure = pareto_figure(data, view.look)
-    return Drawing("pareto", f"{view.model}-trade-off", "Trade-off", subtitle, alt, figure, partial(pareto_frame, data))
+    return Drawing(
+        "pareto",
+        f"{view.model}-trade-off{_file(view)}",
+        "Trade-off",
+        subtitle,
+        alt,
+        figure,
+        partial(pareto_frame, data),
+    )
 
 
 @_kept
 def bits(shown: Shown) -> Drawing:
     """The layers' widths, with the reasons of the run that asked for the policy first."""
     model, profile, policy = shown.view.model, shown.table.profile, shown.chosen.policy
-    run = known.reasons(model, policy.key)
+    run = known.reasons(model, policy.key, shown.view.traffic)
     position = None if run is None else asked_step(run, policy, profile)
-    why = reasons(profile, policy, run, position)
+    why = reasons(profile, policy, run, position, shown.view.traffic)
     data = bits_data(profile, policy, why, shown.table, shown.pinned, origin="" if run is None else run.id)
     where = "above: weights, below: activations" if data.has_groups else "network order"
     what = "site" if data.has_groups else "layer"
     subtitle = f"{where}; hover for why each {what} has its width" if shown.pinned is None else _difference(shown, data)
     alt = f"{data.title}: {data.spoken}"
     figure = bits_figure(data, shown.view.look)
-    return Drawing("bits", f"{model}-bits", data.title, subtitle, alt, figure, partial(bits_frame, data))
+    subtitle += _counted(shown.view)
+    return Drawing(
+        "bits", f"{model}-bits{_file(shown.view)}", data.title, subtitle, alt, figure, partial(bits_frame, data)
+    )
+
+
+def _counted(view: View) -> str:
+    """What a title says of the traffic model: nothing where it is the usual one, the paper's."""
+    return "" if view.traffic == UNFUSED else f"; {view.traffic}"
+
+
+def _file(view: View) -> str:
+    """The end of a file's name, likewise."""
+    return "" if view.traffic == UNFUSED else f"-{view.traffic}"
 
 
 def _difference(shown: Shown, data: BitsData) -> str:

@@ -6,13 +6,12 @@ import streamlit as st
 
 from aiq_core.envelope import PolicyTable
 from aiq_core.intensity import intensity
-from aiq_core.records import Policy, SplitName
+from aiq_core.records import UNFUSED, Policy, SplitName
+from aiq_core.traffic import traffic_model
 from aiq_core.wording import MINUS, number, signed, size, span
 from pages.common import known
 from pages.common.controls import View
 from pages.explore.figures import Figures
-
-COMPUTED = "Computed: FLOPs over bytes moved at batch 1, every layer reading and writing DRAM (unfused)."
 
 
 class Metric(NamedTuple):
@@ -48,19 +47,25 @@ class Metric(NamedTuple):
         return self.change.startswith("-")
 
 
+def computed(traffic: str) -> str:
+    """How FLOPs per byte and bytes were got."""
+    return f"Computed: FLOPs over bytes moved at batch 1, {traffic} traffic. {traffic_model(traffic).sentence}"
+
+
 def metrics(found: Figures, view: View) -> list[Metric]:
     """The row, from left to right."""
+    counted = "" if view.traffic == UNFUSED else f", {view.traffic}"
     cells, images, split = found.search, view.images, SplitName.SEARCH
     if found.report is not None:
         cells, images, split = found.report, found.report_images, SplitName.REPORT
     top1, drop = cells.after, cells.drop
     return [
         Metric(
-            "Intensity, FLOPs/byte",
+            f"FLOPs/byte{counted}" if counted else "Intensity, FLOPs/byte",
             number(found.intensity, 2),
             _arrowed(f"{signed(found.gain_percent, 1)} %"),
             150,
-            COMPUTED,
+            computed(view.traffic),
         ),
         Metric(
             f"Top-1, {images:,} {split}",
@@ -75,24 +80,26 @@ def metrics(found: Figures, view: View) -> list[Metric]:
             "Drop, 95 % interval",
             span(drop),
             f"{number(drop.value, 2)} points",
-            160,
+            150,
             f"FP32 minus this policy on the same {images:,} {split} images, Newcombe's paired interval.",
             "off",
         ),
         Metric(
             "Weights",
             size(found.weight_bytes),
-            _change(found.weight_bytes, found.weight_bytes_before),
-            140,
-            "Computed: weights times their bits, without scales and biases.",
+            f"{_change(found.weight_bytes, found.weight_bytes_before)}; {size(found.stored_bytes)} stored",
+            165,
+            "Computed: weights times their bits. With the scales that rounding needs and the biases that folding "
+            f"makes, float32 both, a deployed network stores {size(found.stored_bytes)} "
+            f"(FP32: {size(found.stored_bytes_before)}).",
             "inverse",
         ),
         Metric(
-            "Moved per image",
+            f"Moved{counted}" if counted else "Moved per image",
             size(found.moved_bytes),
             _change(found.moved_bytes, found.moved_bytes_before),
-            140,
-            COMPUTED,
+            130,
+            computed(view.traffic),
             "inverse",
         ),
         _speed_up(found, view),
@@ -100,7 +107,7 @@ def metrics(found: Figures, view: View) -> list[Metric]:
 
 
 def _speed_up(found: Figures, view: View) -> Metric:
-    name, width = "Predicted speed-up", 170
+    name, width = "Predicted speed-up", 165
     if found.speed_up is None:
         return Metric(name, "–", "can't run FP32", width, colour="off")
     return Metric(
@@ -109,7 +116,7 @@ def _speed_up(found: Figures, view: View) -> Metric:
         f"{found.memory_bound}/{found.layers} memory-bound",
         width,
         f"If kernels for these widths existed: roofline time at FP32 over roofline time of this policy on "
-        f"{view.machine.name} at batch {view.batch}. Predicted, not measured. "
+        f"{view.machine.name} at batch {view.batch}, {view.traffic} traffic. Predicted, not measured. "
         f"{found.memory_bound} of {found.layers} layers wait for bytes at FP32.",
         "off",
     )
@@ -136,7 +143,7 @@ def against(table: PolicyTable, view: View, policy: Policy, pinned: Policy) -> s
     if cells is None:
         split, images = SplitName.SEARCH, table.images
         cells = known.library().paired(view.model, split, images, pinned, policy)
-    a, b = (intensity(table.profile, which) for which in (pinned, policy))
+    a, b = (intensity(table.profile, which, 1, table.traffic, table.quantizer) for which in (pinned, policy))
     if cells is None:
         return f"A: {number(a, 2)} FLOPs/byte; B − A: {signed(b - a, 2)}"
     lost = cells.drop

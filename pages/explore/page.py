@@ -60,16 +60,16 @@ def _sidebar(shown: Shown) -> None:
     view, algorithm = shown.view, shown.view.algorithm
     with controls.slot("alpha"):
         if view.alpha < 1:
-            rate = usual_rate(view.model.profile, view.alpha)
+            rate = usual_rate(view.model.profile, view.alpha, view.traffic)
             st.caption(f"1 FLOP/byte is worth {number(rate, 2 if rate < 1 else 1)} points here")
         else:
             st.caption("only intensity counts, down to the accuracy floor")
     with controls.slot("search"):
-        searched = {} if algorithm is None else comparable(shown.finished, algorithm, shown.table.images)
+        searched = {} if algorithm is None else comparable(shown.finished, algorithm, shown.table.images, view.traffic)
         if searched:
             st.caption("searched at alpha " + ", ".join(f"{alpha:g}" for alpha in searched))
         wanted = algorithm or GREEDY.name
-        runs.offer(view, wanted, comparable(shown.finished, wanted, shown.table.images))
+        runs.offer(view, wanted, comparable(shown.finished, wanted, shown.table.images, view.traffic))
 
 
 main()

@@ -69,13 +69,27 @@ def overlays(asked: Mapping[str, str], held: Mapping[str, Any]) -> dict[str, boo
 
 def trade_off_options(shown: Shown) -> None:
     """Overlays, and the same points as a table for keyboard and screen reader."""
-    popover("Table", "table_rows", partial(_table, shown), "popover-trade-off", always=_overlays)
+    popover(
+        "Table",
+        "table_rows",
+        partial(_table, shown),
+        "popover-trade-off",
+        always=partial(_overlays, shown.view.traffic),
+    )
 
 
-def _overlays() -> None:
+def _overlays(traffic: str) -> None:
+    papers = traffic == UNFUSED
     with st.container(horizontal=True):
         st.toggle("Dominated points", OVERLAYS["dominated"], key="dominated", bind="query-params")
-        st.toggle("The paper's points", OVERLAYS["paper"], key="paper", bind="query-params")
+        st.toggle(
+            "The paper's points",
+            OVERLAYS["paper"],
+            key="paper",
+            bind="query-params",
+            disabled=not papers,
+            help=None if papers else "The paper counts bytes unfused, so its points have no place on this axis.",
+        )
 
 
 def _table(shown: Shown) -> None:
@@ -93,7 +107,9 @@ def _table(shown: Shown) -> None:
     keys = [table.policies[row].key for row in rows]
     frame = pd.DataFrame(
         {
-            "AI": [round(float(table.intensity[row]), 3) for row in rows],
+            "AI" if table.traffic == UNFUSED else f"AI, {table.traffic}": [
+                round(float(table.intensity[row]), 3) for row in rows
+            ],
             f"top-1 % ({table.images:,} search)": [float(table.points[row]) for row in rows],
             "95 %": [span(table.search[row].after) for row in rows],
             f"report % ({table.report_images:,})": [
@@ -128,12 +144,12 @@ def _provenance(shown: Shown) -> None:
                 f"{origin.source}, {origin.created_at[:10]}, {origin.cpu}, torch {origin.torch}, "
                 f"{origin.threads} threads"
             )
-    run, floor = known.reasons(view.model, chosen.policy.key), table.usual_goal.floor_score
+    run, floor = known.reasons(view.model, chosen.policy.key, view.traffic), table.usual_goal.floor_score
     lines["first asked for by"] = "no run" if run is None else f"run {run.id} ({run.request.algorithm})"
     lines |= {
         "quantizer": "weights only, symmetric, per output channel, nearest; batch norm folded first",
         "evaluator version": str(EVALUATOR_VERSION),
-        "traffic model": f"{UNFUSED}, batch 1 for AI, {number(view.batch, 0)} for the roofline",
+        "traffic model": f"{view.traffic}, batch 1 for AI, {number(view.batch, 0)} for the roofline",
         "floor": f"{floor:,} of {table.images:,} right ({100 * floor / table.images:.2f} %)",
         "policies known": f"{len(table.policies):,} complete on these search images",
         "app": __version__,

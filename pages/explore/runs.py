@@ -5,7 +5,7 @@ import streamlit as st
 from aiq_core import jobs
 from aiq_core.catalog import Model
 from aiq_core.library import read_only
-from aiq_core.records import Request, Run, RunStatus, SplitName
+from aiq_core.records import UNFUSED, Request, Run, RunStatus, SplitName
 from aiq_core.search.greedy import GREEDY
 from aiq_core.wording import number
 from pages.common import errors, known
@@ -22,9 +22,10 @@ def offer(view: View, algorithm: str, searched: dict[float, Run]) -> None:
     images = min(view.images, here)
     if not any(abs(alpha - view.alpha) < 1e-9 for alpha in searched):
         excerpt = "" if images == view.images else f", on the {images:,} images that ship with the app"
-        _button(f"Search exactly here ({algorithm}{excerpt})", view.model, algorithm, view.alpha, images)
+        counted = "" if view.traffic == UNFUSED else f", {view.traffic} traffic"
+        _button(f"Search exactly here ({algorithm}{excerpt}{counted})", view, algorithm, images)
     elif view.images < everything == here:
-        _button(f"Extend to all {everything:,} images", view.model, algorithm, view.alpha, everything)
+        _button(f"Extend to all {everything:,} images", view, algorithm, everything)
 
 
 def first(view: View) -> None:
@@ -33,26 +34,27 @@ def first(view: View) -> None:
     st.caption("A search measures FP32 first and then fills this page; it can be cancelled and resumed at any time.")
     if not read_only():
         images = min(view.images, view.model.dataset.available(SplitName.SEARCH))
-        _button("Run the first search", view.model, GREEDY.name, view.alpha, images)
+        _button("Run the first search", view, GREEDY.name, images)
 
 
-def _button(label: str, model: Model, algorithm: str, alpha: float, images: int) -> None:
+def _button(label: str, view: View, algorithm: str, images: int) -> None:
     st.button(
         label,
         icon=":material/play_arrow:",
         on_click=_start,
-        args=(model, algorithm, alpha, images),
+        args=(view, algorithm, images),
         width="stretch",
-        help=f"Runs {algorithm} at alpha {alpha:.2f} on {images:,} search images in a process of its own; what is "
+        help=f"Runs {algorithm} at alpha {view.alpha:.2f} on {images:,} search images in a process of its own; what is "
         "known already is not evaluated again. All of CIFAR-10 comes with `python -m aiq_core data`.",
     )
 
 
-def _start(model: Model, algorithm: str, alpha: float, images: int) -> None:
+def _start(view: View, algorithm: str, images: int) -> None:
+    request = Request(view.model.name, algorithm, view.alpha, images=images, traffic=view.traffic)
     with errors.kept():
-        st.session_state["job"] = jobs.submit(known.library(), Request(model.name, algorithm, alpha, images=images)).id
+        st.session_state["job"] = jobs.submit(known.library(), request).id
         # The page works at one number of images: the one that is searched.
-        counts = known.image_counts(model)
+        counts = known.image_counts(view.model)
         st.session_state["images"] = next((name for name, count in counts.items() if count == images), "all")
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from aiq_core.envelope import PolicyTable
 from aiq_core.errors import SettingError
-from aiq_core.records import Policy, Run
+from aiq_core.records import UNFUSED, Policy, Run
 from aiq_core.search.baselines import RANDOM
 from aiq_core.wording import bit_counts, join
 from pages.common import controls, known
@@ -39,7 +39,7 @@ class Shown:
         """Text that changes whenever a chart may."""
         view = self.view
         where = (view.model.name, view.images, view.machine.key, view.batch, view.budget, view.look, self.version)
-        return repr((*where, self.chosen.policy.key, self.pinned and self.pinned.key))
+        return repr((*where, view.traffic, self.chosen.policy.key, self.pinned and self.pinned.key))
 
     @property
     def random(self) -> list[Policy]:
@@ -50,7 +50,7 @@ class Shown:
     @property
     def path(self) -> list[int]:
         """Rows of the policies best at some alpha."""
-        return [segment.row for segment in known.path(self.view.model, self.view.images)]
+        return [segment.row for segment in known.path(self.view.model, self.view.images, self.view.traffic)]
 
 
 def has_usual_parts(view: View, query: Mapping[str, str]) -> bool:
@@ -65,7 +65,8 @@ def wish(view: View) -> Wish:
 
 def show(view: View) -> Shown:
     """Decides what a view shows; FP32 must be known (`known.is_known`)."""
-    library, table, finished = known.library(), known.table(view.model, view.images), known.runs(view.model)
+    library, finished = known.library(), known.runs(view.model)
+    table = known.table(view.model, view.images, view.traffic)
     chosen = select(table, wish(view), finished)
     pinned, complaint = _pinned(table, view.pinned)
     return Shown(
@@ -127,4 +128,5 @@ def beneath(shown: Shown) -> str:
         Decider.RUN: "" if request is None else f"{request.algorithm} at alpha {request.alpha:g}",
     }[shown.chosen.decider]
     measured = f"{len(shown.table.policies):,} policies measured on {shown.table.images:,} search images"
-    return join([bit_counts(shown.chosen.policy), why, measured])
+    counted = "" if view.traffic == UNFUSED else f"{view.traffic} traffic"
+    return join([bit_counts(shown.chosen.policy), why, measured, counted])

@@ -4,8 +4,9 @@ from functools import partial
 
 import streamlit as st
 
+from aiq_core.intensity import stored_bytes
 from aiq_core.records import SplitName
-from aiq_core.wording import bit_counts, join
+from aiq_core.wording import bit_counts, join, size
 from pages.common import controls, errors, known, machines
 from pages.common.charts import Click, card, drawing_card, has_roofline
 from pages.common.controls import View
@@ -102,7 +103,8 @@ def _heading(shown: Shown, history: History, found: dict[SplitName, Measured | N
         edits = "not edited yet, so beside FP32"
     counted = {split: None if entry is None else entry.images for split, entry in found.items()}
     noted = measuring.note(view, counted)
-    st.caption(join([bit_counts(policy), f"started from {start.text}", edits, noted]))
+    stored = f"{size(stored_bytes(shown.profile, policy))} as stored with scales and folded biases"
+    st.caption(join([bit_counts(policy), stored, f"started from {start.text}", edits, noted]))
 
 
 def _controls(shown: Shown, is_measured: bool) -> None:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from aiq_core import manual
 from aiq_core.catalog import Model
-from aiq_core.intensity import intensity, moved_bytes, weight_bytes
+from aiq_core.intensity import intensity, moved_bytes, stored_bytes, weight_bytes
 from aiq_core.library import read_only
 from aiq_core.records import UNFUSED, Policy, SplitName
 from pages.common import errors, known
@@ -100,6 +100,7 @@ def policy_document(model: Model, policy: Policy, found: dict[SplitName, Measure
         "intensity": value,
         "intensity_gain_percent": 100 * (value / intensity(profile, fp32) - 1),
         "weight_bytes": weight_bytes(profile, policy),
+        "stored_bytes": stored_bytes(profile, policy),
         "moved_bytes": moved_bytes(profile, policy),
     }
     for split in SplitName:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from aiq_core import jobs
 from aiq_core.catalog import Model
-from aiq_core.records import Request
+from aiq_core.records import UNFUSED, Request
 from pages.common import controls, errors, known
 from pages.search import stored
 
@@ -66,6 +66,7 @@ def open_in_explore(query: dict[str, str]) -> None:
     state["from"] = query.get("from", controls.BEST)
     state["alpha"] = float(query.get("alpha", controls.DEFAULT_ALPHA))
     state["images"] = query.get("images", "all")
+    state["traffic"] = query.get("traffic", UNFUSED)
     state["budget"], state[controls.PINNED], state[controls.CLICKED] = controls.OFF, None, False
     state[GO] = state[WHOLE] = True
 

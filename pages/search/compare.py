@@ -7,11 +7,11 @@ import streamlit as st
 
 from aiq_core.charts.bits import bits_frame
 from aiq_core.charts.bits_figure import bits_figure
-from aiq_core.intensity import intensity, moved_bytes, weight_bytes
+from aiq_core.intensity import intensity, moved_bytes, stored_bytes, weight_bytes
 from aiq_core.library import asked_step
 from aiq_core.records import Policy, Run, SplitName
 from aiq_core.wording import differences as in_words
-from aiq_core.wording import duration, number, size
+from aiq_core.wording import duration, number, per_byte, size
 from pages.common import known, names
 from pages.common.charts import card, chart
 from pages.common.controls import View
@@ -47,10 +47,16 @@ def draw(view: View, first: Run, second: Run) -> None:
 
 def _numbers(first: Run, second: Run, a: Policy, b: Policy) -> None:
     profile = known.model(first.request.model).profile
+    by, quantizers = first.request.traffic, (first.request.quantizer, second.request.quantizer)
+    both = tuple(zip((a, b), quantizers, strict=True))
+    values = (intensity(profile, policy, 1, by, quantizer) for policy, quantizer in both)
+    as_stored = (stored_bytes(profile, policy, quantizer) for policy, quantizer in both)
+    moved = (moved_bytes(profile, policy, 1, by, quantizer) for policy, quantizer in both)
     rows: tuple[tuple[str, float, float, Callable[[float], str]], ...] = (
-        ("FLOPs per byte", intensity(profile, a), intensity(profile, b), lambda value: number(value, 2)),
+        (per_byte(by), *values, lambda value: number(value, 2)),
         ("Weights", weight_bytes(profile, a), weight_bytes(profile, b), size),
-        ("Bytes moved", moved_bytes(profile, a), moved_bytes(profile, b), size),
+        ("As stored", *as_stored, size),
+        ("Bytes moved", *moved, size),
         ("Evaluations", first.evaluations, second.evaluations, lambda value: number(value, 0)),
         ("Time", first.seconds, second.seconds, duration),
     )

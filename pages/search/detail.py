@@ -90,9 +90,9 @@ def _trade_off(view: View, run: Run) -> None:
 def policy_bits(run: Run, policy: Policy, position: int | None, pinned: Policy | None = None) -> BitsData:
     """The bars of a policy with their reasons at a step of the run."""
     model = known.model(run.request.model)
-    why = reasons(model.profile, policy, run, position)
+    why = reasons(model.profile, policy, run, position, run.request.traffic)
     table = stored.table(model, run.request.images)
-    return bits_data(model.profile, policy, why, table, pinned, origin=run.id)
+    return bits_data(model.profile, policy, why, table, pinned, run.id, quantizer=run.request.quantizer)
 
 
 def _bits(view: View, run: Run, step: Step) -> None:

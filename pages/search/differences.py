@@ -79,6 +79,7 @@ def _settings(run: Run) -> dict[str, object]:
         "floor": run.floor_score,
         "excluded": request.excluded,
         "held": tuple(f"{layer} {bits}" for layer, bits in request.fixed.items()),
+        "traffic model": request.traffic,
         "rounding": request.quantizer.rounding,
         "scale per": str(request.quantizer.granularity),
         "evaluations at most": request.max_evaluations,

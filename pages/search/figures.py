@@ -9,10 +9,10 @@ import pandas as pd
 from aiq_core.charts.style import SYMBOLS, Look, axis, faded, layout, note
 from aiq_core.intensity import intensity
 from aiq_core.objective import FLOOR_POINTS
-from aiq_core.records import ModelProfile, Move, Run, Score, Step
+from aiq_core.records import UNFUSED, ModelProfile, Move, Policy, Run, Score, Step
 from aiq_core.search.strategies import strategy
 from aiq_core.statistics import Interval, wilson
-from aiq_core.wording import bits_name, number, span
+from aiq_core.wording import bits_name, number, per_byte, span
 
 HEIGHT_PX = 292
 MARGIN_PX = {"l": 46, "r": 10, "t": 8, "b": 38}
@@ -39,7 +39,7 @@ class Trail:
 
 @dataclass(frozen=True)
 class ProgressData:
-    """Everything drawn. `references` are uniform policies by bits, where they are known."""
+    """Everything drawn, AI by the traffic model `traffic`. `references` are uniform policies by bits, where known."""
 
     images: int
     trails: tuple[Trail, ...]
@@ -47,29 +47,38 @@ class ProgressData:
     floor_top1: float | None
     x_range: tuple[float, float]
     y_range: tuple[float, float]
+    traffic: str = UNFUSED
 
 
 def progress_data(
     runs: Sequence[tuple[str, Run]], profile: ModelProfile, references: Mapping[int, Score], candidates: bool = True
 ) -> ProgressData:
-    """Named runs of one model and image set; `references` maps uniform bits to the number right."""
-    images = runs[0][1].request.images
-    trails = tuple(_trail(name, run, candidates, profile) for name, run in runs)
+    """Named runs of one model and image set, counted as the first; `references`: uniform bits -> the number right."""
+    first = runs[0][1].request
+    images, counting = first.images, (first.traffic, first.quantizer)
+    trails = tuple(_trail(name, run, candidates, profile, first.traffic) for name, run in runs)
     uniform = tuple(
-        (bits, _mark(intensity(profile, profile.uniform(bits)), right, images, _uniform_name(bits)))
+        (bits, _mark(intensity(profile, profile.uniform(bits), 1, *counting), right, images, _uniform_name(bits)))
         for bits, right in sorted(references.items(), reverse=True)
     )
     floors = {run.floor_score for _, run in runs if strategy(run.request.algorithm).searches}
     floor = floors.pop() if len(floors) == 1 else None
     floor_top1 = None if floor is None else 100 * floor / images
-    return ProgressData(images, trails, uniform, floor_top1, *_ranges(profile, runs, trails, uniform, floor_top1))
+    ranges = _ranges(profile, runs, trails, uniform, floor_top1)
+    return ProgressData(images, trails, uniform, floor_top1, *ranges, traffic=first.traffic)
 
 
-def _trail(name: str, run: Run, candidates: bool, profile: ModelProfile) -> Trail:
+def _trail(name: str, run: Run, candidates: bool, profile: ModelProfile, by: str) -> Trail:
     images, joined = run.request.images, strategy(run.request.algorithm).searches
-    taken = [_mark(step.intensity, step.score, images, _step_text(step)) for step in run.steps]
+
+    def value(policy: Policy) -> float:
+        return intensity(profile, policy, 1, by, run.request.quantizer)
+
+    same = run.request.traffic == by
+    values = [step.intensity if same else value(step.policy) for step in run.steps]
+    taken = [_mark(ai, step.score, images, _step_text(step)) for ai, step in zip(values, run.steps, strict=True)]
     if joined and run.baseline_score is not None and not run.request.fixed:
-        base = intensity(profile, profile.uniform(32))
+        base = value(profile.uniform(32))
         taken.insert(0, _mark(base, run.baseline_score, images, "FP32, where it starts"))
     lost = [
         _mark(c.intensity, c.score, images, f"step {step.index} tried {_to(c.move)}")
@@ -106,8 +115,9 @@ def _ranges(
     """From FP32 to every layer at the lowest width on offer; from the floor to a little above FP32. Fixed for a run."""
     lowest = min(min(run.request.widths) for _, run in runs)
     listed = [mark for trail in trails if not trail.joined for mark in trail.taken]
-    low = intensity(profile, profile.uniform(32))
-    high = max([intensity(profile, profile.uniform(lowest)), *(mark.intensity for mark in listed)])
+    counting = runs[0][1].request.traffic, runs[0][1].request.quantizer
+    low, lowest_high = (intensity(profile, profile.uniform(bits), 1, *counting) for bits in (32, lowest))
+    high = max([lowest_high, *(mark.intensity for mark in listed)])
     baselines = [100 * run.baseline_score / run.request.images for _, run in runs if run.baseline_score is not None]
     baselines += [mark.top1 for bits, mark in uniform if bits == 32]
     top = max(baselines, default=100.0)
@@ -123,6 +133,7 @@ def progress_frame(data: ProgressData) -> pd.DataFrame:
             "run": trail.name,
             "group": group,
             "what": mark.text,
+            "traffic_model": data.traffic,
             "flops_per_byte": mark.intensity,
             "search_top1_percent": mark.top1,
             "search_images": data.images,
@@ -150,7 +161,7 @@ def progress_figure(data: ProgressData, look: Look) -> dict[str, Any]:
             look,
             HEIGHT_PX,
             MARGIN_PX,
-            xaxis=axis(look, "FLOPs per byte", range=list(data.x_range)),
+            xaxis=axis(look, per_byte(data.traffic), range=list(data.x_range)),
             yaxis=axis(look, f"top-1 % on {data.images:,} search images", range=list(data.y_range)),
             showlegend=len(data.trails) > 1 or any(trail.lost for trail in data.trails),
             legend={

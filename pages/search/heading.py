@@ -6,7 +6,7 @@ import streamlit as st
 
 from aiq_core import jobs
 from aiq_core.library import read_only
-from aiq_core.records import DEFAULT_ACCURACY_NORMALISER, Quantizer, Run
+from aiq_core.records import DEFAULT_ACCURACY_NORMALISER, UNFUSED, Quantizer, Run
 from aiq_core.search.strategies import strategy
 from aiq_core.wording import join, number
 from pages.common import known, names
@@ -39,6 +39,8 @@ def settings(run: Run) -> list[str]:
             said.append(f"floor {number(100 * run.floor_score / request.images, 2)} %")
     if request.accuracy_normaliser != DEFAULT_ACCURACY_NORMALISER:
         said.append(f"{request.accuracy_normaliser:g} points count as 1")
+    if request.traffic != UNFUSED:
+        said.append(f"{request.traffic} traffic")
     if request.excluded:
         said.append(f"excluded {', '.join(request.excluded)}")
     if request.fixed:

@@ -139,7 +139,7 @@ def _figures(run_id: str, policy: str | None, status: str) -> tuple[float | None
     run = library.run(run_id)
     if run.policy is None:
         return None, None
-    value = intensity(known.model(run.request.model).profile, run.policy)
+    value = intensity(known.model(run.request.model).profile, run.policy, 1, run.request.traffic, run.request.quantizer)
     # The run's own step says it even where the predictions are not here.
     step = next((step for step in reversed(run.steps) if step.policy == run.policy), None)
     if step is not None:

@@ -7,7 +7,7 @@ from aiq_core.intensity import intensity
 from aiq_core.records import Run, RunStatus, SplitName
 from aiq_core.search.strategies import strategy
 from aiq_core.statistics import Comparison, Interval
-from aiq_core.wording import MINUS, duration, number, signed, span
+from aiq_core.wording import MINUS, duration, number, per_byte, signed, span
 from pages.common import known, names
 from pages.search import stored
 
@@ -43,15 +43,16 @@ def draw(run: Run) -> None:
 
 def _intensity(run: Run) -> None:
     step, profile = run.steps[-1], known.model(run.request.model).profile
-    before = intensity(profile, profile.uniform(32))
+    by = run.request.traffic
+    before = intensity(profile, profile.uniform(32), 1, by, run.request.quantizer)
     which = "the best so far" if run.status in jobs.UNFINISHED else "the one chosen"
     which = which if strategy(run.request.algorithm).searches else "the last one listed"
     st.metric(
-        "FLOPs per byte",
+        per_byte(by),
         number(step.intensity, 2),
         f"{signed(100 * (step.intensity / before - 1), 1)} %".replace(MINUS, "-"),
         width=140,
-        help=f"Arithmetic intensity of a policy, {which}; unfused traffic model, batch 1. Computed.",
+        help=f"Arithmetic intensity of a policy, {which}; {by} traffic model, batch 1. Computed.",
     )
 
 

@@ -13,10 +13,12 @@ from aiq_core.charts.style import Look
 from aiq_core.envelope import PolicyTable
 from aiq_core.records import (
     Candidate,
+    Granularity,
     ModelProfile,
     Move,
     Outcome,
     Policy,
+    Quantizer,
     Request,
     Run,
     RunStatus,
@@ -95,6 +97,15 @@ def test_a_pruned_move_is_explained_by_its_bound(profile: ModelProfile) -> None:
     assert body1.why_not == "4 bits could not have won even with no accuracy lost (step 3)"
 
 
+def test_a_reason_names_another_traffic_model_than_the_readers(profile: ModelProfile) -> None:
+    done = run(profile)
+    fused = replace(done, request=replace(done.request, traffic="fused"))
+    assert done.policy is not None
+    why = reasons(profile, done.policy, fused, 2)[STEM].why
+    assert why == "step 2 took it to 8 bits: AI 12 → 13 (fused), 2 fewer right of 1,000"
+    assert reasons(profile, done.policy, fused, 2, "fused") == reasons(profile, done.policy, done, 2)
+
+
 def test_excluded_and_fixed_layers_say_so(profile: ModelProfile) -> None:
     done = run(profile)
     request = replace(done.request, excluded=("body.1.conv",), fixed={"stem": 8})
@@ -116,6 +127,12 @@ def test_bars_carry_weight_and_sensitivity(profile: ModelProfile, table: PolicyT
     data = bits_data(profile, Policy((8, 4, 32), (32,) * 4), NOTHING, table)
     stem, body0, body1 = data.bars
     assert (stem.size_bytes, body0.size_bytes, body1.size_bytes) == (100 * 1, 800 * 0.5, 800 * 4)
+    # 2 and 10 output channels, a float32 scale each where the weights are quantized; no norm, so no folded biases.
+    assert [bar.stored_bytes for bar in data.bars] == [100 + 2 * 4, 400 + 10 * 4, 3200]
+    assert list(bits_frame(data)["stored_bytes"]) == [108, 440, 3200]
+    by_tensor = Quantizer(granularity=Granularity.TENSOR)
+    one_scale = bits_data(profile, Policy((8, 4, 32), (32,) * 4), NOTHING, table, quantizer=by_tensor)
+    assert [bar.stored_bytes for bar in one_scale.bars] == [100 + 4, 400 + 4, 3200]
     ((bits, lost),) = stem.alone  # (4, 32, 32) is in the table, (8, 32, 32) is not
     assert bits == 4
     assert lost.value == pytest.approx(100 * (900 - 899) / 1000)

@@ -105,6 +105,20 @@ def test_the_paper_s_points_are_labelled_and_not_clickable() -> None:
     assert min(stars["y"]) > figure["layout"]["yaxis"]["range"][0]
 
 
+def test_another_traffic_model_is_named_and_the_papers_points_left_out() -> None:
+    profile = bundled.profile("resnet20")
+    policies = (profile.uniform(32), profile.uniform(8))
+    values = traffic(profile, policies, by="fused").intensity.tolist()
+    table = replace(table_of(profile, policies, values, [920, 919], 1000), traffic="fused")
+    data = pareto_data(table, [0, 1], [], shown=None, paper=True)
+    assert data.paper == ()
+    assert pareto_figure(data, Look())["layout"]["xaxis"]["title"]["text"] == "FLOPs per byte, fused"
+    assert set(pareto_frame(data)["traffic_model"]) == {"fused"}
+    usual = replace(table, traffic="unfused")
+    figure = pareto_figure(pareto_data(usual, [0, 1], [], shown=None), Look())
+    assert figure["layout"]["xaxis"]["title"]["text"] == "FLOPs per byte"
+
+
 def test_marks_that_matter_win_a_click_over_dominated_ones(data: ParetoData) -> None:
     beaten = replace(data, dominated=data.others, others=())
     first, *later = [trace["customdata"] for trace in pareto_figure(beaten, Look())["data"] if "customdata" in trace]

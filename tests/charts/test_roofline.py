@@ -11,7 +11,7 @@ from aiq_core.charts.roofline_figure import LABELLED, roofline_figure
 from aiq_core.charts.style import Look
 from aiq_core.errors import SettingError
 from aiq_core.hardware import MACHINES, machine
-from aiq_core.records import ModelProfile, Policy
+from aiq_core.records import Granularity, ModelProfile, Policy, Quantizer
 from tests import bundled
 
 WIDTHS, BATCHES = (32, 8, 4), (1, 2, 4, 8, 16, 32, 64, 128)
@@ -29,6 +29,17 @@ def test_a_dot_holds_what_the_traffic_model_says(profile: ModelProfile) -> None:
     assert dot.after.intensity == 2 * 5000 / (100 * 0.5 + (50 + 100) * 4)
     assert dot.after.rate == pytest.approx(dot.after.intensity * 1555e9)  # left of the ridge: bandwidth sets the rate
     assert dot.after.memory_bound
+
+
+def test_a_dot_is_by_the_traffic_model_that_the_axis_names(profile: ModelProfile) -> None:
+    after = profile.policy({"stem": 4})
+    fixed = (machine(A100), profile, profile.uniform(32), after, 1, WIDTHS, BATCHES)
+    by_channel = roofline_data(*fixed, by="as-stored")
+    by_tensor = roofline_data(*fixed, by="as-stored", quantizer=Quantizer(granularity=Granularity.TENSOR))
+    assert by_channel.dots[0].after.intensity == 2 * 5000 / (100 * 0.5 + 2 * 4 + (50 + 100) * 4)
+    assert by_tensor.dots[0].after.intensity == 2 * 5000 / (100 * 0.5 + 4 + (50 + 100) * 4)
+    assert roofline_figure(by_channel, Look())["layout"]["xaxis"]["title"]["text"] == "FLOPs per byte, as-stored"
+    assert set(roofline_frame(by_channel)["traffic_model"]) == {"as-stored"}
 
 
 def test_shares_are_of_the_time(profile: ModelProfile) -> None:

@@ -319,7 +319,7 @@ REQUESTS = {
         "digits_cnn", "coordinate", 0.5, **BOTH, start=Policy((8,) * 5, (8,) * 6), choose_images=200
     ),
     "greedy 0.9, fused": Request("digits_cnn", "greedy", 0.9, traffic="fused"),
-    "coordinate 0.5, as stored": Request("digits_cnn", "coordinate", 0.5, traffic="stored"),
+    "coordinate 0.5, as stored": Request("digits_cnn", "coordinate", 0.5, traffic="as-stored"),
 }
 
 
