@@ -6,9 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from aiq_core import wording
 from aiq_core.hardware import Machine, NumberType
 from aiq_core.intensity import traffic
-from aiq_core.records import FP32_BITS, ModelProfile, Policy
+from aiq_core.records import FP32_BITS, OFFERED_BITS, Layer, ModelProfile, Policy
 from aiq_core.roofline import Prediction, predict, ridge
 
 DECADES_RIGHT_OF_RIDGE = 0.75
@@ -20,9 +21,14 @@ ROOF_HEIGHT = 0.6
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A layer under one policy: AI in FLOPs/byte, attainable FLOP/s, seconds a batch and its share of the model's."""
+    """A layer under one policy: AI in FLOPs/byte, attainable FLOP/s, seconds a batch and its share of the model's.
+
+    `bits` are its weights', `input_bits` those of what it reads; it computes in `number_type`, the wider one's.
+    """
 
     bits: int
+    input_bits: int
+    number_type: NumberType
     intensity: float
     rate: float
     seconds: float
@@ -47,6 +53,17 @@ class Spot:
     before: State
     after: State
     share: float
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether a width changed its place or its look."""
+        states = ((state.bits, state.input_bits, state.intensity) for state in (self.before, self.after))
+        return len({*states}) > 1
+
+    @property
+    def moving_bits(self) -> int:
+        """The width that moved it: its weights', else that of what it reads."""
+        return self.after.bits if self.after.bits != self.before.bits else self.after.input_bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +101,18 @@ class RooflineData:
         return sum(dot.after.memory_bound for dot in self.dots)
 
     @property
+    def is_joint(self) -> bool:
+        """Whether some layer reads quantized activations."""
+        return any(state.input_bits != FP32_BITS for dot in self.dots for state in (dot.before, dot.after))
+
+    @property
     def spots(self) -> tuple[Spot, ...]:
         """Dots merged where they coincide, largest share of predicted time first."""
-        merged: dict[tuple[float, ...], list[Dot]] = {}
+        merged: dict[tuple[tuple[int, int, float], ...], list[Dot]] = {}
         for dot in self.dots:
-            where = (dot.before.bits, dot.after.bits, round(dot.before.intensity, 9), round(dot.after.intensity, 9))
-            merged.setdefault(where, []).append(dot)
+            states = (dot.before, dot.after)
+            where = [(state.bits, state.input_bits, round(state.intensity, 9)) for state in states]
+            merged.setdefault(tuple(where), []).append(dot)
         spots = [
             Spot(tuple(d.layer for d in group), group[0].before, group[0].after, sum(d.after.share for d in group))
             for group in merged.values()
@@ -112,9 +135,10 @@ def roofline_data(
     Raises SettingError where the machine lacks the arithmetic.
     """
     prediction = predict(machine, profile, [before, after], batch)
-    bits = [profile.named_bits(policy) for policy in (before, after)]
+    policies = before, after
+    widths_of = [(profile.named_bits(policy), profile.named_activation_bits(policy)) for policy in policies]
     dots = tuple(
-        Dot(layer.name, *(_state(prediction, bits[row], row, column, layer.name) for row in (0, 1)))
+        Dot(layer.name, *(_state(machine, prediction, (row, column), layer, *widths_of[row]) for row in (0, 1)))
         for column, layer in enumerate(profile.layers)
     )
     in_use = {float(rate) for rate in prediction.ceiling.ravel()}
@@ -123,20 +147,34 @@ def roofline_data(
         Ceiling(kind, source.value, ridge(source.value, bandwidth), source.value in in_use)
         for kind, source in machine.rates.items()
     )
-    x_range, y_range = _ranges(machine, profile, ceilings, widths, batches)
+    lowest, reached = profile.uniform(min(widths)), [ceiling for ceiling in ceilings if ceiling.in_use]
+    if before.has_activations or after.has_activations:
+        # Only here: else the layers would stand in a corner of what others could reach.
+        lowest, reached = profile.uniform(min(OFFERED_BITS), min(OFFERED_BITS)), list(ceilings)
+    x_range, y_range = _ranges(machine, profile, reached, lowest, batches)
     return RooflineData(
         profile.model, machine, batch, before_name, dots, ceilings, bandwidth, x_range=x_range, y_range=y_range
     )
 
 
-def _state(prediction: Prediction, bits: Mapping[str, int], row: int, column: int, layer: str) -> State:
+def _state(
+    machine: Machine,
+    prediction: Prediction,
+    at: tuple[int, int],
+    layer: Layer,
+    weights: Mapping[str, int],
+    activations: Mapping[str, int],
+) -> State:
+    bits, input_bits = weights.get(layer.name, FP32_BITS), activations[layer.input_group]
     return State(
-        bits=bits.get(layer, FP32_BITS),
-        intensity=float(prediction.intensity[row, column]),
-        rate=float(prediction.attainable[row, column]),
-        seconds=float(prediction.seconds[row, column]),
-        share=float(prediction.share[row, column]),
-        memory_bound=bool(prediction.memory_bound[row, column]),
+        bits=bits,
+        input_bits=input_bits,
+        number_type=machine.ceiling(bits, input_bits)[0],
+        intensity=float(prediction.intensity[at]),
+        rate=float(prediction.attainable[at]),
+        seconds=float(prediction.seconds[at]),
+        share=float(prediction.share[at]),
+        memory_bound=bool(prediction.memory_bound[at]),
     )
 
 
@@ -144,17 +182,17 @@ def _ranges(
     machine: Machine,
     profile: ModelProfile,
     ceilings: Sequence[Ceiling],
-    widths: Sequence[int],
+    lowest: Policy,
     batches: Sequence[int],
 ) -> tuple[tuple[float, float], tuple[float, float]]:
-    """AI grows with fewer bits and with the batch, so two corners bound every policy and batch."""
-    lowest = float(traffic(profile, [profile.uniform(max(widths))], min(batches)).layer_intensity.min())
-    highest = float(traffic(profile, [profile.uniform(min(widths))], max(batches)).layer_intensity.max())
-    in_use = [ceiling.ridge for ceiling in ceilings if ceiling.in_use]
-    low = min(lowest / 1.6, min(in_use) / 10)
-    high = max(highest * 1.6, max(in_use) * 10**DECADES_RIGHT_OF_RIDGE)
-    bottom, roof = low * machine.bandwidth.value, max(ceiling.rate for ceiling in ceilings if ceiling.in_use)
-    top = max(2.0 * max(ceiling.rate for ceiling in ceilings), bottom * (roof / bottom) ** (1 / ROOF_HEIGHT))
+    """AI grows with fewer bits and with the batch, so two corners bound every policy and batch under some ceilings."""
+    least = float(traffic(profile, [profile.uniform(FP32_BITS)], min(batches)).layer_intensity.min())
+    highest = float(traffic(profile, [lowest], max(batches)).layer_intensity.max())
+    ridges = [ceiling.ridge for ceiling in ceilings]
+    low = min(least / 1.6, min(ridges) / 10)
+    high = max(highest * 1.6, max(ridges) * 10**DECADES_RIGHT_OF_RIDGE)
+    bottom, roof = low * machine.bandwidth.value, max(ceiling.rate for ceiling in ceilings)
+    top = max(2.0 * roof, bottom * (roof / bottom) ** (1 / ROOF_HEIGHT))
     return (low, high), (bottom, top)
 
 
@@ -171,6 +209,8 @@ def roofline_frame(data: RooflineData) -> pd.DataFrame:
         for side, state in (("before", dot.before), ("after", dot.after)):
             row |= {
                 f"{side}_weight_bits": state.bits,
+                f"{side}_input_bits": state.input_bits,
+                f"{side}_number_type": str(state.number_type),
                 f"{side}_flops_per_byte": state.intensity,
                 f"{side}_attainable_flops_per_s": state.rate,
                 f"{side}_predicted_s": state.seconds,
@@ -179,3 +219,28 @@ def roofline_frame(data: RooflineData) -> pd.DataFrame:
             }
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def hover(spot: Spot, before_name: str) -> str:
+    """What a mark says under the pointer, in lines of HTML."""
+    names = list(spot.names)
+    listed = "<br>".join(", ".join(names[i : i + 3]) for i in range(0, len(names), 3))
+    bound = "memory-bound" if spot.after.memory_bound else "compute-bound"
+    change = _change(spot.before.bits, spot.after.bits, before_name)
+    if {spot.before.input_bits, spot.after.input_bits} != {FP32_BITS}:
+        change = (
+            f"weights {change}<br>reads {_change(spot.before.input_bits, spot.after.input_bits, before_name)}<br>"
+            f"computes in {spot.after.number_type}, the wider of both"
+        )
+    each = " each" if len(names) > 1 else ""
+    return (
+        f"<b>{listed}</b><br>{change}<br>AI {wording.significant(spot.before.intensity)} → "
+        f"{wording.significant(spot.after.intensity)} FLOPs/byte, {bound}<br>"
+        f"{wording.seconds(spot.after.seconds)}{each} predicted, {100 * spot.share:.0f} % of the model's time"
+    )
+
+
+def _change(before: int, after: int, before_name: str) -> str:
+    if before == after:
+        return f"{wording.bits_name(after)}, as in {before_name}"
+    return f"{wording.bits_name(before)} → {wording.bits_name(after)}"
