@@ -1,7 +1,7 @@
 """What runs are called and where they stand, as people read it."""
 
 from aiq_core import jobs
-from aiq_core.records import Quantizer, Run, RunStatus
+from aiq_core.records import FP32_BITS, Quantizer, Run, RunStatus
 from aiq_core.search.strategies import strategy
 from aiq_core.store.store import BUNDLED, IMPORTED, MEASURED
 from aiq_core.wording import duration, join
@@ -28,6 +28,8 @@ def what(run: Run) -> str:
         text += f" at alpha {request.alpha:g}"
     elif len(request.policies) > 1:
         text += f", {len(request.policies)} policies"
+    if request.activation_widths != (FP32_BITS,):
+        text += ", activations too"
     return f"{text} · {request.label}" if request.label else text
 
 

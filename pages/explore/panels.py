@@ -10,8 +10,8 @@ import streamlit as st
 from aiq_core import __version__
 from aiq_core.charts.pareto import describe
 from aiq_core.envelope import pareto
-from aiq_core.records import DEFAULT_WIDTHS, EVALUATOR_VERSION, UNFUSED, SplitName
-from aiq_core.wording import number, span
+from aiq_core.records import DEFAULT_WIDTHS, EVALUATOR_VERSION, UNFUSED, Quantizer, SplitName
+from aiq_core.wording import number, quantizer_words, span
 from pages.common import controls, known
 from pages.common.charts import Click
 from pages.common.popovers import copied, link, popover
@@ -131,7 +131,7 @@ def _provenance(shown: Shown) -> None:
     run, floor = known.reasons(view.model, chosen.policy.key), table.usual_goal.floor_score
     lines["first asked for by"] = "no run" if run is None else f"run {run.id} ({run.request.algorithm})"
     lines |= {
-        "quantizer": "weights only, symmetric, per output channel, nearest; batch norm folded first",
+        "quantizer": f"{quantizer_words(Quantizer(), chosen.policy)}; batch norm folded first",
         "evaluator version": str(EVALUATOR_VERSION),
         "traffic model": f"{UNFUSED}, batch 1 for AI, {number(view.batch, 0)} for the roofline",
         "floor": f"{floor:,} of {table.images:,} right ({100 * floor / table.images:.2f} %)",

@@ -9,10 +9,10 @@ import pandas as pd
 from aiq_core.charts.style import SYMBOLS, Look, axis, faded, layout, note
 from aiq_core.intensity import intensity
 from aiq_core.objective import FLOOR_POINTS
-from aiq_core.records import ModelProfile, Move, Run, Score, Step
+from aiq_core.records import ModelProfile, Run, Score, Step
 from aiq_core.search.strategies import strategy
 from aiq_core.statistics import Interval, wilson
-from aiq_core.wording import bits_name, number, span
+from aiq_core.wording import move_words, number, span
 
 HEIGHT_PX = 292
 MARGIN_PX = {"l": 46, "r": 10, "t": 8, "b": 38}
@@ -72,7 +72,7 @@ def _trail(name: str, run: Run, candidates: bool, profile: ModelProfile) -> Trai
         base = intensity(profile, profile.uniform(32))
         taken.insert(0, _mark(base, run.baseline_score, images, "FP32, where it starts"))
     lost = [
-        _mark(c.intensity, c.score, images, f"step {step.index} tried {_to(c.move)}")
+        _mark(c.intensity, c.score, images, f"step {step.index} tried {move_words(c.move)}")
         for step in (run.steps if candidates else ())
         for c in step.candidates
         if c.score is not None and c.move != step.move
@@ -81,11 +81,7 @@ def _trail(name: str, run: Run, candidates: bool, profile: ModelProfile) -> Trai
 
 
 def _step_text(step: Step) -> str:
-    return f"step {step.index}" if step.move is None else f"step {step.index}: {_to(step.move)}"
-
-
-def _to(move: Move) -> str:
-    return f"{move.site.name} to {bits_name(move.bits)}"
+    return f"step {step.index}" if step.move is None else f"step {step.index}: {move_words(step.move)}"
 
 
 def _mark(value: float, correct: Score, images: int, text: str) -> Mark:
