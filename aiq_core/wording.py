@@ -101,6 +101,12 @@ def bit_counts(policy: Policy) -> str:
     return "; ".join(parts)
 
 
+def width_counts(widths: Sequence[int]) -> str:
+    """How many stand at each width, narrowest first: `4 bits × 12, 8 bits × 6, FP32 × 2`."""
+    times = "\N{MULTIPLICATION SIGN}"
+    return ", ".join(f"{bits_name(bits)} {times} {count}" for bits, count in sorted(Counter(widths).items()))
+
+
 def _counts(widths: Sequence[int], noun: str) -> str:
     counts = sorted(Counter(widths).items())
     if len(counts) == 1 and len(widths) > 1:

@@ -8,10 +8,10 @@ import pandas as pd
 import streamlit as st
 
 from aiq_core import __version__
-from aiq_core.charts.pareto import describe
+from aiq_core.charts.pareto import describe, uniforms
 from aiq_core.envelope import pareto
-from aiq_core.records import DEFAULT_WIDTHS, EVALUATOR_VERSION, UNFUSED, Quantizer, SplitName
-from aiq_core.wording import number, quantizer_words, span
+from aiq_core.records import EVALUATOR_VERSION, UNFUSED, Quantizer, SplitName
+from aiq_core.wording import number, quantizer_words, span, uniform_name
 from pages.common import controls, known
 from pages.common.charts import Click
 from pages.common.popovers import copied, link, popover
@@ -85,9 +85,8 @@ def _table(shown: Shown) -> None:
     for policy in shown.random:
         if (row := table.row(policy)) is not None:
             named[row] = "random layers"
-    for bits in DEFAULT_WIDTHS:
-        if (row := table.row(table.profile.uniform(bits))) is not None:
-            named[row] = "FP32" if bits == 32 else f"all {bits} bits"
+    for policy, row in uniforms(table):
+        named[row] = uniform_name(policy) or ""
     rows = [row for row in range(len(table.policies)) if row in named or front[row]]
     rows.sort(key=lambda row: -table.intensity[row])
     keys = [table.policies[row].key for row in rows]
@@ -100,7 +99,7 @@ def _table(shown: Shown) -> None:
                 None if (reported := table.report[row]) is None else reported.after.value for row in rows
             ],
             "kind": [named.get(row, "Pareto") for row in rows],
-            "layers": [describe(table.policies[row]) for row in rows],
+            "widths": [describe(table.policies[row]) for row in rows],
         }
     )
 

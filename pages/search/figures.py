@@ -12,7 +12,7 @@ from aiq_core.objective import FLOOR_POINTS
 from aiq_core.records import ModelProfile, Run, Score, Step
 from aiq_core.search.strategies import strategy
 from aiq_core.statistics import Interval, wilson
-from aiq_core.wording import move_words, number, span
+from aiq_core.wording import move_words, number, span, uniform_name
 
 HEIGHT_PX = 292
 MARGIN_PX = {"l": 46, "r": 10, "t": 8, "b": 38}
@@ -56,7 +56,10 @@ def progress_data(
     images = runs[0][1].request.images
     trails = tuple(_trail(name, run, candidates, profile) for name, run in runs)
     uniform = tuple(
-        (bits, _mark(intensity(profile, profile.uniform(bits)), right, images, _uniform_name(bits)))
+        (
+            bits,
+            _mark(intensity(profile, profile.uniform(bits)), right, images, uniform_name(profile.uniform(bits)) or ""),
+        )
         for bits, right in sorted(references.items(), reverse=True)
     )
     floors = {run.floor_score for _, run in runs if strategy(run.request.algorithm).searches}
@@ -86,10 +89,6 @@ def _step_text(step: Step) -> str:
 
 def _mark(value: float, correct: Score, images: int, text: str) -> Mark:
     return Mark(value, 100 * correct / images, text)
-
-
-def _uniform_name(bits: int) -> str:
-    return "FP32" if bits == 32 else f"all {bits} bits"
 
 
 def _ranges(
