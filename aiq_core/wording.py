@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from math import isfinite
 
 from aiq_core.hardware import NumberType
-from aiq_core.records import FP32_BITS, UNFUSED, Move, Policy
+from aiq_core.records import FP32_BITS, UNFUSED, Move, Policy, Quantizer
 from aiq_core.statistics import Interval
 
 MINUS = "\N{MINUS SIGN}"
@@ -106,6 +106,12 @@ def bit_counts(policy: Policy) -> str:
     return "; ".join(parts)
 
 
+def width_counts(widths: Sequence[int]) -> str:
+    """How many stand at each width, narrowest first: `4 bits × 12, 8 bits × 6, FP32 × 2`."""
+    times = "\N{MULTIPLICATION SIGN}"
+    return ", ".join(f"{bits_name(bits)} {times} {count}" for bits, count in sorted(Counter(widths).items()))
+
+
 def _counts(widths: Sequence[int], noun: str) -> str:
     counts = sorted(Counter(widths).items())
     if len(counts) == 1 and len(widths) > 1:
@@ -114,6 +120,15 @@ def _counts(widths: Sequence[int], noun: str) -> str:
     parts = [f"{first_count} {noun}{'s' if first_count > 1 else ''} at {bits_name(first_bits)}"]
     parts += [f"{count} at {'FP32' if bits == FP32_BITS else bits}" for bits, count in counts[1:]]
     return ", ".join(parts)
+
+
+def quantizer_words(quantizer: Quantizer, policy: Policy) -> str:
+    """How a policy is rounded: `weights only, symmetric, per channel, nearest`, then what sets activations' ranges."""
+    weights = f"symmetric, per {quantizer.granularity}, {quantizer.rounding}"
+    if not policy.has_activations:
+        return f"weights only, {weights}"
+    rule = "" if quantizer.activations is None else f", ranges by {quantizer.activations.rule}"
+    return f"weights {weights}; activations per tensor{rule}"
 
 
 def move_words(move: Move) -> str:

@@ -188,7 +188,7 @@ def test_popovers_are_filled_when_they_are_opened(app: Callable[..., AppTest]) -
     sources = opened(test, "popover-Sources").table
     assert any("DRAM" in table.value.index for table in sources)
     (points,) = opened(test, "popover-trade-off").dataframe
-    assert {"FP32", "all 8 bits", "all 4 bits"} <= set(points.value["kind"])
+    assert {"FP32", "INT8", "INT4"} <= set(points.value["kind"])
 
 
 def test_a_projector_enlarges_the_charts(app: Callable[..., AppTest]) -> None:

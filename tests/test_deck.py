@@ -269,10 +269,11 @@ class Unreported(Library):
         after: Policy,
         quantizer: Quantizer = Quantizer(),
         imported: bool = False,
+        start: int = 0,
     ) -> Comparison | None:
         if split is SplitName.REPORT or self.nowhere:
             return None
-        return super().paired(model, split, images, before, after, quantizer)
+        return super().paired(model, split, images, before, after, quantizer, imported, start)
 
 
 def test_a_run_without_report_figures_says_so(known: Library) -> None:
@@ -467,7 +468,7 @@ def test_names_do_not_lie_over_each_other(known: Library) -> None:
         assert slide.figure is not None
         for width in SLIDE_WIDTHS_PX:
             boxes = text_boxes(slide.figure.light, width)
-            assert {"A", "B", "FP32", "all 8 bits", "all 4 bits"} <= boxes.keys()
+            assert {"A", "B", "FP32", "INT8", "INT4"} <= boxes.keys()
             for (one, box), (other, beside) in combinations(boxes.items(), 2):
                 assert box.overlap(np.array([beside.edges])) == 0, (chosen, width, one, other)
 

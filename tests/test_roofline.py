@@ -61,6 +61,23 @@ def test_narrow_weights_with_fp32_activations_stay_at_the_fp32_ceiling() -> None
     assert predict(chosen, PROFILE, [both]).ceiling.tolist() == [[4000, 4000]]
 
 
+def test_a_ceiling_is_that_of_the_wider_of_weights_and_what_is_read() -> None:
+    """conv reads the image and writes a, which linear reads."""
+    chosen = toy(1000, 1e9, int8=4000)
+    # What is written decides no ceiling: conv computes in INT8, linear in FP32.
+    assert predict(chosen, PROFILE, [Policy((8, 8), (8, 32))]).ceiling.tolist() == [[4000, 1000]]
+    # Narrow activations with FP32 weights stay at FP32's.
+    assert predict(chosen, PROFILE, [Policy((32, 8), (4, 4))]).ceiling.tolist() == [[1000, 4000]]
+
+
+def test_predicted_time_counts_both_kinds() -> None:
+    both = PROFILE.uniform(8, 8)
+    # conv: 2,000 / 4,000 = 0.5 s of computing, (20 + 30 + 20) / 200 = 0.35 s of moving;
+    # linear: 100 weights, 10 FP32 biases, 10 in at 8 bits, logits at FP32: (100 + 40 + 10 + 40) / 200 = 0.95 s.
+    seconds = predict(toy(1000, 200, int8=4000), PROFILE, [both]).seconds
+    assert seconds.tolist() == [pytest.approx([0.5, 0.95])]
+
+
 def test_ridges_of_the_presets() -> None:
     def fp32_ridge(key: str) -> float:
         chosen = machine(key)

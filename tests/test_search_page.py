@@ -16,7 +16,19 @@ from aiq_core.deck.facts import method
 from aiq_core.errors import AiqError, InfeasibleError, SettingError
 from aiq_core.execute import new_run
 from aiq_core.manual import parse_policies
-from aiq_core.records import Origin, Outcome, Quantizer, Request, Run, RunStatus
+from aiq_core.records import (
+    Candidate,
+    Move,
+    Origin,
+    Outcome,
+    Quantizer,
+    Request,
+    Run,
+    RunStatus,
+    Site,
+    SiteKind,
+    Step,
+)
 from aiq_core.statistics import paired
 from aiq_core.store import Store
 from pages.common import names
@@ -239,6 +251,34 @@ def test_every_candidate_is_listed_with_its_fate(shipped: dict[float, Run]) -> N
     pruned = frame[frame["outcome"] == str(Outcome.PRUNED)]
     assert (pruned["why"] == moves.PRUNED_WHY).all()
     assert len(moves.moves_frame(run)) == len(run.steps)
+
+
+def test_moves_of_activations_never_read_like_a_layer_s() -> None:
+    """block1.conv names a layer and the group that it writes."""
+    layer, group = (Move(Site(kind, "block1.conv"), 6) for kind in SiteKind)
+    first, second = DIGITS.moved(DIGITS.uniform(8, 8), layer), DIGITS.moved(DIGITS.uniform(8, 8), layer, group)
+    steps = (
+        Step(1, 1, layer, first, 12.0, 490, -0.5, "block1.conv to 6 bits: loss -0.5", ()),
+        Step(2, 1, group, second, 13.0, 489, -0.6, "activations of block1.conv to 6 bits: loss -0.6", (
+            Candidate(group, 13.0, -0.65, Outcome.WON, 480, 489, -0.6),
+        )),
+    )  # fmt: skip
+    request = Request("digits_cnn", "greedy", 0.9, images=500, activation_widths=(32, 8, 6), start=DIGITS.uniform(8, 8))
+    run = Run("0123456789", request, "m", "s", "r", RunStatus.DONE, "2025-01-01", steps=steps, policy=second)
+    assert [moves.step_name(step, run) for step in steps] == [
+        *("1: block1.conv to 6 bits", "2: activations of block1.conv to 6 bits")
+    ]
+    frame = moves.moves_frame(run)
+    assert list(frame["move"]) == ["activations of block1.conv → 6 bits", "block1.conv → 6 bits"]
+    assert list(frame["why"]) == ["loss -0.6", "loss -0.5"]
+    assert list(moves.candidates_frame(steps[1], 500)["move"]) == ["activations of block1.conv → 6 bits"]
+    listed = moves.policies_frame(run)
+    assert list(listed["activations of block1.conv"]) == ["8 bits", "6 bits"]
+    assert list(listed["block1.conv"]) == ["6 bits", "6 bits"]
+    assert names.what(run) == "greedy at alpha 0.9, activations too"
+    assert {"of activations FP32, 8, 6", "from W8A8"} <= set(heading.settings(run))
+    (trail,) = progress_data([("this run", run)], DIGITS, {}).trails
+    assert [mark.text for mark in trail.taken][-1] == "step 2: activations of block1.conv to 6 bits"
 
 
 def test_a_path_starts_at_fp32_and_follows_the_steps(shipped: dict[float, Run]) -> None:

@@ -119,3 +119,12 @@ def test_a_broken_or_foreign_link_says_so_and_shows_alpha_s(table: PolicyTable, 
     chosen = select(table, replace(ALPHA, policy=key), ())
     assert chosen.decider is Decider.ALPHA
     assert chosen.note
+
+
+def test_the_nearest_counts_activations_too() -> None:
+    """Asked for 4 and 8 bits with activations at 8: one width away in weights, or two in activations."""
+    joint = Policy((4, 4), (8, 8))
+    policies = (policy(32, 32), policy(4, 8), joint)
+    table = table_of(PROFILE, policies, traffic(PROFILE, policies).intensity.tolist(), [900, 895, 870], 1000)
+    asked = Policy((4, 8), (8, 8))
+    assert select(table, replace(ALPHA, policy=asked.key), ()).policy == joint

@@ -4,7 +4,7 @@ import pytest
 
 from aiq_core import wording
 from aiq_core.hardware import NumberType
-from aiq_core.records import Move, Policy, Site, SiteKind
+from aiq_core.records import Move, Policy, Quantizer, Ranges, Site, SiteKind
 from aiq_core.statistics import Interval
 
 
@@ -90,6 +90,13 @@ def test_differences_count_each_kind() -> None:
     assert wording.differences(before, before) == ""
     assert wording.differences(before, Policy((8, 4, 8), (8, 8))) == "2 layers"
     assert wording.differences(before, Policy((8, 8, 8), (8, 6))) == "1 layer and 1 activation group"
+
+
+def test_rounding_is_told_of_what_a_policy_rounds() -> None:
+    assert wording.quantizer_words(Quantizer(), Policy((4,), (32,))) == "weights only, symmetric, per channel, nearest"
+    ranged = Quantizer(activations=Ranges("mse", "abc"))
+    both = "weights symmetric, per channel, nearest; activations per tensor, ranges by mse"
+    assert wording.quantizer_words(ranged, Policy((4,), (8,))) == both
 
 
 def test_layers_that_coincide_share_a_label() -> None:

@@ -56,13 +56,19 @@ def aggressive_frame(data: AggressiveData) -> pd.DataFrame:
                 "search": row.name,
                 "layer": layers[index].name,
                 "weights": layers[index].weights,
-                "bits": row.policy.weight_bits[index],
+                "weight_bits": row.policy.weight_bits[index],
+                "input_bits": _input_bits(data.profile, row.policy, index),
                 "rank_correlation": row.rho,
             }
             for row in data.rows
             for index in data.order
         ]
     )
+
+
+def _input_bits(profile: ModelProfile, policy: Policy, index: int) -> int:
+    """The width of what a layer reads."""
+    return profile.named_activation_bits(policy)[profile.quantizable[index].input_group]
 
 
 def aggressive_figure(data: AggressiveData, look: Look) -> dict[str, Any]:
@@ -119,7 +125,6 @@ def short_count(count: int) -> str:
 
 
 def _marks(data: AggressiveData, bits: int, look: Look) -> dict[str, Any]:
-    layers = data.profile.quantizable
     places = [
         (column, line)
         for line, row in enumerate(data.rows)
@@ -138,13 +143,17 @@ def _marks(data: AggressiveData, bits: int, look: Look) -> dict[str, Any]:
             "color": look.palette.bits[bits],
             "line": {"width": 1.3 * look.scale, "color": look.palette.bits[bits]} if bits == 32 else {"width": 0},
         },
-        "hovertext": [
-            f"{layers[data.order[column]].name}, {number(layers[data.order[column]].weights, 0)} weights<br>"
-            f"{data.rows[line].name}: {bits_name(bits)}"
-            for column, line in places
-        ],
+        "hovertext": [_hover(data, data.rows[line], data.order[column]) for column, line in places],
         "hoverinfo": "text",
     }
+
+
+def _hover(data: AggressiveData, row: Row, index: int) -> str:
+    layer, read = data.profile.quantizable[index], _input_bits(data.profile, row.policy, index)
+    widths = bits_name(row.policy.weight_bits[index])
+    if row.policy.has_activations:
+        widths = f"weights {widths}, reads {bits_name(read)}"
+    return f"{layer.name}, {number(layer.weights, 0)} weights<br>{row.name}: {widths}"
 
 
 def _correlations(data: AggressiveData, look: Look) -> list[dict[str, Any]]:

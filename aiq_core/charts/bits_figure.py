@@ -107,9 +107,8 @@ def bits_figure(data: BitsData, look: Look) -> dict[str, Any]:
 
 def _bits_axis(data: BitsData, look: Look) -> dict[str, Any]:
     if not data.has_groups:
-        offered = sorted({FP32_BITS, 8, 4, *(bar.bits for bar in data.bars)})
-        ticks = [(bar_height(bits), bits) for bits in offered]
-        return _axis(look, "bits", 0, ticks)
+        held = sorted({FP32_BITS, 8, 4, *(bar.bits for bar in data.bars)})
+        return _axis(look, "bits", 0, [(bar_height(bits), bits) for bits in held])
     # Those that have room, less where names of layers stand upright on a phone; there each bar has its own number.
     named = (8, FP32_BITS) if len(data.columns) <= FEW_LAYERS else (4, 8, FP32_BITS)
     ticks = [(sign * bar_height(bits), bits) for sign in (-1, 1) for bits in named]

@@ -1,6 +1,5 @@
 """The trade-off chart: accuracy against AI, with what is known, the best at every alpha, and what to compare with."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,9 +11,9 @@ from numpy.typing import NDArray
 from aiq_core.envelope import PolicyTable, pareto
 from aiq_core.metrics import Metric
 from aiq_core.objective import FLOOR_POINTS
-from aiq_core.records import DEFAULT_WIDTHS, UNFUSED, Policy, SplitName
+from aiq_core.records import DEFAULT_WIDTHS, OFFERED_BITS, UNFUSED, Policy, SplitName
 from aiq_core.statistics import Interval
-from aiq_core.wording import bits_name
+from aiq_core.wording import bit_counts, uniform_name, width_counts
 
 DOMINATED_SHOWN = 150
 """Dominated points drawn at most: more only hide each other; the table and the CSV have them all."""
@@ -36,6 +35,16 @@ class Point:
     def interval(self) -> Interval:
         """Top-1 with its interval."""
         return Interval(self.top1, self.low, self.high)
+
+
+@dataclass(frozen=True, slots=True)
+class Uniform:
+    """A policy with one width a kind, by its name in the field."""
+
+    name: str
+    bits: int
+    activation_bits: int
+    point: Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +83,7 @@ class ParetoData:
     path: tuple[Point, ...]
     others: tuple[Point, ...]
     dominated: tuple[Point, ...]
-    uniform: tuple[tuple[int, Point], ...]
+    uniform: tuple[Uniform, ...]
     random: tuple[Point, ...]
     random_name: str
     shown: Point | None
@@ -124,11 +133,11 @@ def pareto_data(
         return None if row is None else point(row)
 
     path_rows = [row for row in path_rows if row in values]
-    uniform_rows = {bits: row_of(table.profile.uniform(bits)) for bits in DEFAULT_WIDTHS}
+    even = [(policy, row) for policy, row in uniforms(table) if row in values]
     random_rows = [row for policy in random_policies if (row := row_of(policy)) is not None]
     # Report images select nothing, so they know no front.
     front = pareto(table) if split is SplitName.SEARCH else np.zeros(len(compared), dtype=bool)
-    special = {*path_rows, *random_rows, *(row for row in uniform_rows.values() if row is not None)}
+    special = {*path_rows, *random_rows, *(row for _, row in even)}
     rest = [row for row in range(len(table.policies)) if row not in special and row in values]
     beaten = [row for row in rest if not front[row]]
     beaten = beaten[:: -(-len(beaten) // DOMINATED_SHOWN)] if beaten else []
@@ -142,7 +151,10 @@ def pareto_data(
         path=tuple(point(row) for row in path_rows),
         others=tuple(point(row) for row in rest if front[row]),
         dominated=tuple(point(row) for row in beaten) if dominated else (),
-        uniform=tuple((bits, point(row)) for bits, row in uniform_rows.items() if row is not None),
+        uniform=tuple(
+            Uniform(uniform_name(policy) or "", policy.weight_bits[0], policy.activation_bits[0], point(row))
+            for policy, row in even
+        ),
         random=tuple(point(row) for row in random_rows),
         random_name=random_name,
         shown=point_of(shown),
@@ -158,6 +170,14 @@ def pareto_data(
     )
 
 
+def uniforms(table: PolicyTable) -> list[tuple[Policy, int]]:
+    """Policies of a table with one width a kind, and their rows: the usual ones, and all that quantize activations."""
+    usual = [(bits,) for bits in DEFAULT_WIDTHS]
+    joint = [(bits, activations) for activations in OFFERED_BITS[1:] for bits in OFFERED_BITS]
+    policies = [table.profile.uniform(*widths) for widths in (*usual, *joint)]
+    return [(policy, row) for policy in policies if (row := table.row(policy)) is not None]
+
+
 # Hundreds of points are drawn again at every touch of a control.
 @lru_cache(maxsize=8192)
 def _names(policy: Policy) -> tuple[str, str]:
@@ -165,9 +185,11 @@ def _names(policy: Policy) -> tuple[str, str]:
 
 
 def describe(policy: Policy) -> str:
-    """How many layers stand at each width, as short text: `4 bits × 12, 8 × 6, FP32 × 2`."""
-    counts = sorted(Counter(policy.weight_bits).items())
-    return ", ".join(f"{bits_name(width)} × {count}" for width, count in counts)
+    """How many layers stand at each width, as short text: `4 bits × 12, 8 bits × 6`; of both kinds in sentences."""
+    if not policy.has_activations:
+        return width_counts(policy.weight_bits)
+    name = uniform_name(policy)
+    return bit_counts(policy) if name is None else f"{name}: {bit_counts(policy)}"
 
 
 def _ranges(
@@ -188,7 +210,7 @@ def pareto_frame(data: ParetoData) -> pd.DataFrame:
         *((f"run {name}", [point]) for name, point in data.runs),
         ("best at some alpha", data.path),
         ("Pareto", data.others),
-        ("uniform", [point for _, point in data.uniform]),
+        ("uniform", [even.point for even in data.uniform]),
         ("random", data.random),
         (data.rest_name, data.dominated),
     ]
@@ -196,7 +218,8 @@ def pareto_frame(data: ParetoData) -> pd.DataFrame:
         {
             "group": group,
             "policy": point.key,
-            "layers": point.name,
+            "layers": width_counts(Policy.from_key(point.key).weight_bits),
+            "activations": width_counts(Policy.from_key(point.key).activation_bits),
             "traffic_model": data.traffic,
             "flops_per_byte": point.intensity,
             f"{data.split}_{data.metric.column}": point.top1,

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from aiq_core.charts import draw, labels, style
 from aiq_core.charts.labels import Anchor
-from aiq_core.charts.pareto import PaperPoint, ParetoData, Point
+from aiq_core.charts.pareto import PaperPoint, ParetoData, Point, Uniform
 from aiq_core.charts.style import Look
 from aiq_core.metrics import Metric
 from aiq_core.records import FP32_BITS, SplitName
-from aiq_core.wording import bits_name, number, per_byte, span
+from aiq_core.wording import number, per_byte, span
 
 HEIGHT_PX = 292
 MARGIN_PX = {"l": 48, "r": 10, "t": 22, "b": 38}
@@ -32,10 +32,7 @@ def pareto_figure(data: ParetoData, look: Look, widths: Sequence[float] = labels
         marks(data.path, palette.text, 6.5, "circle") | {"mode": "lines+markers", "line": path},
         marks(data.random, palette.muted, 7.5, "x-thin", edge=1.6, kind=data.random_name),
         marks(data.others, palette.text, 5.5, "circle-open", edge=1.3),
-        *(
-            marks([point], palette.bits[bits], 10, style.SYMBOLS[bits], edge=1.8 if bits == FP32_BITS else 0)
-            for bits, point in data.uniform
-        ),
+        *(_uniform(even, data.metric, look) for even in data.uniform),
         _paper(data.paper, look),
     ]
     ringed = [(point, colour) for point, colour in ((data.pinned, palette.text), (data.shown, palette.accent)) if point]
@@ -84,13 +81,24 @@ def _marks(
     return draw.dots(look, *_at(points), symbol, size, colour, edge, **named)
 
 
+def _uniform(even: Uniform, metric: Metric, look: Look) -> dict[str, Any]:
+    """Filled as its weights, rimmed as its activations where these are quantized."""
+    colours, open_mark = look.palette.bits, even.bits == FP32_BITS
+    trace = _marks(
+        metric, look, [even.point], colours[even.bits], 10, style.SYMBOLS[even.bits], 1.8 if open_mark else 0
+    )
+    if even.activation_bits != FP32_BITS:
+        trace["marker"]["line"] = {"width": 2.2 * look.scale, "color": colours[even.activation_bits]}
+    return trace
+
+
 def _at(points: Sequence[Point | PaperPoint]) -> tuple[list[float], list[float]]:
     return [point.intensity for point in points], [point.top1 for point in points]
 
 
 def _told(data: ParetoData) -> list[Point]:
     """The policies whose interval is drawn: on the images that judge, every one with a name."""
-    told = [*data.path, *(point for _, point in data.uniform)]
+    told = [*data.path, *(even.point for even in data.uniform)]
     if data.split is SplitName.REPORT:
         told += [*data.random, *(point for _, point in data.runs), *([data.shown] if data.shown else [])]
     return told
@@ -116,7 +124,7 @@ def _ring(point: Point, look: Look, colour: str) -> dict[str, Any]:
 @lru_cache(maxsize=8192)
 def _hover(point: Point, kind: str, metric: Metric) -> str:
     value = f"{metric.title} {number(point.top1, 2)} {metric.unit} ({span(point.interval)})"
-    lines = [point.name, f"AI {number(point.intensity, 2)} FLOPs/byte, {value}", kind]
+    lines = [point.name.replace("; ", "<br>"), f"AI {number(point.intensity, 2)} FLOPs/byte, {value}", kind]
     return "<br>".join(line for line in lines if line)
 
 
@@ -149,9 +157,8 @@ def _labels(data: ParetoData, look: Look, widths: Sequence[float]) -> list[dict[
     """Names beside the marks: runs, what to compare with, the pinned and the shown policy, the paper's points."""
     palette, scale = look.palette, look.scale
     wanted = [_Label(p.intensity, p.top1, name, palette.accent, RING_PX / 2, 1.3) for name, p in data.runs]
-    for bits, point in data.uniform:
-        name = "FP32" if bits == FP32_BITS else f"all {bits} bits"
-        wanted.append(_Label(point.intensity, point.top1, name, palette.bits[bits], 7))
+    for even in data.uniform:
+        wanted.append(_Label(even.point.intensity, even.point.top1, even.name, palette.bits[even.bits], 7))
     if data.pinned is not None:
         wanted.append(_Label(data.pinned.intensity, data.pinned.top1, "A", palette.text, RING_PX / 2))
         if data.shown is not None and data.shown.key != data.pinned.key:
@@ -234,24 +241,27 @@ def _budget_note(data: ParetoData, look: Look) -> list[dict[str, Any]]:
     return [style.note(look, "↑ within the budget", 0.08, data.budget_top1, font=font, **where)]
 
 
-def _fallen(data: ParetoData) -> list[tuple[int, Point]]:
-    """Uniform policies under the y axis."""
-    return [(bits, point) for bits, point in data.uniform if point.top1 < data.y_range[0]]
+def _fallen(data: ParetoData) -> list[Uniform]:
+    """Uniform policies under the y axis, by falling AI."""
+    fallen = [even for even in data.uniform if even.point.top1 < data.y_range[0]]
+    return sorted(fallen, key=lambda even: -even.point.intensity)
 
 
 def _fallen_notes(data: ParetoData, look: Look) -> list[dict[str, Any]]:
-    """Names uniform policies under the y axis at its edge: they always belong to the picture."""
-    where = {"yref": "paper", "xanchor": "right", "yanchor": "bottom", "yshift": 3, "xshift": 12}
+    """Names uniform policies under the y axis at its edge: they always belong to the picture. Each above the last."""
+    where = {"yref": "paper", "xanchor": "right", "yanchor": "bottom", "xshift": 12}
+    line = labels.LINE_EM * look.font_px * 0.95
     return [
         style.note(
             look,
-            f"↓ all {bits_name(bits)}: {number(point.top1, 1)} %",
-            point.intensity,
+            f"↓ {even.name}: {number(even.point.top1, 1)} %",
+            even.point.intensity,
             0,
-            font={"size": look.font_px * 0.95, "color": look.palette.bits[bits]},
+            font={"size": look.font_px * 0.95, "color": look.palette.bits[even.bits]},
+            yshift=3 + place * line,
             **where,
         )
-        for bits, point in _fallen(data)
+        for place, even in enumerate(_fallen(data))
     ]
 
 

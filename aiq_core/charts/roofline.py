@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from aiq_core import wording
 from aiq_core.hardware import Machine, NumberType
 from aiq_core.intensity import traffic
-from aiq_core.records import FP32_BITS, UNFUSED, ModelProfile, Policy, Quantizer
+from aiq_core.records import FP32_BITS, OFFERED_BITS, UNFUSED, Layer, ModelProfile, Policy, Quantizer
 from aiq_core.roofline import Prediction, predict, ridge
 
 DECADES_RIGHT_OF_RIDGE = 0.75
@@ -22,9 +23,14 @@ ROOF_HEIGHT = 0.6
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A layer under one policy: AI in FLOPs/byte, attainable FLOP/s, seconds a batch and its share of the model's."""
+    """A layer under one policy: AI in FLOPs/byte, attainable FLOP/s, seconds a batch and its share of the model's.
+
+    `bits` are its weights', `input_bits` those of what it reads; it computes in `number_type`, the wider one's.
+    """
 
     bits: int
+    input_bits: int
+    number_type: NumberType
     intensity: float
     rate: float
     seconds: float
@@ -49,6 +55,17 @@ class Spot:
     before: State
     after: State
     share: float
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether a width changed its place or its look."""
+        states = ((state.bits, state.input_bits, state.intensity) for state in (self.before, self.after))
+        return len({*states}) > 1
+
+    @property
+    def moving_bits(self) -> int:
+        """The width that moved it: its weights', else that of what it reads."""
+        return self.after.bits if self.after.bits != self.before.bits else self.after.input_bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +107,18 @@ class RooflineData:
         return sum(dot.after.memory_bound for dot in self.dots)
 
     @property
+    def is_joint(self) -> bool:
+        """Whether some layer reads quantized activations."""
+        return any(state.input_bits != FP32_BITS for dot in self.dots for state in (dot.before, dot.after))
+
+    @property
     def spots(self) -> tuple[Spot, ...]:
         """Dots merged where they coincide, largest share of predicted time first."""
-        merged: dict[tuple[float, ...], list[Dot]] = {}
+        merged: dict[tuple[tuple[int, int, float], ...], list[Dot]] = {}
         for dot in self.dots:
-            where = (dot.before.bits, dot.after.bits, round(dot.before.intensity, 9), round(dot.after.intensity, 9))
-            merged.setdefault(where, []).append(dot)
+            states = (dot.before, dot.after)
+            where = [(state.bits, state.input_bits, round(state.intensity, 9)) for state in states]
+            merged.setdefault(tuple(where), []).append(dot)
         spots = [
             Spot(tuple(d.layer for d in group), group[0].before, group[0].after, sum(d.after.share for d in group))
             for group in merged.values()
@@ -119,10 +142,11 @@ def roofline_data(
 
     Raises SettingError where the machine lacks the arithmetic.
     """
-    prediction = predict(machine, profile, [before, after], batch, by, quantizer)
-    bits = [profile.named_bits(policy) for policy in (before, after)]
+    policies = before, after
+    prediction = predict(machine, profile, policies, batch, by, quantizer)
+    widths_of = [(profile.named_bits(policy), profile.named_activation_bits(policy)) for policy in policies]
     dots = tuple(
-        Dot(layer.name, *(_state(prediction, bits[row], row, column, layer.name) for row in (0, 1)))
+        Dot(layer.name, *(_state(machine, prediction, (row, column), layer, *widths_of[row]) for row in (0, 1)))
         for column, layer in enumerate(profile.layers)
     )
     in_use = {float(rate) for rate in prediction.ceiling.ravel()}
@@ -131,36 +155,56 @@ def roofline_data(
         Ceiling(kind, source.value, ridge(source.value, bandwidth), source.value in in_use)
         for kind, source in machine.rates.items()
     )
+    lowest, reached = profile.uniform(min(widths)), [ceiling for ceiling in ceilings if ceiling.in_use]
+    if before.has_activations or after.has_activations:
+        # Only here: else the layers would stand in a corner of what others could reach.
+        lowest, reached = profile.uniform(min(OFFERED_BITS), min(OFFERED_BITS)), list(ceilings)
     corners = (
-        traffic(profile, [profile.uniform(bits)], images, by, quantizer).layer_intensity
-        for bits, images in ((max(widths), min(batches)), (min(widths), max(batches)))
+        traffic(profile, [policy], images, by, quantizer).layer_intensity
+        for policy, images in ((profile.uniform(max(widths)), min(batches)), (lowest, max(batches)))
     )
-    x_range, y_range = _ranges(machine, ceilings, *corners)
+    x_range, y_range = _ranges(machine, ceilings, reached, *corners)
     return RooflineData(
         profile.model, machine, batch, before_name, dots, ceilings, bandwidth, x_range, y_range, traffic=by
     )
 
 
-def _state(prediction: Prediction, bits: Mapping[str, int], row: int, column: int, layer: str) -> State:
+def _state(
+    machine: Machine,
+    prediction: Prediction,
+    at: tuple[int, int],
+    layer: Layer,
+    weights: Mapping[str, int],
+    activations: Mapping[str, int],
+) -> State:
+    bits, input_bits = weights.get(layer.name, FP32_BITS), activations[layer.input_group]
     return State(
-        bits=bits.get(layer, FP32_BITS),
-        intensity=float(prediction.intensity[row, column]),
-        rate=float(prediction.attainable[row, column]),
-        seconds=float(prediction.seconds[row, column]),
-        share=float(prediction.share[row, column]),
-        memory_bound=bool(prediction.memory_bound[row, column]),
+        bits=bits,
+        input_bits=input_bits,
+        number_type=machine.ceiling(bits, input_bits)[0],
+        intensity=float(prediction.intensity[at]),
+        rate=float(prediction.attainable[at]),
+        seconds=float(prediction.seconds[at]),
+        share=float(prediction.share[at]),
+        memory_bound=bool(prediction.memory_bound[at]),
     )
 
 
 def _ranges(
-    machine: Machine, ceilings: Sequence[Ceiling], least: NDArray[np.float64], most: NDArray[np.float64]
+    machine: Machine,
+    ceilings: Sequence[Ceiling],
+    reached: Sequence[Ceiling],
+    least: NDArray[np.float64],
+    most: NDArray[np.float64],
 ) -> tuple[tuple[float, float], tuple[float, float]]:
-    """AI grows with fewer bits and with the batch, so these two bound every policy and batch: AI of each layer."""
-    lowest, highest = float(least.min()), float(most.max())
-    in_use = [ceiling.ridge for ceiling in ceilings if ceiling.in_use]
-    low = min(lowest / 1.6, min(in_use) / 10)
-    high = max(highest * 1.6, max(in_use) * 10**DECADES_RIGHT_OF_RIDGE)
-    bottom, roof = low * machine.bandwidth.value, max(ceiling.rate for ceiling in ceilings if ceiling.in_use)
+    """AI grows with fewer bits and with the batch, so these two bound every policy and batch: AI of each layer.
+
+    `reached` are the ceilings under which they may compute.
+    """
+    ridges = [ceiling.ridge for ceiling in reached]
+    low = min(float(least.min()) / 1.6, min(ridges) / 10)
+    high = max(float(most.max()) * 1.6, max(ridges) * 10**DECADES_RIGHT_OF_RIDGE)
+    bottom, roof = low * machine.bandwidth.value, max(ceiling.rate for ceiling in reached)
     top = max(2.0 * max(ceiling.rate for ceiling in ceilings), bottom * (roof / bottom) ** (1 / ROOF_HEIGHT))
     return (low, high), (bottom, top)
 
@@ -179,6 +223,8 @@ def roofline_frame(data: RooflineData) -> pd.DataFrame:
         for side, state in (("before", dot.before), ("after", dot.after)):
             row |= {
                 f"{side}_weight_bits": state.bits,
+                f"{side}_input_bits": state.input_bits,
+                f"{side}_number_type": str(state.number_type),
                 f"{side}_flops_per_byte": state.intensity,
                 f"{side}_attainable_flops_per_s": state.rate,
                 f"{side}_predicted_s": state.seconds,
@@ -187,3 +233,28 @@ def roofline_frame(data: RooflineData) -> pd.DataFrame:
             }
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def hover(spot: Spot, before_name: str) -> str:
+    """What a mark says under the pointer, in lines of HTML."""
+    names = list(spot.names)
+    listed = "<br>".join(", ".join(names[i : i + 3]) for i in range(0, len(names), 3))
+    bound = "memory-bound" if spot.after.memory_bound else "compute-bound"
+    change = _change(spot.before.bits, spot.after.bits, before_name)
+    if {spot.before.input_bits, spot.after.input_bits} != {FP32_BITS}:
+        change = (
+            f"weights {change}<br>reads {_change(spot.before.input_bits, spot.after.input_bits, before_name)}<br>"
+            f"computes in {spot.after.number_type}, the wider of both"
+        )
+    each = " each" if len(names) > 1 else ""
+    return (
+        f"<b>{listed}</b><br>{change}<br>AI {wording.significant(spot.before.intensity)} → "
+        f"{wording.significant(spot.after.intensity)} FLOPs/byte, {bound}<br>"
+        f"{wording.seconds(spot.after.seconds)}{each} predicted, {100 * spot.share:.0f} % of the model's time"
+    )
+
+
+def _change(before: int, after: int, before_name: str) -> str:
+    if before == after:
+        return f"{wording.bits_name(after)}, as in {before_name}"
+    return f"{wording.bits_name(before)} → {wording.bits_name(after)}"

@@ -5,7 +5,7 @@ from typing import Any
 
 from aiq_core import wording
 from aiq_core.charts import draw, labels, style
-from aiq_core.charts.roofline import RooflineData, Spot
+from aiq_core.charts.roofline import RooflineData, Spot, hover
 from aiq_core.charts.style import Look
 from aiq_core.records import FP32_BITS
 
@@ -158,8 +158,8 @@ def _arrow_traces(data: RooflineData, look: Look) -> list[dict[str, Any]]:
     # An arrow shorter than its marks says nothing.
     far = [spot for spot in data.spots if spot.after.intensity / spot.before.intensity >= 1.08]
     traces = []
-    for bits in sorted({spot.after.bits for spot in far if spot.after.bits != spot.before.bits}):
-        spots = [spot for spot in far if spot.after.bits == bits != spot.before.bits]
+    for bits in sorted({spot.moving_bits for spot in far}):
+        spots = [spot for spot in far if spot.moving_bits == bits]
         colour = look.palette.bits[bits]
         traces.append(
             {
@@ -191,15 +191,15 @@ def _diameter(share: float, look: Look) -> float:
 def _dot_traces(data: RooflineData, look: Look) -> list[dict[str, Any]]:
     """One trace before, one after; the largest first, so that small ones stay on top. A mark stands for one layer."""
     spots, palette = data.spots, look.palette
-    moved = [spot for spot in spots if spot.before.bits != spot.after.bits]
+    moved = [spot for spot in spots if spot.is_moved]
     base = {"type": "scatter", "mode": "markers", "hovertemplate": "%{customdata}<extra></extra>"}
-    fp32 = [spot.after.bits == FP32_BITS for spot in spots]
+    edges = [(spot.after.bits == FP32_BITS, spot.after.input_bits != FP32_BITS) for spot in spots]
     before = {
         **base,
         "name": data.before_name,
         "x": [spot.before.intensity for spot in moved],
         "y": [spot.before.rate for spot in moved],
-        "customdata": [_hover(spot, data.before_name) for spot in moved],
+        "customdata": [hover(spot, data.before_name) for spot in moved],
         "marker": {
             "symbol": [style.open_symbol(spot.before.bits) for spot in moved],
             "size": [_diameter(spot.before.share, look) for spot in moved],
@@ -213,14 +213,14 @@ def _dot_traces(data: RooflineData, look: Look) -> list[dict[str, Any]]:
         "name": "shown",
         "x": [spot.after.intensity for spot in spots],
         "y": [spot.after.rate for spot in spots],
-        "customdata": [_hover(spot, data.before_name) for spot in spots],
+        "customdata": [hover(spot, data.before_name) for spot in spots],
         "marker": {
             "symbol": [style.SYMBOLS[spot.after.bits] for spot in spots],
             "size": [_diameter(spot.after.share, look) for spot in spots],
             "color": [palette.bits[spot.after.bits] for spot in spots],
             "line": {
-                "width": [2 * look.scale if is_open else look.scale for is_open in fp32],
-                "color": [palette.bits[FP32_BITS] if is_open else palette.background for is_open in fp32],
+                "width": [(2 if is_open or quantized else 1) * look.scale for is_open, quantized in edges],
+                "color": [_edge(spot, look) for spot in spots],
             },
             "opacity": 1,
         },
@@ -228,19 +228,11 @@ def _dot_traces(data: RooflineData, look: Look) -> list[dict[str, Any]]:
     return [before, after]
 
 
-def _hover(spot: Spot, before_name: str) -> str:
-    names = list(spot.names)
-    listed = "<br>".join(", ".join(names[i : i + 3]) for i in range(0, len(names), 3))
-    bound = "memory-bound" if spot.after.memory_bound else "compute-bound"
-    change = f"{wording.bits_name(spot.before.bits)} → {wording.bits_name(spot.after.bits)}"
-    if spot.before.bits == spot.after.bits:
-        change = f"{wording.bits_name(spot.after.bits)}, as in {before_name}"
-    each = " each" if len(names) > 1 else ""
-    return (
-        f"<b>{listed}</b><br>{change}<br>AI {wording.significant(spot.before.intensity)} → "
-        f"{wording.significant(spot.after.intensity)} FLOPs/byte, {bound}<br>"
-        f"{wording.seconds(spot.after.seconds)}{each} predicted, {100 * spot.share:.0f} % of the model's time"
-    )
+def _edge(spot: Spot, look: Look) -> str:
+    """Around what a mark's filling says of the weights, what the layer reads."""
+    if spot.after.bits == FP32_BITS:
+        return look.palette.bits[FP32_BITS]
+    return look.palette.background if spot.after.input_bits == FP32_BITS else look.palette.bits[spot.after.input_bits]
 
 
 def _label_traces(data: RooflineData, look: Look) -> list[dict[str, Any]]:
@@ -291,6 +283,10 @@ def _label_traces(data: RooflineData, look: Look) -> list[dict[str, Any]]:
 
 def _legend(data: RooflineData, look: Look) -> dict[str, Any]:
     """What the marks mean, in one line above the plot."""
-    widths = {bits for dot in data.dots for bits in (dot.before.bits, dot.after.bits)}
-    text = f"{style.key_to_bits(widths, look)}   outline: {data.before_name}"
+    states = [state for dot in data.dots for state in (dot.before, dot.after)]
+    widths = {state.bits for state in states}
+    if data.is_joint:
+        widths |= {state.input_bits for state in states}
+    rim = "  rim: input" if data.is_joint else ""
+    text = f"{style.key_to_bits(widths, look, short=data.is_joint)}{rim}   outline: {data.before_name}"
     return style.label(look, text, 0, 1, (0, 4), xref="paper", yref="paper", xanchor="left", yanchor="bottom")

@@ -115,13 +115,13 @@ def open_symbol(bits: int) -> str:
     return symbol if symbol.endswith("-open") else f"{symbol}-open"
 
 
-def key_to_bits(widths: Iterable[int], look: Look) -> str:
-    """A legend of widths in one line of Plotly's HTML, widest first."""
+def key_to_bits(widths: Iterable[int], look: Look, short: bool = False) -> str:
+    """A legend of widths in one line of Plotly's HTML, widest first; `short` leaves the word bits to its reader."""
     parts = []
     for bits in sorted(widths, reverse=True):
-        name = "FP32" if bits == FP32_BITS else f"{bits} bits"
+        name = "FP32" if bits == FP32_BITS else f"{bits}" if short else f"{bits} bits"
         parts.append(f"<span style='color:{look.palette.bits[bits]}'>{GLYPHS[bits]}</span> {name}")
-    return "   ".join(parts)
+    return ("  " if short else "   ").join(parts)
 
 
 def faded(colour: str, opacity: float) -> str:

@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from aiq_core import documents, jobs
 from aiq_core.errors import AiqError
 from aiq_core.library import Library
-from aiq_core.records import UNFUSED, Request, Run, RunStatus
+from aiq_core.records import FP32_BITS, UNFUSED, Request, Run, RunStatus
 from aiq_core.traffic import TRAFFIC_MODELS
 
 app = typer.Typer(
@@ -115,7 +115,9 @@ def print_run(library: Library, run: Run, as_json: bool, by: str | None = None) 
     for line in documents.sentences(document):
         out.print(line, highlight=False, markup=False)
     if run.policy is not None:
+        profile, policy = library.model(run.request.model).profile, run.policy
         table = Table("layer", "bits")
-        for name, width in document["policy"].items():
-            table.add_row(name, "FP32" if width == 32 else str(width))
+        for site in profile.sites if policy.has_activations else profile.weight_sites:
+            width = profile.width(policy, site)
+            table.add_row(str(site), "FP32" if width == FP32_BITS else str(width))
         out.print(table)

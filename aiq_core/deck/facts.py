@@ -17,7 +17,7 @@ from aiq_core.search.baselines import UNIFORM
 from aiq_core.search.strategies import strategy
 from aiq_core.statistics import Comparison, Interval
 from aiq_core.store.store import IMPORTED
-from aiq_core.wording import join, number, span
+from aiq_core.wording import join, number, span, uniform_name
 
 FASTER = 1.005
 """The least predicted speed-up that is called one: below it two digits read 1.00."""
@@ -145,7 +145,8 @@ def method(run: Run) -> str:
     if request.alpha is not None:
         text += f" at alpha {request.alpha:g}"
     elif request.algorithm == UNIFORM.name and run.policy is not None:
-        text += f", {number(run.policy.weight_bits[0], 0)} bits"
+        name = uniform_name(run.policy) if run.policy.has_activations else None
+        text += f", {name or f'{run.policy.weight_bits[0]} bits'}"
     if request.quantizer.rounding != Quantizer().rounding:
         text += f", rounded by {request.quantizer.rounding}"
     if request.traffic != UNFUSED:

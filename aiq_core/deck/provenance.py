@@ -7,7 +7,7 @@ from aiq_core.deck.text import Text, say
 from aiq_core.hardware import Machine
 from aiq_core.records import EVALUATOR_VERSION, SplitName
 from aiq_core.store.store import BUNDLED, IMPORTED, MEASURED, SAVED
-from aiq_core.wording import join, rate, significant
+from aiq_core.wording import join, quantizer_words, rate, significant
 
 ORIGINS = {
     MEASURED: "measured on this computer",
@@ -77,8 +77,8 @@ def _measured(facts: Facts) -> list[tuple[str, Text]]:
 def _methods(facts: Facts) -> list[tuple[str, Text]]:
     quantizer = facts.run.request.quantizer
     return [
-        ("quantizer", say(f"weights only, symmetric, per {quantizer.granularity}, {quantizer.rounding}; folded first")),
-        ("traffic model", say(facts.shown("traffic_model", str), ", batch 1")),
+        ("quantizer", say(f"{quantizer_words(quantizer, facts.policy)}; folded first")),
+        ("traffic model", say(facts.shown("traffic", str), ", batch 1")),
         ("statistics", say("95 %: Wilson for top-1, Newcombe paired for drops; exact McNemar", *_mcnemar(facts))),
         (facts.machine.name, say(machine_words(facts.machine))),
         ("made with", say(f"AIQ Explorer {__version__}, evaluator {EVALUATOR_VERSION}")),

@@ -19,7 +19,7 @@ from aiq_core.intensity import weight_bytes
 from aiq_core.library import Library, asked_step
 from aiq_core.records import FP32_BITS, SplitName
 from aiq_core.roofline import predict
-from aiq_core.wording import duration, number, size
+from aiq_core.wording import duration, number, size, uniform_name
 
 
 def opening(facts: Facts) -> Slide:
@@ -133,7 +133,7 @@ def uniform(facts: Facts) -> Slide | None:
         return None
     rows = [Lost("this run", facts.value("intensity"), facts.drop, None)]
     rows += [
-        Lost(f"all {rival.bits} bits", rival.intensity, rival.drop, rival.bits)
+        Lost(uniform_name(facts.profile.uniform(rival.bits)) or "", rival.intensity, rival.drop, rival.bits)
         for rival in facts.rivals
         if rival.drop is not None and facts.profile.uniform(rival.bits) != facts.policy
     ]

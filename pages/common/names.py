@@ -1,7 +1,7 @@
 """What runs are called and where they stand, as people read it."""
 
 from aiq_core import jobs
-from aiq_core.records import UNFUSED, Quantizer, Run, RunStatus
+from aiq_core.records import FP32_BITS, UNFUSED, Quantizer, Run, RunStatus
 from aiq_core.search.strategies import strategy
 from aiq_core.store.store import BUNDLED, IMPORTED, MEASURED
 from aiq_core.wording import duration, join
@@ -30,6 +30,8 @@ def what(run: Run) -> str:
         text += f", {len(request.policies)} policies"
     if request.traffic != UNFUSED:
         text += f", {request.traffic} traffic"
+    if request.activation_widths != (FP32_BITS,):
+        text += ", activations too"
     return f"{text} · {request.label}" if request.label else text
 
 

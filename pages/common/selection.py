@@ -94,8 +94,9 @@ def _of_run(table: PolicyTable, wish: Wish, runs: tuple[Run, ...]) -> Selection:
 
 
 def _nearest(table: PolicyTable, policy: Policy) -> Policy | None:
-    """The measured policy that differs in the fewest layers."""
-    if len(policy.weight_bits) != len(table.profile.quantizable):
+    """The measured policy that differs in the fewest layers and activation groups."""
+    if not table.profile.fits(policy):
         return None
-    known = np.array([p.weight_bits for p in table.policies])
-    return table.policies[int(np.argmin((known != np.array(policy.weight_bits)).sum(axis=1)))]
+    known = np.array([(*p.weight_bits, *p.activation_bits) for p in table.policies])
+    asked = np.array((*policy.weight_bits, *policy.activation_bits))
+    return table.policies[int(np.argmin((known != asked).sum(axis=1)))]

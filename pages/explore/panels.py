@@ -8,10 +8,10 @@ import pandas as pd
 import streamlit as st
 
 from aiq_core import __version__
-from aiq_core.charts.pareto import describe
+from aiq_core.charts.pareto import describe, uniforms
 from aiq_core.envelope import pareto
-from aiq_core.records import DEFAULT_WIDTHS, EVALUATOR_VERSION, UNFUSED, SplitName
-from aiq_core.wording import number, span
+from aiq_core.records import EVALUATOR_VERSION, UNFUSED, Quantizer, SplitName
+from aiq_core.wording import number, quantizer_words, span, uniform_name
 from pages.common import controls, known
 from pages.common.charts import Click
 from pages.common.popovers import copied, link, popover
@@ -99,9 +99,8 @@ def _table(shown: Shown) -> None:
     for policy in shown.random:
         if (row := table.row(policy)) is not None:
             named[row] = "random layers"
-    for bits in DEFAULT_WIDTHS:
-        if (row := table.row(table.profile.uniform(bits))) is not None:
-            named[row] = "FP32" if bits == 32 else f"all {bits} bits"
+    for policy, row in uniforms(table):
+        named[row] = uniform_name(policy) or ""
     rows = [row for row in range(len(table.policies)) if row in named or front[row]]
     rows.sort(key=lambda row: -table.intensity[row])
     keys = [table.policies[row].key for row in rows]
@@ -116,7 +115,7 @@ def _table(shown: Shown) -> None:
                 None if (reported := table.report[row]) is None else reported.after.value for row in rows
             ],
             "kind": [named.get(row, "Pareto") for row in rows],
-            "layers": [describe(table.policies[row]) for row in rows],
+            "widths": [describe(table.policies[row]) for row in rows],
         }
     )
 
@@ -147,7 +146,7 @@ def _provenance(shown: Shown) -> None:
     run, floor = known.reasons(view.model, chosen.policy.key, view.traffic), table.usual_goal.floor_score
     lines["first asked for by"] = "no run" if run is None else f"run {run.id} ({run.request.algorithm})"
     lines |= {
-        "quantizer": "weights only, symmetric, per output channel, nearest; batch norm folded first",
+        "quantizer": f"{quantizer_words(Quantizer(), chosen.policy)}; batch norm folded first",
         "evaluator version": str(EVALUATOR_VERSION),
         "traffic model": f"{view.traffic}, batch 1 for AI, {number(view.batch, 0)} for the roofline",
         "floor": f"{floor:,} of {table.images:,} right ({100 * floor / table.images:.2f} %)",

@@ -5,7 +5,7 @@ import pandas as pd
 from aiq_core.errors import SettingError
 from aiq_core.records import ModelProfile, Policy, Run
 from aiq_core.statistics import Comparison
-from aiq_core.wording import MINUS, bits_name, number, signed, span
+from aiq_core.wording import MINUS, bits_name, number, signed, span, uniform_name
 
 COLUMNS = ["where", "A", "B", "elements", "B − A (bytes)"]
 
@@ -74,6 +74,8 @@ def _settings(run: Run) -> dict[str, object]:
         "algorithm": str(request.algorithm),
         "alpha": request.alpha,
         "widths": request.widths,
+        "widths of activations": request.activation_widths,
+        "begins at": None if request.start is None else uniform_name(request.start) or request.start.key,
         "normaliser": run.intensity_normaliser,
         "points that count as 1": request.accuracy_normaliser,
         "floor": run.floor_score,

@@ -9,10 +9,10 @@ import pandas as pd
 from aiq_core.charts.style import SYMBOLS, Look, axis, faded, layout, note
 from aiq_core.intensity import intensity
 from aiq_core.objective import FLOOR_POINTS
-from aiq_core.records import UNFUSED, ModelProfile, Move, Policy, Run, Score, Step
+from aiq_core.records import UNFUSED, ModelProfile, Policy, Run, Score, Step
 from aiq_core.search.strategies import strategy
 from aiq_core.statistics import Interval, wilson
-from aiq_core.wording import bits_name, number, per_byte, span
+from aiq_core.wording import move_words, number, per_byte, span, uniform_name
 
 HEIGHT_PX = 292
 MARGIN_PX = {"l": 46, "r": 10, "t": 8, "b": 38}
@@ -58,7 +58,15 @@ def progress_data(
     images, counting = first.images, (first.traffic, first.quantizer)
     trails = tuple(_trail(name, run, candidates, profile, first.traffic) for name, run in runs)
     uniform = tuple(
-        (bits, _mark(intensity(profile, profile.uniform(bits), 1, *counting), right, images, _uniform_name(bits)))
+        (
+            bits,
+            _mark(
+                intensity(profile, profile.uniform(bits), 1, *counting),
+                right,
+                images,
+                uniform_name(profile.uniform(bits)) or "",
+            ),
+        )
         for bits, right in sorted(references.items(), reverse=True)
     )
     floors = {run.floor_score for _, run in runs if strategy(run.request.algorithm).searches}
@@ -81,7 +89,7 @@ def _trail(name: str, run: Run, candidates: bool, profile: ModelProfile, by: str
         base = value(profile.uniform(32))
         taken.insert(0, _mark(base, run.baseline_score, images, "FP32, where it starts"))
     lost = [
-        _mark(c.intensity, c.score, images, f"step {step.index} tried {_to(c.move)}")
+        _mark(c.intensity, c.score, images, f"step {step.index} tried {move_words(c.move)}")
         for step in (run.steps if candidates else ())
         for c in step.candidates
         if c.score is not None and c.move != step.move
@@ -90,19 +98,11 @@ def _trail(name: str, run: Run, candidates: bool, profile: ModelProfile, by: str
 
 
 def _step_text(step: Step) -> str:
-    return f"step {step.index}" if step.move is None else f"step {step.index}: {_to(step.move)}"
-
-
-def _to(move: Move) -> str:
-    return f"{move.site.name} to {bits_name(move.bits)}"
+    return f"step {step.index}" if step.move is None else f"step {step.index}: {move_words(step.move)}"
 
 
 def _mark(value: float, correct: Score, images: int, text: str) -> Mark:
     return Mark(value, 100 * correct / images, text)
-
-
-def _uniform_name(bits: int) -> str:
-    return "FP32" if bits == 32 else f"all {bits} bits"
 
 
 def _ranges(

@@ -6,9 +6,9 @@ import streamlit as st
 
 from aiq_core import jobs
 from aiq_core.library import read_only
-from aiq_core.records import DEFAULT_ACCURACY_NORMALISER, UNFUSED, Quantizer, Run
+from aiq_core.records import DEFAULT_ACCURACY_NORMALISER, FP32_BITS, UNFUSED, Quantizer, Run
 from aiq_core.search.strategies import strategy
-from aiq_core.wording import join, number
+from aiq_core.wording import bit_counts, join, number, uniform_name
 from pages.common import known, names
 from pages.search import actions, stored
 
@@ -32,7 +32,11 @@ def settings(run: Run) -> list[str]:
     request = run.request
     said = [f"{request.images:,} search images"]
     if strategy(request.algorithm).searches:
-        said.append("widths " + ", ".join("FP32" if w == 32 else str(w) for w in request.widths))
+        said.append(f"widths {_widths(request.widths)}")
+        if request.activation_widths != (FP32_BITS,):
+            said.append(f"of activations {_widths(request.activation_widths)}")
+        if request.start is not None:
+            said.append(f"from {uniform_name(request.start) or bit_counts(request.start)}")
         if run.intensity_normaliser is not None:
             said.append(f"normaliser {number(run.intensity_normaliser, 2)} FLOPs/byte")
         if run.floor_score is not None:
@@ -56,6 +60,10 @@ def settings(run: Run) -> list[str]:
     if not request.use_bundled:
         said.append("bundled evaluations not used")
     return said
+
+
+def _widths(widths: tuple[int, ...]) -> str:
+    return ", ".join("FP32" if width == FP32_BITS else str(width) for width in widths)
 
 
 def _buttons(run: Run) -> None:

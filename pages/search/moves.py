@@ -4,14 +4,14 @@ import pandas as pd
 
 from aiq_core.records import Candidate, Move, Outcome, Run, Step
 from aiq_core.search.strategies import strategy
-from aiq_core.wording import bit_counts, bits_name, number
+from aiq_core.wording import bit_counts, bits_name, move_words, number
 from pages.common import known
 
 PRUNED_WHY = "pruned: could not win even with no accuracy lost"
 
 
 def move_name(move: Move) -> str:
-    return f"{move.site.name} → {bits_name(move.bits)}"
+    return f"{move.site} → {bits_name(move.bits)}"
 
 
 def step_name(step: Step, run: Run) -> str:
@@ -21,7 +21,7 @@ def step_name(step: Step, run: Run) -> str:
     sweep = f" (sweep {step.sweep})" if step.sweep > 1 else ""
     if step.move is None:
         return f"{step.index}: kept what it had{sweep}"
-    return f"{step.index}: {step.move.site.name} to {bits_name(step.move.bits)}{sweep}"
+    return f"{step.index}: {move_words(step.move)}{sweep}"
 
 
 def moves_frame(run: Run) -> pd.DataFrame:
@@ -41,15 +41,17 @@ def moves_frame(run: Run) -> pd.DataFrame:
 
 
 def policies_frame(run: Run) -> pd.DataFrame:
-    """A row a listed policy, in the order given."""
+    """A row a listed policy, in the order given; activation groups have columns where any policy has their bits."""
     profile = known.model(run.request.model).profile
+    joint = any(step.policy.has_activations for step in run.steps)
+    sites = profile.sites if joint else profile.weight_sites
     rows = [
         {
             "policy": step.index,
             "layers": bit_counts(step.policy),
             "AI": step.intensity,
             "top-1 %": 100 * step.score / run.request.images,
-            **{layer: bits_name(bits) for layer, bits in profile.named_bits(step.policy).items()},
+            **{str(site): bits_name(profile.width(step.policy, site)) for site in sites},
         }
         for step in run.steps
     ]

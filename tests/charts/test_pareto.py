@@ -12,6 +12,7 @@ from aiq_core.envelope import PolicyTable
 from aiq_core.intensity import traffic
 from aiq_core.records import ModelProfile, Policy, SplitName
 from tests import bundled
+from tests.charts.conftest import IMAGES
 from tests.tables import paired, table_of
 
 
@@ -22,7 +23,7 @@ def data(table: PolicyTable) -> ParetoData:
 
 
 def test_every_policy_is_drawn_by_kind(data: ParetoData) -> None:
-    assert [(bits, point.row) for bits, point in data.uniform] == [(32, 0), (8, 1), (4, 2)]
+    assert [(even.bits, even.point.row) for even in data.uniform] == [(32, 0), (8, 1), (4, 2)]
     groups = data.path, data.random, data.others, data.dominated
     assert [[point.row for point in group] for group in groups] == [[0, 1], [4], [3, 5], []]
 
@@ -136,3 +137,48 @@ def test_a_policy_that_is_not_drawn_otherwise_can_be_hovered(data: ParetoData) -
     alone = replace(data.path[0], key="w2x3+a32x4")
     last = pareto_figure(replace(data, shown=alone), Look())["data"][-1]
     assert last["customdata"] == [alone.key]
+
+
+# Activations
+
+
+@pytest.fixture
+def joint(profile: ModelProfile) -> ParetoData:
+    widths = ((32, 32), (8, 32), (8, 8), (4, 8), (4, 6), (4, 4), (2, 4))
+    policies = [*(profile.uniform(*pair) for pair in widths), Policy((4, 8, 8), (8, 6, 8, 6))]
+    right = [900, 899, 898, 890, 885, 850, 700, 893]
+    table = table_of(profile, policies, traffic(profile, policies).intensity.tolist(), right, IMAGES)
+    return pareto_data(table, [0], [], shown=None)
+
+
+def test_uniform_policies_of_both_kinds_go_by_their_names(joint: ParetoData) -> None:
+    assert [(even.name, even.point.row) for even in joint.uniform] == [
+        *(("FP32", 0), ("INT8", 1), ("W8A8", 2), ("W4A8", 3), ("W4A6", 4), ("W4A4", 5), ("W2A4", 6))
+    ]
+    said = [note["text"] for note in pareto_figure(joint, Look())["layout"]["annotations"]]
+    assert {"FP32", "INT8", "W8A8", "W4A8", "W4A6"} <= {*said}
+    # 85 and 70 % are under the axis, which ends 3.8 points under FP32's 90 %: named at its edge, above each other.
+    fallen = [note for note in pareto_figure(joint, Look())["layout"]["annotations"] if note["text"].startswith("↓ W")]
+    assert [note["text"] for note in fallen] == ["↓ W2A4: 70.0 %", "↓ W4A4: 85.0 %"]
+    assert fallen[1]["yshift"] - fallen[0]["yshift"] > Look().font_px
+
+
+def test_a_uniform_mark_is_filled_as_its_weights_and_rimmed_as_its_activations(joint: ParetoData) -> None:
+    look = Look()
+    marks = {trace["customdata"][0]: trace["marker"] for trace in pareto_figure(joint, look)["data"] if "text" in trace}
+    marker = marks["w4x3 a8x4"]
+    assert marker["color"] == look.palette.bits[4] and marker["line"]["color"] == look.palette.bits[8]
+    assert "line" not in marks["w8x3 a32x4"]
+    assert marker["symbol"] == "diamond"
+
+
+def test_a_hover_and_the_frame_tell_both_kinds(joint: ParetoData) -> None:
+    said = {key: text for trace in pareto_figure(joint, Look())["data"] if "text" in trace
+            for key, text in zip(trace["customdata"], trace["text"], strict=True)}  # fmt: skip
+    mixed = "w4.8x2 a8.6.8.6"
+    assert said[mixed].startswith("1 layer at 4 bits, 2 at 8<br>2 activation groups at 6 bits, 2 at 8<br>AI ")
+    assert said["w4x3 a8x4"].startswith("W4A8: all 3 layers at 4 bits<br>all 4 activation groups at 8 bits<br>")
+    frame = pareto_frame(joint).set_index("policy")
+    assert frame.loc[mixed, "layers"] == "4 bits × 1, 8 bits × 2"
+    assert frame.loc[mixed, "activations"] == "6 bits × 2, 8 bits × 2"
+    go.Figure(**pareto_figure(joint, Look(dark=True, projector=True)))

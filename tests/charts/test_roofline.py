@@ -136,3 +136,58 @@ def test_a_projector_enlarges_type_and_marks(profile: ModelProfile) -> None:
 
 def test_plotly_accepts_the_figure(profile: ModelProfile) -> None:
     go.Figure(**roofline_figure(data(profile, profile.uniform(4)), Look(dark=True, projector=True)))
+
+
+# Activations
+
+
+def test_a_dot_holds_both_widths_and_the_wider_one_s_arithmetic(profile: ModelProfile) -> None:
+    view = data(profile, profile.policy({"stem": 4, "body.0.conv": 4}, {"image": 8, "a": 4}))
+    stem, body0, body1 = (dot.after for dot in view.dots)
+    assert [(state.bits, state.input_bits, str(state.number_type)) for state in (stem, body0, body1)] == [
+        *((4, 8, "INT8"), (4, 4, "INT4")),
+        (32, 32, "TF32"),
+    ]
+    # 100 weights at 4 bits, 50 elements read at 8, 100 written at 4.
+    assert stem.intensity == 2 * 5000 / (100 * 4 / 8 + 50 * 8 / 8 + 100 * 4 / 8)
+    assert view.roof.number_type == "INT4" and view.is_joint
+    frame = roofline_frame(view)
+    assert list(frame["after_input_bits"]) == [8, 4, 32]
+    assert list(frame["after_number_type"]) == ["INT8", "INT4", "TF32"]
+
+
+def test_a_dot_s_hover_names_both_kinds(profile: ModelProfile) -> None:
+    view = data(profile, profile.policy({"stem": 4}, {"image": 8}))
+    said = {text.partition("</b>")[0]: text for text in roofline_figure(view, Look())["data"][-1]["customdata"]}
+    assert "weights FP32 → 4 bits<br>reads FP32 → 8 bits<br>computes in INT8, the wider of both" in said["<b>stem"]
+    # Layers that read FP32 before and after are told as where all activations are FP32.
+    assert "reads" not in said["<b>body.0.conv, body.1.conv"]
+
+
+def test_a_mark_s_rim_is_what_the_layer_reads(profile: ModelProfile) -> None:
+    look = Look()
+    view = data(profile, profile.policy({"stem": 4, "body.0.conv": 4}, {"image": 8}))
+    marker = roofline_figure(view, look)["data"][-1]["marker"]
+    rims = dict(zip((spot.names[0] for spot in view.spots), marker["line"]["color"], strict=True))
+    assert rims["stem"] == look.palette.bits[8]
+    assert rims["body.0.conv"] == look.palette.background
+    assert "rim: input" in roofline_figure(view, look)["layout"]["shapes"][-1]["label"]["text"]
+    alone = roofline_figure(data(profile, profile.uniform(4)), look)
+    assert "rim" not in alone["layout"]["shapes"][-1]["label"]["text"]
+
+
+def test_layers_that_only_write_fewer_bits_move_too(profile: ModelProfile) -> None:
+    view = data(profile, profile.policy({}, {"c": 8}))
+    (spot,) = [spot for spot in view.spots if spot.is_moved]
+    assert spot.names == ("body.1.conv",)
+
+
+def test_axes_hold_for_every_policy_with_quantized_activations(profile: ModelProfile) -> None:
+    policies = [profile.uniform(*widths) for widths in ((8, 8), (4, 8), (3, 6), (2, 2))]
+    views = [data(profile, policy, batch=batch) for policy in policies for batch in BATCHES]
+    assert len({view.x_range for view in views}) == 1
+    assert all(view.x_range[0] < dot.after.intensity < view.x_range[1] for view in views for dot in view.dots)
+
+
+def test_plotly_accepts_a_joint_figure(profile: ModelProfile) -> None:
+    go.Figure(**roofline_figure(data(profile, profile.uniform(4, 8)), Look(dark=True, projector=True)))
