@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiq_core.metrics import Metric
-from aiq_core.objective import Goal, usual_goal
-from aiq_core.records import DEFAULT_WIDTHS, FP32_BITS, UNFUSED, ModelProfile, Policy, Quantizer, Score, SplitName
+from aiq_core.objective import Goal
+from aiq_core.records import FP32_BITS, UNFUSED, ModelProfile, Policy, Quantizer, Score, SplitName
+from aiq_core.space import WEIGHTS, Space
 from aiq_core.statistics import Comparison
 
 
@@ -38,6 +39,17 @@ class PolicyTable:
     start: int = 0
     quantizer: Quantizer = Quantizer()
     traffic: str = UNFUSED
+    space: Space = WEIGHTS
+
+    @property
+    def judges(self) -> str:
+        """What the search images behind its figures are called: `confirm` where no search chose on them."""
+        return "confirm" if self.start else "search"
+
+    @property
+    def judged_on(self) -> str:
+        """These images as text: `5,000 search images`."""
+        return f"{self.images:,} {self.judges} images"
 
     @property
     def baseline_score(self) -> Score:
@@ -54,7 +66,7 @@ class PolicyTable:
     def usual_goal(self) -> Goal:
         """What a loss weighs and allows here unless told otherwise."""
         how = self.traffic, self.quantizer
-        return usual_goal(self.metric, self.profile, self.baseline_score, self.images, *how)
+        return self.space.goal(self.metric, self.profile, self.baseline_score, self.images, *how)
 
     @property
     def points(self) -> NDArray[np.float64]:
@@ -143,12 +155,13 @@ def best(table: PolicyTable, alpha: float, goal: Goal) -> int:
 def within_budget(
     table: PolicyTable,
     points: float,
-    widths: tuple[int, ...] = DEFAULT_WIDTHS,
-    activation_widths: tuple[int, ...] = (FP32_BITS,),
+    widths: tuple[int, ...] | None = None,
+    activation_widths: tuple[int, ...] | None = None,
 ) -> int:
     """The row of highest AI that loses at most `points` of search top-1 (measured); ties go to the higher score."""
     # 1e-9: 0.1 points is not binary.
-    rows = np.flatnonzero((table.drop_points <= points + 1e-9) & _offered(table, widths, activation_widths))
+    offered = _offered(table, widths or table.space.widths, activation_widths or table.space.activation_widths)
+    rows = np.flatnonzero((table.drop_points <= points + 1e-9) & offered)
     return _first(rows, table.intensity[rows], table)
 
 

@@ -37,6 +37,7 @@ from aiq_core.records import (
     RunStatus,
     SplitName,
 )
+from aiq_core.space import Space
 from aiq_core.statistics import Comparison
 from aiq_core.store import Store
 from aiq_core.store.store import BUNDLED, IMPORTED, MEASURED
@@ -184,6 +185,11 @@ class Library:
             quantizer=quantizer,
             traffic=by,
         )
+
+    def table_in(self, space: Space, model: Model, images: int, by: str = UNFUSED) -> PolicyTable:
+        """The policies of a space, judged on those of the first `images` search images on which nothing was chosen."""
+        quantizer, start = space.quantizer(model.dataset), space.choosing(images)
+        return replace(self.table(model, images, quantizer, start=start, by=by), space=space)
 
     def shown(
         self,

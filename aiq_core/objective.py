@@ -98,24 +98,6 @@ class Goal:
         return exchange_rate(alpha, self.intensity_normaliser, self.accuracy_normaliser)
 
 
-def usual_rate(profile: ModelProfile, alpha: float, by: str = UNFUSED) -> float:
-    """Points of accuracy that one FLOP/byte is worth at an alpha, by the usual normalisers (infinite at 1)."""
-    return exchange_rate(alpha, default_normaliser(profile, DEFAULT_WIDTHS, by), DEFAULT_ACCURACY_NORMALISER)
-
-
-def usual_goal(
-    metric: Metric,
-    profile: ModelProfile,
-    baseline: Score,
-    images: int,
-    by: str = UNFUSED,
-    quantizer: Quantizer = Quantizer(),
-) -> Goal:
-    """The goal unless told otherwise, for FP32's score on so many images and AI by a traffic model."""
-    normaliser = default_normaliser(profile, DEFAULT_WIDTHS, by, quantizer)
-    return Goal(normaliser, floor_score(metric, None, baseline, images))
-
-
 def exchange_rate(alpha: float, intensity_normaliser: float, accuracy_normaliser: float) -> float:
     """Points of accuracy that one FLOP/byte is worth at an alpha (infinite at 1)."""
     if alpha == 1:

@@ -2,15 +2,16 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiq_core import rounding
 from aiq_core.activations import DEFAULT_RULE
 from aiq_core.catalog import Dataset
 from aiq_core.errors import SettingError, look_up
 from aiq_core.metrics import Metric
-from aiq_core.objective import Goal, default_normaliser, floor_score
+from aiq_core.objective import Goal, default_normaliser, exchange_rate, floor_score
 from aiq_core.records import (
+    DEFAULT_ACCURACY_NORMALISER,
     DEFAULT_WIDTHS,
     FP32_BITS,
     UNFUSED,
@@ -53,9 +54,9 @@ class Space:
         return choosing(images) if self.confirms else 0
 
     def request(
-        self, model: str, dataset: Dataset, profile: ModelProfile, algorithm: str, alpha: float, images: int
+        self, model: str, quantizer: Quantizer, profile: ModelProfile, algorithm: str, alpha: float, images: int
     ) -> Request:
-        """The search of it that is asked for unless told otherwise."""
+        """The search of it that is asked for unless told otherwise; `quantizer` is its own on the model's data set."""
         return Request(
             model,
             algorithm,
@@ -63,10 +64,21 @@ class Space:
             images=images,
             widths=self.widths,
             activation_widths=self.activation_widths,
-            quantizer=self.quantizer(dataset),
+            quantizer=quantizer,
             start=None if self.start is None else profile.uniform(*self.start),
             choose_images=choosing(images) if self.confirms else None,
         )
+
+    def is_usual(self, request: Request, quantizer: Quantizer, profile: ModelProfile) -> bool:
+        """Whether only model, algorithm, alpha, images and traffic tell a search from what it asks for unless told."""
+        usual = self.request(request.model, quantizer, profile, request.algorithm, 0.0, request.images)
+        how = ("alpha", "label", "sweep", "use_bundled", "traffic")
+        return not request.policies and request == replace(usual, **{name: getattr(request, name) for name in how})
+
+    def rate(self, profile: ModelProfile, alpha: float, by: str = UNFUSED, how: Quantizer = Quantizer()) -> float:
+        """Points of accuracy that one FLOP/byte is worth at an alpha, unless told otherwise (infinite at 1)."""
+        normaliser = default_normaliser(profile, self.widths, by, how, self.activation_widths)
+        return exchange_rate(alpha, normaliser, DEFAULT_ACCURACY_NORMALISER)
 
     def goal(
         self,
@@ -89,11 +101,16 @@ class Space:
 WEIGHTS = Space("weights", "weights only", DEFAULT_WIDTHS, (FP32_BITS,), "nearest", None, False)
 """The paper's: activations stay FP32, weights are rounded to nearest."""
 
-JOINT = Space("joint", "weights and activations", (8, 6, 5, 4, 3, 2), (8, 6, 5, 4, 3), "gptq", (8, 8), True)
+JOINT = Space("joint", "weights and activations", (8, 6, 4, 3), (8, 6, 4), "gptq", (8, 8), True)
 """Both have bits."""
 
 SPACES: Mapping[str, Space] = {space.name: space for space in (JOINT, WEIGHTS)}
 """By name; the first is what opens."""
+
+
+def space_of(request: Request, dataset: Dataset) -> Space | None:
+    """The space whose policies a request asks for: of its rounding, and of activations with bits or none."""
+    return next((each for each in SPACES.values() if each.quantizer(dataset) == request.quantizer), None)
 
 
 def space(name: str) -> Space:

@@ -86,7 +86,7 @@ def test_an_algorithm_without_runs_shows_the_best_and_says_so(table: PolicyTable
     assert "No finished coordinate run" in chosen.note
 
 
-def test_only_runs_with_the_page_s_settings_are_compared() -> None:
+def test_only_runs_with_the_page_s_settings_are_compared(table: PolicyTable) -> None:
     plain = run(0.9, 4, 8)
     others = (
         run(0.8, 4, 8, intensity_normaliser=60.0),
@@ -97,8 +97,8 @@ def test_only_runs_with_the_page_s_settings_are_compared() -> None:
         run(0.3, 4, 8, fixed={"a": 8}),
     )
     fused = run(0.9, 4, 4, traffic="fused")
-    assert comparable((*others, fused, plain), "greedy", 1000) == {0.9: plain}
-    assert comparable((*others, fused, plain), "greedy", 1000, "fused") == {0.9: fused}
+    assert comparable((*others, fused, plain), "greedy", table) == {0.9: plain}
+    assert comparable((*others, fused, plain), "greedy", replace(table, traffic="fused")) == {0.9: fused}
 
 
 def test_a_run_by_another_traffic_model_is_not_shown_as_one_by_this(table: PolicyTable) -> None:

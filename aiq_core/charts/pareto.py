@@ -96,6 +96,7 @@ class ParetoData:
     split: SplitName = SplitName.SEARCH
     runs: tuple[tuple[str, Point], ...] = ()
     traffic: str = UNFUSED
+    judges: str = "search"
 
     @property
     def rest_name(self) -> str:
@@ -167,6 +168,7 @@ def pareto_data(
         split=split,
         runs=tuple((name, found) for name, policy in runs if (found := point_of(policy)) is not None),
         traffic=table.traffic,
+        judges=table.judges if split is SplitName.SEARCH else split,
     )
 
 
@@ -222,10 +224,10 @@ def pareto_frame(data: ParetoData) -> pd.DataFrame:
             "activations": width_counts(Policy.from_key(point.key).activation_bits),
             "traffic_model": data.traffic,
             "flops_per_byte": point.intensity,
-            f"{data.split}_{data.metric.column}": point.top1,
+            f"{data.judges}_{data.metric.column}": point.top1,
             "low_percent": point.low,
             "high_percent": point.high,
-            f"{data.split}_images": data.images,
+            f"{data.judges}_images": data.images,
         }
         for group, points in groups
         for point in points

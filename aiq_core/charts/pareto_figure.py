@@ -48,7 +48,7 @@ def pareto_figure(data: ParetoData, look: Look, widths: Sequence[float] = labels
             xaxis=style.axis(look, per_byte(data.traffic), range=list(data.x_range)),
             yaxis=style.axis(
                 look,
-                f"{data.metric.title} {data.metric.unit}, {data.images:,} {data.split} images",
+                f"{data.metric.title} {data.metric.unit}, {data.images:,} {data.judges} images",
                 range=list(data.y_range),
             ),
             # The reader's zoom stays while the axes would.

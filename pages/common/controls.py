@@ -12,11 +12,13 @@ from aiq_core.charts.style import Look
 from aiq_core.hardware import DEFAULT_MACHINE, MACHINES, Machine
 from aiq_core.records import UNFUSED
 from aiq_core.search.strategies import SEARCHES
+from aiq_core.space import SPACES, WEIGHTS, Space
 from aiq_core.traffic import TRAFFIC_MODELS
 from pages.common import known
 
 DEFAULT_MODEL = "resnet20"
 DEFAULT_ALPHA = 0.9
+DEFAULT_SPACE = WEIGHTS.name
 ALPHA = "Alpha: accuracy ↔ intensity"
 BEST = "best"
 SOURCES = {
@@ -52,6 +54,7 @@ class View:
     images: int
     look: Look
     traffic: str = UNFUSED
+    space: Space = WEIGHTS
 
     @property
     def algorithm(self) -> str | None:
@@ -140,7 +143,7 @@ def _in_address(key: str) -> None:
     put(key, st.session_state[key])
 
 
-SECTIONS = ("from", "alpha", "budget", "machine", "batch", "traffic")
+SECTIONS = ("space", "from", "alpha", "budget", "machine", "batch", "traffic")
 """What a page may leave out of the sidebar. The model and More are on every page."""
 
 
@@ -155,6 +158,9 @@ def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> Non
         models = known.library().models.items()
         names = {name: f"{model.title} · {model.dataset.title}" for name, model in models}
         _select("Model", "model", names, DEFAULT_MODEL, on_change=_changed_model)
+        if "space" in sections:
+            titles = {name: space.title.capitalize() for name, space in SPACES.items()}
+            _select("Bits for", "space", titles, DEFAULT_SPACE, on_change=forget_policy, help=SPACE_HELP)
         if "from" in sections:
             best = "Best found: the lowest loss at this alpha among every policy measured so far, by whatever search."
             _select("Policy from", "from", SOURCES, BEST, on_change=forget_policy, help=best)
@@ -199,6 +205,10 @@ def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> Non
     st.session_state.setdefault(DECIDED, {})[st.session_state["model"]] = st.session_state[POLICY]
 
 
+SPACE_HELP = (
+    "Weights only is the paper's setting: activations stay FP32, weights are rounded to nearest. With activations, "
+    "weights are rounded by GPTQ, activations on static ranges, and search images that no search chose on judge."
+)
 TRAFFIC_HELP = "By which traffic model bytes are counted, for every figure here. " + " ".join(
     f"**{model.title}**: {model.sentence}" for model in TRAFFIC_MODELS.values()
 )
@@ -231,6 +241,7 @@ def keep(*names: str) -> None:
 
 _DEFAULTS = {
     "model": DEFAULT_MODEL,
+    "space": DEFAULT_SPACE,
     "from": BEST,
     "alpha": DEFAULT_ALPHA,
     "budget": OFF,
@@ -244,6 +255,7 @@ _OFFERED = {
     "batch": tuple(map(str, BATCHES)),
     "from": tuple(SOURCES),
     "traffic": tuple(TRAFFIC_MODELS),
+    "space": tuple(SPACES),
 }
 
 
@@ -283,6 +295,7 @@ def _view(said: Mapping[str, Any], look: Look) -> View:
         images=counts.get(said["images"], counts["all"]),
         look=look,
         traffic=said["traffic"],
+        space=SPACES[said["space"]],
     )
 
 
@@ -297,6 +310,7 @@ def query(view: View) -> dict[str, str]:
         "machine": view.machine.key,
         "batch": str(view.batch),
         "traffic": view.traffic,
+        "space": view.space.name,
         "images": next(name for name, count in counts.items() if count == view.images),
         "projector": str(view.look.projector).lower(),
     }

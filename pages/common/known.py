@@ -14,6 +14,7 @@ from aiq_core.errors import AiqError
 from aiq_core.intensity import traffic
 from aiq_core.library import Library, first_asking, open_library, read_only
 from aiq_core.records import UNFUSED, Policy, Run, RunStatus, SplitName
+from aiq_core.space import SPACES, WEIGHTS, Space
 
 Value = TypeVar("Value")
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -47,25 +48,25 @@ def cached(max_entries: int, ttl: float | None = None) -> Callable[[Function], F
     )
 
 
-@cached(12)
-def _table(model: Model, images: int, by: str, version: str) -> PolicyTable:
+@cached(24)
+def _table(model: Model, images: int, by: str, space: str, version: str) -> PolicyTable:
     if by == UNFUSED:
-        return kept(library().table(model, images))
+        return kept(library().table_in(SPACES[space], model, images))
     # The same policies and accuracies, counted anew.
-    usual = table(model, images)
+    usual = table(model, images, space=SPACES[space])
     counted = traffic(usual.profile, usual.policies, by=by, quantizer=usual.quantizer)
     return kept(replace(usual, intensity=counted.intensity, traffic=by))
 
 
-def table(model: Model, images: int, by: str = UNFUSED) -> PolicyTable:
-    """Every policy known of a model on the first `images` search images, AI by a traffic model."""
-    return _table(model, images, by, library().table_version(model, images))
+def table(model: Model, images: int, by: str = UNFUSED, space: Space = WEIGHTS) -> PolicyTable:
+    """Every policy of a space known of a model on the first `images` search images, AI by a traffic model."""
+    return _table(model, images, by, space.name, library().table_version(model, images - space.choosing(images)))
 
 
-def is_known(model: Model, images: int) -> bool:
-    """Whether FP32 is measured, without which there is nothing to compare with."""
+def is_known(model: Model, images: int, space: Space = WEIGHTS) -> bool:
+    """Whether FP32 is measured on what judges, without which there is nothing to compare with."""
     fp32 = library().evaluation(model, SplitName.SEARCH, model.profile.uniform(32))
-    return fp32 is not None and fp32.is_complete(images)
+    return fp32 is not None and fp32.is_complete(images, space.choosing(images))
 
 
 @cached(12)
@@ -85,26 +86,27 @@ def run(run_id: str, version: str) -> Run:
 
 
 @cached(400)
-def _reasons(model: Model, policy_key: str, by: str, version: str) -> Run | None:
+def _reasons(model: Model, policy_key: str, by: str, space: str, version: str) -> Run | None:
     # Over runs kept in memory: reading them again for each new policy took a third of a second.
     steps = (run(finished.id, version) for finished in sorted(runs(model), key=lambda run: run.request.traffic != by))
-    return first_asking(steps, Policy.from_key(policy_key), model.profile)
+    return first_asking(steps, Policy.from_key(policy_key), model.profile, SPACES[space].quantizer(model.dataset))
 
 
-def reasons(model: Model, policy_key: str, by: str = UNFUSED) -> Run | None:
-    """The earliest run that asked for a policy, with its steps; one by this traffic model before any other."""
-    return _reasons(model, policy_key, by, library().finished_version())
+def reasons(model: Model, policy_key: str, by: str = UNFUSED, space: Space = WEIGHTS) -> Run | None:
+    """The earliest run that asked for a policy in a space, with its steps; one by this traffic model before others."""
+    return _reasons(model, policy_key, by, space.name, library().finished_version())
 
 
-@cached(12)
-def _envelope(model: Model, images: int, by: str, version: str) -> tuple[Segment, ...]:
-    known = table(model, images, by)
+@cached(24)
+def _envelope(model: Model, images: int, by: str, space: str, version: str) -> tuple[Segment, ...]:
+    known = table(model, images, by, SPACES[space])
     return envelope(known, known.usual_goal)
 
 
-def path(model: Model, images: int, by: str = UNFUSED) -> tuple[Segment, ...]:
-    """The policies best at some alpha, with their ranges of alpha, AI by a traffic model."""
-    return _envelope(model, images, by, library().table_version(model, images))
+def path(model: Model, images: int, by: str = UNFUSED, space: Space = WEIGHTS) -> tuple[Segment, ...]:
+    """The policies of a space that are best at some alpha, with their ranges of alpha, AI by a traffic model."""
+    version = library().table_version(model, images - space.choosing(images))
+    return _envelope(model, images, by, space.name, version)
 
 
 def unfinished(model: Model | None = None) -> list[Run]:

@@ -52,12 +52,12 @@ def select(table: PolicyTable, wish: Wish, runs: tuple[Run, ...]) -> Selection:
         if nearest is None:
             note = f"The link's policy is for another model than {table.profile.model}; showing the best at this alpha."
             return _at_alpha(table, wish.alpha, note)
-        note = f"The link's policy is not measured on {table.images:,} search images; showing the nearest one that is."
+        note = f"The link's policy is not measured on {table.judged_on}; showing the nearest one that is."
         return Selection(nearest, Decider.POLICY, note=note)
     if wish.budget is not None:
         return Selection(table.policies[within_budget(table, wish.budget)], Decider.BUDGET)
     if wish.algorithm is not None:
-        return _of_run(table, wish, runs)
+        return _of_run(table, wish, comparable(runs, wish.algorithm, table))
     return _at_alpha(table, wish.alpha)
 
 
@@ -65,24 +65,23 @@ def _at_alpha(table: PolicyTable, alpha: float, note: str = "") -> Selection:
     return Selection(table.policies[best(table, alpha, table.usual_goal)], Decider.ALPHA, note=note)
 
 
-def comparable(runs: tuple[Run, ...], algorithm: str, images: int, by: str = UNFUSED) -> dict[float, Run]:
-    """Searched alpha -> run, of an algorithm with the default settings on an image set, by a traffic model."""
+def comparable(runs: tuple[Run, ...], algorithm: str, table: PolicyTable) -> dict[float, Run]:
+    """Searched alpha -> run, of an algorithm in a table's space with its settings, on its images, by its traffic."""
     found: dict[float, Run] = {}
     for run in runs:
         request = run.request
-        ordinary = request.is_ordinary_but(traffic=by) and request.algorithm == algorithm
-        if ordinary and request.images == images and request.alpha is not None:
+        here = request.images == table.start + table.images and request.traffic == table.traffic
+        usual = here and table.space.is_usual(request, table.quantizer, table.profile)
+        if usual and request.algorithm == algorithm and request.alpha is not None:
             found.setdefault(request.alpha, run)
     return dict(sorted(found.items()))
 
 
-def _of_run(table: PolicyTable, wish: Wish, runs: tuple[Run, ...]) -> Selection:
-    assert wish.algorithm is not None
-    searched = comparable(runs, wish.algorithm, table.images, table.traffic)
+def _of_run(table: PolicyTable, wish: Wish, searched: dict[float, Run]) -> Selection:
     usable = {a: run for a, run in searched.items() if run.policy is not None and table.row(run.policy) is not None}
     if not usable:
         counted = "" if table.traffic == UNFUSED else f" by {table.traffic} traffic"
-        where = f"{table.images:,} search images{counted}"
+        where = f"{table.start + table.images:,} search images{counted}"
         note = f"No finished {wish.algorithm} run on {where} yet; showing the best found."
         return _at_alpha(table, wish.alpha, note)
     alpha = min(usable, key=lambda searched_alpha: (abs(searched_alpha - wish.alpha), searched_alpha))

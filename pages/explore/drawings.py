@@ -102,7 +102,7 @@ def trade_off(shown: Shown, dominated: bool, paper: bool) -> Drawing:
 def bits(shown: Shown) -> Drawing:
     """The layers' widths, with the reasons of the run that asked for the policy first."""
     model, profile, policy = shown.view.model, shown.table.profile, shown.chosen.policy
-    run = known.reasons(model, policy.key, shown.view.traffic)
+    run = known.reasons(model, policy.key, shown.view.traffic, shown.view.space)
     position = None if run is None else asked_step(run, policy, profile)
     why = reasons(profile, policy, run, position, shown.view.traffic)
     data = bits_data(profile, policy, why, shown.table, shown.pinned, origin="" if run is None else run.id)

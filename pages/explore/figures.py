@@ -14,6 +14,8 @@ from aiq_core.statistics import Comparison
 class Figures:
     """A policy against FP32, `report` None where it is not reported; bytes are of one image at batch 1.
 
+    `search` is on the `images` search images that are called as `judges` says.
+
     AI, bytes moved and times are by the table's traffic model; `weight_bytes` are of the weights alone, `stored_bytes`
     with scales and folded biases.
 
@@ -26,6 +28,8 @@ class Figures:
     search: Comparison
     report: Comparison | None
     report_images: int
+    judges: str
+    images: int
     weight_bytes: float
     weight_bytes_before: float
     stored_bytes: float
@@ -57,6 +61,8 @@ def figures(table: PolicyTable, policy: Policy, machine: Machine, batch: int) ->
         search=table.search[row],
         report=table.report[row],
         report_images=table.report_images,
+        judges=table.judges,
+        images=table.images,
         weight_bytes=weight_bytes(profile, policy),
         weight_bytes_before=weight_bytes(profile, fp32),
         stored_bytes=stored_bytes(profile, policy, table.quantizer),

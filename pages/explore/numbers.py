@@ -55,7 +55,7 @@ def computed(traffic: str) -> str:
 def metrics(found: Figures, view: View) -> list[Metric]:
     """The row, from left to right."""
     counted = "" if view.traffic == UNFUSED else f", {view.traffic}"
-    cells, images, split = found.search, view.images, SplitName.SEARCH
+    cells, images, split = found.search, found.images, found.judges
     if found.report is not None:
         cells, images, split = found.report, found.report_images, SplitName.REPORT
     top1, drop = cells.after, cells.drop
@@ -139,10 +139,11 @@ def draw(found: Figures, view: View) -> None:
 def against(table: PolicyTable, view: View, policy: Policy, pinned: Policy) -> str:
     """What the pinned policy A has, and how this one, B, differs from it on the same images."""
     split, images = SplitName.REPORT, table.report_images
-    cells = known.library().paired(view.model, split, images, pinned, policy)
+    how = {"quantizer": table.quantizer, "before": pinned, "after": policy}
+    cells = known.library().paired(view.model, split, images, **how)
     if cells is None:
-        split, images = SplitName.SEARCH, table.images
-        cells = known.library().paired(view.model, split, images, pinned, policy)
+        split, images, end = table.judges, table.images, table.start + table.images
+        cells = known.library().paired(view.model, SplitName.SEARCH, end, start=table.start, **how)
     a, b = (intensity(table.profile, which, 1, table.traffic, table.quantizer) for which in (pinned, policy))
     if cells is None:
         return f"A: {number(a, 2)} FLOPs/byte; B − A: {signed(b - a, 2)}"

@@ -4,7 +4,6 @@ from functools import partial
 
 import streamlit as st
 
-from aiq_core.objective import usual_rate
 from aiq_core.search.greedy import GREEDY
 from aiq_core.wording import number
 from pages.common import controls, known, machines
@@ -17,7 +16,7 @@ from pages.explore.shown import Shown, beneath, parts, show
 def main() -> None:
     view = controls.view()
     runs.watch(view)
-    if not known.is_known(view.model, view.images):
+    if not known.is_known(view.model, view.images, view.space):
         runs.first(view)
         return
     shown = show(view)
@@ -60,16 +59,16 @@ def _sidebar(shown: Shown) -> None:
     view, algorithm = shown.view, shown.view.algorithm
     with controls.slot("alpha"):
         if view.alpha < 1:
-            rate = usual_rate(view.model.profile, view.alpha, view.traffic)
+            rate = view.space.rate(view.model.profile, view.alpha, view.traffic, shown.table.quantizer)
             st.caption(f"1 FLOP/byte is worth {number(rate, 2 if rate < 1 else 1)} points here")
         else:
             st.caption("only intensity counts, down to the accuracy floor")
     with controls.slot("search"):
-        searched = {} if algorithm is None else comparable(shown.finished, algorithm, shown.table.images, view.traffic)
+        searched = {} if algorithm is None else comparable(shown.finished, algorithm, shown.table)
         if searched:
             st.caption("searched at alpha " + ", ".join(f"{alpha:g}" for alpha in searched))
         wanted = algorithm or GREEDY.name
-        runs.offer(view, wanted, comparable(shown.finished, wanted, shown.table.images, view.traffic))
+        runs.offer(view, wanted, comparable(shown.finished, wanted, shown.table))
 
 
 main()

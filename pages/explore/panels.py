@@ -10,7 +10,7 @@ import streamlit as st
 from aiq_core import __version__
 from aiq_core.charts.pareto import describe, uniforms
 from aiq_core.envelope import pareto
-from aiq_core.records import EVALUATOR_VERSION, UNFUSED, Quantizer, SplitName
+from aiq_core.records import EVALUATOR_VERSION, UNFUSED, ImageSet, SplitName
 from aiq_core.wording import number, quantizer_words, span, uniform_name
 from pages.common import controls, known
 from pages.common.charts import Click
@@ -109,7 +109,7 @@ def _table(shown: Shown) -> None:
             "AI" if table.traffic == UNFUSED else f"AI, {table.traffic}": [
                 round(float(table.intensity[row]), 3) for row in rows
             ],
-            f"top-1 % ({table.images:,} search)": [float(table.points[row]) for row in rows],
+            f"top-1 % ({table.judged_on})": [float(table.points[row]) for row in rows],
             "95 %": [span(table.search[row].after) for row in rows],
             f"report % ({table.report_images:,})": [
                 None if (reported := table.report[row]) is None else reported.after.value for row in rows
@@ -134,19 +134,22 @@ def _provenance(shown: Shown) -> None:
     view, table, chosen = shown.view, shown.table, shown.chosen
     library = known.library()
     lines = {"policy": chosen.policy.key, "model": f"{view.model}, weights {view.model.hash}"}
-    for split, images in ((SplitName.SEARCH, table.images), (SplitName.REPORT, table.report_images)):
-        found = library.evaluation(view.model, split, chosen.policy)
-        lines[f"{split} images"] = f"{images:,}, data {view.model.dataset.split(split).hash}"
-        if found is not None and found.is_complete(images):
+    judged = ImageSet(SplitName.SEARCH, table.start + table.images, table.start)
+    for images in (judged, ImageSet(SplitName.REPORT, table.report_images)):
+        split = images.split
+        found = library.evaluation(view.model, split, chosen.policy, table.quantizer)
+        span = f"{images.count:,}" if not images.start else f"{images.start + 1:,} to {images.images:,}"
+        lines[f"{split} images"] = f"{span}, data {view.model.dataset.split(split).hash}"
+        if found is not None and found.is_complete(images.images, images.start):
             origin = found.origin
             lines[f"{split} measured"] = (
                 f"{origin.source}, {origin.created_at[:10]}, {origin.cpu}, torch {origin.torch}, "
                 f"{origin.threads} threads"
             )
-    run, floor = known.reasons(view.model, chosen.policy.key, view.traffic), table.usual_goal.floor_score
+    run, floor = known.reasons(view.model, chosen.policy.key, view.traffic, view.space), table.usual_goal.floor_score
     lines["first asked for by"] = "no run" if run is None else f"run {run.id} ({run.request.algorithm})"
     lines |= {
-        "quantizer": f"{quantizer_words(Quantizer(), chosen.policy)}; batch norm folded first",
+        "quantizer": f"{quantizer_words(table.quantizer, chosen.policy)}; batch norm folded first",
         "evaluator version": str(EVALUATOR_VERSION),
         "traffic model": f"{view.traffic}, batch 1 for AI, {number(view.batch, 0)} for the roofline",
         "floor": f"{floor:,} of {table.images:,} right ({100 * floor / table.images:.2f} %)",

@@ -1,11 +1,13 @@
 """Running a search from the page: the offer, live progress with cancel, and what came of it."""
 
+from dataclasses import replace
+
 import streamlit as st
 
 from aiq_core import jobs
 from aiq_core.catalog import Model
 from aiq_core.library import read_only
-from aiq_core.records import UNFUSED, Request, Run, RunStatus, SplitName
+from aiq_core.records import UNFUSED, Run, RunStatus, SplitName
 from aiq_core.search.greedy import GREEDY
 from aiq_core.wording import number
 from pages.common import errors, known
@@ -50,8 +52,11 @@ def _button(label: str, view: View, algorithm: str, images: int) -> None:
 
 
 def _start(view: View, algorithm: str, images: int) -> None:
-    request = Request(view.model.name, algorithm, view.alpha, images=images, traffic=view.traffic)
+    model = view.model
     with errors.kept():
+        how = view.space.quantizer(model.dataset)
+        usual = view.space.request(model.name, how, model.profile, algorithm, view.alpha, images)
+        request = replace(usual, traffic=view.traffic)
         st.session_state["job"] = jobs.submit(known.library(), request).id
         # The page works at one number of images: the one that is searched.
         counts = known.image_counts(view.model)

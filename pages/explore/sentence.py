@@ -10,7 +10,7 @@ from aiq_core.wording import number
 class Facts:
     """What the sentence is made of.
 
-    `drop` is on report images, None where the policy is not reported yet; `search_drop` is on the `search_images`.
+    `drop` is on report images, None where the policy is not reported yet; `search_drop` is on the images `judged_on`.
 
     `gain_percent` is AI over FP32's at batch 1, `batch_gain_percent` at `batch`; `speed_up` is None where the
     machine cannot run FP32 activations; `memory_bound` of `layers` layers wait for bytes at FP32. `budget` is the
@@ -21,7 +21,7 @@ class Facts:
     gain_percent: float
     drop: Interval | None
     search_drop: Interval
-    search_images: int
+    judged_on: str
     machine: str
     speed_up: float | None
     memory_bound: int
@@ -41,10 +41,10 @@ def sentence(facts: Facts, mark: str = "") -> str:
 
 def _price(facts: Facts) -> str:
     if facts.drop is None:
-        return f"{_loss(facts.search_drop)} (on {facts.search_images:,} search images, not reported yet)"
+        return f"{_loss(facts.search_drop)} (on {facts.judged_on}, not reported yet)"
     if facts.budget is not None and facts.drop.low > 0 and facts.drop.value > facts.budget:
         lost = number(max(0.0, facts.search_drop.value), 1)
-        return f"{_loss(facts.drop)} on report images ({lost} on search images, which the budget is on)"
+        return f"{_loss(facts.drop)} on report images ({lost} on {facts.judged_on}, which the budget is on)"
     return _loss(facts.drop)
 
 

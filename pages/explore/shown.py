@@ -39,7 +39,7 @@ class Shown:
         """Text that changes whenever a chart may."""
         view = self.view
         where = (view.model.name, view.images, view.machine.key, view.batch, view.budget, view.look, self.version)
-        return repr((*where, view.traffic, self.chosen.policy.key, self.pinned and self.pinned.key))
+        return repr((*where, view.traffic, view.space.name, self.chosen.policy.key, self.pinned and self.pinned.key))
 
     @property
     def random(self) -> list[Policy]:
@@ -50,12 +50,14 @@ class Shown:
     @property
     def path(self) -> list[int]:
         """Rows of the policies best at some alpha."""
-        return [segment.row for segment in known.path(self.view.model, self.view.images, self.view.traffic)]
+        view = self.view
+        return [segment.row for segment in known.path(view.model, view.images, view.traffic, view.space)]
 
 
 def has_usual_parts(view: View, query: Mapping[str, str]) -> bool:
     """Whether the page of an address and its view has all three charts and nothing above them."""
-    return not controls.complaints(query) and view.machine.runs_fp32 and known.is_known(view.model, view.images)
+    is_known = known.is_known(view.model, view.images, view.space)
+    return not controls.complaints(query) and view.machine.runs_fp32 and is_known
 
 
 def wish(view: View) -> Wish:
@@ -66,7 +68,7 @@ def wish(view: View) -> Wish:
 def show(view: View) -> Shown:
     """Decides what a view shows; FP32 must be known (`known.is_known`)."""
     library, finished = known.library(), known.runs(view.model)
-    table = known.table(view.model, view.images, view.traffic)
+    table = known.table(view.model, view.images, view.traffic, view.space)
     chosen = select(table, wish(view), finished)
     pinned, complaint = _pinned(table, view.pinned)
     return Shown(
@@ -77,7 +79,7 @@ def show(view: View) -> Shown:
         found=figures(table, chosen.policy, view.machine, view.batch),
         pinned=pinned,
         complaint=complaint,
-        version=f"{library.table_version(view.model, view.images)} {library.finished_version()}",
+        version=f"{library.table_version(view.model, table.images)} {library.finished_version()}",
     )
 
 
@@ -91,7 +93,7 @@ def _pinned(table: PolicyTable, key: str | None) -> tuple[Policy | None, str]:
     if table.row(policy) is None:
         return (
             None,
-            f"The link's pinned policy is not measured on {table.images:,} search images, so it was not pinned.",
+            f"The link's pinned policy is not measured on {table.judged_on}, so it was not pinned.",
         )
     return policy, ""
 
@@ -104,7 +106,7 @@ def parts(shown: Shown) -> tuple[str, str, str]:
         gain_percent=found.gain_percent,
         drop=None if found.report is None else found.report.drop,
         search_drop=found.search.drop,
-        search_images=view.images,
+        judged_on=shown.table.judged_on,
         machine=view.machine.name,
         speed_up=found.speed_up,
         memory_bound=found.memory_bound,
@@ -123,10 +125,10 @@ def beneath(shown: Shown) -> str:
     view, request = shown.view, None if shown.chosen.run is None else shown.chosen.run.request
     why = {
         Decider.ALPHA: f"best found at alpha {view.alpha:.2f}",
-        Decider.BUDGET: f"highest AI within {view.budget or 0:.1f} points on search images",
+        Decider.BUDGET: f"highest AI within {view.budget or 0:.1f} points on {shown.table.judges} images",
         Decider.POLICY: "the policy you picked",
         Decider.RUN: "" if request is None else f"{request.algorithm} at alpha {request.alpha:g}",
     }[shown.chosen.decider]
-    measured = f"{len(shown.table.policies):,} policies measured on {shown.table.images:,} search images"
+    measured = f"{len(shown.table.policies):,} policies measured on {shown.table.judged_on}"
     counted = "" if view.traffic == UNFUSED else f"{view.traffic} traffic"
     return join([bit_counts(shown.chosen.policy), why, measured, counted])

@@ -8,9 +8,9 @@ import streamlit as st
 from aiq_core.charts.lessons.layers import layers_data
 from aiq_core.charts.lessons.rounding import lesson_layer
 from aiq_core.intensity import intensity, moved_bytes
-from aiq_core.objective import usual_rate
 from aiq_core.roofline import ridge
 from aiq_core.search.greedy import GREEDY
+from aiq_core.space import WEIGHTS
 from aiq_core.wording import number, significant, size
 from pages.common import known
 from pages.common.controls import DEFAULT_MODEL, View
@@ -148,7 +148,7 @@ def _exact(view: View) -> str:
 
 def _alpha(view: View) -> str:
     model, table, note = measured.subject(view)
-    worth = usual_rate(model.profile, 0.9)
+    worth = WEIGHTS.rate(model.profile, 0.9)
     data = price._data(model, table.images, known.library().table_version(model, table.images))
     return (
         f"A FLOP/byte may cost up to {price._points(worth)} points of accuracy. Whatever alpha, it can’t reach "

@@ -9,9 +9,9 @@ from aiq_core.catalog import Model
 from aiq_core.errors import AiqError
 from aiq_core.estimate import estimate, sentence
 from aiq_core.library import repeats
-from aiq_core.objective import usual_rate
 from aiq_core.records import DEFAULT_ACCURACY_NORMALISER, OFFERED_BITS, Granularity, Request, SplitName
 from aiq_core.search.strategies import SEARCHES
+from aiq_core.space import WEIGHTS
 from aiq_core.wording import number
 from pages.common import controls, known
 from pages.common.controls import View
@@ -79,7 +79,7 @@ def _fields(view: View) -> Draft:
         controls.alpha_slider()
         values["alpha"] = alpha = round(float(st.session_state["alpha"]), 2)
         if alpha < 1:
-            rate = usual_rate(view.model.profile, alpha)
+            rate = WEIGHTS.rate(view.model.profile, alpha)
             st.caption(f"1 FLOP/byte is worth {number(rate, 2 if rate < 1 else 1)} points here")
     elif kind is Kind.SWEEP:
         values["alphas"] = _alphas()
