@@ -14,6 +14,7 @@ from aiq_core.runtime import layers, shipped
 from aiq_core.runtime.bundle_data import bundle_cifar10, bundle_digits
 from aiq_core.runtime.models import MODELS, spec
 from aiq_core.runtime.profile import profile
+from aiq_core.runtime.rounded import RoundedLayers
 from aiq_core.runtime.train import train, write_card
 
 
@@ -44,7 +45,8 @@ def bundle(report: Callable[[str], None], weights: Path | None = None) -> None:
             layers.write_layers(name, dataset, folder)
         if not (folder / shipped.FILE).is_file():
             report(f"rounding {name}")
-            shipped.write_shipped(bundled().model(name))
+            made = bundled().model(name)
+            shipped.write_shipped(made, RoundedLayers(made, shipped.shipped_settings(made)).computed)
 
 
 def adopt(name: str, dataset: Dataset, source: Path, folder: Path) -> None:

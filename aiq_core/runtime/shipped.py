@@ -6,7 +6,7 @@ among the shares of the widest one. What does not give the hash that was kept is
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -67,25 +67,22 @@ class ShippedLayers:
             weight_at, channel_at = weights.stop, channels.stop
             share = np.array(SHARES, dtype=np.float32)[places[channels]].reshape(-1, *(1,) * (weight.ndim - 1))
             scale = scales(weight, bits, settings.granularity, settings.grid) * share
-            nearest = np.clip(steps(weight, scale), *ends(bits, settings.grid)).astype(np.int8)
-            layer = RoundedLayer(nearest + added[weights].reshape(weight.shape), scale, bias[channels])
+            integers = _nearest(weight, scale, bits, settings) + added[weights].reshape(weight.shape)
+            layer = RoundedLayer(integers, scale, bias[channels])
             if layer.hash == known:
                 yield name, layer
 
 
-def write_shipped(model: Model) -> None:
-    """Round a model's layers and write them to its folder."""
-    from aiq_core.runtime.rounded import RoundedLayers
-
-    settings, names = shipped_settings(model), model.profile.quantizable_names
-    rounded, arrays = RoundedLayers(model, settings), dict[str, NDArray[Any]](made=np.array(_made(model, settings)))
+def write_shipped(model: Model, rounded: Callable[[str, int], RoundedLayer]) -> None:
+    """Write to a model's folder its layers at every width, as `rounded` gives them under `shipped_settings`."""
+    settings = shipped_settings(model)
+    arrays: dict[str, NDArray[Any]] = {"made": np.array(_made(model, settings))}
     for bits in BITS:
-        layers = {name: rounded.computed(name, bits) for name in names}
+        layers = {name: rounded(name, bits) for name in model.profile.quantizable_names}
         added, places = [], []
         for name, layer in layers.items():
             weight = model.folded[name].weight
-            nearest = np.clip(steps(weight, layer.scale), *ends(bits, settings.grid))
-            added.append((layer.integers - nearest).astype(np.int8).ravel())
+            added.append((layer.integers - _nearest(weight, layer.scale, bits, settings)).ravel())
             whole = scales(weight, bits, settings.granularity, settings.grid)
             tried = np.stack([(whole * np.float32(share) == layer.scale).ravel() for share in SHARES])
             places.append(tried.argmax(axis=0).astype(np.uint8))
@@ -95,3 +92,9 @@ def write_shipped(model: Model) -> None:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     write_whole(model.folder / FILE, buffer.getvalue())
+
+
+def _nearest(
+    weight: NDArray[np.float32], scale: NDArray[np.float32], bits: int, settings: Quantizer
+) -> NDArray[np.int8]:
+    return np.clip(steps(weight, scale), *ends(bits, settings.grid)).astype(np.int8)
