@@ -21,7 +21,12 @@ from aiq_core.execute import new_run
 from aiq_core.hardware import MACHINES
 from aiq_core.intensity import intensity, moved_bytes, stored_bytes, weight_bytes
 from aiq_core.library import Library
+<<<<<<< HEAD
 from aiq_core.records import Policy, Request, RunStatus
+=======
+from aiq_core.records import Grid, Request, RunStatus
+from aiq_core.rounding import settings
+>>>>>>> h-rounding
 from aiq_core.store import Store
 from tests import bundled
 
@@ -332,6 +337,17 @@ def test_evaluate_on_bundled_results_computes_nothing(aiq: Aiq, tmp_path: Path) 
     assert searches._read_policy(path, bundled.profile("digits_cnn")).key == document["policy_key"]
     path.write_text(json.dumps(document))
     assert searches._read_policy(path, bundled.profile("digits_cnn")).key == document["policy_key"]
+
+
+def test_evaluate_rounds_as_it_is_told(aiq: Aiq, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIQ_CACHE_DIR", str(tmp_path / "cache"))
+    command = "evaluate", "digits_cnn", "--bits", 2, "--images", 100, "--json"
+    said = [aiq(*command, *how).document for how in ((), ("--rounding", "gptq", "--grid", "full"))]
+    nearest, gptq = (document["search_top1_percent"] for document in said)
+    assert gptq > nearest + 10
+    asked = Store(tmp_path / "data" / "store.sqlite").run(said[1]["id"]).request.quantizer
+    assert asked == settings("gptq", bundled.dataset("digits").calibration_hash, grid=Grid.FULL)
+    assert list((tmp_path / "cache").rglob("*.npz"))
 
 
 def test_sweep_gives_one_document_of_all_alphas(aiq: Aiq) -> None:

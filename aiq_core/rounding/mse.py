@@ -1,4 +1,4 @@
-"""Rounding to nearest on a grid that ends where an error is least: what lies beyond it is clipped."""
+"""Rounding to nearest on a grid that ends where the squared error is least: what lies beyond it is clipped."""
 
 from collections.abc import Callable
 
@@ -17,22 +17,34 @@ def best_grid(
     weight: NDArray[np.float32],
     bits: int,
     settings: Quantizer,
+    rounds: Callable[[NDArray[np.float32]], NDArray[np.int8]],
     costs: Callable[[NDArray[np.float32]], NDArray[np.float64]],
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """The integers and scales with which `costs` of the weights' errors, one a weight, add up to least a scale."""
+    """The integers that `rounds` gives for scales, and the scales for which `costs` of errors add up to least.
+
+    `costs` gives a number a weight; what is added up is those of a scale.
+    """
     axes = shared_axes(weight, settings.granularity)
-    whole, limits = scales(weight, bits, settings.granularity, settings.grid), ends(bits, settings.grid)
-    best, least = whole, np.inf
+    whole = scales(weight, bits, settings.granularity, settings.grid)
+    best, scale, least = np.zeros(weight.shape, np.int8), whole, np.inf
     for share in SHARES:
-        scale = whole * np.float32(share)
-        cost = costs(np.clip(steps(weight, scale), *limits) * scale - weight).sum(axis=axes, keepdims=True)
-        best = np.where(cost < least, scale, best)
+        tried = whole * np.float32(share)
+        integers = rounds(tried)
+        cost = costs(integers * tried - weight).sum(axis=axes, keepdims=True)
+        best, scale = np.where(cost < least, integers, best), np.where(cost < least, tried, scale)
         least = np.minimum(cost, least)
-    return np.clip(steps(weight, best), *limits).astype(np.int8), best
+    return best, scale
 
 
 def mse(
     weight: NDArray[np.float32], bits: int, settings: Quantizer, _: Statistics
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Integers and scales of least squared error of the weights."""
-    return best_grid(weight, bits, settings, lambda error: np.square(error, dtype=np.float64))
+    limits = ends(bits, settings.grid)
+    return best_grid(
+        weight,
+        bits,
+        settings,
+        rounds=lambda scale: np.clip(steps(weight, scale), *limits).astype(np.int8),
+        costs=lambda error: np.square(error, dtype=np.float64),
+    )

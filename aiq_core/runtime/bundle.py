@@ -10,10 +10,11 @@ from pathlib import Path
 
 from aiq_core.catalog import ASSETS, Dataset, bundled
 from aiq_core.errors import WeightsError
-from aiq_core.runtime import layers
+from aiq_core.runtime import layers, shipped
 from aiq_core.runtime.bundle_data import bundle_cifar10, bundle_digits
 from aiq_core.runtime.models import MODELS, spec
 from aiq_core.runtime.profile import profile
+from aiq_core.runtime.rounded import RoundedLayers
 from aiq_core.runtime.train import train, write_card
 
 
@@ -42,6 +43,10 @@ def bundle(report: Callable[[str], None], weights: Path | None = None) -> None:
             write_profile(name, folder)
         if not (folder / layers.FILE).is_file():
             layers.write_layers(name, dataset, folder)
+        if not (folder / shipped.FILE).is_file():
+            report(f"rounding {name}")
+            made = bundled().model(name)
+            shipped.write_shipped(made, RoundedLayers(made, shipped.shipped_settings(made)).computed)
 
 
 def adopt(name: str, dataset: Dataset, source: Path, folder: Path) -> None:

@@ -1,20 +1,21 @@
-"""Rounded layers of a model: from memory, else from the cache on disk, else computed."""
+"""Rounded layers of a model: from memory, else as shipped, else from the cache on disk, else computed."""
 
 import hashlib
 import io
-import json
 import zipfile
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from aiq_core.catalog import Model, cache_dir
 from aiq_core.errors import SettingError
-from aiq_core.records import EVALUATOR_VERSION, Quantizer
+from aiq_core.records import Quantizer
 from aiq_core.rounding import ROUNDINGS, LayerStatistics, RoundedLayer, round_layer
 from aiq_core.runtime.files import write_whole
+from aiq_core.runtime.shipped import ShippedLayers
 from aiq_core.runtime.statistics import layer_statistics
 
 
@@ -32,6 +33,7 @@ class RoundedLayers:
                 f"calibration={settings.calibration} is not the hash of {model.dataset.name}'s calibration images, "
                 f"{model.dataset.calibration_hash}; use that"
             )
+        self._shipped = ShippedLayers(model, settings)
         self._held: dict[tuple[str, int], RoundedLayer] = {}
 
     def __call__(self, layer: str, bits: int) -> RoundedLayer:
@@ -44,15 +46,16 @@ class RoundedLayers:
         if not ROUNDINGS[self.settings.rounding].is_calibrated:
             return self.computed(layer, bits)
         path = self._file(layer, bits)
-        found = _read(path)
+        found = self._shipped(layer, bits) or _read(path)
         if found is None:
             found = self.computed(layer, bits)
             _write(path, found)
         return found
 
     def computed(self, layer: str, bits: int) -> RoundedLayer:
-        """The layer rounded now."""
-        return round_layer(self.model.folded[layer], bits, self.settings, lambda: self._statistics[layer])
+        """The layer rounded now, by one thread: no sum depends on how many there are, and small ones are no faster."""
+        with threadpool_limits(1, "blas"):
+            return round_layer(self.model.folded[layer], bits, self.settings, lambda: self._statistics[layer])
 
     @cached_property
     def _statistics(self) -> dict[str, LayerStatistics]:
@@ -60,8 +63,7 @@ class RoundedLayers:
 
     def _file(self, layer: str, bits: int) -> Path:
         """Where a layer lies in the cache: named by all that it depends on."""
-        rounded = {**self.settings.to_json(), "activations": None}
-        text = json.dumps([EVALUATOR_VERSION, layer, bits, rounded], sort_keys=True)
+        text = f"{layer} {bits} {self.settings.key(self.model.profile.uniform(bits))}"
         return cache_dir() / "rounded" / self.model.hash / f"{hashlib.sha256(text.encode()).hexdigest()[:20]}.npz"
 
 
@@ -76,7 +78,8 @@ def _write(path: Path, layer: RoundedLayer) -> None:
 def _read(path: Path) -> RoundedLayer | None:
     """The layer in a file; None where there is none, or it is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: numpy leaves a file open that it cannot read.
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             layer = RoundedLayer(file["integers"], file["scale"], file["bias"])
             return layer if layer.hash == str(file["hash"]) else None
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):

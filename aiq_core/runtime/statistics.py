@@ -1,7 +1,7 @@
 """What every layer reads over the calibration images, summed up for the roundings that ask: one pass of the network."""
 
 from collections import defaultdict
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -21,11 +21,13 @@ CHUNK = 32
 """Images a forward: their unfolded inputs are held in float64."""
 
 
+@lru_cache(maxsize=1)
 def layer_statistics(model: Model) -> dict[str, LayerStatistics]:
     """Quantizable layer -> what it read in the folded FP32 network on the shipped calibration images.
 
-    Products are summed in float64, so torch's threads change them by what they change FP32 activations by, and by
-    the order of sums. Raises EvaluationError for inputs that are NaN or infinite.
+    Those of the last model are held, for its next evaluator. Products are summed in float64, so torch's threads change
+    them by what they change FP32 activations by, and by the order of sums. Raises EvaluationError for inputs that are
+    NaN or infinite.
     """
     network = fold_batch_norm(network_with(spec(model.name), model.weights, str(model.folder)), model.profile)
     sums: dict[str, list[Any]] = defaultdict(lambda: [0, 0, 0])
