@@ -304,7 +304,7 @@ def test_two_paths_are_overlaid(shipped: dict[float, Run]) -> None:
 def test_paths_are_on_the_first_ones_axis(shipped: dict[float, Run]) -> None:
     fused = replace(shipped[0.9], request=replace(shipped[0.9].request, traffic="fused"))
     data = progress_data([("A", fused), ("B", shipped[0.9])], DIGITS, {32: 488}, candidates=False)
-    assert (data.traffic, set(progress_frame(data)["traffic_model"])) == ("fused", {"fused"})
+    assert (data.traffic, set(progress_frame(data)["traffic"])) == ("fused", {"fused"})
     # A's steps stand as it stored them, B's are counted anew.
     last = shipped[0.9].steps[-1]
     assert data.trails[0].taken[-1].intensity == last.intensity
