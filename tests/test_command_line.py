@@ -21,12 +21,8 @@ from aiq_core.execute import new_run
 from aiq_core.hardware import MACHINES
 from aiq_core.intensity import intensity, moved_bytes, stored_bytes, weight_bytes
 from aiq_core.library import Library
-<<<<<<< HEAD
-from aiq_core.records import Policy, Request, RunStatus
-=======
-from aiq_core.records import Grid, Request, RunStatus
+from aiq_core.records import Grid, Policy, Request, RunStatus
 from aiq_core.rounding import settings
->>>>>>> h-rounding
 from aiq_core.store import Store
 from tests import bundled
 

@@ -12,9 +12,11 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from aiq_core import estimate, exchange, library, wording
+from aiq_core.charts.style import Look
 from aiq_core.deck.facts import method
 from aiq_core.errors import AiqError, InfeasibleError, SettingError
 from aiq_core.execute import new_run
+from aiq_core.intensity import intensity
 from aiq_core.manual import parse_policies
 from aiq_core.records import (
     Candidate,
@@ -294,11 +296,21 @@ def test_a_path_starts_at_fp32_and_follows_the_steps(shipped: dict[float, Run]) 
 
 
 def test_two_paths_are_overlaid(shipped: dict[float, Run]) -> None:
-    from aiq_core.charts.style import Look
-
     data = progress_data([("A", shipped[0.9]), ("B", shipped[0.1])], DIGITS, {})
     figure = progress_figure(data, Look())
     assert {"A", "B"} <= {trace["name"] for trace in figure["data"]}
+
+
+def test_paths_are_on_the_first_ones_axis(shipped: dict[float, Run]) -> None:
+    fused = replace(shipped[0.9], request=replace(shipped[0.9].request, traffic="fused"))
+    data = progress_data([("A", fused), ("B", shipped[0.9])], DIGITS, {32: 488}, candidates=False)
+    assert (data.traffic, set(progress_frame(data)["traffic"])) == ("fused", {"fused"})
+    # A's steps stand as it stored them, B's are counted anew.
+    last = shipped[0.9].steps[-1]
+    assert data.trails[0].taken[-1].intensity == last.intensity
+    assert data.trails[1].taken[-1].intensity == intensity(DIGITS, last.policy, by="fused")
+    assert data.references[0][1].intensity == intensity(DIGITS, DIGITS.uniform(32), by="fused")
+    assert progress_figure(data, Look())["layout"]["xaxis"]["title"]["text"] == "FLOPs per byte, fused"
 
 
 # Comparisons
@@ -360,6 +372,16 @@ def test_another_rounding_is_said_wherever_a_run_is() -> None:
     assert method(run).endswith(", rounded by mse") and "rounded" not in method(run_of())
 
 
+def test_another_traffic_model_is_said_wherever_a_run_is() -> None:
+    run = replace(run_of(traffic="fused"), policy=DIGITS.uniform(8))
+    assert "fused traffic" in heading.settings(run)
+    assert method(run).endswith(", fused traffic") and names.what(run).endswith(", fused traffic")
+    assert "traffic" not in method(run_of()) + names.what(run_of())
+    query = names.explore_query(run)
+    assert query is not None and query["traffic"] == "fused"
+    assert list(differences.settings(run, run_of())["setting"]) == ["traffic model"]
+
+
 # The page itself
 
 
@@ -405,6 +427,16 @@ def test_a_search_is_queued_and_shown(app: Callable[..., AppTest], tmp_path: Pat
     assert started(tmp_path)[0].status is RunStatus.CANCELLED
     button(page, f"archive-{run.id}").click().run()
     assert started(tmp_path)[0].archived
+
+
+def test_a_search_is_by_the_traffic_model_chosen(app: Callable[..., AppTest], tmp_path: Path) -> None:
+    page = app(model="digits_cnn", alpha="0.9")
+    page.selectbox(key="job-traffic").set_value("fused").run()
+    button(page, "start").click().run()
+    assert not page.exception
+    (run,) = started(tmp_path)
+    assert run.request.traffic == "fused"
+    assert any("greedy at alpha 0.9, fused traffic" in element.value for element in page.markdown)
 
 
 def test_a_run_that_ships_with_the_app_is_not_run_again(app: Callable[..., AppTest]) -> None:

@@ -222,7 +222,7 @@ def pareto_frame(data: ParetoData) -> pd.DataFrame:
             "policy": point.key,
             "layers": width_counts(Policy.from_key(point.key).weight_bits),
             "activations": width_counts(Policy.from_key(point.key).activation_bits),
-            "traffic_model": data.traffic,
+            "traffic": data.traffic,
             "flops_per_byte": point.intensity,
             f"{data.judges}_{data.metric.column}": point.top1,
             "low_percent": point.low,

@@ -217,8 +217,8 @@ def roofline_frame(data: RooflineData) -> pd.DataFrame:
             "model": data.model,
             "machine": data.machine.name,
             "batch": data.batch,
-            "traffic_model": data.traffic,
             "layer": dot.layer,
+            "traffic": data.traffic,
         }
         for side, state in (("before", dot.before), ("after", dot.after)):
             row |= {

@@ -11,6 +11,7 @@ from aiq_core.manual import LABEL_LENGTH, parse_policies
 from aiq_core.records import (
     DEFAULT_ACCURACY_NORMALISER,
     DEFAULT_WIDTHS,
+    UNFUSED,
     Granularity,
     Quantizer,
     Request,
@@ -51,6 +52,7 @@ class Draft:
     max_minutes: float | None = None
     use_bundled: bool = True
     label: str = ""
+    traffic: str = UNFUSED
 
 
 def sweep_alphas(first: float, last: float, step: float) -> tuple[float, ...]:
@@ -81,6 +83,7 @@ def _requests(draft: Draft) -> tuple[Request, ...]:
         "quantizer": Quantizer(granularity=draft.granularity),
         "use_bundled": draft.use_bundled,
         "max_minutes": draft.max_minutes,
+        "traffic": draft.traffic,
     }
     if draft.kind is Kind.UNIFORM:
         profile.policy({profile.quantizable_names[0]: draft.bits})

@@ -133,7 +133,7 @@ def progress_frame(data: ProgressData) -> pd.DataFrame:
             "run": trail.name,
             "group": group,
             "what": mark.text,
-            "traffic_model": data.traffic,
+            "traffic": data.traffic,
             "flops_per_byte": mark.intensity,
             "search_top1_percent": mark.top1,
             "search_images": data.images,

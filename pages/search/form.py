@@ -9,9 +9,10 @@ from aiq_core.catalog import Model
 from aiq_core.errors import AiqError
 from aiq_core.estimate import estimate, sentence
 from aiq_core.library import repeats
-from aiq_core.records import DEFAULT_ACCURACY_NORMALISER, OFFERED_BITS, Granularity, Request, SplitName
+from aiq_core.records import DEFAULT_ACCURACY_NORMALISER, OFFERED_BITS, UNFUSED, Granularity, Request, SplitName
 from aiq_core.search.strategies import SEARCHES
 from aiq_core.space import WEIGHTS
+from aiq_core.traffic import TRAFFIC_MODELS
 from aiq_core.wording import number
 from pages.common import controls, known
 from pages.common.controls import View
@@ -79,7 +80,7 @@ def _fields(view: View) -> Draft:
         controls.alpha_slider()
         values["alpha"] = alpha = round(float(st.session_state["alpha"]), 2)
         if alpha < 1:
-            rate = WEIGHTS.rate(view.model.profile, alpha)
+            rate = WEIGHTS.rate(view.model.profile, alpha, st.session_state.get("job-traffic", UNFUSED))
             st.caption(f"1 FLOP/byte is worth {number(rate, 2 if rate < 1 else 1)} points here")
     elif kind is Kind.SWEEP:
         values["alphas"] = _alphas()
@@ -187,6 +188,13 @@ def _more(view: View, kind: Kind) -> dict[str, object]:
         format_func=str,
         key="job-granularity",
         help="Explore shows policies with a scale per channel.",
+    )
+    values["traffic"] = st.selectbox(
+        "Bytes counted",
+        list(TRAFFIC_MODELS),
+        format_func=lambda name: TRAFFIC_MODELS[name].title,
+        key="job-traffic",
+        help="By which traffic model intensity is searched for, and then shown.",
     )
     values["use_bundled"] = st.toggle(
         "Use what ships with the app",

@@ -114,7 +114,7 @@ def test_another_traffic_model_is_named_and_the_papers_points_left_out() -> None
     data = pareto_data(table, [0, 1], [], shown=None, paper=True)
     assert data.paper == ()
     assert pareto_figure(data, Look())["layout"]["xaxis"]["title"]["text"] == "FLOPs per byte, fused"
-    assert set(pareto_frame(data)["traffic_model"]) == {"fused"}
+    assert set(pareto_frame(data)["traffic"]) == {"fused"}
     usual = replace(table, traffic="unfused")
     figure = pareto_figure(pareto_data(usual, [0, 1], [], shown=None), Look())
     assert figure["layout"]["xaxis"]["title"]["text"] == "FLOPs per byte"

@@ -39,7 +39,7 @@ def test_a_dot_is_by_the_traffic_model_that_the_axis_names(profile: ModelProfile
     assert by_channel.dots[0].after.intensity == 2 * 5000 / (100 * 0.5 + 2 * 4 + (50 + 100) * 4)
     assert by_tensor.dots[0].after.intensity == 2 * 5000 / (100 * 0.5 + 4 + (50 + 100) * 4)
     assert roofline_figure(by_channel, Look())["layout"]["xaxis"]["title"]["text"] == "FLOPs per byte, as-stored"
-    assert set(roofline_frame(by_channel)["traffic_model"]) == {"as-stored"}
+    assert set(roofline_frame(by_channel)["traffic"]) == {"as-stored"}
 
 
 def test_shares_are_of_the_time(profile: ModelProfile) -> None:

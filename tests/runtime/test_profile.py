@@ -14,9 +14,7 @@ from aiq_core.intensity import traffic
 from aiq_core.records import Layer, LayerKind, ModelProfile
 from aiq_core.runtime.bundle import write_profile
 from aiq_core.runtime.models import MODELS
-from aiq_core.runtime.operators import FORMS, Flow
 from aiq_core.runtime.profile import profile
-from aiq_core.traffic.fused import ELEMENTWISE, PARTS, RESHAPED
 from tests import bundled
 
 SHAPE = (3, 32, 32)
@@ -172,14 +170,6 @@ class Shared(nn.Module):
 def test_what_cannot_be_counted_is_named(network: nn.Module, named: str) -> None:
     with pytest.raises(UncountableOperatorError, match=named):
         profile(network, "odd", SHAPE, ())
-
-
-def test_fused_kernels_speak_of_operators_by_their_names() -> None:
-    assert {*ELEMENTWISE, *RESHAPED, *PARTS} < set(FORMS)
-    # What works number by number and keeps the width may fuse, or is a view; pooling and copies are neither.
-    same = {name for name, form in FORMS.items() if form.flow in (Flow.SAME, Flow.JOINED)}
-    left_out = {"dropout", "identity"}  # of a graph
-    assert same - left_out - {"max_pool2d", "concat", "contiguous"} == {*ELEMENTWISE, *RESHAPED, *PARTS}
 
 
 def test_fused_kernels_of_a_model_of_others() -> None:
