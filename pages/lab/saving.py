@@ -5,7 +5,7 @@ from functools import partial
 
 import streamlit as st
 
-from aiq_core import manual
+from aiq_core import documents, manual
 from aiq_core.catalog import Model
 from aiq_core.intensity import intensity, moved_bytes, stored_bytes, weight_bytes
 from aiq_core.library import read_only
@@ -69,7 +69,7 @@ def _export(view: View, policy: Policy, found: dict[SplitName, Measured | None])
         icon=":material/download:",
         on_click="ignore",
         width="stretch",
-        help="Bits by layer with every figure known; Search, the command line and “Start from” read it.",
+        help="Bits by layer and group with every figure known; Search, the command line and “Start from” read it.",
     )
     saved = st.session_state.get(SAVED_RUN)
     if saved is not None and not read_only():
@@ -94,8 +94,7 @@ def policy_document(model: Model, policy: Policy, found: dict[SplitName, Measure
     document: dict[str, object] = {
         "model": model.name,
         "model_hash": model.hash,
-        "policy": profile.named_bits(policy),
-        "policy_key": policy.key,
+        **documents.policy_document(profile, policy),
         "traffic": UNFUSED,
         "intensity": value,
         "intensity_gain_percent": 100 * (value / intensity(profile, fp32) - 1),
