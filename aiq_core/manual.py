@@ -8,7 +8,7 @@ from aiq_core import execute
 from aiq_core.catalog import Model
 from aiq_core.errors import SettingError
 from aiq_core.library import Library, repeats
-from aiq_core.records import ModelProfile, Origin, Policy, Request, Run, RunStatus, SplitName
+from aiq_core.records import ModelProfile, Origin, Policy, Quantizer, Request, Run, RunStatus, SplitName
 from aiq_core.search.baselines import MANUAL
 from aiq_core.store.store import SAVED
 
@@ -70,8 +70,10 @@ def _kinds(entry: object) -> tuple[dict[str, Any], dict[str, Any]]:
     return (weights, activations) if isinstance(weights, dict) and isinstance(activations, dict) else ({}, {})
 
 
-def save_manual(library: Library, model: Model, policy: Policy, images: int, label: str) -> Run:
-    """Keeps a policy as a finished run of `images` search images under an id of its own.
+def save_manual(
+    library: Library, model: Model, policy: Policy, images: int, label: str, quantizer: Quantizer = Quantizer()
+) -> Run:
+    """Keeps a policy, rounded so, as a finished run of `images` search images under an id of its own.
 
     Raises SettingError where the label is too long or the very same run is kept already, DataError where nothing
     can be written.
@@ -79,12 +81,14 @@ def save_manual(library: Library, model: Model, policy: Policy, images: int, lab
     label = label.strip()
     if len(label) > LABEL_LENGTH:
         raise SettingError(f"the name has {len(label)} characters; use at most {LABEL_LENGTH}")
-    request = Request(model.name, MANUAL.name, images=images, policies=(policy,), label=label or None)
+    request = Request(
+        model.name, MANUAL.name, images=images, policies=(policy,), label=label or None, quantizer=quantizer
+    )
     same = repeats(library.runs(model, archived=True), request, model)
     if same:
         raise SettingError(f"this policy is kept already as run {same[0].id}; give it another name to keep it twice")
     now = execute.timestamp()
-    found = library.evaluation(model, SplitName.SEARCH, policy)
+    found = library.evaluation(model, SplitName.SEARCH, policy, quantizer)
     known = found is not None and found.is_complete(images)
     machine = found.origin if found is not None and known else Origin("not measured", "-", 0, 0, now)
     run = replace(

@@ -13,7 +13,7 @@ from aiq_core.records import UNFUSED, Policy, SplitName
 from pages.common import errors, known
 from pages.common.controls import View
 from pages.common.popovers import copied, link, popover
-from pages.lab import measuring
+from pages.lab import measuring, policies
 from pages.lab.accuracy import Measured
 
 LABEL, SAVED_RUN = "lab-label", "lab_saved"
@@ -52,7 +52,7 @@ def _save(view: View, policy: Policy) -> None:
 def _keep(view: View, policy: Policy) -> None:
     images, label = measuring.plan(view).images, st.session_state.get(LABEL, "")
     with errors.kept():
-        run = manual.save_manual(known.library(), view.model, policy, images, label)
+        run = manual.save_manual(known.library(), view.model, policy, images, label, policies.how(view.model, policy))
         st.session_state[SAVED_RUN] = run.id
         st.session_state[LABEL] = ""
         named = f" ({run.request.label})" if run.request.label else ""
