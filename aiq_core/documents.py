@@ -7,7 +7,7 @@ from aiq_core.hardware import MACHINES
 from aiq_core.intensity import intensity, moved_bytes, stored_bytes, traffic, weight_bytes
 from aiq_core.library import Library
 from aiq_core.objective import exchange_rate
-from aiq_core.records import ImageSet, Policy, Run, SplitName
+from aiq_core.records import ImageSet, ModelProfile, Policy, Run, SplitName
 from aiq_core.roofline import speed_up
 from aiq_core.search.strategies import strategy
 from aiq_core.store import codec
@@ -96,9 +96,7 @@ def _policy(library: Library, run: Run, by: str) -> dict[str, Any]:
     value = intensity(profile, policy, by=by, quantizer=quantizer)
     as_stored = traffic(profile, [baseline, policy], by=STORED, quantizer=quantizer).intensity
     return document | {
-        "policy": profile.named_bits(policy),
-        "activation_policy": profile.named_activation_bits(policy),
-        "policy_key": policy.key,
+        **policy_document(profile, policy),
         "intensity": value,
         "intensity_gain_percent": 100 * (value / document["baseline_intensity"] - 1),
         "stored_intensity_gain_percent": 100 * float(as_stored[1] / as_stored[0] - 1),
@@ -112,6 +110,15 @@ def _policy(library: Library, run: Run, by: str) -> dict[str, Any]:
         **_accuracy(library, run, policy, "search", ImageSet(SplitName.SEARCH, run.request.chooses_on)),
         **_accuracy(library, run, policy, "confirm", _confirming(run)),
         **_accuracy(library, run, policy, "report", _judged(library, run, policy)),
+    }
+
+
+def policy_document(profile: ModelProfile, policy: Policy) -> dict[str, Any]:
+    """A policy by name, as `manual.parse_policies` reads it, and its key."""
+    return {
+        "policy": profile.named_bits(policy),
+        "activation_policy": profile.named_activation_bits(policy),
+        "policy_key": policy.key,
     }
 
 

@@ -57,7 +57,7 @@ def _evaluations(library: Library, run: Run) -> list[Evaluation]:
     model, request = library.model(run.request.model), run.request
     profile = model.profile
     policies = {profile.uniform(32), *request.policies, *(step.policy for step in run.steps)}
-    previous = profile.policy(request.fixed)
+    previous = request.start_policy(profile)
     for step in run.steps:
         for candidate in step.candidates:
             policies.add(profile.moved(previous, candidate.move))
@@ -65,7 +65,7 @@ def _evaluations(library: Library, run: Run) -> list[Evaluation]:
     found = [
         library.evaluation(model, split, policy, request.quantizer)
         for split in SplitName
-        for policy in sorted(policies, key=lambda policy: policy.weight_bits)
+        for policy in sorted(policies, key=lambda policy: (policy.weight_bits, policy.activation_bits))
     ]
     return [evaluation for evaluation in found if evaluation is not None]
 

@@ -89,8 +89,12 @@ def uniform_name(policy: Policy) -> str | None:
     weights, activations = set(policy.weight_bits), set(policy.activation_bits) or {FP32_BITS}
     if len(weights) > 1 or len(activations) > 1:
         return None
-    (bits,), (activation_bits,) = weights, activations
-    if policy.has_activations:
+    return widths_name(*weights, *activations)
+
+
+def widths_name(bits: int, activation_bits: int = FP32_BITS) -> str:
+    """`FP32`, `INT8` for weights alone, `W8A8`."""
+    if activation_bits != FP32_BITS:
         return f"W{bits}A{activation_bits}"
     return "FP32" if bits == FP32_BITS else f"INT{bits}"
 

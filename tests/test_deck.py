@@ -29,7 +29,8 @@ from aiq_core.documents import run_document
 from aiq_core.errors import SettingError, UnknownNameError
 from aiq_core.intensity import moved_bytes
 from aiq_core.library import BUNDLED_RESULTS, Library, open_library
-from aiq_core.records import Policy, Quantizer, Run, RunStatus, SplitName
+from aiq_core.records import Move, Policy, Quantizer, Run, RunStatus, Site, SiteKind, SplitName
+from aiq_core.space import JOINT
 from aiq_core.statistics import Comparison
 from aiq_core.store import Store
 from tests import bundled
@@ -237,6 +238,37 @@ def test_titles_of_a_policy_set_by_hand(known: Library, tmp_path: Path) -> None:
     assert "no faster on A100 (TF32): too few bytes are saved" in titled(made, "message")
     assert titled(made, "roofline").endswith("too few bytes are saved to move the layers")
     assert titled(made, "speed") == "No faster on A100 (TF32), too few bytes are saved; no machine would gain"
+
+
+def test_slides_of_a_policy_with_quantized_activations_tell_both_kinds(known: Library, tmp_path: Path) -> None:
+    library, model = Library(Store(tmp_path / "store.sqlite"), known.bundled), bundled.model("resnet20")
+    how, profile = JOINT.quantizer(model.dataset), model.profile
+    mixed = profile.policy(dict.fromkeys(profile.quantizable_names, 4), dict.fromkeys(profile.activation_groups, 8))
+    mixed = profile.moved(mixed, Move(Site(SiteKind.ACTIVATIONS, "conv1"), 6))
+    run = manual.save_manual(library, model, mixed, 2000, "", how)
+    made = deck(library, run.id)
+    title = titled(made, "bits")
+    assert title.startswith("All 20 layers at 4 bits; 1 activation group at 6 bits, 13 at 8: the weights shrink ")
+    # The two shortcuts of 16 x 32 and 32 x 64 weights stay FP32.
+    shortcuts, bits = 16 * 32 + 32 * 64, sum(layer.weights for layer in profile.quantizable)
+    weights = 32 * (shortcuts + bits) / (32 * shortcuts + 4 * bits)
+    moved = moved_bytes(profile, profile.uniform(32)) / moved_bytes(profile, mixed)
+    assert title.endswith(f" {weights:.1f} times, all that moves {moved:.1f} times")
+    slide = next(slide for slide in made.slides if slide.key == "bits")
+    assert any("one scale per tensor, its range set by mse" in plain(note) for note in slide.notes)
+    assert slide.figure is not None and len(slide.figure.light["data"]) == 2
+    assert "activations of conv1 6" in slide.figure.alt
+    assert {row["kind"] for row in slide.figure.rows} == {"weights", "activations"}
+    table = next(slide for slide in made.slides if slide.key == "provenance").table
+    assert table is not None
+    assert any("activations per tensor, ranges by mse" in plain(value) for _, value in table.rows)
+    for theme in (slide.figure.light, slide.figure.dark):
+        go.Figure(theme)
+    # Nothing measured it, so there is no comparison with uniform widths; the page is whole all the same.
+    assert "uniform" not in {slide.key for slide in made.slides}
+    documents = {run.id: run_document(library, run)}
+    for of, field, text in Reader(html.page(made, plotly="")).figures:
+        assert agrees(text, look_up(documents[of], field)), (field, text)
 
 
 def test_no_title_only_names_its_subject(known: Library, tmp_path: Path) -> None:

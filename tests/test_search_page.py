@@ -11,7 +11,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from aiq_core import estimate, exchange, library, wording
+from aiq_core import documents, estimate, exchange, library, wording
 from aiq_core.charts.style import Look
 from aiq_core.deck.facts import method
 from aiq_core.errors import AiqError, InfeasibleError, SettingError
@@ -116,9 +116,30 @@ def test_policies_are_read_in_order_and_once() -> None:
     assert DIGITS.named_bits(found[1])["block1.conv"] == 8
 
 
+def test_policies_of_both_kinds_are_read_in_every_form_that_the_app_writes(shipped: dict[float, Run]) -> None:
+    both = DIGITS.policy({"linear": 4}, {"image": 8})
+    forms = (
+        {"weights": {"linear": 4}, "activations": {"image": 8}},
+        documents.policy_document(DIGITS, both) | {"intensity": 1.0},
+        both.key,
+        {"format": "aiq-explorer run", "run": {"policy": both.key}},
+    )
+    for form in forms:
+        assert parse_policies(json.dumps(form), DIGITS) == (both,), form
+    assert parse_policies('{"activations": {"image": 8}}', DIGITS) == (DIGITS.policy({}, {"image": 8}),)
+    exported = exchange.export_run(library.open_library(), shipped[0.9].id)
+    assert parse_policies(exported, DIGITS) == (shipped[0.9].policy,)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ('{"weights": {"linear": 4}, "activations": {"linear": 8}}', "'linear' is no activation group of digits_cnn"),
+        ('{"weights": {"linear": 4}, "activations": {"image": 9}}', "bits=9 is not offered for activations of image"),
+        ('{"weights": {"linear": 4}, "activations": {"image": "8"}}', "bits='8' for image in policy 1"),
+        ('{"weights": {"linear": 4}, "activations": 8}', "not an object"),
+        ('{"weights": {}, "activations": {}}', "not an object"),
+        ('"w4x4 a32x6"', "gives bits to 4 layers"),
         ("", "paste a policy"),
         ('{"linear": 4', "not JSON"),
         ("[" * 100_000, "not JSON"),

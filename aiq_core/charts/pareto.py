@@ -13,7 +13,7 @@ from aiq_core.metrics import Metric
 from aiq_core.objective import FLOOR_POINTS
 from aiq_core.records import DEFAULT_WIDTHS, OFFERED_BITS, UNFUSED, Policy, SplitName
 from aiq_core.statistics import Interval
-from aiq_core.wording import bit_counts, uniform_name, width_counts
+from aiq_core.wording import bit_counts, uniform_name, width_counts, widths_name
 
 DOMINATED_SHOWN = 150
 """Dominated points drawn at most: more only hide each other; the table and the CSV have them all."""
@@ -39,12 +39,16 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Uniform:
-    """A policy with one width a kind, by its name in the field."""
+    """A policy with one width a kind."""
 
-    name: str
     bits: int
     activation_bits: int
     point: Point
+
+    @property
+    def name(self) -> str:
+        """Its name in the field."""
+        return widths_name(self.bits, self.activation_bits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +156,7 @@ def pareto_data(
         path=tuple(point(row) for row in path_rows),
         others=tuple(point(row) for row in rest if front[row]),
         dominated=tuple(point(row) for row in beaten) if dominated else (),
-        uniform=tuple(
-            Uniform(uniform_name(policy) or "", policy.weight_bits[0], policy.activation_bits[0], point(row))
-            for policy, row in even
-        ),
+        uniform=tuple(Uniform(policy.weight_bits[0], policy.activation_bits[0], point(row)) for policy, row in even),
         random=tuple(point(row) for row in random_rows),
         random_name=random_name,
         shown=point_of(shown),
@@ -203,7 +204,8 @@ def _ranges(
     floor = baseline - FLOOR_POINTS
     # A baseline that fell apart must not flatten all the rest: it is named at the edge, or counted as below.
     bottom = min([max(min(bottom, floor), floor - FLOOR_POINTS / 2), *(point.top1 - 0.3 for point in paper)])
-    return (low - 0.05 * (high - low), high + 0.07 * (high - low)), (bottom - 0.15, top + 0.1)
+    wide = high - low or high  # of a single policy as of any
+    return (low - 0.05 * wide, high + 0.07 * wide), (bottom - 0.15, top + 0.1)
 
 
 def pareto_frame(data: ParetoData) -> pd.DataFrame:

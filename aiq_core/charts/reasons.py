@@ -53,7 +53,7 @@ def reasons(
     if reason := strategy(run.request.algorithm).reason:
         return dict.fromkeys(profile.sites, Reason(reason, ""))
     steps = run.steps[: (len(run.steps) if position is None else position) + 1]
-    start = run.request.start or profile.uniform(FP32_BITS)
+    start = run.request.start_policy(profile)
     held = (Move(site, profile.width(policy, site)) for site in profile.sites)
     counted = "" if run.request.traffic == by else f" ({run.request.traffic})"
     return {move.site: _reason(move, profile.width(start, move.site), run, steps, counted) for move in held}

@@ -23,14 +23,21 @@ FASTER = 1.005
 """The least predicted speed-up that is called one: below it two digits read 1.00."""
 
 
+RIVALS = ((8, FP32_BITS), (4, FP32_BITS))
+JOINT_RIVALS = ((8, 8), (4, 8), (4, 4))
+"""Bits of weights and activations of the uniform policies that a run is compared with; the latter where it has both."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """A policy with all layers at one width, to compare a run with: its AI, and its drop on the run's images.
+    """A policy with one width a kind, to compare a run with: its AI, and its drop on the run's images.
 
     `cells` compare the run with it, image by image. None where it was not measured on them.
     """
 
     bits: int
+    activation_bits: int
+    policy: Policy
     intensity: float
     drop: Interval | None
     cells: Comparison | None
@@ -183,20 +190,21 @@ def facts(library: Library, run: Run, machine: Machine, letter: str = "") -> Fac
         at = predict(machine, profile, [profile.uniform(FP32_BITS), run.policy], 1, *counting)
         bound = int(at.memory_bound[0].sum()), int(at.memory_bound[1].sum())
     known = Facts(run, model, document, machine, letter, *bound, ())
-    rivals = tuple(_rival(library, known, bits) for bits in (8, 4))
+    joint = JOINT_RIVALS if run.policy.has_activations else ()
+    rivals = tuple(_rival(library, known, *widths) for widths in (*joint, *RIVALS))
     return Facts(run, model, document, machine, letter, *bound, rivals)
 
 
-def _rival(library: Library, known: Facts, bits: int) -> Rival:
+def _rival(library: Library, known: Facts, bits: int, activation_bits: int) -> Rival:
     profile, quantizer = known.profile, known.run.request.quantizer
-    policy = profile.uniform(bits)
+    policy = profile.uniform(bits, activation_bits)
     value = intensity(profile, policy, 1, *known.counting)
     if known.split is None:
-        return Rival(bits, value, None, None)
+        return Rival(bits, activation_bits, policy, value, None, None)
     where = (known.model, known.split, known.images)
     lost = library.paired(*where, profile.uniform(FP32_BITS), policy, quantizer)
     cells = library.paired(*where, policy, known.policy, quantizer)
-    return Rival(bits, value, None if lost is None else lost.drop, cells)
+    return Rival(bits, activation_bits, policy, value, None if lost is None else lost.drop, cells)
 
 
 def drop_words(drop: Interval) -> str:

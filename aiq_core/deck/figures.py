@@ -106,12 +106,16 @@ def _text_colour(row: SpeedUp, look: Look) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A policy's points lost with their interval; `bits` gives its colour and shape, None stands for a mixed one."""
+    """A policy's points lost with their interval; `bits` gives its colour and shape, None stands for a mixed one.
+
+    `activation_bits` gives its rim.
+    """
 
     name: str
     intensity: float
     drop: Interval
     bits: int | None
+    activation_bits: int = FP32_BITS
 
 
 def lost_figure(rows: Sequence[Lost], images: str, look: Look) -> dict[str, Any]:
@@ -131,7 +135,7 @@ def lost_figure(rows: Sequence[Lost], images: str, look: Look) -> dict[str, Any]
                 "symbol": "star" if row.bits is None else style.SYMBOLS[row.bits],
                 "size": (15 if row.bits is None else 11) * look.scale,
                 "color": colour,
-                "line": {"width": (2 if row.bits == FP32_BITS else 0) * look.scale, "color": colour},
+                "line": _rim(row, colour, look),
             },
             "error_x": {
                 "type": "data",
@@ -173,6 +177,12 @@ def lost_figure(rows: Sequence[Lost], images: str, look: Look) -> dict[str, Any]
             | {"tickfont": {"size": look.font_px, "color": palette.text}},
         ),
     }
+
+
+def _rim(row: Lost, colour: str, look: Look) -> dict[str, Any]:
+    if row.activation_bits != FP32_BITS:
+        return {"width": 2.2 * look.scale, "color": look.palette.bits[row.activation_bits]}
+    return {"width": (2 if row.bits == FP32_BITS else 0) * look.scale, "color": colour}
 
 
 def _zero(look: Look) -> dict[str, Any]:

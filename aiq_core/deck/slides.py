@@ -15,11 +15,11 @@ from aiq_core.deck.slide import Figure, Number, Slide
 from aiq_core.deck.text import Text, plain, say, size_of
 from aiq_core.envelope import PolicyTable
 from aiq_core.hardware import MACHINES, Machine
-from aiq_core.intensity import weight_bytes
+from aiq_core.intensity import moved_bytes, weight_bytes
 from aiq_core.library import Library, asked_step
 from aiq_core.records import FP32_BITS, SplitName
 from aiq_core.roofline import predict
-from aiq_core.wording import duration, number, size, uniform_name
+from aiq_core.wording import duration, number, size, widths_name
 
 
 def opening(facts: Facts) -> Slide:
@@ -84,7 +84,7 @@ def _accuracy_note(facts: Facts) -> tuple[Text, ...]:
 
 
 def widths(facts: Facts, table: PolicyTable | None) -> Slide:
-    """Bits per layer."""
+    """Bits per layer, and per activation group where any is quantized."""
     run, profile, policy = facts.run, facts.profile, facts.policy
     why = reasons(profile, policy, run, asked_step(run, policy, profile), facts.traffic)
     figure = None
@@ -93,17 +93,30 @@ def widths(facts: Facts, table: PolicyTable | None) -> Slide:
         alt = f"{data.title}: {data.spoken}"
         figure = in_both(lambda look: bits_figure(data, look), alt, records(bits_frame(data)))
     before = weight_bytes(profile, profile.uniform(FP32_BITS))
-    numbers = (
+    numbers: tuple[Number, ...] = (
         Number("Weights at FP32", say(size(before))),
         Number(
             "after", say(facts.shown("weight_bytes", size)), say(figures.change(facts.value("weight_bytes"), before))
         ),
         Number("as stored", say(facts.shown("stored_bytes", size)), say("with scales and folded biases")),
     )
-    note = "Weights only: activations stay FP32. Symmetric, to nearest, one scale per output " + (
-        "channel." if run.request.quantizer.granularity == "channel" else "tensor."
-    )
-    return Slide("bits", kicker(facts), titles.widths(facts), numbers=numbers, figure=figure, notes=(say(note),))
+    if policy.has_activations:
+        moved = moved_bytes(profile, profile.uniform(FP32_BITS), 1, *facts.counting)
+        change = figures.change(facts.value("moved_bytes"), moved)
+        numbers = (*numbers, Number("Moved an image", say(facts.shown("moved_bytes", size)), say(change)))
+    return Slide("bits", kicker(facts), titles.widths(facts), numbers=numbers, figure=figure, notes=_rounding(facts))
+
+
+def _rounding(facts: Facts) -> tuple[Text, ...]:
+    """How each kind is rounded."""
+    whole = facts.run.request.quantizer.granularity == "tensor"
+    weights = f"Symmetric, to nearest, one scale per output {'tensor' if whole else 'channel'}."
+    if not facts.policy.has_activations:
+        return (say(f"Weights only: activations stay FP32. {weights}"),)
+    ranges = facts.run.request.quantizer.activations
+    rule = "" if ranges is None else f", its range set by {ranges.rule}"
+    activations = f"Activations, below the axis: one scale per tensor{rule}. Logits and biases stay FP32."
+    return (say(f"Weights, above the axis: {weights[:1].lower()}{weights[1:]}"), say(activations))
 
 
 def trade_off(library: Library, facts: Facts, table: PolicyTable | None) -> Slide:
@@ -133,9 +146,15 @@ def uniform(facts: Facts) -> Slide | None:
         return None
     rows = [Lost("this run", facts.value("intensity"), facts.drop, None)]
     rows += [
-        Lost(uniform_name(facts.profile.uniform(rival.bits)) or "", rival.intensity, rival.drop, rival.bits)
+        Lost(
+            widths_name(rival.bits, rival.activation_bits),
+            rival.intensity,
+            rival.drop,
+            rival.bits,
+            rival.activation_bits,
+        )
         for rival in facts.rivals
-        if rival.drop is not None and facts.profile.uniform(rival.bits) != facts.policy
+        if rival.drop is not None and rival.policy != facts.policy
     ]
     if len(rows) == 1:
         return None

@@ -2,11 +2,11 @@
 
 from aiq_core.deck.facts import FASTER, Facts, Rival
 from aiq_core.deck.text import Text, point_word, points, say, size_of
-from aiq_core.intensity import weight_bytes
+from aiq_core.intensity import moved_bytes, weight_bytes
 from aiq_core.records import FP32_BITS, SplitName
 from aiq_core.search.baselines import MANUAL
 from aiq_core.statistics import Interval
-from aiq_core.wording import bit_counts, number, size
+from aiq_core.wording import bit_counts, number, size, widths_name
 
 
 def headline(facts: Facts) -> Text:
@@ -90,7 +90,11 @@ def widths(facts: Facts) -> Text:
     if facts.policy.is_fp32:
         return say(f"{counts[:1].upper()}{counts[1:]}: the weights take {size(before)}")
     times = before / facts.value("weight_bytes")
-    return say(f"{counts[:1].upper()}{counts[1:]}: the weights shrink {number(times, 1)} times")
+    shrink = f"the weights shrink {number(times, 1)} times"
+    if facts.policy.has_activations:
+        moved = moved_bytes(facts.profile, facts.profile.uniform(FP32_BITS), 1, *facts.counting)
+        shrink += f", all that moves {number(moved / facts.value('moved_bytes'), 1)} times"
+    return say(f"{counts[:1].upper()}{counts[1:]}: {shrink}")
 
 
 def price(facts: Facts) -> Text:
@@ -113,9 +117,11 @@ def price(facts: Facts) -> Text:
 
 def against_uniform(facts: Facts) -> Text:
     """Whether the run's widths are worth it: against every layer at 8 bits, or at 4 where that isn't the run itself."""
-    others = [rival for rival in facts.rivals if facts.profile.uniform(rival.bits) != facts.policy]
+    others = [rival for rival in facts.rivals if rival.policy != facts.policy]
     rival = next(rival for rival in others if rival.cells is not None)  # else there is no such slide
-    return say(f"Against {rival.bits} bits everywhere: {_gain(facts, rival)}, {_difference(rival)}")
+    joint = any(other.policy.has_activations for other in facts.rivals)
+    name = widths_name(rival.bits, rival.activation_bits) if joint else f"{rival.bits} bits"
+    return say(f"Against {name} everywhere: {_gain(facts, rival)}, {_difference(rival)}")
 
 
 def _gain(facts: Facts, rival: Rival) -> str:

@@ -16,7 +16,7 @@ from aiq_core.store.store import MEASURED
 from aiq_core.wording import bit_counts, duration
 from pages.common import errors, known
 from pages.common.controls import View
-from pages.lab import state
+from pages.lab import policies, state
 from pages.lab.accuracy import prefixes
 
 POLL_S = 1.0
@@ -43,7 +43,8 @@ def plan(view: View) -> Plan:
 
 
 def request(view: View, policy: Policy) -> Request:
-    return Request(view.model.name, MANUAL.name, images=plan(view).images, policies=(policy,), label=LABEL)
+    quantizer, images = policies.how(view.model, policy), plan(view).images
+    return Request(view.model.name, MANUAL.name, images=images, policies=(policy,), label=LABEL, quantizer=quantizer)
 
 
 def start(view: View, policy: Policy) -> None:
@@ -113,6 +114,9 @@ def button(view: View, policy: Policy, is_measured: bool) -> None:
     if not is_measured and read_only():
         st.caption("Read-only server: no accuracy is measured.", width="content")
     if is_measured or read_only() or any(policy in run.request.policies for run in unfinished(view.model)):
+        return
+    if policy.has_activations and view.model.dataset.calibration_hash is None:
+        st.caption("No calibration images: activations can't be measured here.", width="content")
         return
     asked = plan(view)
     where = f"{asked.images:,} search and {asked.report_images:,} report images"

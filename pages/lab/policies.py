@@ -4,9 +4,21 @@ import json
 from collections.abc import Iterable
 from urllib.parse import parse_qs, urlsplit
 
+from aiq_core.catalog import Model
 from aiq_core.errors import SettingError
 from aiq_core.manual import parse_policies
-from aiq_core.records import FP32_BITS, OFFERED_BITS, LayerKind, ModelProfile, Move, Policy, Site, SiteKind
+from aiq_core.records import (
+    FP32_BITS,
+    OFFERED_BITS,
+    LayerKind,
+    ModelProfile,
+    Move,
+    Policy,
+    Quantizer,
+    Site,
+    SiteKind,
+)
+from aiq_core.space import JOINT
 from aiq_core.wording import bit_counts, bits_name, differences
 from pages.common import known
 from pages.common.controls import DEFAULT_MODEL
@@ -36,6 +48,12 @@ def read_key(key: str, profile: ModelProfile) -> Policy:
             f"{groups}; end it in {expected!r}, where all are FP32"
         )
     return policy
+
+
+def how(model: Model, policy: Policy) -> Quantizer:
+    """How a policy is rounded here: one with quantized activations as the joint space's are, where it can be."""
+    joint = policy.has_activations and model.dataset.calibration_hash is not None
+    return JOINT.quantizer(model.dataset) if joint else Quantizer()
 
 
 def pinned(key: str | None, profile: ModelProfile) -> Policy | None:

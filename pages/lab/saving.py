@@ -5,7 +5,7 @@ from functools import partial
 
 import streamlit as st
 
-from aiq_core import manual
+from aiq_core import documents, manual
 from aiq_core.catalog import Model
 from aiq_core.intensity import intensity, moved_bytes, stored_bytes, weight_bytes
 from aiq_core.library import read_only
@@ -13,7 +13,7 @@ from aiq_core.records import UNFUSED, Policy, SplitName
 from pages.common import errors, known
 from pages.common.controls import View
 from pages.common.popovers import copied, link, popover
-from pages.lab import measuring
+from pages.lab import measuring, policies
 from pages.lab.accuracy import Measured
 
 LABEL, SAVED_RUN = "lab-label", "lab_saved"
@@ -52,7 +52,7 @@ def _save(view: View, policy: Policy) -> None:
 def _keep(view: View, policy: Policy) -> None:
     images, label = measuring.plan(view).images, st.session_state.get(LABEL, "")
     with errors.kept():
-        run = manual.save_manual(known.library(), view.model, policy, images, label)
+        run = manual.save_manual(known.library(), view.model, policy, images, label, policies.how(view.model, policy))
         st.session_state[SAVED_RUN] = run.id
         st.session_state[LABEL] = ""
         named = f" ({run.request.label})" if run.request.label else ""
@@ -69,7 +69,7 @@ def _export(view: View, policy: Policy, found: dict[SplitName, Measured | None])
         icon=":material/download:",
         on_click="ignore",
         width="stretch",
-        help="Bits by layer with every figure known; Search, the command line and “Start from” read it.",
+        help="Bits by layer and group with every figure known; Search, the command line and “Start from” read it.",
     )
     saved = st.session_state.get(SAVED_RUN)
     if saved is not None and not read_only():
@@ -94,8 +94,7 @@ def policy_document(model: Model, policy: Policy, found: dict[SplitName, Measure
     document: dict[str, object] = {
         "model": model.name,
         "model_hash": model.hash,
-        "policy": profile.named_bits(policy),
-        "policy_key": policy.key,
+        **documents.policy_document(profile, policy),
         "traffic": UNFUSED,
         "intensity": value,
         "intensity_gain_percent": 100 * (value / intensity(profile, fp32) - 1),

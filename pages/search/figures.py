@@ -12,7 +12,7 @@ from aiq_core.objective import FLOOR_POINTS
 from aiq_core.records import UNFUSED, ModelProfile, Policy, Run, Score, Step
 from aiq_core.search.strategies import strategy
 from aiq_core.statistics import Interval, wilson
-from aiq_core.wording import move_words, number, per_byte, span, uniform_name
+from aiq_core.wording import move_words, number, per_byte, span, widths_name
 
 HEIGHT_PX = 292
 MARGIN_PX = {"l": 46, "r": 10, "t": 8, "b": 38}
@@ -64,7 +64,7 @@ def progress_data(
                 intensity(profile, profile.uniform(bits), 1, *counting),
                 right,
                 images,
-                uniform_name(profile.uniform(bits)) or "",
+                widths_name(bits),
             ),
         )
         for bits, right in sorted(references.items(), reverse=True)
@@ -85,7 +85,7 @@ def _trail(name: str, run: Run, candidates: bool, profile: ModelProfile, by: str
     same = run.request.traffic == by
     values = [step.intensity if same else value(step.policy) for step in run.steps]
     taken = [_mark(ai, step.score, images, _step_text(step)) for ai, step in zip(values, run.steps, strict=True)]
-    if joined and run.baseline_score is not None and not run.request.fixed:
+    if joined and run.baseline_score is not None and run.request.start_policy(profile).is_fp32:
         base = value(profile.uniform(32))
         taken.insert(0, _mark(base, run.baseline_score, images, "FP32, where it starts"))
     lost = [

@@ -9,6 +9,7 @@ from aiq_core.catalog import Model
 from aiq_core.errors import AiqError
 from aiq_core.estimate import estimate, sentence
 from aiq_core.library import repeats
+from aiq_core.manual import BOTH
 from aiq_core.records import DEFAULT_ACCURACY_NORMALISER, OFFERED_BITS, UNFUSED, Granularity, Request, SplitName
 from aiq_core.search.strategies import SEARCHES
 from aiq_core.space import WEIGHTS
@@ -92,8 +93,10 @@ def _fields(view: View) -> Draft:
             key=f"job-text-{view.model}",
             height=110,
             placeholder=_example(view.model),
-            help="JSON: an object of layer: bits, or a list of such. Layers left out stay FP32. "
-            f"Layers: {', '.join(view.model.profile.quantizable_names)}.",
+            help="JSON: an object of layer: bits, one of both kinds such as "
+            f"`{BOTH}`, or a list of such. What is left out stays FP32. "
+            f"Layers: {', '.join(view.model.profile.quantizable_names)}. "
+            f"Activation groups: {', '.join(view.model.profile.activation_groups)}.",
         )
     values |= _budget(kind)
     with st.expander("Layers, floor, name", icon=":material/tune:"):
