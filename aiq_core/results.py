@@ -7,14 +7,15 @@ from pathlib import Path
 
 from aiq_core.catalog import Model
 from aiq_core.claims.evidence import PAPER
-from aiq_core.envelope import envelope
+from aiq_core.envelope import envelope, within_budget
 from aiq_core.execute import Evaluators, execute, new_run
 from aiq_core.library import BUNDLED_RESULTS, Library
-from aiq_core.records import ImageSet, Quantizer, Request, Run, RunStatus, SplitName
+from aiq_core.records import ImageSet, Request, Run, RunStatus, SplitName
 from aiq_core.search.baselines import RANDOM, SINGLE_LAYER, UNIFORM, random_like, single_layer, uniform
 from aiq_core.search.coordinate import COORDINATE
 from aiq_core.search.greedy import GREEDY
 from aiq_core.search.memo import Memo
+from aiq_core.space import JOINT, WEIGHTS, Space, quantizer
 from aiq_core.store import Store
 from aiq_core.store.bundle import publish
 
@@ -29,6 +30,15 @@ STRUCTURE = (("plain_convnet20", 5000), ("heavy_early_resnet20", 5000))
 """Models of other structure, to ask which layers go first and why; searched at fewer alphas."""
 
 TENTHS = tuple(tenth / 10 for tenth in range(11))
+
+EVEN = ((8, 8), (6, 6), (4, 8), (4, 6), (3, 6), (4, 4))
+"""Weight and activation bits of the uniform policies that joint searches are compared with."""
+
+JOINT_ALPHA = 0.5
+"""The alpha of the joint search that random policies copy."""
+
+JOINT_ALPHAS = (0.5, 0.3, 0.8, 0.1, 0.9, 0.2, 0.7, 0.4, 0.6, 1.0, 0.0)
+"""The most telling first."""
 
 
 def main_runs(library: Library) -> Iterator[Request]:
@@ -59,6 +69,48 @@ def structure_runs(library: Library) -> Iterator[Request]:
         yield from _baselines(library, model, images)
     for model, images in STRUCTURE:
         yield _search(model, images, COORDINATE.name, 0.9)
+
+
+def joint_runs(library: Library) -> Iterator[Request]:
+    """The runs of the joint space, and its uniform policies with weights rounded to nearest beside them."""
+    models = (*SEARCHED, *STRUCTURE)
+    for model, images in models:
+        yield from _even(library, model, images, JOINT.rounding)
+        yield _joint(library, model, images, GREEDY.name, JOINT_ALPHA)
+    for alpha in JOINT_ALPHAS[1:5]:
+        for model, images in models:
+            yield _joint(library, model, images, GREEDY.name, alpha)
+    for model, images in models:
+        yield from _even(library, model, images, WEIGHTS.rounding)
+        yield from _joint_random(library, model, images)
+    for model, images in SEARCHED:
+        yield _joint(library, model, images, COORDINATE.name, JOINT_ALPHA)
+    for alpha in JOINT_ALPHAS[5:]:
+        for model, images in SEARCHED:
+            yield _joint(library, model, images, GREEDY.name, alpha)
+
+
+def _joint(library: Library, model: str, images: int, algorithm: str, alpha: float) -> Request:
+    known = library.model(model)
+    return JOINT.request(model, JOINT.quantizer(known.dataset), known.profile, algorithm, alpha, images)
+
+
+def _even(library: Library, model: str, images: int, rounding: str) -> Iterator[Request]:
+    known = library.model(model)
+    how = quantizer(known.dataset, rounding, activations=True)
+    for bits in EVEN:
+        policies, label = uniform(known.profile, *bits), "W{}A{}".format(*bits) + f", {rounding}"
+        yield replace(_listed(model, images, UNIFORM.name, policies, label), quantizer=how)
+
+
+def _joint_random(library: Library, model: str, images: int) -> Iterator[Request]:
+    searched = _joint(library, model, images, GREEDY.name, JOINT_ALPHA)
+    found = library.run(searched.digest).policy
+    assert found is not None  # it is done before this is asked for
+    for seed in RANDOM_SEEDS:
+        label = f"sites of greedy at alpha {JOINT_ALPHA:g} drawn at random, seed {seed}"
+        request = _listed(model, images, RANDOM.name, random_like(found, seed), label)
+        yield replace(request, quantizer=searched.quantizer)
 
 
 def _first(library: Library, model: str, images: int) -> Iterator[Request]:
@@ -98,12 +150,16 @@ def make(report: Callable[[str], None], threads: int | None = None) -> None:
         WORKSHOP.with_suffix(".copy").replace(WORKSHOP)
     library = Library(Store(WORKSHOP), None)
     evaluators = Evaluators(threads)
-    for runs, models in ((main_runs, SEARCHED), (structure_runs, STRUCTURE)):
+    for runs, models, space in (
+        (main_runs, SEARCHED, WEIGHTS),
+        (structure_runs, STRUCTURE, WEIGHTS),
+        (joint_runs, (*SEARCHED, *STRUCTURE), JOINT),
+    ):
         for request in runs(library):
             _make(library, request, evaluators, report)
         for model, images in models:
-            report(f"{model} report figures of every policy that is best at some alpha")
-            report_envelope(library, library.model(model), images, evaluators)
+            report(f"{model}, {space.title}: report figures of every policy that is best at some alpha or budget")
+            report_best(library, library.model(model), images, space, evaluators)
             publish(library.store, BUNDLED_RESULTS)
 
 
@@ -125,19 +181,29 @@ def _stored(library: Library, request: Request) -> Run:
     return library.store.add_run(new_run(library.model(request.model), request))
 
 
-def report_envelope(library: Library, model: Model, images: int, evaluators: Evaluators) -> None:
-    """Measures every policy that is best at some alpha on the report images, for all images and for the excerpt."""
-    profile, dataset = model.profile, model.dataset
+BUDGETS = tuple(tenth / 10 for tenth in range(31))
+"""Points that a reader may give up."""
+
+
+def report_best(library: Library, model: Model, images: int, space: Space, evaluators: Evaluators) -> None:
+    """Measures what is best at some alpha, and of JOINT within some budget, on the report images.
+
+    For all search images, and for the excerpt.
+    """
+    profile, dataset, how = model.profile, model.dataset, space.quantizer(model.dataset)
     judged = ImageSet(SplitName.REPORT, dataset.available(SplitName.REPORT))
     memo = Memo(
         metric=model.metric,
-        key_of=lambda policy: library.key(model, SplitName.REPORT, policy),
+        key_of=lambda policy: library.key(model, SplitName.REPORT, policy, how),
         labels=dataset.report.labels,
         images=judged,
         store=library,
-        make_evaluator=lambda: evaluators(model, judged, Quantizer()),
+        make_evaluator=lambda: evaluators(model, judged, how),
     )
     for count in sorted({images, dataset.excerpt_size}):
-        table = library.table(model, count)
-        for segment in envelope(table, table.usual_goal):
-            memo.ask(table.policies[segment.row], None, profile.uniform(32))
+        table = library.table_in(space, model, count)
+        rows = {segment.row for segment in envelope(table, table.usual_goal)}
+        if space is JOINT:
+            rows |= {within_budget(table, points) for points in BUDGETS}
+        for row in sorted(rows):
+            memo.ask(table.policies[row], None, profile.uniform(32))

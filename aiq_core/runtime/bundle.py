@@ -8,9 +8,11 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from aiq_core.activations import DEFAULT_RULE
 from aiq_core.catalog import ASSETS, Dataset, bundled
 from aiq_core.errors import WeightsError
-from aiq_core.runtime import layers, shipped
+from aiq_core.records import Ranges
+from aiq_core.runtime import calibrate, layers, shipped
 from aiq_core.runtime.bundle_data import bundle_cifar10, bundle_digits
 from aiq_core.runtime.models import MODELS, spec
 from aiq_core.runtime.profile import profile
@@ -47,6 +49,11 @@ def bundle(report: Callable[[str], None], weights: Path | None = None) -> None:
             report(f"rounding {name}")
             made = bundled().model(name)
             shipped.write_shipped(made, RoundedLayers(made, shipped.shipped_settings(made)).computed)
+        if not (folder / calibrate.FILE).is_file():
+            report(f"calibrating {name}")
+            made = bundled().model(name)
+            ranges = Ranges(DEFAULT_RULE, made.dataset.split("calibration").hash)
+            calibrate.write_calibration(calibrate.calibration(made, ranges), folder / calibrate.FILE)
 
 
 def adopt(name: str, dataset: Dataset, source: Path, folder: Path) -> None:
