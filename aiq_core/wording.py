@@ -116,6 +116,14 @@ def width_counts(widths: Sequence[int]) -> str:
     return ", ".join(f"{bits_name(bits)} {times} {count}" for bits, count in sorted(Counter(widths).items()))
 
 
+def width_range(widths: Sequence[int]) -> str:
+    """From the narrowest to the widest: `4 bits`, `3 to 6 bits`, `4 bits to FP32`."""
+    low, high = min(widths), max(widths)
+    if low == high:
+        return bits_name(low)
+    return f"{bits_name(low) if high == FP32_BITS else low} to {bits_name(high)}"
+
+
 def _counts(widths: Sequence[int], noun: str) -> str:
     counts = sorted(Counter(widths).items())
     if len(counts) == 1 and len(widths) > 1:

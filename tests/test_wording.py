@@ -92,6 +92,11 @@ def test_differences_count_each_kind() -> None:
     assert wording.differences(before, Policy((8, 8, 8), (8, 6))) == "1 layer and 1 activation group"
 
 
+def test_a_range_of_widths() -> None:
+    ranges = [wording.width_range(widths) for widths in ((4, 4), (3, 6, 4), (8, 32), (32,))]
+    assert ranges == ["4 bits", "3 to 6 bits", "8 bits to FP32", "FP32"]
+
+
 def test_rounding_is_told_of_what_a_policy_rounds() -> None:
     assert wording.quantizer_words(Quantizer(), Policy((4,), (32,))) == "weights only, symmetric, per channel, nearest"
     ranged = Quantizer(activations=Ranges("mse", "abc"))

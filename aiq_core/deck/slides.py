@@ -19,7 +19,7 @@ from aiq_core.intensity import moved_bytes, weight_bytes
 from aiq_core.library import Library, asked_step
 from aiq_core.records import FP32_BITS, SplitName
 from aiq_core.roofline import predict
-from aiq_core.wording import duration, number, size, widths_name
+from aiq_core.wording import bit_counts, duration, number, size, widths_name
 
 
 def opening(facts: Facts) -> Slide:
@@ -92,31 +92,39 @@ def widths(facts: Facts, table: PolicyTable | None) -> Slide:
         data = bits_data(profile, policy, why, table, origin=run.id, quantizer=run.request.quantizer)
         alt = f"{data.title}: {data.spoken}"
         figure = in_both(lambda look: bits_figure(data, look), alt, records(bits_frame(data)))
-    before = weight_bytes(profile, profile.uniform(FP32_BITS))
-    numbers: tuple[Number, ...] = (
-        Number("Weights at FP32", say(size(before))),
-        Number(
-            "after", say(facts.shown("weight_bytes", size)), say(figures.change(facts.value("weight_bytes"), before))
-        ),
-        Number("as stored", say(facts.shown("stored_bytes", size)), say("with scales and folded biases")),
-    )
+    numbers = [*_weights_numbers(facts)]
     if policy.has_activations:
         moved = moved_bytes(profile, profile.uniform(FP32_BITS), 1, *facts.counting)
-        change = figures.change(facts.value("moved_bytes"), moved)
-        numbers = (*numbers, Number("Moved an image", say(facts.shown("moved_bytes", size)), say(change)))
-    return Slide("bits", kicker(facts), titles.widths(facts), numbers=numbers, figure=figure, notes=_rounding(facts))
+        note = say(figures.change(facts.value("moved_bytes"), moved))
+        numbers = [*numbers[1:], Number("Moved an image", say(facts.shown("moved_bytes", size)), note)]
+    return Slide("bits", kicker(facts), titles.widths(facts), (), tuple(numbers), figure, notes=_rounding(facts))
+
+
+def _weights_numbers(facts: Facts) -> tuple[Number, ...]:
+    before = weight_bytes(facts.profile, facts.profile.uniform(FP32_BITS))
+    after = "Weights" if facts.policy.has_activations else "after"
+    change = figures.change(facts.value("weight_bytes"), before)
+    return (
+        Number("Weights at FP32", say(size(before))),
+        Number(after, say(facts.shown("weight_bytes", size)), say(change)),
+        Number("as stored", say(facts.shown("stored_bytes", size)), say("with scales and folded biases")),
+    )
 
 
 def _rounding(facts: Facts) -> tuple[Text, ...]:
-    """How each kind is rounded."""
-    whole = facts.run.request.quantizer.granularity == "tensor"
-    weights = f"Symmetric, to nearest, one scale per output {'tensor' if whole else 'channel'}."
+    """How each kind is rounded, and how many stand at each width where the title only gives their range."""
+    quantizer = facts.run.request.quantizer
+    method = "to nearest" if quantizer.rounding == "nearest" else f"by {quantizer.rounding}"
+    scale = "channel" if quantizer.granularity == "channel" else "tensor"
+    weights = f"symmetric, {method}, one scale per output {scale}"
     if not facts.policy.has_activations:
-        return (say(f"Weights only: activations stay FP32. {weights}"),)
-    ranges = facts.run.request.quantizer.activations
-    rule = "" if ranges is None else f", its range set by {ranges.rule}"
-    activations = f"Activations, below the axis: one scale per tensor{rule}. Logits and biases stay FP32."
-    return (say(f"Weights, above the axis: {weights[:1].lower()}{weights[1:]}"), say(activations))
+        return (say(f"Weights only: activations stay FP32. {weights[:1].upper()}{weights[1:]}."),)
+    rule = "" if quantizer.activations is None else f", its range set by {quantizer.activations.rule}"
+    counts = bit_counts(facts.policy)
+    return (
+        say(f"{counts[:1].upper()}{counts[1:]}. Logits and biases stay FP32."),
+        say(f"Weights, above: {weights}. Activations, below: one scale per tensor{rule}."),
+    )
 
 
 def trade_off(library: Library, facts: Facts, table: PolicyTable | None) -> Slide:

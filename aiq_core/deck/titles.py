@@ -6,7 +6,7 @@ from aiq_core.intensity import moved_bytes, weight_bytes
 from aiq_core.records import FP32_BITS, SplitName
 from aiq_core.search.baselines import MANUAL
 from aiq_core.statistics import Interval
-from aiq_core.wording import bit_counts, number, size, widths_name
+from aiq_core.wording import bit_counts, number, size, uniform_name, width_range, widths_name
 
 
 def headline(facts: Facts) -> Text:
@@ -90,11 +90,13 @@ def widths(facts: Facts) -> Text:
     if facts.policy.is_fp32:
         return say(f"{counts[:1].upper()}{counts[1:]}: the weights take {size(before)}")
     times = before / facts.value("weight_bytes")
-    shrink = f"the weights shrink {number(times, 1)} times"
     if facts.policy.has_activations:
         moved = moved_bytes(facts.profile, facts.profile.uniform(FP32_BITS), 1, *facts.counting)
-        shrink += f", all that moves {number(moved / facts.value('moved_bytes'), 1)} times"
-    return say(f"{counts[:1].upper()}{counts[1:]}: {shrink}")
+        kinds = f"Weights at {width_range(facts.policy.weight_bits)}, "
+        kinds += f"activations at {width_range(facts.policy.activation_bits)}"
+        shrink = number(moved / facts.value("moved_bytes"), 1)
+        return say(f"{uniform_name(facts.policy) or kinds}: all that moves shrinks {shrink} times")
+    return say(f"{counts[:1].upper()}{counts[1:]}: the weights shrink {number(times, 1)} times")
 
 
 def price(facts: Facts) -> Text:
