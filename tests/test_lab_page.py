@@ -20,7 +20,8 @@ from aiq_core.errors import SettingError
 from aiq_core.execute import new_run
 from aiq_core.hardware import MACHINES
 from aiq_core.intensity import moved_bytes
-from aiq_core.records import Move, Origin, Policy, Request, Run, RunStatus, Site, SiteKind, SplitName
+from aiq_core.records import Move, Origin, Policy, Quantizer, Request, Run, RunStatus, Site, SiteKind, SplitName
+from aiq_core.space import JOINT
 from aiq_core.store import Store
 from aiq_core.store.store import SAVED
 from aiq_core.wording import number, size
@@ -448,6 +449,19 @@ def test_activations_are_picked_by_an_address_and_set(app: Callable[..., AppTest
     assert shown(test) == DIGITS.uniform(8)
     set_bits(test, 3, "linear")
     assert "activations" not in test.query_params
+
+
+def test_quantized_activations_are_measured_and_saved_as_the_joint_space_rounds_them(
+    app: Callable[..., AppTest], tmp_path: Path
+) -> None:
+    test = healthy(press(app(model="digits_cnn", policy=DIGITS.uniform(8, 8).key), "lab-measure"))
+    healthy(press(test, "lab-save"))
+    asked, saved = (run.request for run in sorted(stored(tmp_path), key=lambda run: run.status is RunStatus.DONE))
+    assert asked.policies == saved.policies == (DIGITS.uniform(8, 8),)
+    assert asked.quantizer == saved.quantizer == JOINT.quantizer(bundled.dataset("digits"))
+    assert asked.quantizer.activations is not None
+    weights_only = policies.how(bundled.model("digits_cnn"), DIGITS.uniform(8))
+    assert weights_only == Quantizer()
 
 
 def test_what_is_no_activation_group_is_said(app: Callable[..., AppTest]) -> None:

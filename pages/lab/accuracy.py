@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from aiq_core.catalog import Model
 from aiq_core.library import Library
 from aiq_core.records import FP32_BITS, Outcomes, Policy, SplitName
+from aiq_core.space import WEIGHTS, Space
 from aiq_core.statistics import Comparison, Interval
 from pages.lab.policies import how
 
@@ -41,17 +42,23 @@ def prefixes(model: Model, split: SplitName, search_images: int) -> tuple[int, .
 
 
 def measured(
-    library: Library, model: Model, split: SplitName, search_images: int, policy: Policy, before: Policy
+    library: Library,
+    model: Model,
+    split: SplitName,
+    search_images: int,
+    policy: Policy,
+    before: Policy,
+    space: Space = WEIGHTS,
 ) -> Measured | None:
-    """A policy's figures on a split; None where it is not measured there."""
+    """A policy's figures on a split, rounded as its space's are; None where it is not measured there."""
     for images in prefixes(model, split, search_images):
-        evaluation = library.shown(model, split, policy, images, how(model, policy))
+        evaluation = library.shown(model, split, policy, images, how(model, policy, space))
         if evaluation is not None:
             break
     else:
         return None
     labels, fp32 = model.dataset.split(split).labels[:images], model.profile.uniform(FP32_BITS)
-    known = ((each, library.shown(model, split, each, images, how(model, each))) for each in (before, fp32))
+    known = ((each, library.shown(model, split, each, images, how(model, each, space))) for each in (before, fp32))
     against, reference = next(((each, found) for each, found in known if found is not None), (before, None))
     after = evaluation.outcomes[:images]
     earlier = None if reference is None else reference.outcomes[:images]

@@ -14,11 +14,13 @@ from aiq_core.charts.roofline import roofline_data, roofline_frame
 from aiq_core.charts.roofline_figure import roofline_figure
 from aiq_core.charts.style import Look, faded
 from aiq_core.charts.weights import WeightsData, error_text, weights_data, weights_figure, weights_frame
+from aiq_core.envelope import PolicyTable
 from aiq_core.library import asked_step
 from aiq_core.records import FP32_BITS, OFFERED_BITS, UNFUSED, Site
 from aiq_core.wording import bits_name, number, size
 from pages.common import controls, known
 from pages.common.charts import Drawing
+from pages.common.controls import View
 from pages.lab.shown import Shown
 
 
@@ -39,9 +41,14 @@ def bits(shown: Shown) -> Drawing:
 
 
 def _bits_data(shown: Shown) -> BitsData:
-    view = shown.view
-    table = known.table(view.model, view.images) if known.is_known(view.model, view.images) else None
-    return bits_data(shown.profile, shown.policy, _reasons(shown), table, shown.former, groups=True)
+    return bits_data(shown.profile, shown.policy, _reasons(shown), _table(shown.view), shown.former, groups=True)
+
+
+def _table(view: View) -> PolicyTable | None:
+    """What is known in the view's space; None where not even FP32 is."""
+    if not known.is_known(view.model, view.images, view.space):
+        return None
+    return known.table(view.model, view.images, space=view.space)
 
 
 def _reasons(shown: Shown) -> dict[Site, Reason]:
@@ -49,8 +56,9 @@ def _reasons(shown: Shown) -> dict[Site, Reason]:
     view, start, profile = shown.view, shown.start, shown.profile
     at_start = dict.fromkeys(profile.sites, Reason(f"as it was: {start.text}", ""))
     # Asked of measured starts only: for any other policy every run would be read in vain.
-    if known.is_known(view.model, view.images) and known.table(view.model, view.images).row(start.policy) is not None:
-        run = known.reasons(view.model, start.policy.key)
+    table = _table(view)
+    if table is not None and table.row(start.policy) is not None:
+        run = known.reasons(view.model, start.policy.key, space=view.space)
         position = None if run is None else asked_step(run, start.policy, profile)
         at_start = reasons(profile, start.policy, run, position)
     widths = ((site, profile.width(start.policy, site), profile.width(shown.policy, site)) for site in profile.sites)

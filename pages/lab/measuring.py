@@ -43,7 +43,7 @@ def plan(view: View) -> Plan:
 
 
 def request(view: View, policy: Policy) -> Request:
-    quantizer, images = policies.how(view.model, policy), plan(view).images
+    quantizer, images = policies.how(view.model, policy, view.space), plan(view).images
     return Request(view.model.name, MANUAL.name, images=images, policies=(policy,), label=LABEL, quantizer=quantizer)
 
 

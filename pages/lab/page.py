@@ -27,7 +27,10 @@ def main() -> None:
     shown = _shown(view, history)
     before = shown.before.policy
     library = known.library()
-    found = {split: measured(library, view.model, split, view.images, shown.policy, before) for split in SplitName}
+    found = {
+        split: measured(library, view.model, split, view.images, shown.policy, before, view.space)
+        for split in SplitName
+    }
     # Closer than elsewhere: five rows stand on one screen.
     with st.container(gap="xsmall"):
         _heading(shown, history, found)

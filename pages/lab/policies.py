@@ -18,7 +18,7 @@ from aiq_core.records import (
     Site,
     SiteKind,
 )
-from aiq_core.space import JOINT
+from aiq_core.space import JOINT, WEIGHTS, Space
 from aiq_core.wording import bit_counts, bits_name, differences
 from pages.common import known
 from pages.common.controls import DEFAULT_MODEL
@@ -50,10 +50,11 @@ def read_key(key: str, profile: ModelProfile) -> Policy:
     return policy
 
 
-def how(model: Model, policy: Policy) -> Quantizer:
-    """How a policy is rounded here: one with quantized activations as the joint space's are, where it can be."""
-    joint = policy.has_activations and model.dataset.calibration_hash is not None
-    return JOINT.quantizer(model.dataset) if joint else Quantizer()
+def how(model: Model, policy: Policy, space: Space = WEIGHTS) -> Quantizer:
+    """How a policy is rounded here: as its space's are, one with quantized activations as the joint one's."""
+    chosen = JOINT if policy.has_activations else space
+    can_calibrate = model.dataset.calibration_hash is not None
+    return chosen.quantizer(model.dataset) if can_calibrate else Quantizer()
 
 
 def pinned(key: str | None, profile: ModelProfile) -> Policy | None:

@@ -52,7 +52,9 @@ def _save(view: View, policy: Policy) -> None:
 def _keep(view: View, policy: Policy) -> None:
     images, label = measuring.plan(view).images, st.session_state.get(LABEL, "")
     with errors.kept():
-        run = manual.save_manual(known.library(), view.model, policy, images, label, policies.how(view.model, policy))
+        run = manual.save_manual(
+            known.library(), view.model, policy, images, label, policies.how(view.model, policy, view.space)
+        )
         st.session_state[SAVED_RUN] = run.id
         st.session_state[LABEL] = ""
         named = f" ({run.request.label})" if run.request.label else ""

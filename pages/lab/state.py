@@ -59,9 +59,9 @@ def _linked(name: str, key: str | None, profile: ModelProfile) -> Policy | None:
 def default(view: View) -> Entry:
     """What Explore shows: the best found at alpha, the budget's, or the named algorithm's."""
     profile = view.model.profile
-    if not known.is_known(view.model, view.images):
+    if not known.is_known(view.model, view.images, view.space):
         return Entry(profile.uniform(32), "FP32", is_start=True)
-    table = known.table(view.model, view.images)
+    table = known.table(view.model, view.images, space=view.space)
     chosen = select(table, Wish(view.alpha, view.budget, None, view.algorithm), known.runs(view.model))
     if chosen.run is not None:
         return Entry(chosen.policy, f"{view.algorithm} at alpha {chosen.run.request.alpha:g}", is_start=True)
