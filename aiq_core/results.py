@@ -15,7 +15,7 @@ from aiq_core.search.baselines import RANDOM, SINGLE_LAYER, UNIFORM, random_like
 from aiq_core.search.coordinate import COORDINATE
 from aiq_core.search.greedy import GREEDY
 from aiq_core.search.memo import Memo
-from aiq_core.space import JOINT, WEIGHTS, Space, quantizer
+from aiq_core.space import JOINT, WEIGHTS, Space, choosing, quantizer
 from aiq_core.store import Store
 from aiq_core.store.bundle import publish
 
@@ -73,16 +73,16 @@ def structure_runs(library: Library) -> Iterator[Request]:
 
 def joint_runs(library: Library) -> Iterator[Request]:
     """The runs of the joint space, and its uniform policies with weights rounded to nearest beside them."""
-    models = (*SEARCHED, *STRUCTURE)
-    for model, images in models:
-        yield from _even(library, model, images, JOINT.rounding)
-        yield _joint(library, model, images, GREEDY.name, JOINT_ALPHA)
-    for alpha in JOINT_ALPHAS[1:5]:
+    yield from _wide_weights(library, "resnet20", 5000)
+    for models, alphas in ((SEARCHED, JOINT_ALPHAS[:5]), (STRUCTURE, JOINT_ALPHAS[:3])):
         for model, images in models:
-            yield _joint(library, model, images, GREEDY.name, alpha)
-    for model, images in models:
-        yield from _even(library, model, images, WEIGHTS.rounding)
-        yield from _joint_random(library, model, images)
+            yield from _even(library, model, images, JOINT.rounding)
+        for alpha in alphas:
+            for model, images in models:
+                yield _joint(library, model, images, GREEDY.name, alpha)
+        for model, images in models:
+            yield from _even(library, model, images, WEIGHTS.rounding)
+            yield from _joint_random(library, model, images)
     for model, images in SEARCHED:
         yield _joint(library, model, images, COORDINATE.name, JOINT_ALPHA)
     for alpha in JOINT_ALPHAS[5:]:
@@ -93,6 +93,21 @@ def joint_runs(library: Library) -> Iterator[Request]:
 def _joint(library: Library, model: str, images: int, algorithm: str, alpha: float) -> Request:
     known = library.model(model)
     return JOINT.request(model, JOINT.quantizer(known.dataset), known.profile, algorithm, alpha, images)
+
+
+def _wide_weights(library: Library, model: str, images: int) -> Iterator[Request]:
+    """Weights alone, as in the paper, but rounded by GPTQ to more widths."""
+    known = library.model(model)
+    how = quantizer(known.dataset, JOINT.rounding)
+    for alpha in (0.7, 0.8, 0.9):
+        usual = _search(model, images, GREEDY.name, alpha, label="weights only, GPTQ, 8 to 2 bits")
+        yield replace(
+            usual,
+            widths=(8, 6, 4, 3, 2),
+            quantizer=how,
+            start=known.profile.uniform(8),
+            choose_images=choosing(images),
+        )
 
 
 def _even(library: Library, model: str, images: int, rounding: str) -> Iterator[Request]:

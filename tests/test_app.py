@@ -18,11 +18,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture
 def app() -> Callable[..., AppTest]:
-    """Runs the app at an address: app(alpha="0.5")."""
+    """Runs the app at an address in the paper's space, at an alpha unless told otherwise: app(alpha="0.5")."""
 
     def run(**query: str) -> AppTest:
         test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-        for name, value in query.items():
+        for name, value in ({"space": "weights", "budget": "off"} | query).items():
             test.query_params[name.rstrip("_")] = value
         return healthy(test.run())
 

@@ -53,11 +53,12 @@ class Uniform:
 
 @dataclass(frozen=True, slots=True)
 class PaperPoint:
-    """A point that the paper prints, on its own network and the test images."""
+    """A point that the paper prints, on its own network and the test images; or, where `ours`, its setting on ours."""
 
     name: str
     intensity: float
     top1: float
+    ours: bool = False
 
 
 PAPER_POINTS: Mapping[str, tuple[PaperPoint, ...]] = {
@@ -120,8 +121,12 @@ def pareto_data(
     random_name: str = "random layers",
     split: SplitName = SplitName.SEARCH,
     runs: Sequence[tuple[str, Policy]] = (),
+    began: PaperPoint | None = None,
 ) -> ParetoData:
-    """Points of every policy known on a split; `path_rows` are those best at some alpha, by rising alpha."""
+    """Points of every policy known on a split; `path_rows` are those best at some alpha, by rising alpha.
+
+    `began` is a point of another space to stand beside them, measured on the same images.
+    """
     compared, images = table.on(split)
     values = {row: found.after for row, found in enumerate(compared) if found is not None}
 
@@ -149,6 +154,7 @@ def pareto_data(
     paper_points = PAPER_POINTS.get(table.profile.model, ()) if paper and table.traffic == UNFUSED else ()
     baseline = values[table.baseline].value
     intervals = [values[row] for row in special]
+    paper_points += () if began is None else (began,)
     x_range, y_range = _ranges(table.intensity[list(values)], intervals, baseline, paper_points)
     return ParetoData(
         metric=table.metric,

@@ -129,12 +129,20 @@ def _hover(point: Point, kind: str, metric: Metric) -> str:
 
 
 def _paper(points: Sequence[PaperPoint], look: Look) -> dict[str, Any]:
-    """The paper's own points, from its network on the test images: not clickable, since nothing here has them."""
+    """The paper's own points, from its network on the test images, and what its setting reaches here: not clickable."""
     said = [
-        f"the paper's {p.name}: AI {number(p.intensity, 2)}, top-1 {number(p.top1, 2)} % on its test images"
+        f"{p.name}: AI {number(p.intensity, 2)}, top-1 {number(p.top1, 2)} % on the same images"
+        if p.ours
+        else f"the paper's {p.name}: AI {number(p.intensity, 2)}, top-1 {number(p.top1, 2)} % on its test images"
         for p in points
     ]
     return draw.dots(look, *_at(points), "star", 9, look.palette.paper, hovertext=said, hoverinfo="text")
+
+
+def _paper_name(point: PaperPoint) -> str:
+    if point.ours:
+        return point.name
+    return "paper, test images" if point.name == "AIQ" else f"paper {point.name}"
 
 
 def _anchor(data: ParetoData, intensity: float, top1: float, text: str, radius_px: float, size: float = 1.0) -> Anchor:
@@ -166,10 +174,7 @@ def _labels(data: ParetoData, look: Look, widths: Sequence[float]) -> list[dict[
     if data.random:
         lowest = min(data.random, key=lambda point: point.top1)
         wanted.append(_Label(lowest.intensity, lowest.top1, f"random × {len(data.random)}", palette.muted, 6))
-    wanted += [
-        _Label(p.intensity, p.top1, "paper, test images" if p.name == "AIQ" else f"paper {p.name}", palette.paper, 6)
-        for p in data.paper
-    ]
+    wanted += [_Label(p.intensity, p.top1, _paper_name(p), palette.paper, 6) for p in data.paper]
     wanted = [label for label in wanted if data.y_range[0] <= label.y <= data.y_range[1]]
     anchors = [
         _anchor(data, label.x, label.y, label.text, label.radius * scale, max(1.0, label.size)) for label in wanted

@@ -12,13 +12,13 @@ from aiq_core.charts.style import Look
 from aiq_core.hardware import DEFAULT_MACHINE, MACHINES, Machine
 from aiq_core.records import UNFUSED
 from aiq_core.search.strategies import SEARCHES
-from aiq_core.space import SPACES, WEIGHTS, Space
+from aiq_core.space import JOINT, SPACES, WEIGHTS, Space
 from aiq_core.traffic import TRAFFIC_MODELS
 from pages.common import known
 
 DEFAULT_MODEL = "resnet20"
 DEFAULT_ALPHA = 0.9
-DEFAULT_SPACE = WEIGHTS.name
+DEFAULT_SPACE = JOINT.name
 ALPHA = "Alpha: accuracy ↔ intensity"
 BEST = "best"
 SOURCES = {
@@ -27,6 +27,7 @@ SOURCES = {
 }
 OFF = "off"
 BUDGETS = (OFF, *(f"{tenth / 10:.1f}" for tenth in range(31)))
+DEFAULT_BUDGET = "0.5"
 BATCHES = tuple(2**power for power in range(11))
 FOLDED = ("learn", "present")
 """Addresses of the pages that open with the sidebar folded away."""
@@ -79,6 +80,11 @@ def complaints(asked: Mapping[str, str]) -> list[str]:
     return said
 
 
+def _asks_for_alpha(asked: Mapping[str, str]) -> bool:
+    """Whether an address names an alpha or whose runs decide, and no budget: then no budget does."""
+    return "budget" not in asked and ("alpha" in asked or "from" in asked)
+
+
 def _is_alpha(text: str) -> bool:
     try:
         return 0 <= float(text) <= 1
@@ -111,7 +117,7 @@ def _select(label: str, key: str, options: dict[str, str], default: str, **more:
     put(key, None if value == default else value)
 
 
-def _touched_alpha() -> None:
+def _decide_by_alpha() -> None:
     st.session_state["budget"] = OFF
     forget_policy()
 
@@ -152,6 +158,8 @@ def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> Non
     # On the first run only: after it the widgets write the address, and what they hold is on offer.
     for complaint in complaints(st.query_params) if "alpha" not in st.session_state else ():
         st.warning(f"{complaint}. Showing the default instead.", icon=":material/link_off:")
+    if "alpha" not in st.session_state and _asks_for_alpha(st.query_params):
+        put("budget", OFF)
     keep(*(name for name in SECTIONS if name not in sections and name not in own))
     slots = st.session_state[SLOTS] = {}
     with st.sidebar:
@@ -163,7 +171,7 @@ def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> Non
             _select("Bits for", "space", titles, DEFAULT_SPACE, on_change=forget_policy, help=SPACE_HELP)
         if "from" in sections:
             best = "Best found: the lowest loss at this alpha among every policy measured so far, by whatever search."
-            _select("Policy from", "from", SOURCES, BEST, on_change=forget_policy, help=best)
+            _select("Policy from", "from", SOURCES, BEST, on_change=_decide_by_alpha, help=best)
         if "alpha" in sections:
             alpha_slider()
         slots |= {"alpha": st.empty(), "search": st.container(), "form": st.container()}
@@ -171,12 +179,12 @@ def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> Non
             st.select_slider(
                 "Accuracy I can give up (points)",
                 BUDGETS,
-                OFF,
+                DEFAULT_BUDGET,
                 key="budget",
                 bind="query-params",
                 on_change=forget_policy,
-                help="When set, shows the highest intensity whose measured drop on search images is within it; "
-                "alpha is ignored.",
+                help="Shows the highest intensity whose measured drop is within it, on search images that no search "
+                "chose on where activations have bits. Alpha is ignored then; to touch it turns this off.",
             )
         if "machine" in sections:
             _select("Hardware", "machine", {key: _machine_name(key) for key in MACHINES}, DEFAULT_MACHINE)
@@ -224,7 +232,7 @@ def alpha_slider() -> None:
         0.01,
         key="alpha",
         bind="query-params",
-        on_change=_touched_alpha,
+        on_change=_decide_by_alpha,
         help="The weight of arithmetic intensity in the loss: 0 asks for accuracy only, 1 for intensity only.",
     )
 
@@ -244,7 +252,7 @@ _DEFAULTS = {
     "space": DEFAULT_SPACE,
     "from": BEST,
     "alpha": DEFAULT_ALPHA,
-    "budget": OFF,
+    "budget": DEFAULT_BUDGET,
     "machine": DEFAULT_MACHINE,
     "batch": 1,
     "traffic": UNFUSED,
@@ -274,6 +282,8 @@ def asked(query: Mapping[str, str], dark: bool) -> View:
     """What an address asks for, as the controls will say once they are drawn; what is not on offer is the default."""
     said: dict[str, Any] = {POLICY: None, PINNED: None, "images": "all", **_DEFAULTS, **query}
     offered = {**_OFFERED, "model": known.library().models}
+    if _asks_for_alpha(query):
+        said["budget"] = OFF
     said |= {name: _DEFAULTS[name] for name, options in offered.items() if str(said[name]) not in options}
     if not _is_alpha(said["alpha"]):
         said["alpha"] = DEFAULT_ALPHA

@@ -1,8 +1,9 @@
 """What runs are called and where they stand, as people read it."""
 
 from aiq_core import jobs
-from aiq_core.records import FP32_BITS, UNFUSED, Quantizer, Run, RunStatus
+from aiq_core.records import FP32_BITS, UNFUSED, Run, RunStatus
 from aiq_core.search.strategies import strategy
+from aiq_core.space import space_of
 from aiq_core.store.store import BUNDLED, IMPORTED, MEASURED
 from aiq_core.wording import duration, join
 from pages.common import known
@@ -92,11 +93,12 @@ def progress(run: Run) -> str:
 def explore_query(run: Run) -> dict[str, str] | None:
     """The address of a run's policy on Explore; None where Explore does not show its kind of policy."""
     request = run.request
-    counts = known.image_counts(known.model(request.model))
+    model = known.model(request.model)
+    counts, space = known.image_counts(model), space_of(request, model.dataset)
     images = next((name for name, count in counts.items() if count == request.images), None)
-    if run.policy is None or request.quantizer != Quantizer() or images is None:
+    if run.policy is None or space is None or images is None:
         return None
-    query = {"model": request.model, "policy": run.policy.key}
+    query = {"model": request.model, "policy": run.policy.key, "space": space.name}
     if strategy(request.algorithm).searches and request.alpha is not None:
         query |= {"from": request.algorithm, "alpha": f"{request.alpha:.2f}"}
     if images != "all":

@@ -7,13 +7,15 @@ import streamlit as st
 
 from aiq_core.charts.bits import BitsData, bits_data, bits_frame
 from aiq_core.charts.bits_figure import bits_figure
-from aiq_core.charts.pareto import pareto_data, pareto_frame
+from aiq_core.charts.pareto import PaperPoint, pareto_data, pareto_frame
 from aiq_core.charts.pareto_figure import pareto_figure
 from aiq_core.charts.reasons import reasons
 from aiq_core.charts.roofline import roofline_data, roofline_frame
 from aiq_core.charts.roofline_figure import roofline_figure
+from aiq_core.envelope import best
 from aiq_core.library import asked_step
-from aiq_core.records import DEFAULT_WIDTHS, UNFUSED
+from aiq_core.records import DEFAULT_WIDTHS, UNFUSED, SplitName
+from aiq_core.space import JOINT, WEIGHTS
 from aiq_core.wording import differences, per_byte
 from pages.common import controls, known
 from pages.common.charts import Drawing
@@ -80,7 +82,8 @@ def trade_off(shown: Shown, dominated: bool, paper: bool) -> Drawing:
         view.budget,
         dominated=dominated,
         paper=paper,
-        random_name="random layers, as many at each width as greedy at alpha 0.9",
+        random_name=RANDOM_NAMES[view.space.name],
+        began=_began(shown),
     )
     against, counted = per_byte(view.traffic), _counted(view)
     alt = f"Top-1 against {against} for {len(shown.table.policies)} measured policies; the table has them too."
@@ -96,6 +99,26 @@ def trade_off(shown: Shown, dominated: bool, paper: bool) -> Drawing:
         figure,
         partial(pareto_frame, data),
     )
+
+
+RANDOM_NAMES = {
+    WEIGHTS.name: "random layers, as many at each width as greedy at alpha 0.9",
+    JOINT.name: "random sites, as many at each width as greedy at alpha 0.5",
+}
+
+
+def _began(shown: Shown) -> PaperPoint | None:
+    """What the paper's setting, weights only, reaches on the same images: where it began."""
+    view, table = shown.view, shown.table
+    if view.space is WEIGHTS or not known.is_known(view.model, view.images, WEIGHTS):
+        return None
+    weights = known.table(view.model, view.images, view.traffic, WEIGHTS)
+    row = best(weights, controls.DEFAULT_ALPHA, weights.usual_goal)
+    fp32, end = table.policies[table.baseline], table.start + table.images
+    cells = known.library().paired(view.model, SplitName.SEARCH, end, fp32, weights.policies[row], start=table.start)
+    if cells is None:
+        return None
+    return PaperPoint("weights only", float(weights.intensity[row]), cells.after.value, ours=True)
 
 
 @_kept

@@ -7,7 +7,8 @@ from aiq_core.envelope import PolicyTable
 from aiq_core.errors import SettingError
 from aiq_core.records import UNFUSED, Policy, Run
 from aiq_core.search.baselines import RANDOM
-from aiq_core.wording import bit_counts, join
+from aiq_core.space import WEIGHTS
+from aiq_core.wording import bit_counts, join, uniform_name, width_range
 from pages.common import controls, known
 from pages.common.controls import View
 from pages.common.selection import Decider, Selection, Wish, select
@@ -125,10 +126,21 @@ def beneath(shown: Shown) -> str:
     view, request = shown.view, None if shown.chosen.run is None else shown.chosen.run.request
     why = {
         Decider.ALPHA: f"best found at alpha {view.alpha:.2f}",
-        Decider.BUDGET: f"highest AI within {view.budget or 0:.1f} points on {shown.table.judges} images",
+        Decider.BUDGET: f"highest AI within {view.budget or 0:.1f} points",
         Decider.POLICY: "the policy you picked",
         Decider.RUN: "" if request is None else f"{request.algorithm} at alpha {request.alpha:g}",
     }[shown.chosen.decider]
-    measured = f"{len(shown.table.policies):,} policies measured on {shown.table.judged_on}"
+    measured = f"{len(shown.table.policies):,} policies on {shown.table.judged_on}"
     counted = "" if view.traffic == UNFUSED else f"{view.traffic} traffic"
-    return join([bit_counts(shown.chosen.policy), why, measured, counted])
+    return join([_bits(shown), why, measured, counted])
+
+
+def _bits(shown: Shown) -> str:
+    """The policy's bits in a line: what is shown has weights' alone, or both kinds."""
+    policy = shown.chosen.policy
+    if shown.view.space is WEIGHTS:
+        return "FP32" if policy.is_fp32 else f"weights only: {bit_counts(policy)}"
+    name = uniform_name(policy)
+    if name is not None:
+        return name
+    return f"weights {width_range(policy.weight_bits)}, activations {width_range(policy.activation_bits)}"
