@@ -64,6 +64,8 @@ SHARES = np.arange(200, 9, -1) / 200
 
 def mean_squared_error(histogram: Histogram, bits: int) -> float:
     """Where rounding and clipping together do the least squared error."""
+    if not histogram.largest:
+        return 0.0
     top = levels(bits, histogram.signed)[1]
     held = histogram.counts > 0
     values, counts = histogram.centres[held], histogram.counts[held]
