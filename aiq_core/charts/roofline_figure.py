@@ -88,13 +88,25 @@ def _zone_labels(data: RooflineData, look: Look) -> list[dict[str, Any]]:
     fonts = [{"size": size, "color": colour} for colour in (palette.memory, palette.compute)]
     low_right = {"yref": "paper", "xanchor": "right", "yanchor": "bottom"}
     high_left = {"yref": "paper", "xanchor": "left", "yanchor": "top"}
-    ridge = f"ridge {wording.significant(data.roof.ridge)}"
-    over = 4 + 1.6 * size  # a line above "compute-bound", which may reach across the ridge on a phone
     return [
         style.label(look, "memory-bound", 0, 1, (6, -5), xref="paper", **high_left, font=fonts[0]),
         style.label(look, "compute-bound", 1, 0, (-6, 4), xref="paper", **low_right, font=fonts[1]),
-        style.label(look, ridge, data.roof.ridge, 0, (0, over - 5), xref="x", **low_right, padding=5),
+        _ridge_label(data, look),
     ]
+
+
+def _ridge_label(data: RooflineData, look: Look) -> dict[str, Any]:
+    """Left of the ridge, at the bottom, a line above "compute-bound", which may reach across the ridge on a phone.
+
+    At the top where activations may be quantized: names of layers stand at the bottom, and the ridge is far right.
+    """
+    high = data.joint
+    where: dict[str, Any] = {"xref": "x", "yref": "paper", "xanchor": "right", "padding": 5}
+    where["yanchor"] = "top" if high else "bottom"
+    shift = 0 if high else 1.6 * look.font_px - 1
+    return style.label(
+        look, f"ridge {wording.significant(data.roof.ridge)}", data.roof.ridge, int(high), (0, shift), **where
+    )
 
 
 def _roof_traces(data: RooflineData, look: Look) -> list[dict[str, Any]]:
