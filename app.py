@@ -32,7 +32,7 @@ PAGES = (
 # What the pages that do not need every control show of them.
 SIDEBARS = {
     "search": {"sections": (), "own": ("alpha",)},
-    "lab": {"sections": ("machine", "batch")},
+    "lab": {"sections": ("space", "machine", "batch")},
     "results": {"sections": ()},
     "learn": {"sections": ("machine",)},
     "present": {"sections": ("machine",)},

@@ -20,8 +20,21 @@ from aiq_core.errors import SettingError
 from aiq_core.execute import new_run
 from aiq_core.hardware import MACHINES
 from aiq_core.intensity import moved_bytes
-from aiq_core.records import Move, Origin, Policy, Quantizer, Request, Run, RunStatus, Site, SiteKind, SplitName
-from aiq_core.space import JOINT
+from aiq_core.records import (
+    ImageSet,
+    Move,
+    Origin,
+    Policy,
+    Quantizer,
+    Request,
+    Run,
+    RunStatus,
+    Site,
+    SiteKind,
+    SplitName,
+)
+from aiq_core.space import JOINT, WEIGHTS, Space
+from aiq_core.statistics import Interval
 from aiq_core.store import Store
 from aiq_core.store.store import SAVED
 from aiq_core.wording import number, size
@@ -197,9 +210,16 @@ def test_where_images_are_missing_the_excerpt_is_measured(monkeypatch: pytest.Mo
     monkeypatch.setenv("AIQ_CACHE_DIR", str(tmp_path))
     view: Any = type("View", (), {"model": bundled.model("resnet20"), "images": 5000})
     assert measuring.plan(view) == measuring.Plan(2000, 2000, True)
-    counts = {SplitName.SEARCH: 2000, SplitName.REPORT: 2000}
-    assert "2,000 search and 2,000 report images only" in measuring.note(view, counts)
-    assert measuring.note(view, {SplitName.SEARCH: 5000, SplitName.REPORT: None}) == ""
+    shipped = [told_on(ImageSet(split, 2000)) for split in SplitName]
+    assert "2,000 search and 2,000 report images only" in measuring.note(view, shipped, WEIGHTS)
+    assert measuring.note(view, [told_on(ImageSet(SplitName.SEARCH, 5000)), None], WEIGHTS) == ""
+    assert measuring.note(view, [told_on(ImageSet(SplitName.SEARCH, 5000, 2000))], JOINT) == ""
+
+
+def told_on(images: ImageSet) -> accuracy.Measured:
+    """A measurement of which only the images are asked."""
+    none = np.zeros(images.images, dtype=np.uint8)
+    return accuracy.Measured(images, "measured", Interval(0, 0, 0), none, None, None, against_fp32=True)
 
 
 # Accuracy and flips
@@ -247,10 +267,18 @@ def test_an_unmeasured_policy_before_gives_way_to_fp32() -> None:
     assert found.cells is not None
 
 
-def test_prefixes_are_what_the_page_works_at_then_the_excerpt() -> None:
-    assert accuracy.prefixes(bundled.model("resnet20"), SplitName.REPORT, 5000) == (10_000, 2000)
-    assert accuracy.prefixes(bundled.model("resnet20"), SplitName.SEARCH, 2000) == (2000,)
-    assert accuracy.prefixes(bundled.model("digits_cnn"), SplitName.REPORT, 500) == (500,)
+def test_images_are_what_the_page_works_at_then_the_excerpt() -> None:
+    def spans(model: str, split: SplitName, images: int, space: Space = WEIGHTS) -> list[tuple[int, int]]:
+        return [(on.start, on.images) for on in accuracy.image_sets(bundled.model(model), split, images, space)]
+
+    assert spans("resnet20", SplitName.REPORT, 5000) == [(0, 10_000), (0, 2000)]
+    assert spans("resnet20", SplitName.SEARCH, 2000) == [(0, 2000)]
+    assert spans("digits_cnn", SplitName.REPORT, 500) == [(0, 500)]
+    # A joint search chooses on the first 2,000, or on half of fewer; what ships was chosen on, and is called search.
+    assert spans("resnet20", SplitName.SEARCH, 5000, JOINT) == [(2000, 5000), (0, 2000)]
+    assert spans("resnet20", SplitName.SEARCH, 2000, JOINT) == [(1000, 2000)]
+    assert spans("digits_cnn", SplitName.SEARCH, 500, JOINT) == [(250, 500)]
+    assert spans("digits_cnn", SplitName.REPORT, 500, JOINT) == [(0, 500)]
 
 
 # The page itself
@@ -438,7 +466,7 @@ def test_a_bad_start_says_so_and_leaves_the_policy(app: Callable[..., AppTest]) 
 
 
 def test_activations_are_picked_by_an_address_and_set(app: Callable[..., AppTest]) -> None:
-    test = set_bits(app(model="digits_cnn", policy=DIGITS.uniform(8).key, activations="image"), 4)
+    test = set_bits(app(model="digits_cnn", policy=DIGITS.uniform(8).key, activations="image", space="joint"), 4)
     assert shown(test) == DIGITS.moved(DIGITS.uniform(8), Move(Site(SiteKind.ACTIVATIONS, "image"), 4))
     assert "activations of image FP32 → 4 bits" in caption(test)
     assert "all 5 layers at 8 bits; 1 activation group at 4 bits, 5 at FP32" in caption(test)

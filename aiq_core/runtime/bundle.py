@@ -10,13 +10,15 @@ from pathlib import Path
 
 from aiq_core.activations import DEFAULT_RULE
 from aiq_core.catalog import ASSETS, Dataset, bundled
+from aiq_core.catalog.shipped import FILE, shipped_settings
 from aiq_core.errors import WeightsError
 from aiq_core.records import Ranges
-from aiq_core.runtime import calibrate, layers, shipped
+from aiq_core.runtime import calibrate, layers
 from aiq_core.runtime.bundle_data import bundle_cifar10, bundle_digits
 from aiq_core.runtime.models import MODELS, spec
 from aiq_core.runtime.profile import profile
 from aiq_core.runtime.rounded import RoundedLayers
+from aiq_core.runtime.shipped import write_shipped
 from aiq_core.runtime.train import train, write_card
 
 
@@ -45,10 +47,10 @@ def bundle(report: Callable[[str], None], weights: Path | None = None) -> None:
             write_profile(name, folder)
         if not (folder / layers.FILE).is_file():
             layers.write_layers(name, dataset, folder)
-        if not (folder / shipped.FILE).is_file():
+        if not (folder / FILE).is_file():
             report(f"rounding {name}")
             made = bundled().model(name)
-            shipped.write_shipped(made, RoundedLayers(made, shipped.shipped_settings(made)).computed)
+            write_shipped(made, RoundedLayers(made, shipped_settings(made)).computed)
         if not (folder / calibrate.FILE).is_file():
             report(f"calibrating {name}")
             made = bundled().model(name)

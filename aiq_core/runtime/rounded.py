@@ -11,11 +11,11 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from aiq_core.catalog import Model, cache_dir
+from aiq_core.catalog.shipped import ShippedLayers
 from aiq_core.errors import SettingError
 from aiq_core.records import Quantizer
 from aiq_core.rounding import ROUNDINGS, LayerStatistics, RoundedLayer, round_layer
 from aiq_core.runtime.files import write_whole
-from aiq_core.runtime.shipped import ShippedLayers
 from aiq_core.runtime.statistics import layer_statistics
 
 

@@ -1,88 +1,30 @@
-"""The rounded layers that ship with a model, so that every machine rounds alike: uniform widths of one rounding.
-
-A layer's integers lie as what was added to rounding to nearest at the same scale, mostly 0, and its scale as a place
-among the shares of the widest one. What does not give the hash that was kept is not used.
-"""
+"""Writing the rounded layers that ship with a model, for `catalog.shipped` to read."""
 
 import io
-import zipfile
-from collections.abc import Callable, Iterator
-from functools import cached_property
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aiq_core import rounding
 from aiq_core.catalog import Model
-from aiq_core.records import Quantizer
+from aiq_core.catalog.shipped import BITS, FILE, made_by, nearest_at, shipped_settings
 from aiq_core.rounding import RoundedLayer
 from aiq_core.rounding.mse import SHARES
-from aiq_core.rounding.nearest import ends, scales, steps
+from aiq_core.rounding.nearest import scales
 from aiq_core.runtime.files import write_whole
-
-FILE = "rounded.npz"
-ROUNDING = "gptq"
-BITS = (8, 6, 4, 3, 2)
-
-
-def shipped_settings(model: Model) -> Quantizer:
-    """How the layers that ship are rounded."""
-    return rounding.settings(ROUNDING, model.dataset.calibration_hash)
-
-
-def _made(model: Model, settings: Quantizer) -> str:
-    """What the layers in a file depend on, but for the weights."""
-    return settings.key(model.profile.uniform(BITS[0]))
-
-
-class ShippedLayers:
-    """Gives the layers in a model's file; None for what is not in it, is rounded otherwise, or does not fit."""
-
-    def __init__(self, model: Model, settings: Quantizer) -> None:
-        self.model, self.settings, self._widths = model, settings, dict[int, dict[str, RoundedLayer]]()
-
-    @cached_property
-    def _arrays(self) -> dict[str, NDArray[Any]]:
-        """The file's arrays; none where it was made otherwise, or cannot be read."""
-        made = _made(self.model, self.settings)
-        try:
-            with (self.model.folder / FILE).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-                return dict(file) if str(file["made"]) == made else {}
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
-            return {}
-
-    def __call__(self, layer: str, bits: int) -> RoundedLayer | None:
-        """The layer at a width."""
-        if bits not in self._widths:
-            self._widths[bits] = dict(self._unpacked(bits)) if f"hash.{bits}" in self._arrays else {}
-        return self._widths[bits].get(layer)
-
-    def _unpacked(self, bits: int) -> Iterator[tuple[str, RoundedLayer]]:
-        added, places, bias, hashes = (self._arrays[f"{part}.{bits}"] for part in ("added", "place", "bias", "hash"))
-        settings, weight_at, channel_at = self.settings, 0, 0
-        for name, known in zip(self.model.profile.quantizable_names, hashes, strict=True):
-            weight = self.model.folded[name].weight
-            weights, channels = slice(weight_at, weight_at + weight.size), slice(channel_at, channel_at + len(weight))
-            weight_at, channel_at = weights.stop, channels.stop
-            share = np.array(SHARES, dtype=np.float32)[places[channels]].reshape(-1, *(1,) * (weight.ndim - 1))
-            scale = scales(weight, bits, settings.granularity, settings.grid) * share
-            integers = _nearest(weight, scale, bits, settings) + added[weights].reshape(weight.shape)
-            layer = RoundedLayer(integers, scale, bias[channels])
-            if layer.hash == known:
-                yield name, layer
 
 
 def write_shipped(model: Model, rounded: Callable[[str, int], RoundedLayer]) -> None:
     """Write to a model's folder its layers at every width, as `rounded` gives them under `shipped_settings`."""
     settings = shipped_settings(model)
-    arrays: dict[str, NDArray[Any]] = {"made": np.array(_made(model, settings))}
+    arrays: dict[str, NDArray[Any]] = {"made": np.array(made_by(model, settings))}
     for bits in BITS:
         layers = {name: rounded(name, bits) for name in model.profile.quantizable_names}
         added, places = [], []
         for name, layer in layers.items():
             weight = model.folded[name].weight
-            added.append((layer.integers - _nearest(weight, layer.scale, bits, settings)).ravel())
+            added.append((layer.integers - nearest_at(weight, layer.scale, bits, settings)).ravel())
             whole = scales(weight, bits, settings.granularity, settings.grid)
             tried = np.stack([(whole * np.float32(share) == layer.scale).ravel() for share in SHARES])
             places.append(tried.argmax(axis=0).astype(np.uint8))
@@ -92,9 +34,3 @@ def write_shipped(model: Model, rounded: Callable[[str, int], RoundedLayer]) -> 
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     write_whole(model.folder / FILE, buffer.getvalue())
-
-
-def _nearest(
-    weight: NDArray[np.float32], scale: NDArray[np.float32], bits: int, settings: Quantizer
-) -> NDArray[np.int8]:
-    return np.clip(steps(weight, scale), *ends(bits, settings.grid)).astype(np.int8)

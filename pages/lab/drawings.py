@@ -6,6 +6,8 @@ from typing import Any
 import pandas as pd
 
 from aiq_core.catalog import Model
+from aiq_core.catalog.shipped import ROUNDING as SHIPPED
+from aiq_core.catalog.shipped import ShippedLayers, shipped_settings
 from aiq_core.charts import draw
 from aiq_core.charts.bits import BitsData, bits_data, bits_frame, hover
 from aiq_core.charts.bits_figure import BOTH_TOP, bits_figure, places
@@ -20,7 +22,6 @@ from aiq_core.records import FP32_BITS, OFFERED_BITS, UNFUSED, Site
 from aiq_core.wording import bits_name, number, size
 from pages.common import controls, known
 from pages.common.charts import Drawing
-from pages.common.controls import View
 from pages.lab.shown import Shown
 
 
@@ -41,14 +42,19 @@ def bits(shown: Shown) -> Drawing:
 
 
 def _bits_data(shown: Shown) -> BitsData:
-    return bits_data(shown.profile, shown.policy, _reasons(shown), _table(shown.view), shown.former, groups=True)
+    table, former = _table(shown), shown.former
+    return bits_data(
+        shown.profile, shown.policy, _reasons(shown), table, former, groups=True, quantizer=shown.quantizer
+    )
 
 
-def _table(view: View) -> PolicyTable | None:
-    """What is known in the view's space; None where not even FP32 is."""
-    if not known.is_known(view.model, view.images, view.space):
+def _table(shown: Shown) -> PolicyTable | None:
+    """What is known in the policy's space; None where not even FP32 is."""
+    view, space = shown.view, shown.space
+    can_calibrate = view.model.dataset.calibration_hash is not None
+    if not known.is_known(view.model, view.images, space) or (space.is_joint and not can_calibrate):
         return None
-    return known.table(view.model, view.images, space=view.space)
+    return known.table(view.model, view.images, space=space)
 
 
 def _reasons(shown: Shown) -> dict[Site, Reason]:
@@ -56,9 +62,9 @@ def _reasons(shown: Shown) -> dict[Site, Reason]:
     view, start, profile = shown.view, shown.start, shown.profile
     at_start = dict.fromkeys(profile.sites, Reason(f"as it was: {start.text}", ""))
     # Asked of measured starts only: for any other policy every run would be read in vain.
-    table = _table(view)
+    table = _table(shown)
     if table is not None and table.row(start.policy) is not None:
-        run = known.reasons(view.model, start.policy.key, space=view.space)
+        run = known.reasons(view.model, start.policy.key, space=shown.space)
         position = None if run is None else asked_step(run, start.policy, profile)
         at_start = reasons(profile, start.policy, run, position)
     widths = ((site, profile.width(start.policy, site), profile.width(shown.policy, site)) for site in profile.sites)
@@ -151,15 +157,27 @@ def touched(shown: Shown) -> set[str]:
     return {layer.name for layer in (*profile.writers(name), *profile.readers(name))}
 
 
+@known.cached(6)
+def _shipped(model: Model) -> ShippedLayers:
+    return ShippedLayers(model, shipped_settings(model))
+
+
 @known.cached(120)
-def _weights_data(model: Model, layer: str, bits: int) -> WeightsData:
-    return weights_data(model.name, layer, model.folded_weights[layer], bits)
+def _weights_data(model: Model, layer: str, bits: int, rounding: str) -> WeightsData:
+    """As `rounding` makes the layer where that ships with the app, else to nearest."""
+    rounded = _shipped(model)(layer, bits) if rounding == SHIPPED else None
+    named = None if rounded is None else (rounding, rounded)
+    return weights_data(model.name, layer, model.folded_weights[layer], bits, named)
+
+
+def _weights_of(shown: Shown) -> WeightsData:
+    return _weights_data(shown.view.model, shown.site.name, shown.bits, shown.quantizer.rounding)
 
 
 def weights(shown: Shown) -> Drawing:
     """The picked layer's weights before rounding and after."""
     view, name = shown.view, shown.site.name
-    data = _weights_data(view.model, name, shown.bits)
+    data = _weights_of(shown)
     alt = f"Histogram of the {data.weights:,} weights of {name} before rounding and at {bits_name(data.bits)}."
     if data.error is not None:
         alt += f" {error_text(data.error)}."
@@ -175,9 +193,14 @@ def weights(shown: Shown) -> Drawing:
 
 
 def weights_lost(shown: Shown) -> str:
-    """What rounding costs the picked layer's weights, in words."""
-    error = _weights_data(shown.view.model, shown.site.name, shown.bits).error
-    return "FP32: nothing is rounded, so nothing is lost." if error is None else error_text(error)
+    """What rounding costs the picked layer's weights, in words, and where another rounding is shown than measured."""
+    data, rounding = _weights_of(shown), shown.quantizer.rounding
+    if data.error is None:
+        return "FP32: nothing is rounded, so nothing is lost."
+    lost = error_text(data.error)
+    if data.rounding == rounding:
+        return lost
+    return f"{lost}. Shown rounded to nearest: what {rounding} makes of it at {bits_name(data.bits)} does not ship."
 
 
 def group_facts(shown: Shown) -> pd.DataFrame:

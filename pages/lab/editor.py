@@ -4,6 +4,7 @@ import streamlit as st
 
 from aiq_core.charts.style import GLYPHS
 from aiq_core.records import FP32_BITS, OFFERED_BITS, Policy, Run, Site
+from aiq_core.space import JOINT, space_of
 from aiq_core.wording import bits_name, uniform_name
 from pages.common import known, names
 from pages.common.controls import View
@@ -11,9 +12,10 @@ from pages.lab import policies, state
 from pages.lab.history import History
 from pages.lab.shown import Shown
 
-UNIFORM = ((32,), (8,), (4,), (8, 8), (4, 8))
+UNIFORM = ((32,), (8,), (4,), (8, 8), (6, 6), (4, 8))
 """Bits of weights, and of activations where these are not FP32, of the uniform policies to start from."""
 UNDO, REDO = "lab-undo", "lab-redo"
+STAY = "Weights only: activations stay FP32."
 GROUP, GROUP_BITS, RUN_BOX, PASTED = "lab-group", "lab-group-bits", "lab-start-run", "lab-pasted"
 
 
@@ -45,6 +47,9 @@ def site_and_bits(shown: Shown) -> None:
         label_visibility="collapsed",
         width=215 if shown.is_layer else 225,
     )
+    if not shown.is_editable:
+        offer_space(shown.view, policy, STAY)
+        return
     st.segmented_control(
         bits_label(site),
         OFFERED_BITS,
@@ -70,9 +75,32 @@ def _bits_chosen(model: str, site: Site, widget: str) -> None:
         state.set_bits(model, (site,), st.session_state[widget], str(site))
 
 
+def offer_space(view: View, policy: Policy, why: str, place: str = "bits") -> None:
+    """Says in a sentence why another space is wanted, and shows the policy there at a click. `place` is the page's."""
+    dataset = view.model.dataset
+    if dataset.calibration_hash is None:
+        st.caption(f"{why} {dataset.title} has no calibration images to set their ranges by.", width="content")
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
+        st.caption(why, width="content")
+        st.button(
+            f"Switch to {JOINT.title}",
+            key=f"lab-space-{place}",
+            type="tertiary",
+            icon=":material/swap_horiz:",
+            on_click=state.switch_space,
+            args=(policy, JOINT),
+            help="Weights are then rounded by GPTQ, activations on static ranges, and accuracy is measured so.",
+        )
+
+
 def several(view: View, policy: Policy) -> None:
     """One width for many sites: a single edit, undone at once."""
-    groups = policies.groups(view.model.profile)
+    groups, space = policies.groups(view.model.profile), policies.space_of(policy, view.space)
+    if not space.is_joint:
+        of_layers = {*view.model.profile.weight_sites}
+        groups = {name: sites for name, sites in groups.items() if of_layers.issuperset(sites)}
+        offer_space(view, policy, STAY, "several")
     if st.session_state.get(GROUP) not in groups:
         st.session_state[GROUP] = next(iter(groups))
     name = st.selectbox("Layers or activations", list(groups), key=GROUP)
@@ -143,4 +171,5 @@ def _run_chosen(model: str, runs: dict[str, Run]) -> None:
     run = runs.get(st.session_state[RUN_BOX] or "")
     st.session_state[RUN_BOX] = None
     if run is not None and run.policy is not None:
-        state.start_from(model, run.policy, f"the end of {names.what(run)} · {run.id}")
+        of_run = space_of(run.request, known.model(model).dataset)
+        state.start_from(model, run.policy, f"the end of {names.what(run)} · {run.id}", of_run)

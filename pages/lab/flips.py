@@ -44,12 +44,13 @@ def flips(found: Measured, labels: NDArray[np.uint8], shown: int) -> Flips:
     """Raises ValueError where there is nothing to compare with."""
     if found.before is None:
         raise ValueError("the policy before is not measured")
-    labels = labels[: found.images]
-    right, was_right = found.after == labels, found.before == labels
+    on = found.on
+    labels, after, before = (array[on.span] for array in (labels, found.after, found.before))
+    right, was_right = after == labels, before == labels
     return Flips(
-        lost=np.flatnonzero(was_right & ~right),
-        gained=np.flatnonzero(right & ~was_right),
-        moved=int(np.count_nonzero(~right & ~was_right & (found.before != found.after))),
+        lost=on.start + np.flatnonzero(was_right & ~right),
+        gained=on.start + np.flatnonzero(right & ~was_right),
+        moved=int(np.count_nonzero(~right & ~was_right & (before != after))),
         shown=shown,
     )
 
@@ -108,7 +109,7 @@ def _empty(text: str) -> None:
 
 def _below(splits: list[SplitName], found: Measured, turned: Flips) -> None:
     hidden = int((turned.lost >= turned.shown).sum() + (turned.gained >= turned.shown).sum())
-    said = [f"against {'FP32' if found.against_fp32 else 'before'}, {found.images:,} {found.split}"]
+    said = [f"against {'FP32' if found.against_fp32 else 'before'}, {found.images:,} {found.judges}"]
     if found.cells is not None and found.cells.lost + found.cells.gained:
         said.append(f"McNemar p {found.cells.p:.2g}")
     missing = ""

@@ -1,6 +1,6 @@
 """Accuracy on demand: one policy evaluated by a worker, watched until it ends. Nothing is evaluated twice."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,12 +12,13 @@ from aiq_core.errors import AiqError
 from aiq_core.library import read_only, repeats
 from aiq_core.records import Policy, Request, Run, RunStatus, SplitName
 from aiq_core.search.baselines import MANUAL
+from aiq_core.space import Space
 from aiq_core.store.store import MEASURED
-from aiq_core.wording import bit_counts, duration
+from aiq_core.wording import bit_counts, duration, quantizer_words
 from pages.common import errors, known
 from pages.common.controls import View
 from pages.lab import policies, state
-from pages.lab.accuracy import prefixes
+from pages.lab.accuracy import Measured, image_sets
 
 POLL_S = 1.0
 LABEL = "measured in the Lab"
@@ -104,6 +105,12 @@ def elapsed_s(run: Run, now: datetime) -> float:
     return max(0.0, (now - datetime.fromisoformat(run.created_at)).total_seconds())
 
 
+def _asks(running: Request, asked: Request) -> bool:
+    """Whether a run measures what is asked for: policies that are rounded alike have one key."""
+    keys = ({each.quantizer.key(policy) for policy in each.policies} for each in (running, asked))
+    return running.policies == asked.policies and next(keys) == next(keys)
+
+
 def _finished() -> Sequence[Run]:
     """Finished runs of all models, without their steps."""
     return [run for model in known.library().models.values() for run in known.runs(model)]
@@ -113,7 +120,7 @@ def button(view: View, policy: Policy, is_measured: bool) -> None:
     """Asks for the accuracy of the policy at work; nothing where it is known or may not be measured."""
     if not is_measured and read_only():
         st.caption("Read-only server: no accuracy is measured.", width="content")
-    if is_measured or read_only() or any(policy in run.request.policies for run in unfinished(view.model)):
+    if is_measured or read_only() or any(_asks(run.request, request(view, policy)) for run in unfinished(view.model)):
         return
     if policy.has_activations and view.model.dataset.calibration_hash is None:
         st.caption("No calibration images: activations can't be measured here.", width="content")
@@ -130,7 +137,8 @@ def button(view: View, policy: Policy, is_measured: bool) -> None:
         icon=":material/play_arrow:",
         on_click=start,
         args=(view, policy),
-        help=f"Evaluates this policy on {where}{lack}, in a process of its own.{pace}",
+        help=f"Evaluates this policy on {where}{lack}, in a process of its own.{pace} "
+        f"Rounded: {quantizer_words(policies.how(view.model, policy, view.space), policy)}.",
     )
 
 
@@ -194,10 +202,11 @@ def announcement(model: Model) -> None:
         st.warning(f"The measurement is {run.status}: {why}", icon=":material/info:")
 
 
-def note(view: View, found_images: dict[SplitName, int | None]) -> str:
+def note(view: View, found: Iterable[Measured | None], space: Space) -> str:
     """Where figures stand on fewer images than the page works at."""
-    most = {split: prefixes(view.model, split, view.images)[0] for split in found_images}
-    fewer = [f"{n:,} {split}" for split, n in found_images.items() if n is not None and n < most[split]]
+    told = [entry for entry in found if entry is not None]
+    most = {entry: image_sets(view.model, entry.split, view.images, space)[0] for entry in told}
+    fewer = [f"{entry.images:,} {entry.judges}" for entry in told if entry.on != most[entry]]
     if not fewer:
         return ""
     return f"measured on {' and '.join(fewer)} images only: those that ship with the app"

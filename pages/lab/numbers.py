@@ -5,9 +5,11 @@ import streamlit as st
 from aiq_core.intensity import traffic
 from aiq_core.records import Policy, SplitName
 from aiq_core.roofline import predict
+from aiq_core.space import Space
 from aiq_core.store.store import BUNDLED, IMPORTED
 from aiq_core.wording import MINUS, number, seconds, signed, size, span
 from pages.common.controls import View
+from pages.lab import policies
 from pages.lab.accuracy import Measured
 
 COMPUTED = "Computed: FLOPs over bytes moved at batch 1, every layer reading and writing DRAM (unfused)."
@@ -26,7 +28,7 @@ def draw(view: View, before: Policy, after: Policy, found: dict[SplitName, Measu
         _metric("Moved per image", moved.moved_bytes, size, COMPUTED, True)
         _time(view, before, after)
         for split in (SplitName.REPORT, SplitName.SEARCH):
-            _accuracy(split, found[split])
+            _accuracy(view, policies.space_of(after, view.space), split, found[split])
 
 
 def _at_batch(view: View, policy: Policy) -> str:
@@ -75,10 +77,11 @@ def _time(view: View, before: Policy, after: Policy) -> None:
     )
 
 
-def _accuracy(split: SplitName, found: Measured | None) -> None:
+def _accuracy(view: View, space: Space, split: SplitName, found: Measured | None) -> None:
+    top1 = view.model.metric.title.capitalize()
     if found is None:
         st.metric(
-            f"Top-1, {split}",
+            f"{top1}, {'confirm' if space.confirms and split is SplitName.SEARCH else split}",
             "not measured",
             width=WIDTH_PX,
             help="No bits chosen by hand have an accuracy until they are evaluated. Measure it below.",
@@ -93,13 +96,19 @@ def _accuracy(split: SplitName, found: Measured | None) -> None:
     if noise and drop is not None and drop.value != 0:
         delta = f"{signed(-drop.value, 2)}, within noise".replace(MINUS, "-")
     st.metric(
-        f"Top-1, {found.images:,} {split}",
+        f"{top1}, {found.images:,} {found.judges}",
         f"{number(found.top1.value, 2)} %",
         delta,
         delta_color="off" if noise else "normal",
         delta_arrow="off" if noise else "auto",
         width=WIDTH_PX + 8,
-        help=f"On {found.images:,} {split} images, 95 % {span(found.top1)} (Wilson).{said} "
+        help=f"On {found.images:,} {found.judges} images{_apart(found)}, 95 % {span(found.top1)} (Wilson).{said} "
         + SOURCES.get(found.source, "Measured here.")
         + (" Within noise: the interval holds 0." if noise else ""),
     )
+
+
+def _apart(found: Measured) -> str:
+    """What sets search images apart on which no search chose."""
+    on = found.on
+    return f" (search images {on.start + 1:,} to {on.images:,}, on which no search chose)" if on.start else ""

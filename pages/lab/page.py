@@ -31,6 +31,9 @@ def main() -> None:
         split: measured(library, view.model, split, view.images, shown.policy, before, view.space)
         for split in SplitName
     }
+    if shown.space is not view.space:
+        why = f"Its activations have bits, so it is shown and measured as one of {shown.space.title}."
+        editor.offer_space(view, shown.policy, why, "policy")
     # Closer than elsewhere: five rows stand on one screen.
     with st.container(gap="xsmall"):
         _heading(shown, history, found)
@@ -39,7 +42,7 @@ def main() -> None:
     drawing_card(
         drawings.bits(shown),
         on_click=_site_clicked,
-        foresight=ahead.address(shown),
+        foresight=ahead.address(shown) if shown.is_editable else None,
         beneath=lambda: _controls(shown, is_measured),
     )
     left, right = st.columns(2, gap="small")
@@ -104,9 +107,8 @@ def _heading(shown: Shown, history: History, found: dict[SplitName, Measured | N
     edits = policies.change(shown.profile, start.policy, policy)
     if shown.is_unedited:
         edits = "not edited yet, so beside FP32"
-    counted = {split: None if entry is None else entry.images for split, entry in found.items()}
-    noted = measuring.note(view, counted)
-    stored = f"{size(stored_bytes(shown.profile, policy))} as stored with scales and folded biases"
+    noted = measuring.note(view, found.values(), shown.space)
+    stored = f"{size(stored_bytes(shown.profile, policy, shown.quantizer))} as stored with scales and folded biases"
     st.caption(join([bit_counts(policy), stored, f"started from {start.text}", edits, noted]))
 
 

@@ -50,11 +50,15 @@ def read_key(key: str, profile: ModelProfile) -> Policy:
     return policy
 
 
+def space_of(policy: Policy, space: Space) -> Space:
+    """The space that a policy is of, where one is shown: the joint one wherever activations are quantized."""
+    return JOINT if policy.has_activations else space
+
+
 def how(model: Model, policy: Policy, space: Space = WEIGHTS) -> Quantizer:
-    """How a policy is rounded here: as its space's are, one with quantized activations as the joint one's."""
-    chosen = JOINT if policy.has_activations else space
+    """How a policy is rounded here: as its space's are."""
     can_calibrate = model.dataset.calibration_hash is not None
-    return chosen.quantizer(model.dataset) if can_calibrate else Quantizer()
+    return space_of(policy, space).quantizer(model.dataset) if can_calibrate else Quantizer()
 
 
 def pinned(key: str | None, profile: ModelProfile) -> Policy | None:

@@ -10,6 +10,8 @@ from aiq_core.catalog import Model
 from aiq_core.intensity import intensity, moved_bytes, stored_bytes, weight_bytes
 from aiq_core.library import read_only
 from aiq_core.records import UNFUSED, Policy, SplitName
+from aiq_core.space import WEIGHTS, Space
+from aiq_core.wording import quantizer_words
 from pages.common import errors, known
 from pages.common.controls import View
 from pages.common.popovers import copied, link, popover
@@ -22,6 +24,7 @@ LABEL, SAVED_RUN = "lab-label", "lab_saved"
 def draw(view: View, policy: Policy, found: dict[SplitName, Measured | None]) -> None:
     """Save, share and export, each in the heading's line."""
     with st.popover("Save", icon=":material/save:", type="tertiary"):
+        st.caption(f"Rounded: {quantizer_words(policies.how(view.model, policy, view.space), policy)}.")
         _save(view, policy)
         _export(view, policy, found)
     popover("Share", "share", partial(_share, policy))
@@ -64,7 +67,7 @@ def _keep(view: View, policy: Policy) -> None:
 def _export(view: View, policy: Policy, found: dict[SplitName, Measured | None]) -> None:
     st.download_button(
         "Policy (JSON)",
-        lambda: json.dumps(policy_document(view.model, policy, found), indent=1).encode(),
+        lambda: json.dumps(policy_document(view.model, policy, found, view.space), indent=1).encode(),
         f"{view.model}-policy.json",
         "application/json",
         key="lab-export-policy",
@@ -88,27 +91,31 @@ def _export(view: View, policy: Policy, found: dict[SplitName, Measured | None])
         )
 
 
-def policy_document(model: Model, policy: Policy, found: dict[SplitName, Measured | None]) -> dict[str, object]:
-    """A policy with its figures; null where it is not measured."""
-    profile = model.profile
+def policy_document(
+    model: Model, policy: Policy, found: dict[SplitName, Measured | None], space: Space = WEIGHTS
+) -> dict[str, object]:
+    """A policy with how it is rounded and its figures; null where it is not measured."""
+    profile, quantizer = model.profile, policies.how(model, policy, space)
     fp32 = profile.uniform(32)
     value = intensity(profile, policy)
     document: dict[str, object] = {
         "model": model.name,
         "model_hash": model.hash,
         **documents.policy_document(profile, policy),
+        "space": policies.space_of(policy, space).name,
+        "quantizer": quantizer.to_json(),
         "traffic": UNFUSED,
         "intensity": value,
         "intensity_gain_percent": 100 * (value / intensity(profile, fp32) - 1),
         "weight_bytes": weight_bytes(profile, policy),
-        "stored_bytes": stored_bytes(profile, policy),
+        "stored_bytes": stored_bytes(profile, policy, quantizer),
         "moved_bytes": moved_bytes(profile, policy),
     }
-    for split in SplitName:
-        entry = found[split]
+    for split, entry in found.items():
+        name = split if entry is None else entry.judges
         document |= {
-            f"{split}_images": None if entry is None else entry.images,
-            f"{split}_top1_percent": None if entry is None else entry.top1.value,
-            f"{split}_top1_interval": None if entry is None else [entry.top1.low, entry.top1.high],
+            f"{name}_images": None if entry is None else entry.images,
+            f"{name}_top1_percent": None if entry is None else entry.top1.value,
+            f"{name}_top1_interval": None if entry is None else [entry.top1.low, entry.top1.high],
         }
     return document

@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from aiq_core.intensity import intensity
-from aiq_core.records import FP32_BITS, ModelProfile, Move, Policy, Site, SiteKind
+from aiq_core.records import FP32_BITS, ModelProfile, Move, Policy, Quantizer, Site, SiteKind
+from aiq_core.space import Space
 from aiq_core.wording import number, signed
 from pages.common.controls import View
 from pages.lab import policies
@@ -46,6 +47,21 @@ class Shown:
     @property
     def is_layer(self) -> bool:
         return self.site.kind is SiteKind.WEIGHTS
+
+    @property
+    def space(self) -> Space:
+        """The space that the policy is of."""
+        return policies.space_of(self.policy, self.view.space)
+
+    @property
+    def quantizer(self) -> Quantizer:
+        """How the policy is rounded."""
+        return policies.how(self.view.model, self.policy, self.view.space)
+
+    @property
+    def is_editable(self) -> bool:
+        """Whether the picked site may have other bits: activations only where their space is shown."""
+        return self.is_layer or self.space.is_joint
 
     @property
     def is_unedited(self) -> bool:

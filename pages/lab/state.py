@@ -6,6 +6,7 @@ import streamlit as st
 
 from aiq_core.errors import SettingError
 from aiq_core.records import ModelProfile, Policy, Site, SiteKind
+from aiq_core.space import SPACES, Space
 from aiq_core.wording import bits_name
 from pages.common import controls, errors, known
 from pages.common.controls import View
@@ -14,6 +15,7 @@ from pages.lab import policies
 from pages.lab.history import Entry, History
 
 HISTORIES, SITE = "lab_histories", "lab_site"
+SPACE = "space"
 START = "start"
 """In the address: where the editing of its policy began, unless that is the policy itself."""
 SITE_BOX, BITS = "lab-layer", "lab-bits"
@@ -124,8 +126,22 @@ def set_bits(model: str, sites: Sequence[Site], bits: int, what: str) -> None:
     push(model, after, f"{what} to {bits_name(bits)}")
 
 
-def start_from(model: str, policy: Policy, text: str) -> None:
+def start_from(model: str, policy: Policy, text: str, space: Space | None = None) -> None:
+    """Starts from a policy, in its own space where it has one."""
+    show_space(policy, space)
     push(model, policy, text, is_start=True)
+
+
+def show_space(policy: Policy, space: Space | None = None) -> None:
+    """Shows a space, and in any case one in which the policy can be."""
+    shown = SPACES[st.session_state[SPACE]] if space is None else space
+    st.session_state[SPACE] = policies.space_of(policy, shown).name
+
+
+def switch_space(policy: Policy, space: Space) -> None:
+    """Shows the policy at work in another space."""
+    st.session_state[controls.POLICY] = policy.key
+    show_space(policy, space)
 
 
 def import_text(model: str, key: str) -> None:
@@ -138,6 +154,7 @@ def import_text(model: str, key: str) -> None:
         if named == model:
             start_from(model, Policy.from_key(policy_key), "imported")
         else:
+            show_space(Policy.from_key(policy_key))
             st.session_state["model"] = named
             st.session_state[controls.PINNED] = None
             st.session_state[controls.POLICY], st.session_state[controls.CLICKED] = policy_key, False

@@ -13,11 +13,12 @@ from torch import nn
 
 from aiq_core import rounding
 from aiq_core.catalog import Model
+from aiq_core.catalog.shipped import BITS, FILE, ShippedLayers, shipped_settings
 from aiq_core.errors import EvaluationError, SettingError
 from aiq_core.records import Granularity, Grid, ImageSet, Policy, Quantizer, SplitName, unfinished
 from aiq_core.runtime.evaluate import TorchEvaluator
 from aiq_core.runtime.rounded import RoundedLayers
-from aiq_core.runtime.shipped import BITS, FILE, ShippedLayers, shipped_settings, write_shipped
+from aiq_core.runtime.shipped import write_shipped
 from aiq_core.runtime.statistics import _columns, layer_statistics
 from tests import bundled
 
