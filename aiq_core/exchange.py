@@ -220,14 +220,17 @@ def _check(run: Run, evaluations: list[Evaluation], model: Model, name: str) -> 
 
 def _evaluation_to_json(evaluation: Evaluation) -> dict[str, Any]:
     packed = base64.b64encode(codec.pack(evaluation.outcomes)).decode()
-    return {"key": asdict(evaluation.key), "origin": asdict(evaluation.origin), "predicted": packed}
+    document = {"key": asdict(evaluation.key), "origin": asdict(evaluation.origin), "predicted": packed}
+    # Left out where there are none, so that versions which do not know them read all others.
+    return document | ({"integers": evaluation.integers} if evaluation.integers else {})
 
 
 def _evaluation_from_json(entry: dict[str, Any]) -> Evaluation:
     key = EvaluationKey(**entry["key"])
     Policy.from_key(key.policy)
     outcomes = codec.unpack(base64.b64decode(entry["predicted"], validate=True))
-    return of_source(Evaluation(key, outcomes, Origin(**entry["origin"])), IMPORTED)
+    integers = str(entry.get("integers", ""))
+    return of_source(Evaluation(key, outcomes, Origin(**entry["origin"]), integers), IMPORTED)
 
 
 def _digest(body: dict[str, Any]) -> str:

@@ -190,6 +190,12 @@ class Execution:
         disagreements = self.memo.disagreements + (self.confirming.disagreements if self.confirming else 0)
         if disagreements:
             message = f"{message} {disagreements} predictions differ from stored ones, which stand".strip()
+        otherwise = self.memo.rounded_otherwise + (self.confirming.rounded_otherwise if self.confirming else 0)
+        if otherwise:
+            message += (
+                f" {otherwise} policies are rounded to other integers here than where stored predictions are from"
+            )
+            message = message.strip()
         return message
 
     def _confirm(self, policy: Policy) -> None:

@@ -92,11 +92,15 @@ def is_done(outcomes: Outcomes) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What a policy was found to do on the images of a split, in split order."""
+    """What a policy was found to do on the images of a split, in split order.
+
+    `integers` is a hash of those that its weights were rounded to, where this depends on calibration images.
+    """
 
     key: EvaluationKey
     outcomes: Outcomes
     origin: Origin
+    integers: str = ""
 
     def done(self, images: int, start: int = 0) -> int:
         """How many of the images `start` to `images` were evaluated."""

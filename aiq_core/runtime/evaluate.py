@@ -3,6 +3,7 @@
 Activations are rounded where the traffic model writes them, each tensor on its own static scale at its group's width.
 """
 
+import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -17,6 +18,7 @@ from aiq_core.activations import PIXEL_BITS, Calibration, coarser_pixels, levels
 from aiq_core.catalog import Model
 from aiq_core.errors import EvaluationError, SettingError
 from aiq_core.records import FP32_BITS, ImageSet, Origin, Outcomes, Policy, Quantizer, is_done
+from aiq_core.rounding import ROUNDINGS
 from aiq_core.runtime.calibrate import calibration
 from aiq_core.runtime.cpu import cpu_kind
 from aiq_core.runtime.data import Pixels, to_input
@@ -94,6 +96,16 @@ class TorchEvaluator:
     def origin(self) -> Origin:
         """This machine, these versions, now."""
         return current_origin(self.threads, self.chunk)
+
+    def integers(self, policy: Policy) -> str:
+        """16 hex digits over what a policy's weights are rounded to, where that depends on calibration images."""
+        if not ROUNDINGS[self.rounding.rounding].is_calibrated:
+            return ""
+        digest = hashlib.sha256()
+        for name, bits in self.model.profile.named_bits(policy).items():
+            if bits != FP32_BITS:
+                digest.update(self._round(name, bits).integers.tobytes())
+        return digest.hexdigest()[:16] if any(bits != FP32_BITS for bits in policy.weight_bits) else ""
 
     def chunks(self, policy: Policy, base: Policy | None, outcomes: Outcomes) -> Iterator[Outcomes]:
         """Fills `outcomes` (of the split) in place, a chunk at a time, where they are not done; yields them after each.

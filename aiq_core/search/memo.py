@@ -15,6 +15,9 @@ class Evaluator(Protocol):
     def origin(self) -> Origin:
         """The machine that computes."""
 
+    def integers(self, policy: Policy) -> str:
+        """A hash of what a policy's weights are rounded to here; empty where that is the same everywhere."""
+
     def chunks(self, policy: Policy, base: Policy | None, outcomes: Outcomes) -> Iterator[Outcomes]:
         """Fills `outcomes` (of the split) where they are not done, the likeliest to change first; yields each chunk."""
 
@@ -52,6 +55,8 @@ class Memo:
         self.asked = 0
         self.computed = 0
         self.disagreements = 0
+        self.rounded_otherwise = 0
+        """Policies whose weights were rounded here to other integers than those of stored predictions."""
 
     def ask(self, policy: Policy, needs: Score | None, base: Policy) -> Score | None:
         """The score, or None where it cannot reach `needs`; computes only what is not known yet."""
@@ -64,21 +69,25 @@ class Memo:
         evaluator = self._evaluator = self._evaluator or self._make_evaluator()
         outcomes = self._metric.blank(len(self._labels))
         # A partial of another machine proves what it proves, but is never mixed with outcomes found here.
-        if known is not None and evaluator.origin.can_resume(known.origin):
+        integers = evaluator.integers(policy)
+        same = known is None or known.integers == integers
+        self.rounded_otherwise += not same
+        if known is not None and same and evaluator.origin.can_resume(known.origin):
             outcomes[:] = known.outcomes
-        self._compute(evaluator, key, policy, base, outcomes, needs)
+        self._compute(evaluator, Evaluation(key, outcomes, evaluator.origin, integers), policy, base, needs)
         return self._answer(outcomes, needs)
 
     def _compute(
         self,
         evaluator: Evaluator,
-        key: EvaluationKey,
+        evaluation: Evaluation,
         policy: Policy,
         base: Policy,
-        outcomes: Outcomes,
         needs: Score | None,
     ) -> None:
+        """Fills an evaluation's outcomes and keeps it."""
         self.computed += 1
+        outcomes = evaluation.outcomes
         try:
             for _ in evaluator.chunks(policy, base, outcomes):
                 if self._is_settled(outcomes, needs):
@@ -86,7 +95,7 @@ class Memo:
                 self._checkpoint()
         finally:
             if is_done(outcomes).any():
-                self.disagreements += self._store.save_evaluation(Evaluation(key, outcomes, evaluator.origin))
+                self.disagreements += self._store.save_evaluation(evaluation)
 
     def _is_settled(self, outcomes: Outcomes, needs: Score | None) -> bool:
         return self._metric.is_settled(outcomes[self._span], self._labels[self._span], needs)

@@ -40,4 +40,5 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (run_id, position)
     ) WITHOUT ROWID;
     """,
+    "ALTER TABLE evaluations ADD COLUMN integers TEXT NOT NULL DEFAULT ''",
 )

@@ -21,7 +21,8 @@ MEASURED, BUNDLED, IMPORTED, SAVED = "measured", "bundled", "imported", "saved b
 none: a policy kept as it was set."""
 
 _EVALUATION_COLUMNS = (
-    "model_hash, split_hash, quantizer, policy, source, images, done, predicted, cpu, torch, threads, chunk, created_at"
+    "model_hash, split_hash, quantizer, policy, source, images, done, predicted, cpu, torch, threads, chunk, "
+    "created_at, integers"
 )
 
 
@@ -126,7 +127,7 @@ class Store:
                 disagreements = int(np.count_nonzero(both & (stored.outcomes != outcomes)))
                 if stored.done(len(stored.outcomes)) == len(stored.outcomes):
                     return disagreements
-                if evaluation.origin.can_resume(stored.origin):
+                if evaluation.origin.can_resume(stored.origin) and evaluation.integers == stored.integers:
                     outcomes = np.where(is_done(stored.outcomes), stored.outcomes, outcomes)
                 elif evaluation.done(len(outcomes)) < stored.done(len(outcomes)):
                     return disagreements
@@ -136,11 +137,11 @@ class Store:
     def _insert(self, db: sqlite3.Connection, evaluation: Evaluation) -> None:
         key, origin, images = evaluation.key, evaluation.origin, len(evaluation.outcomes)
         db.execute(
-            f"INSERT OR REPLACE INTO evaluations ({_EVALUATION_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            f"INSERT OR REPLACE INTO evaluations ({_EVALUATION_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 *(key.model_hash, key.split_hash, key.quantizer, key.policy, origin.source),
                 *(images, evaluation.done(images), codec.pack(evaluation.outcomes)),
-                *(origin.cpu, origin.torch, origin.threads, origin.chunk, origin.created_at),
+                *(origin.cpu, origin.torch, origin.threads, origin.chunk, origin.created_at, evaluation.integers),
             ),
         )
 
@@ -284,9 +285,9 @@ def _json(document: dict[str, Any]) -> str:
 
 
 def _evaluation(row: tuple[Any, ...]) -> Evaluation:
-    model_hash, split_hash, quantizer, policy, source, _, _, predicted, cpu, torch, threads, chunk, created_at = row
-    key = EvaluationKey(model_hash, split_hash, quantizer, policy)
-    return Evaluation(key, codec.unpack(predicted), Origin(cpu, torch, threads, chunk, created_at, source))
+    *identity, source, _, _, predicted, cpu, torch, threads, chunk, created_at, integers = row
+    origin = Origin(cpu, torch, threads, chunk, created_at, source)
+    return Evaluation(EvaluationKey(*identity), codec.unpack(predicted), origin, integers)
 
 
 def _run(row: tuple[Any, ...]) -> Run:

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from aiq_core.errors import StoreError
 from aiq_core.records import Run
-from aiq_core.store import Store, database
+from aiq_core.store import Store, codec, database
 from aiq_core.store.schema import APPLICATION_ID, MIGRATIONS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -26,7 +27,7 @@ APPLICATION_ID_AT = 68  # https://www.sqlite.org/fileformat.html, section 1.3
 KILLED_WHILE_CREATING = """
 import os, sqlite3, sys
 from pathlib import Path
-from aiq_core.store import Store
+from aiq_core.store import Store, codec
 
 connect, folder = sqlite3.connect, Path(sys.argv[1])
 for deadly in range(1, 100):
@@ -152,7 +153,7 @@ REFUSED = [
     (short, "is not a SQLite file"),
     (nameless, r"belongs to another application \(id 0x0, ours is 0x41495145\) and was left untouched"),
     (somebody_elses, r"belongs to another application \(id 0xf055112"),
-    (newer, "has version 2, newer than the 1 known here, and was left untouched; update AIQ Explorer"),
+    (newer, "has version 3, newer than the 2 known here, and was left untouched; update AIQ Explorer"),
     (damaged, "store.sqlite"),
     (truncated, "store.sqlite"),
 ]
@@ -180,7 +181,7 @@ def test_a_newer_version_that_only_the_log_holds_is_refused(tmp_path: Path) -> N
     newer_app.execute(f"PRAGMA user_version={len(MIGRATIONS) + 1}")
     newer_app.commit()
     before = digest(path)
-    with pytest.raises(StoreError, match="newer than the 1 known here"):
+    with pytest.raises(StoreError, match="newer than the 2 known here"):
         Store(path)
     assert digest(path) == before
     newer_app.close()
@@ -203,7 +204,7 @@ import os, sys
 from pathlib import Path
 from aiq_core.errors import StoreError
 from aiq_core.records import Run
-from aiq_core.store import Store
+from aiq_core.store import Store, codec
 if os.geteuid() == 0:  # permissions do not bind root, so it becomes nobody
     os.setgroups([])
     os.setgid(65534)
@@ -279,7 +280,7 @@ ADD_RUN = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from aiq_core.store import Store
+from aiq_core.store import Store, codec
 
 store = Store(Path(sys.argv[1]))
 run = replace(store.runs()[0], id=sys.argv[2])
@@ -303,3 +304,18 @@ def test_a_store_opened_twice_sees_what_processes_write_after_others_left(tmp_pa
     first.close()
     second.close()
     assert Store(path).has_run("0000000009")
+
+
+def test_a_store_of_the_first_version_keeps_what_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    old = sqlite3.connect(path)
+    old.execute(f"PRAGMA application_id={APPLICATION_ID}")
+    old.executescript(MIGRATIONS[0])
+    predicted = np.arange(10, dtype=np.uint8)
+    row = ("m", "s", "q", "p", "measured", 10, 10, codec.pack(predicted), "cpu", "2", 1, 125, "then")
+    old.execute(f"INSERT INTO evaluations VALUES ({','.join('?' * len(row))})", row)
+    old.execute("PRAGMA user_version=1")
+    old.commit()
+    old.close()
+    (found,) = Store(path).evaluations()
+    assert (found.key.policy, found.integers) == ("p", "") and np.array_equal(found.outcomes, predicted)
