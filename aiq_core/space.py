@@ -45,6 +45,11 @@ class Space:
     start: tuple[int, int] | None
     confirms: bool
 
+    @property
+    def is_joint(self) -> bool:
+        """Whether activations have bits in it."""
+        return self.activation_widths != (FP32_BITS,)
+
     def quantizer(self, dataset: Dataset) -> Quantizer:
         """How its policies are rounded, calibrated on the images of a data set."""
         return quantizer(dataset, self.rounding, activations=self.confirms)

@@ -70,8 +70,8 @@ def reach(bar: Bar, bits: int) -> float:
     return bar_height(bits) if bar.is_weights else -bar_height(bits)
 
 
-TOP = bar_height(FP32_BITS) * 1.18
-"""The upper end of the y axis: a bar of FP32 and its number."""
+TOP, BOTH_TOP = bar_height(FP32_BITS) * 1.18, bar_height(FP32_BITS) * 1.32
+"""Where the y axis ends: a bar of FP32 and its number, beside which a bar is lower where both kinds are drawn."""
 
 
 def bits_figure(data: BitsData, look: Look) -> dict[str, Any]:
@@ -108,17 +108,17 @@ def bits_figure(data: BitsData, look: Look) -> dict[str, Any]:
 def _bits_axis(data: BitsData, look: Look) -> dict[str, Any]:
     if not data.has_groups:
         held = sorted({FP32_BITS, 8, 4, *(bar.bits for bar in data.bars)})
-        return _axis(look, "bits", 0, [(bar_height(bits), bits) for bits in held])
+        return _axis(look, "bits", (0, TOP), [(bar_height(bits), bits) for bits in held])
     # Those that have room, less where names of layers stand upright on a phone; there each bar has its own number.
     named = (8, FP32_BITS) if len(data.columns) <= FEW_LAYERS else (4, 8, FP32_BITS)
     ticks = [(sign * bar_height(bits), bits) for sign in (-1, 1) for bits in named]
     zero = {"zeroline": True, "zerolinecolor": look.palette.muted, "zerolinewidth": look.scale}
-    return _axis(look, "activations · weights", -TOP, ticks) | zero
+    return _axis(look, "activations · weights", (-BOTH_TOP, BOTH_TOP), ticks) | zero
 
 
-def _axis(look: Look, title: str, bottom: float, ticks: Sequence[tuple[float, int]]) -> dict[str, Any]:
+def _axis(look: Look, title: str, ends: tuple[float, float], ticks: Sequence[tuple[float, int]]) -> dict[str, Any]:
     heights, texts = [height for height, _ in ticks], [str(bits) for _, bits in ticks]
-    return style.axis(look, title, range=[bottom, TOP], tickvals=heights, ticktext=texts)
+    return style.axis(look, title, range=[*ends], tickvals=heights, ticktext=texts)
 
 
 def _bar_trace(bars: Sequence[tuple[Bar, int]], data: BitsData, look: Look) -> dict[str, Any]:

@@ -95,6 +95,7 @@ class RooflineData:
     x_range: tuple[float, float]
     y_range: tuple[float, float]
     traffic: str = UNFUSED
+    joint: bool = False
 
     @property
     def roof(self) -> Ceiling:
@@ -137,10 +138,12 @@ def roofline_data(
     before_name: str = "FP32",
     by: str = UNFUSED,
     quantizer: Quantizer = Quantizer(),
+    joint: bool = False,
 ) -> RooflineData:
     """The dots of every layer under two policies, on axes that hold for all `widths` and `batches`.
 
-    Raises SettingError where the machine lacks the arithmetic.
+    With `joint` they hold for quantized activations too, whatever these two have. Raises SettingError where the machine
+    lacks the arithmetic.
     """
     policies = before, after
     prediction = predict(machine, profile, policies, batch, by, quantizer)
@@ -156,7 +159,8 @@ def roofline_data(
         for kind, source in machine.rates.items()
     )
     lowest, reached = profile.uniform(min(widths)), [ceiling for ceiling in ceilings if ceiling.in_use]
-    if before.has_activations or after.has_activations:
+    joint = joint or before.has_activations or after.has_activations
+    if joint:
         # Only here: else the layers would stand in a corner of what others could reach.
         lowest, reached = profile.uniform(min(OFFERED_BITS), min(OFFERED_BITS)), list(ceilings)
     corners = (
@@ -165,7 +169,7 @@ def roofline_data(
     )
     x_range, y_range = _ranges(machine, ceilings, reached, *corners)
     return RooflineData(
-        profile.model, machine, batch, before_name, dots, ceilings, bandwidth, x_range, y_range, traffic=by
+        profile.model, machine, batch, before_name, dots, ceilings, bandwidth, x_range, y_range, by, joint
     )
 
 

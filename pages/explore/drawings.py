@@ -51,6 +51,7 @@ def roofline(shown: Shown) -> Drawing:
         name,
         view.traffic,
         shown.table.quantizer,
+        view.space.is_joint,
     )
     alt = (
         f"Roofline of {view.machine.name} with {len(data.dots)} layers of {view.model} at batch {view.batch}; "
@@ -128,7 +129,8 @@ def bits(shown: Shown) -> Drawing:
     run = known.reasons(model, policy.key, shown.view.traffic, shown.view.space)
     position = None if run is None else asked_step(run, policy, profile)
     why = reasons(profile, policy, run, position, shown.view.traffic)
-    data = bits_data(profile, policy, why, shown.table, shown.pinned, origin="" if run is None else run.id)
+    origin = "" if run is None else run.id
+    data = bits_data(profile, policy, why, shown.table, shown.pinned, origin, groups=shown.view.space.is_joint)
     where = "above: weights, below: activations" if data.has_groups else "network order"
     what = "site" if data.has_groups else "layer"
     subtitle = f"{where}; hover for why each {what} has its width" if shown.pinned is None else _difference(shown, data)

@@ -8,7 +8,7 @@ import pandas as pd
 from aiq_core.catalog import Model
 from aiq_core.charts import draw
 from aiq_core.charts.bits import BitsData, bits_data, bits_frame, hover
-from aiq_core.charts.bits_figure import TOP, bits_figure, places
+from aiq_core.charts.bits_figure import BOTH_TOP, bits_figure, places
 from aiq_core.charts.reasons import Reason, reasons
 from aiq_core.charts.roofline import roofline_data, roofline_frame
 from aiq_core.charts.roofline_figure import roofline_figure
@@ -87,7 +87,7 @@ def clickable(figure: dict[str, Any], data: BitsData, picked: Site, look: Look) 
         "x0": place - 0.5,
         "x1": place + 0.5,
         "y0": 0,
-        "y1": TOP if bar.is_weights else -TOP,
+        "y1": BOTH_TOP if bar.is_weights else -BOTH_TOP,
         "line": {"width": 1.5 * look.scale, "color": palette.text},
         "fillcolor": faded(palette.accent, 0.12),
         "layer": "below",

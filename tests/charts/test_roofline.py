@@ -189,5 +189,13 @@ def test_axes_hold_for_every_policy_with_quantized_activations(profile: ModelPro
     assert all(view.x_range[0] < dot.after.intensity < view.x_range[1] for view in views for dot in view.dots)
 
 
+def test_axes_of_a_joint_space_hold_for_fp32_too(profile: ModelProfile) -> None:
+    fp32, w8a8 = profile.uniform(32), profile.uniform(8, 8)
+    where = machine(A100), profile, fp32
+    views = [roofline_data(*where, after, 1, WIDTHS, BATCHES, joint=True) for after in (fp32, profile.uniform(4), w8a8)]
+    assert len({(view.x_range, view.y_range) for view in views}) == 1
+    assert views[0].x_range != data(profile, fp32).x_range
+
+
 def test_plotly_accepts_a_joint_figure(profile: ModelProfile) -> None:
     go.Figure(**roofline_figure(data(profile, profile.uniform(4, 8)), Look(dark=True, projector=True)))
