@@ -101,12 +101,9 @@ def _ridge_label(data: RooflineData, look: Look) -> dict[str, Any]:
     At the top where activations may be quantized: names of layers stand at the bottom, and the ridge is far right.
     """
     high = data.joint
-    where: dict[str, Any] = {"xref": "x", "yref": "paper", "xanchor": "right", "padding": 5}
-    where["yanchor"] = "top" if high else "bottom"
-    shift = 0 if high else 1.6 * look.font_px - 1
-    return style.label(
-        look, f"ridge {wording.significant(data.roof.ridge)}", data.roof.ridge, int(high), (0, shift), **where
-    )
+    text, shift = f"ridge {wording.significant(data.roof.ridge)}", 0 if high else 1.6 * look.font_px - 1
+    where: dict[str, Any] = {"xref": "x", "yref": "paper", "xanchor": "right", "yanchor": "top" if high else "bottom"}
+    return style.label(look, text, data.roof.ridge, int(high), (0, shift), padding=5, **where)
 
 
 def _roof_traces(data: RooflineData, look: Look) -> list[dict[str, Any]]:
@@ -296,9 +293,9 @@ def _label_traces(data: RooflineData, look: Look) -> list[dict[str, Any]]:
 def _legend(data: RooflineData, look: Look) -> dict[str, Any]:
     """What the marks mean, in one line above the plot."""
     states = [state for dot in data.dots for state in (dot.before, dot.after)]
-    widths = {state.bits for state in states}
-    if data.is_joint:
-        widths |= {state.input_bits for state in states}
+    widths = {
+        width for state in states for width in ((state.bits, state.input_bits) if data.is_joint else (state.bits,))
+    }
     rim = "  rim: input" if data.is_joint else ""
     text = f"{style.key_to_bits(widths, look, short=data.is_joint)}{rim}   outline: {data.before_name}"
     return style.label(look, text, 0, 1, (0, 4), xref="paper", yref="paper", xanchor="left", yanchor="bottom")
