@@ -21,6 +21,8 @@ from aiq_core.execute import new_run
 from aiq_core.hardware import MACHINES
 from aiq_core.intensity import moved_bytes
 from aiq_core.records import (
+    Evaluation,
+    EvaluationKey,
     ImageSet,
     Move,
     Origin,
@@ -294,7 +296,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
 
     def run(**query: str) -> AppTest:
         test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-        for name, value in query.items():
+        for name, value in {"space": "weights", "budget": "off", **query}.items():
             test.query_params[name] = value
         # AppTest opens the first page; the app's own navigation leads to this one.
         test.run()
@@ -490,6 +492,85 @@ def test_quantized_activations_are_measured_and_saved_as_the_joint_space_rounds_
     assert asked.quantizer.activations is not None
     weights_only = policies.how(bundled.model("digits_cnn"), DIGITS.uniform(8))
     assert weights_only == Quantizer()
+
+
+def test_weights_alone_offer_activations_by_their_space(app: Callable[..., AppTest]) -> None:
+    test = app(model="digits_cnn", policy=DIGITS.uniform(8).key, activations="image", space="weights")
+    assert not [group for group in test.button_group if (group.key or "").startswith("lab-bits-")]
+    assert any("activations stay FP32" in element.value for element in test.caption)
+    test = healthy(press(test, "lab-space-bits"))
+    assert (test.session_state["space"], shown(test)) == ("joint", DIGITS.uniform(8))
+    set_bits(test, 4)
+    assert shown(test).activation_bits == (4, 32, 32, 32, 32, 32)
+
+
+def test_sets_of_weights_alone_hold_no_activations(app: Callable[..., AppTest]) -> None:
+    test = opened(app(model="digits_cnn", space="weights"), "Several")
+    assert not any("activation" in name for name in of_key(test.selectbox, "lab-group").options)
+    press(test, "lab-space-several")
+    assert "all 6 activation groups" in of_key(opened(test, "Several").selectbox, "lab-group").options
+
+
+def test_a_start_of_both_kinds_shows_their_space(app: Callable[..., AppTest]) -> None:
+    test = opened(app(model="digits_cnn", space="weights"), "Start from")
+    assert shown(healthy(press(test, "lab-start-8-8"))) == DIGITS.uniform(8, 8)
+    assert test.session_state["space"] == "joint"
+    run = next(run for run in library.open_library().runs(bundled.model("digits_cnn")) if run.request.alpha == 0.1)
+    of_key(test.selectbox, "lab-start-run").set_value(run.id).run()
+    # The paper's run was rounded to nearest, so that is what is shown of it.
+    assert (shown(healthy(test)), test.session_state["space"]) == (run.policy, "weights")
+
+
+def test_a_linked_policy_of_both_kinds_is_shown_as_theirs_and_says_so(app: Callable[..., AppTest]) -> None:
+    test = app(model="digits_cnn", policy=DIGITS.uniform(8, 8).key, space="weights")
+    assert any("measured as one of weights and activations" in element.value for element in test.caption)
+    assert "Top-1, confirm" in metrics(test)
+    press(test, "lab-space-policy")
+    assert not any("measured as one of" in element.value for element in healthy(test).caption)
+
+
+def test_weights_are_shown_as_the_space_rounds_them(app: Callable[..., AppTest]) -> None:
+    test = app(model="digits_cnn", policy=DIGITS.uniform(3).key, layer="linear", space="joint")
+    assert not any("at most half" in element.value for element in test.caption)
+    set_bits(test, 5)
+    # 5 bits are not among the widths that ship.
+    assert any("Shown rounded to nearest: what gptq makes of it at 5 bits" in each.value for each in test.caption)
+    test = app(model="digits_cnn", policy=DIGITS.uniform(3).key, layer="linear", space="weights")
+    assert any("of a step (at most half)" in element.value for element in test.caption)
+
+
+def joint_evaluation(policy: Policy, split: SplitName, predicted: Any) -> Evaluation:
+    model, quantizer = bundled.model("digits_cnn"), JOINT.quantizer(bundled.dataset("digits"))
+    key = EvaluationKey(model.hash, model.dataset.split(split).hash, quantizer.key(policy), policy.key)
+    return Evaluation(key, predicted, Origin("this CPU", "2.9", 2, 250, "2026-01-01T00:00:00", "measured"))
+
+
+def test_only_images_on_which_nothing_was_chosen_judge(app: Callable[..., AppTest], tmp_path: Path) -> None:
+    labels = bundled.dataset("digits").split(SplitName.SEARCH).labels
+    predicted = labels.copy()
+    predicted[[0, 249, 250, 251, 252]] = (labels[[0, 249, 250, 251, 252]] + 1) % 10
+    policy = DIGITS.uniform(8, 8)
+    Store(tmp_path / "store.sqlite").save_evaluation(joint_evaluation(policy, SplitName.SEARCH, predicted))
+    found = accuracy.measured(
+        library.open_library(),
+        bundled.model("digits_cnn"),
+        SplitName.SEARCH,
+        500,
+        policy,
+        DIGITS.uniform(32),
+        JOINT,
+    )
+    assert found is not None
+    assert (found.images, found.judges) == (250, "confirm")
+    assert found.top1.value == 100 * 247 / 250
+    fp32 = predictions(DIGITS.uniform(32), SplitName.SEARCH)
+    turned = flips.flips(found, labels, shown=500)
+    assert turned.lost.tolist() == [place for place in (250, 251, 252) if fp32[place] == labels[place]]
+    assert turned.gained.tolist() == [
+        place for place in range(250, 500) if fp32[place] != labels[place] == predicted[place]
+    ]
+    test = app(model="digits_cnn", policy=policy.key, space="joint")
+    assert metrics(test)["Top-1, 250 confirm"].value == f"{100 * 247 / 250:.2f} %"
 
 
 def test_what_is_no_activation_group_is_said(app: Callable[..., AppTest]) -> None:

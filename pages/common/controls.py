@@ -169,6 +169,9 @@ def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> Non
         if "space" in sections:
             titles = {name: space.title.capitalize() for name, space in SPACES.items()}
             _select("Bits for", "space", titles, DEFAULT_SPACE, on_change=forget_policy, help=SPACE_HELP)
+            dataset = known.model(st.session_state["model"]).dataset
+            if dataset.calibration_hash is None:
+                st.caption(f"Weights only here: {dataset.title} has no calibration images for ranges of activations")
         if "from" in sections:
             best = "Best found: the lowest loss at this alpha among every policy measured so far, by whatever search."
             _select("Policy from", "from", SOURCES, BEST, on_change=_decide_by_alpha, help=best)
@@ -305,7 +308,7 @@ def _view(said: Mapping[str, Any], look: Look) -> View:
         images=counts.get(said["images"], counts["all"]),
         look=look,
         traffic=said["traffic"],
-        space=SPACES[said["space"]],
+        space=WEIGHTS if model.dataset.calibration_hash is None else SPACES[said["space"]],
     )
 
 

@@ -203,6 +203,17 @@ def weights_lost(shown: Shown) -> str:
     return f"{lost}. Shown rounded to nearest: what {rounding} makes of it at {bits_name(data.bits)} does not ship."
 
 
+def why_more_than_half(shown: Shown) -> str | None:
+    """Why a weight may move by more than half a step; None where none does."""
+    data = _weights_of(shown)
+    if data.error is None or data.error.to_nearest:
+        return None
+    return (
+        f"{data.rounding} rounds so that the layer's output on calibration images changes least. For that a weight may "
+        "be clipped, or move by more than half a step."
+    )
+
+
 def group_facts(shown: Shown) -> pd.DataFrame:
     """What is known of the picked group without an image: its size, who writes and reads it, and what that moves."""
     profile, name = shown.profile, shown.site.name

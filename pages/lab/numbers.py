@@ -24,7 +24,13 @@ def draw(view: View, before: Policy, after: Policy, found: dict[SplitName, Measu
     values, weights = moved.intensity, moved.weight_bytes.sum(axis=1)
     with st.container(horizontal=True, border=True, gap="small"):
         _metric("Intensity, FLOPs/byte", values, lambda value: number(value, 2), COMPUTED + _at_batch(view, after))
-        _metric("Weights", weights, size, "Computed: weights times their bits, without scales and biases.", True)
+        _metric(
+            "Weights",
+            weights,
+            size,
+            "Computed: weights times their bits. As stored they have scales and folded biases, float32, beside them.",
+            True,
+        )
         _metric("Moved per image", moved.moved_bytes, size, COMPUTED, True)
         _time(view, before, after)
         for split in (SplitName.REPORT, SplitName.SEARCH):

@@ -66,8 +66,10 @@ def _shown(view: View, history: History) -> Shown:
 def _site_panel(shown: Shown) -> None:
     """A layer's weights, rounded; of an activation group what is known without images."""
     if shown.is_layer:
-        lost = drawings.weights_lost(shown)
-        drawing_card(drawings.weights(shown), partial(_panel_switch, "Weights"), beneath=lambda: st.caption(lost))
+        lost, why = drawings.weights_lost(shown), drawings.why_more_than_half(shown)
+        drawing_card(
+            drawings.weights(shown), partial(_panel_switch, "Weights"), beneath=lambda: st.caption(lost, help=why)
+        )
         return
     facts = drawings.group_facts(shown)
     name = f"{shown.view.model}-{shown.site.name}-activations"
@@ -108,7 +110,7 @@ def _heading(shown: Shown, history: History, found: dict[SplitName, Measured | N
     if shown.is_unedited:
         edits = "not edited yet, so beside FP32"
     noted = measuring.note(view, found.values(), shown.space)
-    stored = f"{size(stored_bytes(shown.profile, policy, shown.quantizer))} as stored with scales and folded biases"
+    stored = f"{size(stored_bytes(shown.profile, policy, shown.quantizer))} as stored"
     st.caption(join([bit_counts(policy), stored, f"started from {start.text}", edits, noted]))
 
 

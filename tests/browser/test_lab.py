@@ -70,7 +70,7 @@ def bars_are(page: Page, *bits: int) -> None:
 @pytest.mark.thorough
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 390)])
 def test_it_opens_with_three_charts_and_fits(app_server: str, visit: Visit, scheme: str, width: int) -> None:
-    page = visit(f"{app_server}/lab?model=mobilenet_v2", scheme=scheme, width=width)
+    page = visit(f"{app_server}/lab?space=weights&model=mobilenet_v2", scheme=scheme, width=width)
     expect(page.locator(".aiq-chart")).to_have_count(3, timeout=LONG_MS)
     assert heading(page).startswith("MobileNetV2: ")
     sideways, hidden = page.evaluate(
@@ -84,10 +84,12 @@ def test_it_opens_with_three_charts_and_fits(app_server: str, visit: Visit, sche
 
 
 def test_activations_are_edited_in_the_same_bars(app_server: str, visit: Visit, settle: Settle) -> None:
-    page = visit(f"{app_server}/lab?model=digits_cnn&policy=w8x5+a32x6")
+    page = visit(f"{app_server}/lab?space=weights&model=digits_cnn&policy=w8x5+a32x6")
     before = heading(page)
     bars_are(page, 8, 8, 8, 8, 8)
     click_group(page, 0)
+    expect(page.get_by_text("activations stay FP32")).to_be_visible(timeout=LONG_MS)
+    page.get_by_role("button", name="Switch to weights and activations").click()
     expect(picked(page, "activations of image")).to_be_visible(timeout=LONG_MS)
     expect(page.get_by_text("elements of a tensor")).to_be_visible()
     settle(page)
@@ -107,7 +109,7 @@ def test_a_policy_is_edited_measured_saved_and_linked(
     start_server: Callable[..., Any], visit: Visit, settle: Settle
 ) -> None:
     server = start_server()
-    page = visit(f"{server.url}/lab?model=digits_cnn&policy=w8x5+a32x6")
+    page = visit(f"{server.url}/lab?space=weights&model=digits_cnn&policy=w8x5+a32x6")
     before = heading(page)
     bars_are(page, 8, 8, 8, 8, 8)
 
@@ -173,7 +175,7 @@ def test_a_policy_is_edited_measured_saved_and_linked(
 @pytest.mark.thorough
 def test_a_read_only_server_still_answers_every_edit(start_server: Callable[..., Any], visit: Visit) -> None:
     server = start_server(environment={"AIQ_READ_ONLY": "1"})
-    page = visit(f"{server.url}/lab?model=digits_cnn&policy=w8x5+a32x6&layer=linear")
+    page = visit(f"{server.url}/lab?space=weights&model=digits_cnn&policy=w8x5+a32x6&layer=linear")
     choose_bits(page, "linear", 3)
     bars_are(page, 8, 8, 8, 8, 3)
     expect(page.get_by_text("Read-only server: no accuracy is measured.")).to_be_visible(timeout=LONG_MS)
@@ -185,7 +187,7 @@ def test_a_read_only_server_still_answers_every_edit(start_server: Callable[...,
 def test_undo_before_the_last_answer_came_loses_nothing(
     app_server: str, visit: Visit, settle: Settle, gap_ms: int
 ) -> None:
-    page = visit(f"{app_server}/lab?model=digits_cnn&policy=w8x5+a32x6")
+    page = visit(f"{app_server}/lab?space=weights&model=digits_cnn&policy=w8x5+a32x6")
     for place, layer, bits in ((1, "block2.conv", 6), (3, "block4.conv", 5)):
         click_layer(page, place)
         expect(picked(page, layer)).to_be_visible(timeout=LONG_MS)
@@ -261,7 +263,7 @@ def test_each_step_back_and_forward_shows_what_its_address_says(app_server: str,
 def test_a_reload_and_another_model_leave_the_edit_its_start_and_undo(
     app_server: str, visit: Visit, settle: Settle
 ) -> None:
-    page = visit(f"{app_server}/lab?model=digits_cnn&policy=w8x5+a32x6&layer=linear")
+    page = visit(f"{app_server}/lab?space=weights&model=digits_cnn&policy=w8x5+a32x6&layer=linear")
     choose_bits(page, "linear", 3)
     bars_are(page, 8, 8, 8, 8, 3)
     page.wait_for_url(re.compile("start="))

@@ -8,6 +8,7 @@ import pytest
 
 from aiq_core.charts.style import Look
 from aiq_core.charts.weights import error_text, rounding_error, weights_data, weights_figure, weights_frame
+from aiq_core.rounding import RoundedLayer
 from aiq_core.rounding.nearest import quantize
 
 # Two channels; at 2 bits the levels are -1, 0 and 1 times a channel's largest, so steps of 1 and of 2.
@@ -69,3 +70,19 @@ def test_the_figure_is_plotlys(bits: int, look: Look) -> None:
     assert names == {32: ["before"], 8: ["before", "after"]}.get(bits, ["levels", "before", "after"])
     said = " ".join(note["text"] for note in figure["layout"]["annotations"])
     assert ("levels" in said) == (bits != 32)
+
+
+def test_another_rounding_ends_the_grid_before_the_largest_weight() -> None:
+    # At 2 bits, steps of 0.5 and of 2: the first channel's grid ends at half its largest weight.
+    scale = np.array([[0.5], [2.0]], dtype=np.float32)
+    integers = np.array([[1, 1, -1, 0], [1, -1, 0, 1]], dtype=np.int8)
+    rounded = RoundedLayer(integers, scale, np.zeros(2, dtype=np.float32))
+    data = weights_data("toy", "conv", WEIGHT, 2, ("gptq", rounded))
+    assert data.edges[-1] == 2.0  # 1.0 over 0.5
+    assert data.after is not None
+    assert data.after.tolist() == [2 / 8, 2 / 8, 4 / 8]
+    assert data.error is not None
+    assert data.error.largest_steps == 1.0  # 1.0 became 0.5, a whole step
+    assert "at most half" not in error_text(data.error)
+    said = " ".join(note["text"] for note in weights_figure(data, Look())["layout"]["annotations"])
+    assert "2 bits by gptq" in said
