@@ -76,6 +76,7 @@ def _settings(run: Run) -> dict[str, Any]:
         "floor_correct": run.floor_score,
         "baseline_correct": run.baseline_score,
         "quantizer": request.quantizer.to_json(),
+        "tuning": None if request.tuning is None else asdict(request.tuning),
         "objective_traffic": request.traffic,
         "model_hash": run.model_hash,
         "search_hash": run.search_hash,
@@ -180,6 +181,11 @@ def sentences(document: dict[str, Any]) -> list[str]:
         lines.append(document["message"])
     if document["policy"] is None:
         return lines
+    if (tuning := document["tuning"]) is not None:
+        lines.append(
+            f"trained at these widths for {tuning['epochs']} epochs from {tuning['start']}, seed {tuning['seed']}; "
+            f"layers {document['quantizer'].get('trained', 'not trained yet')}"
+        )
     lines.append(
         f"AI {document['intensity']:.4f} FLOPs/byte ({document['intensity_gain_percent']:+.1f} % on FP32's "
         f"{document['baseline_intensity']:.4f}; {document['traffic']}, batch 1)"

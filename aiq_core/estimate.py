@@ -52,6 +52,7 @@ def rate(runs: Sequence[Run], model: str, images: int) -> Rate | None:
         and run.origin is not None
         and run.origin.source == MEASURED
         and run.evaluations_new > 0
+        and run.request.tuning is None  # most of its seconds are training
         and run.seconds > 0
     ]
     usable = sorted(usable, key=lambda run: run.created_at)[-RECENT_RUNS:]

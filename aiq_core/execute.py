@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from aiq_core import objective
+from aiq_core import fine_tuning, objective
 from aiq_core.catalog import Model
 from aiq_core.errors import AiqError, Cancelled, InfeasibleError
 from aiq_core.library import Library
@@ -119,6 +119,7 @@ class Execution:
             yield from self._turn()
             message = yield from self._search()
             self._report()
+            fine_tuning.note(self.library, self.run)
             self._save(status=RunStatus.DONE, message=message, finished_at=timestamp())
         except Exception as error:
             self._end(error)
@@ -128,12 +129,18 @@ class Execution:
         self._save(status=RunStatus.RUNNING, origin=self._find_origin())
         self.model = self.library.model(self.run.request.model)
         self.profile = self.model.profile
+        self._save(request=fine_tuning.trained(self.model, self.run.request, self._say), message="")
         request = self.run.request
         self.memo = self._memo(ImageSet(SplitName.SEARCH, request.chooses_on), self._checkpoint)
         self.confirming: Memo | None = None
         if request.choose_images is not None:
             rest = ImageSet(SplitName.SEARCH, request.images, request.choose_images)
             self.confirming = self._memo(rest, self._checkpoint)
+
+    def _say(self, message: str) -> None:
+        """Lets who watches know, at the next heartbeat."""
+        self.run = replace(self.run, message=message)
+        self._checkpoint()
 
     def _end(self, error: Exception) -> None:
         """Keeps why a run ended: the reason alone where it can be mended, else the traceback too."""

@@ -9,14 +9,12 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import platformdirs
 
 from aiq_core import catalog
-from aiq_core.catalog import Catalog, Model
+from aiq_core.catalog import Catalog, Model, data_dir
 from aiq_core.envelope import PolicyTable
 from aiq_core.errors import DataError, UnknownNameError, look_up
 from aiq_core.intensity import traffic
@@ -44,11 +42,6 @@ from aiq_core.store.store import BUNDLED, IMPORTED, MEASURED
 
 T = TypeVar("T", bound=Evaluation | Run)
 BUNDLED_RESULTS = catalog.ASSETS / "runs" / "results.sqlite"
-
-
-def data_dir() -> Path:
-    """Where the user's store lies: the platform's data folder, or AIQ_DATA_DIR."""
-    return Path(os.environ.get("AIQ_DATA_DIR") or platformdirs.user_data_dir("aiq-explorer"))
 
 
 def read_only() -> bool:

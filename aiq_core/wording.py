@@ -136,7 +136,7 @@ def _counts(widths: Sequence[int], noun: str) -> str:
 
 def quantizer_words(quantizer: Quantizer, policy: Policy) -> str:
     """How a policy is rounded: `weights only, symmetric, per channel, nearest`, then what sets activations' ranges."""
-    weights = f"symmetric, per {quantizer.granularity}, {quantizer.rounding}"
+    weights = f"symmetric, per {quantizer.granularity}, {quantizer.rounding.replace('_', '-')}"
     if not policy.has_activations:
         return f"weights only, {weights}"
     rule = "" if quantizer.activations is None else f", ranges by {quantizer.activations.rule}"

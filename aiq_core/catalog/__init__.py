@@ -5,5 +5,5 @@ what they are asked for once and keep it. The app's own folder is one catalogue 
 """
 
 from aiq_core.catalog.catalog import ASSETS, Catalog, bundled
-from aiq_core.catalog.dataset import Dataset, Split, cache_dir
+from aiq_core.catalog.dataset import Dataset, Split, cache_dir, data_dir
 from aiq_core.catalog.model import Card, LayerInput, Model

@@ -31,6 +31,11 @@ def cache_dir() -> Path:
     return Path(override) if override else Path(platformdirs.user_cache_dir("aiq-explorer"))
 
 
+def data_dir() -> Path:
+    """The user's folder for what is kept, the store first of all; AIQ_DATA_DIR moves it."""
+    return Path(os.environ.get("AIQ_DATA_DIR") or platformdirs.user_data_dir("aiq-explorer"))
+
+
 def read_cached(path: Path) -> NDArray[np.uint8]:
     """The array in a file of the cache. Raises DataError."""
     try:

@@ -76,7 +76,7 @@ def follow(library: Library, run_id: str, quiet: bool) -> Run:
 
 def _describe(library: Library, run: Run) -> str:
     if not run.steps:
-        return f"{run.status}"
+        return run.message or f"{run.status}"
     best, correct = run.steps[-1], run.steps[-1].score
     eta = jobs.eta_s(library, run)
     left = "" if eta is None else f", about {eta:.0f} s left"

@@ -77,7 +77,7 @@ def evaluate(
         request = Request(model, UNIFORM.name, policies=chosen, label=label)
     else:
         assert policy is not None
-        request = Request(model, MANUAL.name, policies=(_read_policy(policy, known),), label=policy.name)
+        request = Request(model, MANUAL.name, policies=(read_policy(policy, known),), label=policy.name)
     request = replace(
         request,
         images=images or dataset.available(SplitName.SEARCH),
@@ -88,7 +88,8 @@ def evaluate(
     run(library, request, as_json)
 
 
-def _read_policy(path: Path, profile: ModelProfile) -> Policy:
+def read_policy(path: Path, profile: ModelProfile) -> Policy:
+    """The one policy in a file. Raises SettingError."""
     try:
         text = path.read_text()
     except OSError as error:

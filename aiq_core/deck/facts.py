@@ -11,7 +11,7 @@ from aiq_core.errors import SettingError
 from aiq_core.hardware import Machine
 from aiq_core.intensity import intensity
 from aiq_core.library import Library
-from aiq_core.records import FP32_BITS, UNFUSED, ModelProfile, Policy, Quantizer, Run, RunStatus, SplitName
+from aiq_core.records import FINE_TUNED, FP32_BITS, UNFUSED, ModelProfile, Policy, Quantizer, Run, RunStatus, SplitName
 from aiq_core.roofline import predict
 from aiq_core.search.baselines import UNIFORM
 from aiq_core.search.strategies import strategy
@@ -154,7 +154,7 @@ def method(run: Run) -> str:
     elif request.algorithm == UNIFORM.name and run.policy is not None:
         name = uniform_name(run.policy) if run.policy.has_activations else None
         text += f", {name or f'{run.policy.weight_bits[0]} bits'}"
-    if request.quantizer.rounding != Quantizer().rounding:
+    if request.quantizer.rounding not in (Quantizer().rounding, FINE_TUNED):
         text += f", rounded by {request.quantizer.rounding}"
     if request.traffic != UNFUSED:
         text += f", {request.traffic} traffic"

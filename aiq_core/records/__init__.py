@@ -13,7 +13,7 @@ from aiq_core.records.evaluation import (
 )
 from aiq_core.records.policy import DEFAULT_WIDTHS, FP32_BITS, OFFERED_BITS, Policy
 from aiq_core.records.profile import Layer, LayerKind, ModelProfile, Move, Site, SiteKind
-from aiq_core.records.quantizer import EVALUATOR_VERSION, Granularity, Grid, Quantizer, Ranges
+from aiq_core.records.quantizer import EVALUATOR_VERSION, FINE_TUNED, Granularity, Grid, Quantizer, Ranges
 from aiq_core.records.run import (
     DEFAULT_ACCURACY_NORMALISER,
     UNFUSED,
@@ -24,3 +24,4 @@ from aiq_core.records.run import (
     RunStatus,
     Step,
 )
+from aiq_core.records.tuning import Tuning

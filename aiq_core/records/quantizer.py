@@ -34,7 +34,11 @@ class Ranges:
     calibration: str
 
 
-_LATER: Mapping[str, Any] = {"grid": Grid.NARROW, "activations": None}
+FINE_TUNED = "fine_tuned"
+"""The rounding of layers that were trained on at their widths: nothing rounds them, they are read from disk."""
+
+
+_LATER: Mapping[str, Any] = {"grid": Grid.NARROW, "activations": None, "trained": None}
 """Settings that came after the first keys were stored -> the value that means what was done before. Frozen: a setting
 enters the key only where it differs, so that what is stored keeps its key whatever a default becomes."""
 
@@ -44,7 +48,8 @@ class Quantizer:
     """How weights are rounded, with one scale per output channel or per tensor, and how ranges of activations are set.
 
     `calibration` (the images' hash) and `seed` are for roundings that use them and None otherwise. Without
-    `activations`, only policies that leave these at FP32 can be evaluated.
+    `activations`, only policies that leave these at FP32 can be evaluated. `trained` is the hash of the layers that
+    FINE_TUNED reads; None until they are trained.
     """
 
     rounding: str = "nearest"
@@ -53,6 +58,12 @@ class Quantizer:
     seed: int | None = None
     grid: Grid = Grid.NARROW
     activations: Ranges | None = None
+    trained: str | None = None
+
+    @property
+    def is_fine_tuned(self) -> bool:
+        """Whether it stands for layers that were trained, of one policy."""
+        return self.rounding == FINE_TUNED
 
     def key(self, policy: Policy) -> str:
         """JSON text of the settings that `policy` uses, so that FP32 has one key under every quantizer."""

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,7 @@ from aiq_core.records.evaluation import Origin, Score
 from aiq_core.records.policy import DEFAULT_WIDTHS, FP32_BITS, Policy
 from aiq_core.records.profile import ModelProfile, Move, Site, SiteKind
 from aiq_core.records.quantizer import Quantizer
+from aiq_core.records.tuning import Tuning
 
 
 class Outcome(StrEnum):
@@ -80,6 +81,7 @@ _LATER: Mapping[str, Any] = {
     "start": None,
     "choose_images": None,
     "traffic": UNFUSED,
+    "tuning": None,
 }
 """Settings that came after the first runs were stored -> the value that means what was done before. Frozen: a setting
 enters the document and the digest only where it differs, so stored runs keep their ids whatever a default becomes."""
@@ -96,7 +98,8 @@ class Request:
     `use_bundled` lets the bundled evaluations answer. Runs of one `sweep` advance together; it is no part of
     their digest. `widths` are offered to weights, `activation_widths` to activation groups. A search begins at `start`
     (None is FP32 with `fixed` held). With `choose_images` it chooses on the first of its `images` and confirms on
-    the rest of them. `traffic` names how bytes are counted.
+    the rest of them. `traffic` names how bytes are counted. With `tuning`, its one policy is trained before it is
+    measured; from then on its quantizer says what came of that, which is no part of the digest.
     """
 
     model: str
@@ -120,6 +123,7 @@ class Request:
     start: Policy | None = None
     choose_images: int | None = None
     traffic: str = UNFUSED
+    tuning: Tuning | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -128,7 +132,8 @@ class Request:
 
     def digest_with(self, contents: Mapping[str, str]) -> str:
         """The digest of the request for a model of these contents: hashes by name, none for a bundled model."""
-        document = {name: value for name, value in self.to_json().items() if name != "sweep"} | dict(contents)
+        asked = replace(self, quantizer=replace(self.quantizer, trained=None)).to_json()
+        document = {name: value for name, value in asked.items() if name != "sweep"} | dict(contents)
         text = json.dumps(document, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
@@ -190,6 +195,7 @@ class Request:
             "quantizer": self.quantizer.to_json(),
             "policies": [policy.key for policy in self.policies],
             "start": None if self.start is None else self.start.key,
+            "tuning": None if self.tuning is None else asdict(self.tuning),
         }
         return {name: value for name, value in document.items() if name not in _LATER or value != _LATER[name]}
 
@@ -197,7 +203,7 @@ class Request:
     def from_json(cls, document: Mapping[str, Any]) -> "Request":
         """The request that `to_json` wrote."""
         fields = {**_LATER, **document}
-        start = fields["start"]
+        start, tuning = fields["start"], fields["tuning"]
         return cls(
             **{
                 **fields,
@@ -208,6 +214,7 @@ class Request:
                 "quantizer": Quantizer.from_json(fields["quantizer"]),
                 "policies": tuple(Policy.from_key(key) for key in fields["policies"]),
                 "start": None if start is None else Policy.from_key(start),
+                "tuning": None if tuning is None else Tuning(**tuning),
             }
         )
 

@@ -1,5 +1,6 @@
 """How layers are rounded, in numpy, a method a file; `ROUNDINGS` names them. Another one is a file and a line here."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -81,6 +82,8 @@ def settings(
 
 def check(settings: Quantizer, policy: Policy) -> None:
     """Whether a policy can be evaluated so. Raises UnknownNameError or SettingError."""
+    if settings.is_fine_tuned:
+        return _check_fine_tuned(settings)
     method = look_up("rounding", settings.rounding, ROUNDINGS)
     if settings.seed is not None:
         raise SettingError(f"seed={settings.seed!r} is not used by {settings.rounding}; leave it out")
@@ -88,3 +91,12 @@ def check(settings: Quantizer, policy: Policy) -> None:
         raise SettingError(f"calibration={settings.calibration!r} is not used by {settings.rounding}; leave it out")
     if settings.calibration is None and method.is_calibrated:
         raise SettingError(f"{settings.rounding} needs calibration, the hash of its images; give it")
+    if settings.trained is not None:
+        raise SettingError(f"trained={settings.trained!r} is not used by {settings.rounding}; leave it out")
+
+
+def _check_fine_tuned(settings: Quantizer) -> None:
+    if settings.seed is None:
+        raise SettingError(f"{settings.rounding} needs the seed of its training; give it")
+    if settings.trained is not None and not re.fullmatch(r"[0-9a-f]{16}", settings.trained):
+        raise SettingError(f"trained={settings.trained[:40]!r} is not the hash of trained layers; it has 16 hex digits")

@@ -1,4 +1,7 @@
-"""Rounded layers of a model: from memory, else as shipped, else from the cache on disk, else computed."""
+"""Rounded layers of a model: from memory, else as shipped, else from the cache on disk, else computed.
+
+Those that were fine-tuned are read, and never computed.
+"""
 
 import hashlib
 import io
@@ -17,13 +20,15 @@ from aiq_core.records import Quantizer
 from aiq_core.rounding import ROUNDINGS, LayerStatistics, RoundedLayer, round_layer
 from aiq_core.runtime.files import write_whole
 from aiq_core.runtime.statistics import layer_statistics
+from aiq_core.runtime.tuned import TunedLayers
 
 
 class RoundedLayers:
     """Called with a layer's name and a width below 32, gives the layer rounded as `settings` say.
 
     What depends on calibration images is kept on disk; the rest is made again sooner than it is read. Raises
-    SettingError for calibration images that are not those of the model's data set.
+    SettingError for calibration images that are not those of the model's data set, and DataError for fine-tuned layers
+    that are gone.
     """
 
     def __init__(self, model: Model, settings: Quantizer) -> None:
@@ -34,6 +39,7 @@ class RoundedLayers:
                 f"{model.dataset.calibration_hash}; use that"
             )
         self._shipped = ShippedLayers(model, settings)
+        self._tuned = TunedLayers(model, settings.trained) if settings.is_fine_tuned else None
         self._held: dict[tuple[str, int], RoundedLayer] = {}
 
     def __call__(self, layer: str, bits: int) -> RoundedLayer:
@@ -43,6 +49,8 @@ class RoundedLayers:
         return self._held[layer, bits]
 
     def _kept(self, layer: str, bits: int) -> RoundedLayer:
+        if self._tuned is not None:
+            return self._tuned(layer, bits)
         if not ROUNDINGS[self.settings.rounding].is_calibrated:
             return self.computed(layer, bits)
         path = self._file(layer, bits)

@@ -58,13 +58,13 @@ def train(
     recipe = suited_to(device, recipe or model.recipe)
     work = work or cache_dir() / "training" / name
     trainer = Trainer(model, dataset, recipe, device)
-    saved = load_checkpoint(work, recipe)
+    saved = load_checkpoint(work, asdict(recipe))
     if saved is not None:
         trainer.restore(saved)
     while trainer.epoch < recipe.epochs:
         started = time.monotonic()
         loss = trainer.run_epoch()
-        save_checkpoint(work, recipe, trainer.state())
+        save_checkpoint(work, asdict(recipe), trainer.state())
         left = recipe.epochs - trainer.epoch
         report(Progress(trainer.epoch, recipe.epochs, loss, left * (time.monotonic() - started)))
     kept, network = trainer.better()

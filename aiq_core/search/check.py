@@ -7,6 +7,8 @@ from aiq_core.activations import RULES
 from aiq_core.errors import InfeasibleError, SettingError, look_up
 from aiq_core.intensity import intensity
 from aiq_core.records import FP32_BITS, OFFERED_BITS, ModelProfile, Request
+from aiq_core.rounding import ROUNDINGS
+from aiq_core.search.fine_tune import FINE_TUNE
 from aiq_core.search.strategies import strategy
 
 
@@ -55,6 +57,7 @@ def check(request: Request, profile: ModelProfile) -> None:
             f"choose 1 to {request.images - 1}"
         )
     _check_budget(request)
+    _check_tuning(request)
 
 
 def _check_activations(request: Request) -> None:
@@ -73,3 +76,31 @@ def _check_budget(request: Request) -> None:
         raise SettingError(f"max_evaluations={request.max_evaluations} is not offered; choose 1 or more, or none")
     if request.max_minutes is not None and not (isfinite(request.max_minutes) and request.max_minutes > 0):
         raise SettingError(f"max_minutes={request.max_minutes} is not offered; choose a number above 0, or none")
+
+
+def _check_tuning(request: Request) -> None:
+    tuning, settings = request.tuning, request.quantizer
+    if (tuning is not None) != (request.algorithm == FINE_TUNE.name):
+        raise SettingError(
+            f"algorithm={request.algorithm} with tuning={tuning} is not offered; fine_tune alone has one"
+        )
+    if tuning is None:
+        if settings.is_fine_tuned and settings.trained is None:
+            raise SettingError("these layers are not trained yet; run `python -m aiq_core fine-tune` first")
+        return
+    if len(request.policies) != 1:
+        raise SettingError(f"{len(request.policies)} policies are listed to fine-tune; give one")
+    if all(bits == FP32_BITS for bits in request.policies[0].weight_bits):
+        raise SettingError(
+            f"policy {request.policies[0].key!r} leaves every layer's weights at FP32, so there is nothing to train; "
+            "give a layer fewer bits"
+        )
+    if not settings.is_fine_tuned or settings.seed != tuning.seed:
+        raise SettingError(f"a fine-tuning of seed {tuning.seed} is asked for with {settings}; give its own quantizer")
+    look_up("rounding", tuning.start, ROUNDINGS)
+    if tuning.epochs < 1:
+        raise SettingError(f"epochs={tuning.epochs} is not offered; choose 1 or more")
+    if not (isfinite(tuning.peak_learning_rate) and tuning.peak_learning_rate > 0):
+        raise SettingError(f"rate={tuning.peak_learning_rate} is not offered; choose a number above 0, such as 0.001")
+    if not 0 <= tuning.distilled <= 1:
+        raise SettingError(f"distilled={tuning.distilled} is not a share; choose 0 to 1")

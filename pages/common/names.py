@@ -84,7 +84,7 @@ def progress(run: Run) -> str:
         return "waiting for a worker"
     counts = f"{run.evaluations:,} evaluations, {run.evaluations_new:,} new"
     if not run.steps:
-        return join(["loading, then FP32 and the first step", counts if run.evaluations else ""])
+        return join([run.message or "loading, then FP32 and the first step", counts if run.evaluations else ""])
     expected = jobs.expected_steps(known.library(), run)
     step = f"step {len(run.steps)}" + (f" of at most {expected}" if expected else "")
     return join([step, counts, left(run)])
