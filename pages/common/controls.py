@@ -159,7 +159,7 @@ def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> Non
     for complaint in complaints(st.query_params) if "alpha" not in st.session_state else ():
         st.warning(f"{complaint}. Showing the default instead.", icon=":material/link_off:")
     if "alpha" not in st.session_state and _asks_for_alpha(st.query_params):
-        put("budget", OFF)
+        st.session_state["budget"] = OFF
     keep(*(name for name in SECTIONS if name not in sections and name not in own))
     slots = st.session_state[SLOTS] = {}
     with st.sidebar:
