@@ -31,7 +31,7 @@ PAGES = (
 )
 # What the pages that do not need every control show of them.
 SIDEBARS = {
-    "search": {"sections": (), "own": ("alpha",)},
+    "search": {"sections": ("space",), "own": ("alpha",)},
     "lab": {"sections": ("space", "machine", "batch")},
     "results": {"sections": ()},
     "learn": {"sections": ("machine",)},

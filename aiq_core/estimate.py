@@ -60,7 +60,7 @@ def rate(runs: Sequence[Run], model: str, images: int) -> Rate | None:
         return None
     count = sum(run.evaluations_new for run in usable)
     # An evaluation costs what its images cost.
-    seconds = sum(run.seconds * images / run.request.images for run in usable) / count
+    seconds = sum(run.seconds * images / run.request.chooses_on for run in usable) / count
     return Rate(seconds, count, len(usable))
 
 
@@ -85,7 +85,7 @@ def estimate(library: Library, requests: Sequence[Request], runs: Sequence[Run])
         likely=_total([count for count, _ in found]),
         most=_total([most_evaluations(library, request) for request in requests]),
         basis=told[0] if len(told) == 1 else ("as the nearest runs before" if told else ""),
-        rate=rate(runs, first.model, first.images),
+        rate=rate(runs, first.model, first.chooses_on),
         max_minutes=first.max_minutes,
         jobs=len(requests),
     )
@@ -120,6 +120,8 @@ def _likely(library: Library, request: Request, runs: Sequence[Run]) -> tuple[in
     ]
     if not like:
         return None, ""
+    # A search of both kinds asks for many times what one of weights alone does, whatever their sizes.
+    like = [run for run in like if run.request.is_joint == request.is_joint] or like
     near = min(like, key=lambda run: (abs((run.request.alpha or 0) - (request.alpha or 0)), run.created_at))
     count = near.evaluations * _size(library, request) / max(1, _size(library, near.request))
     limit = most_evaluations(library, request)

@@ -115,7 +115,8 @@ SPACES: Mapping[str, Space] = {space.name: space for space in (JOINT, WEIGHTS)}
 
 def space_of(request: Request, dataset: Dataset) -> Space | None:
     """The space whose policies a request asks for: of its rounding, and of activations with bits or none."""
-    return next((each for each in SPACES.values() if each.quantizer(dataset) == request.quantizer), None)
+    here = (each for each in SPACES.values() if dataset.calibration_hash or not each.quantizes_activations)
+    return next((each for each in here if each.quantizer(dataset) == request.quantizer), None)
 
 
 def space(name: str) -> Space:

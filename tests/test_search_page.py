@@ -31,6 +31,7 @@ from aiq_core.records import (
     SiteKind,
     Step,
 )
+from aiq_core.space import JOINT, WEIGHTS
 from aiq_core.statistics import paired
 from aiq_core.store import Store
 from pages.common import names
@@ -164,6 +165,41 @@ def test_an_unfinished_export_is_recognised() -> None:
     assert draft.unfinished_import(b"nonsense") is None
 
 
+JOINT_DRAFT = Draft(bundled.model("digits_cnn"), 500, space=JOINT)
+
+
+def test_a_plain_joint_draft_is_the_space_s_request() -> None:
+    (request,) = draft.requests(replace(JOINT_DRAFT, alpha=0.3), None)
+    how = JOINT.quantizer(bundled.dataset("digits"))
+    assert request == JOINT.request("digits_cnn", how, DIGITS, "greedy", 0.3, 500)
+    assert (request.choose_images, request.start) == (250, DIGITS.uniform(8, 8))
+
+
+def test_a_joint_draft_holds_widths_of_each_kind_a_start_and_a_rounding() -> None:
+    changed = replace(JOINT_DRAFT, widths=(4, 8), activation_widths=(6, 8), start="fp32", rounding="mse")
+    (request,) = draft.requests(changed, None)
+    assert (request.widths, request.activation_widths, request.start) == ((8, 4), (8, 6), None)
+    assert (request.quantizer.rounding, request.quantizer.calibration) == ("mse", None)
+    assert request.quantizer.activations is not None
+    (even,) = draft.requests(replace(JOINT_DRAFT, kind=Kind.UNIFORM, bits=4, activation_bits=8), None)
+    assert (even.policies, even.label) == ((DIGITS.uniform(4, 8),), "W4A8, gptq")
+
+
+def test_a_joint_floor_is_of_the_images_that_choose() -> None:
+    at = replace(JOINT_DRAFT, floor_percent=97.6)  # 244 of 250
+    assert draft.requests(at, 244)
+    with pytest.raises(InfeasibleError, match="on these 250 images"):
+        draft.requests(replace(at, floor_percent=98.0), 244)
+
+
+def test_policies_of_both_kinds_are_measured_in_their_space() -> None:
+    listed = replace(JOINT_DRAFT, kind=Kind.POLICIES, text='{"weights": {}, "activations": {"image": 8}}')
+    (request,) = draft.requests(listed, None)
+    assert request.quantizer == JOINT.quantizer(bundled.dataset("digits"))
+    with pytest.raises(SettingError, match="choose bits for weights and activations"):
+        draft.requests(replace(listed, space=WEIGHTS), None)
+
+
 # Estimates
 
 
@@ -201,6 +237,26 @@ def test_an_estimate_scales_the_nearest_run_and_counts_the_budget() -> None:
     assert "greedy at alpha 0.6 asked for 12" in estimate.sentence(found)
     limited = estimate.estimate(KNOWN, [replace(request, max_minutes=0.1)], [near, far])
     assert limited.likely_s == pytest.approx(6)
+
+
+def joint_run(**changes: Any) -> Run:
+    """A run of the joint space, on 250 images of 500."""
+    (request,) = draft.requests(JOINT_DRAFT, None)
+    return replace(new_run(bundled.model("digits_cnn"), request), status=RunStatus.DONE, origin=HERE, **changes)
+
+
+def test_the_rate_counts_the_images_that_a_joint_search_chooses_on() -> None:
+    found = estimate.rate([joint_run(evaluations_new=5, seconds=10)], "digits_cnn", 500)
+    assert found is not None
+    assert found.seconds == 10 / 5 * 500 / 250
+
+
+def test_an_estimate_of_a_joint_search_is_of_one_before() -> None:
+    weights = replace(run_of(alpha=0.9), evaluations=3)
+    joint = joint_run(evaluations=40)
+    (request,) = draft.requests(replace(JOINT_DRAFT, alpha=0.8), None)
+    assert estimate.estimate(KNOWN, [request], [weights, joint]).likely == 40
+    assert estimate.estimate(KNOWN, [replace(run_of().request, alpha=0.8)], [weights, joint]).likely == 3
 
 
 def test_an_estimate_of_the_same_request_is_what_it_asked_for() -> None:
@@ -268,7 +324,7 @@ def test_an_imported_run_names_its_machine() -> None:
 def test_every_candidate_is_listed_with_its_fate(shipped: dict[float, Run]) -> None:
     run = shipped[0.9]
     step = max(run.steps, key=lambda step: len({c.outcome for c in step.candidates}))
-    frame = moves.candidates_frame(step, 500)
+    frame = moves.candidates_frame(step, run)
     assert len(frame) == len(step.candidates)
     assert set(frame["outcome"]) == {str(c.outcome) for c in step.candidates}
     pruned = frame[frame["outcome"] == str(Outcome.PRUNED)]
@@ -294,7 +350,7 @@ def test_moves_of_activations_never_read_like_a_layer_s() -> None:
     frame = moves.moves_frame(run)
     assert list(frame["move"]) == ["activations of block1.conv → 6 bits", "block1.conv → 6 bits"]
     assert list(frame["why"]) == ["loss -0.6", "loss -0.5"]
-    assert list(moves.candidates_frame(steps[1], 500)["move"]) == ["activations of block1.conv → 6 bits"]
+    assert list(moves.candidates_frame(steps[1], run)["move"]) == ["activations of block1.conv → 6 bits"]
     listed = moves.policies_frame(run)
     assert list(listed["activations of block1.conv"]) == ["8 bits", "6 bits"]
     assert list(listed["block1.conv"]) == ["6 bits", "6 bits"]
@@ -306,7 +362,7 @@ def test_moves_of_activations_never_read_like_a_layer_s() -> None:
 
 def test_a_path_starts_at_fp32_and_follows_the_steps(shipped: dict[float, Run]) -> None:
     run = shipped[0.9]
-    data = progress_data([("this run", run)], DIGITS, {32: 488, 8: 488})
+    data = progress_data([("this run", run)], DIGITS, {DIGITS.uniform(32): 488, DIGITS.uniform(8): 488})
     (trail,) = data.trails
     assert len(trail.taken) == len(run.steps) + 1
     assert trail.taken[0].top1 == pytest.approx(100 * (run.baseline_score or 0) / 500)
@@ -314,6 +370,28 @@ def test_a_path_starts_at_fp32_and_follows_the_steps(shipped: dict[float, Run]) 
     half = progress_data([("this run", replace(run, steps=run.steps[:1]))], DIGITS, {})
     assert half.x_range == data.x_range  # the picture does not jump while it grows
     assert len(progress_frame(data)) == len(trail.taken) + len(trail.lost)
+
+
+def test_a_joint_run_stands_on_the_images_that_it_chose_on() -> None:
+    group, start = Site(SiteKind.ACTIVATIONS, "image"), DIGITS.uniform(8, 8)
+    move = Move(group, 6)
+    won = Candidate(move, 40.0, -0.65, Outcome.WON, 240, 245, -0.6)
+    step = Step(1, 1, move, DIGITS.moved(start, move), 40.0, 245, -0.6, "activations of image to 6 bits: ...", (won,))
+    run = joint_run(steps=(step,), policy=step.policy, baseline_score=244, floor_score=240)
+    assert moves.moves_frame(run).loc[0, "top-1 %"] == 98.0  # 245 of 250
+    assert moves.candidates_frame(step, run).loc[0, "top-1 %"] == 98.0
+    assert rows.frame([rows.Row(run, 40.0, 245)]).loc[0, "top-1 %"] == 98.0
+    data = progress_data([("this run", run)], DIGITS, {DIGITS.uniform(32): 244, start: 243})
+    (trail,) = data.trails
+    assert [mark.top1 for mark in trail.taken] == [97.2, 98.0]
+    assert trail.taken[0].text == "W8A8, where it starts"
+    assert (data.floor_top1, data.images) == (96.0, "250 search images")
+    assert data.x_range[1] > intensity(DIGITS, DIGITS.uniform(3, 4))
+    said = heading.settings(run)
+    assert said[:2] == ["weights and activations", "250 search images choose, 250 confirm"]
+    assert {"floor 96.00 %", "weights rounded by gptq", "ranges by mse"} <= set(said)
+    query = names.explore_query(run)
+    assert query is not None and query["space"] == "joint"
 
 
 def test_two_paths_are_overlaid(shipped: dict[float, Run]) -> None:
@@ -324,7 +402,7 @@ def test_two_paths_are_overlaid(shipped: dict[float, Run]) -> None:
 
 def test_paths_are_on_the_first_ones_axis(shipped: dict[float, Run]) -> None:
     fused = replace(shipped[0.9], request=replace(shipped[0.9].request, traffic="fused"))
-    data = progress_data([("A", fused), ("B", shipped[0.9])], DIGITS, {32: 488}, candidates=False)
+    data = progress_data([("A", fused), ("B", shipped[0.9])], DIGITS, {DIGITS.uniform(32): 488}, candidates=False)
     assert (data.traffic, set(progress_frame(data)["traffic"])) == ("fused", {"fused"})
     # A's steps stand as it stored them, B's are counted anew.
     last = shipped[0.9].steps[-1]
@@ -399,7 +477,7 @@ def test_another_traffic_model_is_said_wherever_a_run_is() -> None:
     assert method(run).endswith(", fused traffic") and names.what(run).endswith(", fused traffic")
     assert "traffic" not in method(run_of()) + names.what(run_of())
     query = names.explore_query(run)
-    assert query is not None and query["traffic"] == "fused"
+    assert query is not None and (query["traffic"], query["space"]) == ("fused", "weights")
     assert list(differences.settings(run, run_of())["setting"]) == ["traffic model"]
 
 
@@ -416,7 +494,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
 
     def run(**query: str) -> AppTest:
         test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-        for name, value in query.items():
+        for name, value in {"space": "weights", **query}.items():
             test.query_params[name.rstrip("_")] = value
         # AppTest opens the first page; the app's own navigation leads to this one.
         test.run()
@@ -458,6 +536,24 @@ def test_a_search_is_by_the_traffic_model_chosen(app: Callable[..., AppTest], tm
     (run,) = started(tmp_path)
     assert run.request.traffic == "fused"
     assert any("greedy at alpha 0.9, fused traffic" in element.value for element in page.markdown)
+
+
+def test_a_joint_search_is_asked_for_as_the_space_asks(app: Callable[..., AppTest], tmp_path: Path) -> None:
+    page = app(model="digits_cnn", alpha="0.33", space="joint")
+    assert not page.exception
+    said = " ".join(caption.value for caption in page.sidebar.caption)
+    assert "Chooses on the first 250 search images, confirms on 250 others; 500 report images judge." in said
+    button(page, "start").click().run()
+    assert not page.exception
+    (run,) = started(tmp_path)
+    how = JOINT.quantizer(bundled.dataset("digits"))
+    assert run.request == JOINT.request("digits_cnn", how, DIGITS, "greedy", 0.33, 500)
+    assert any("250 search images choose, 250 confirm" in element.value for element in page.markdown)
+    page.selectbox(key="job-start-joint").set_value("w6a6").run()
+    page.selectbox(key="job-kind").set_value("uniform").run()
+    assert not page.exception
+    button(page, "start").click().run()
+    assert {run.request.label for run in started(tmp_path)} == {None, "W8A8, gptq"}
 
 
 def test_a_run_that_ships_with_the_app_is_not_run_again(app: Callable[..., AppTest]) -> None:

@@ -1,7 +1,7 @@
 """What runs are called and where they stand, as people read it."""
 
 from aiq_core import jobs
-from aiq_core.records import FP32_BITS, UNFUSED, Run, RunStatus
+from aiq_core.records import UNFUSED, Run, RunStatus
 from aiq_core.search.strategies import strategy
 from aiq_core.space import space_of
 from aiq_core.store.store import BUNDLED, IMPORTED, MEASURED
@@ -31,9 +31,15 @@ def what(run: Run) -> str:
         text += f", {len(request.policies)} policies"
     if request.traffic != UNFUSED:
         text += f", {request.traffic} traffic"
-    if request.activation_widths != (FP32_BITS,):
+    if request.is_joint:
         text += ", activations too"
     return f"{text} · {request.label}" if request.label else text
+
+
+def points_name(run: Run) -> str:
+    """What the points of its model's metric are called in a table: `top-1 %`."""
+    metric = known.model(run.request.model).metric
+    return f"{metric.title} {metric.unit}"
 
 
 def title(run: Run) -> str:
@@ -92,10 +98,10 @@ def progress(run: Run) -> str:
 
 def explore_query(run: Run) -> dict[str, str] | None:
     """The address of a run's policy on Explore; None where Explore does not show its kind of policy."""
-    request = run.request
-    model = known.model(request.model)
-    counts, space = known.image_counts(model), space_of(request, model.dataset)
+    request, model = run.request, known.model(run.request.model)
+    counts = known.image_counts(model)
     images = next((name for name, count in counts.items() if count == request.images), None)
+    space = space_of(request, model.dataset)
     if run.policy is None or space is None or images is None:
         return None
     query = {"model": request.model, "policy": run.policy.key, "space": space.name}

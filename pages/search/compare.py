@@ -9,7 +9,7 @@ from aiq_core.charts.bits import bits_frame
 from aiq_core.charts.bits_figure import bits_figure
 from aiq_core.intensity import intensity, moved_bytes, stored_bytes, weight_bytes
 from aiq_core.library import asked_step
-from aiq_core.records import Policy, Run, SplitName
+from aiq_core.records import ImageSet, Policy, Run, SplitName
 from aiq_core.wording import differences as in_words
 from aiq_core.wording import duration, number, per_byte, size
 from pages.common import known, names
@@ -74,28 +74,35 @@ def _numbers(first: Run, second: Run, a: Policy, b: Policy) -> None:
 
 
 def _verdicts(first: Run, second: Run, a: Policy, b: Policy) -> None:
-    library = known.library()
+    library, request = known.library(), first.request
     report = min(stored.judged(library, first, a), stored.judged(library, second, b))
-    model, quantizer = library.model(first.request.model), first.request.quantizer
-    for split, images in ((SplitName.SEARCH, first.request.images), (SplitName.REPORT, report)):
-        found = [library.shown(model, split, policy, images, quantizer) for policy in (a, b)]
-        cells = library.paired(model, split, images, a, b, quantizer, imported=True)
-        if cells is None or first.request.quantizer != second.request.quantizer:
-            st.markdown(f"On {split} images not both are measured here, so there is no paired comparison.")
+    model, how = library.model(request.model), (request.quantizer, second.request.quantizer)
+    # What a search kept apart to confirm on; where only one of two did, the other chose on these too.
+    apart = max(each.request.choose_images or 0 for each in (first, second))
+    confirm = first.request.choose_images is not None and second.request.choose_images is not None
+    search, judge = ("confirm" if confirm else SplitName.SEARCH), ImageSet(SplitName.SEARCH, request.images, apart)
+    for name, on in ((search, judge), (SplitName.REPORT, ImageSet(SplitName.REPORT, report))):
+        both = zip((a, b), how, strict=True)
+        found = [library.shown(model, on.split, policy, on.images, each, on.start) for policy, each in both]
+        before, after = found
+        if before is None or after is None:
+            st.markdown(f"On {name} images not both are measured here, so there is no paired comparison.")
             continue
-        said = differences.sentence(cells, split)
-        brought = {each.origin.source for each in found if each is not None} - {"measured"}
+        labels = model.dataset.split(on.split).labels[on.span]
+        cells = model.metric.compare(before.outcomes[on.span], after.outcomes[on.span], labels)
+        said = differences.sentence(cells, name)
+        brought = {before.origin.source, after.origin.source} - {"measured"}
         st.markdown(said + (f" :gray[({', '.join(names.ORIGINS[s] for s in sorted(brought))})]" if brought else ""))
 
 
 def _overlay(view: View, first: Run, second: Run) -> None:
-    model, images = known.model(first.request.model), first.request.images
-    data = progress_data(
-        [("A", first), ("B", second)], model.profile, stored.references(model, images), candidates=False
-    )
+    model = known.model(first.request.model)
+    references = stored.references(first.request)
+    data = progress_data([("A", first), ("B", second)], model.profile, references, candidates=False)
     name = f"{first.id}-{second.id}-paths"
     with card("Paths", "moves taken by A and B", partial(progress_frame, data), name):
-        alt = f"Top-1 against FLOPs per byte: {len(first.steps)} steps of A and {len(second.steps)} of B."
+        points = model.metric.title.capitalize()
+        alt = f"{points} against FLOPs per byte: {len(first.steps)} steps of A and {len(second.steps)} of B."
         chart(progress_figure(data, view.look), "paths", name, alt)
 
 

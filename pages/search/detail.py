@@ -80,10 +80,11 @@ def _step_box(run: Run) -> None:
 
 def _trade_off(view: View, run: Run) -> None:
     model = known.model(run.request.model)
-    data = progress_data([("this run", run)], model.profile, stored.references(model, run.request.images))
+    data = progress_data([("this run", run)], model.profile, stored.references(run.request))
     title = "each move taken, and what lost" if strategy(run.request.algorithm).searches else "the policies listed"
     with card("Path", title, partial(progress_frame, data), f"{run.id}-path"):
-        alt = f"Top-1 against FLOPs per byte over {len(run.steps)} steps of run {run.id}; the moves table has them all."
+        points = model.metric.title.capitalize()
+        alt = f"{points} against FLOPs per byte over {len(run.steps)} steps of run {run.id}; the moves table has all."
         chart(progress_figure(data, view.look), f"path-{run.id}", f"{run.id}-path", alt)
 
 
@@ -91,8 +92,9 @@ def policy_bits(run: Run, policy: Policy, position: int | None, pinned: Policy |
     """The bars of a policy with their reasons at a step of the run."""
     model = known.model(run.request.model)
     why = reasons(model.profile, policy, run, position, run.request.traffic)
-    table = stored.table(model, run.request.images)
-    return bits_data(model.profile, policy, why, table, pinned, run.id, quantizer=run.request.quantizer)
+    return bits_data(
+        model.profile, policy, why, stored.table(run.request), pinned, run.id, quantizer=run.request.quantizer
+    )
 
 
 def _bits(view: View, run: Run, step: Step) -> None:
@@ -119,7 +121,7 @@ def _policies(run: Run) -> None:
 
 def _candidates(run: Run, step: Step) -> None:
     title = f"step {step.index}: {counts(step)}"
-    frame = candidates_frame(step, run.request.images)
+    frame = candidates_frame(step, run)
     with card("Candidates", title, lambda: frame, f"{run.id}-candidates-{step.index}"):
         _table("candidates", run, frame, f"step {step.index}", {"move": 170, "outcome": 80, "why": 290})
 

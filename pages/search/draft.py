@@ -1,7 +1,7 @@
 """What the form holds, and the requests it stands for; pure. Bad input raises, before anything is written."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from aiq_core import execute, objective
@@ -10,7 +10,7 @@ from aiq_core.errors import SettingError
 from aiq_core.manual import LABEL_LENGTH, parse_policies
 from aiq_core.records import (
     DEFAULT_ACCURACY_NORMALISER,
-    DEFAULT_WIDTHS,
+    FP32_BITS,
     UNFUSED,
     Granularity,
     Quantizer,
@@ -20,6 +20,8 @@ from aiq_core.records import (
 )
 from aiq_core.search.baselines import MANUAL, UNIFORM, uniform
 from aiq_core.search.greedy import GREEDY
+from aiq_core.space import JOINT, WEIGHTS, Space, parse_start, quantizer
+from aiq_core.wording import widths_name
 
 
 class Kind(StrEnum):
@@ -31,7 +33,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Draft:
-    """The form's fields. `alphas` are those of a sweep; `text` is the JSON of given policies."""
+    """The form's fields. `alphas` are those of a sweep; `text` is the JSON of given policies.
+
+    What is None is the space's: widths, rounding and, as `space.parse_start` reads it, start.
+    """
 
     model: Model
     images: int
@@ -40,8 +45,13 @@ class Draft:
     alpha: float = 0.9
     alphas: tuple[float, ...] = ()
     bits: int = 8
+    activation_bits: int = FP32_BITS
     text: str = ""
-    widths: tuple[int, ...] = DEFAULT_WIDTHS
+    space: Space = WEIGHTS
+    widths: tuple[int, ...] | None = None
+    activation_widths: tuple[int, ...] | None = None
+    rounding: str | None = None
+    start: str | None = None
     excluded: tuple[str, ...] = ()
     fixed: dict[str, int] = field(default_factory=dict)
     floor_percent: float | None = None
@@ -54,6 +64,12 @@ class Draft:
     label: str = ""
     traffic: str = UNFUSED
 
+    @property
+    def quantizer(self) -> Quantizer:
+        """How its policies are rounded. Raises SettingError where that takes calibration images and there are none."""
+        name, space = self.rounding or self.space.rounding, self.space
+        return quantizer(self.model.dataset, name, self.granularity, activations=space.quantizes_activations)
+
 
 def sweep_alphas(first: float, last: float, step: float) -> tuple[float, ...]:
     """From first to last; rounded, as 0.1 added up is not 0.3 and the alpha names the run."""
@@ -63,13 +79,13 @@ def sweep_alphas(first: float, last: float, step: float) -> tuple[float, ...]:
 
 
 def requests(draft: Draft, baseline: Score | None) -> tuple[Request, ...]:
-    """Checked requests, all or none. `baseline` is FP32's score on the draft's images where it is known."""
+    """Checked requests, all or none. `baseline` is FP32's score on the images that choose, where it is known."""
     found = _requests(draft)
     for request in found:
         # Builds the run as `submit` will, and throws it away: whatever it refuses, it refuses here.
         execute.new_run(draft.model, request)
         if request.floor_percent is not None and baseline is not None:
-            objective.floor_score(draft.model.metric, request.floor_percent, baseline, request.images)
+            objective.floor_score(draft.model.metric, request.floor_percent, baseline, request.chooses_on)
     return found
 
 
@@ -80,27 +96,33 @@ def _requests(draft: Draft) -> tuple[Request, ...]:
         raise SettingError(f"the name has {len(label)} characters; use at most {LABEL_LENGTH}")
     shared = {
         "images": draft.images,
-        "quantizer": Quantizer(granularity=draft.granularity),
+        "quantizer": draft.quantizer,
         "use_bundled": draft.use_bundled,
         "max_minutes": draft.max_minutes,
         "traffic": draft.traffic,
     }
     if draft.kind is Kind.UNIFORM:
-        profile.policy({profile.quantizable_names[0]: draft.bits})
-        named = label or f"all at {draft.bits} bits"
-        return (Request(draft.model.name, UNIFORM.name, policies=uniform(profile, draft.bits), label=named, **shared),)
+        policies = uniform(profile, draft.bits, draft.activation_bits)
+        profile.check(*policies)
+        named = label or _uniform_label(draft)
+        return (Request(draft.model.name, UNIFORM.name, policies=policies, label=named, **shared),)
     if draft.kind is Kind.POLICIES:
         policies = parse_policies(draft.text, profile)
+        if not draft.space.quantizes_activations and any(policy.has_activations for policy in policies):
+            raise SettingError(f"a policy gives activations bits; choose bits for {JOINT.title} to measure it")
         return (Request(draft.model.name, MANUAL.name, policies=policies, label=label, **shared),)
     alphas = (draft.alpha,) if draft.kind is Kind.SEARCH else draft.alphas
     if not alphas:
         raise SettingError("a sweep needs at least one alpha; widen its range")
+    usual = draft.space.request(draft.model.name, draft.quantizer, profile, draft.algorithm, 0.0, draft.images)
+    start = usual.start if draft.start is None else parse_start(draft.start, profile)
     return tuple(
-        Request(
-            draft.model.name,
-            draft.algorithm,
-            alpha,
-            widths=tuple(sorted(draft.widths, reverse=True)),
+        replace(
+            usual,
+            alpha=alpha,
+            widths=_sorted(draft.widths, usual.widths),
+            activation_widths=_sorted(draft.activation_widths, usual.activation_widths),
+            start=None if start is None or start.is_fp32 else start,
             intensity_normaliser=draft.intensity_normaliser,
             accuracy_normaliser=draft.accuracy_normaliser,
             floor_percent=draft.floor_percent,
@@ -112,6 +134,17 @@ def _requests(draft: Draft) -> tuple[Request, ...]:
         )
         for alpha in alphas
     )
+
+
+def _sorted(widths: tuple[int, ...] | None, usual: tuple[int, ...]) -> tuple[int, ...]:
+    return usual if widths is None else tuple(sorted(widths, reverse=True))
+
+
+def _uniform_label(draft: Draft) -> str:
+    """As the bundled uniform runs are called, which are then found."""
+    if draft.space.quantizes_activations:
+        return f"{widths_name(draft.bits, draft.activation_bits)}, {draft.quantizer.rounding}"
+    return f"all at {draft.bits} bits"
 
 
 def unfinished_import(content: bytes) -> RunStatus | None:

@@ -9,10 +9,10 @@ import pandas as pd
 from aiq_core.charts.style import SYMBOLS, Look, axis, faded, layout, note
 from aiq_core.intensity import intensity
 from aiq_core.objective import FLOOR_POINTS
-from aiq_core.records import UNFUSED, ModelProfile, Policy, Run, Score, Step
+from aiq_core.records import UNFUSED, ModelProfile, Policy, Request, Run, Score, Step
 from aiq_core.search.strategies import strategy
 from aiq_core.statistics import Interval, wilson
-from aiq_core.wording import move_words, number, per_byte, span, widths_name
+from aiq_core.wording import move_words, number, per_byte, span, uniform_name
 
 HEIGHT_PX = 292
 MARGIN_PX = {"l": 46, "r": 10, "t": 8, "b": 38}
@@ -20,11 +20,12 @@ MARGIN_PX = {"l": 46, "r": 10, "t": 8, "b": 38}
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A measured policy: AI in FLOPs/byte, top-1 in percent, and what it is."""
+    """A measured policy: AI in FLOPs/byte, top-1 in percent on so many search images, and what it is."""
 
     intensity: float
     top1: float
     text: str
+    images: int
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,12 @@ class Trail:
 
 @dataclass(frozen=True)
 class ProgressData:
-    """Everything drawn, AI by the traffic model `traffic`. `references` are uniform policies by bits, where known."""
+    """Everything drawn, AI by the traffic model `traffic`. `references` are uniform policies by bits, where known.
 
-    images: int
+    `images` says on which search images all stand: each run on those that it chose on.
+    """
+
+    images: str
     trails: tuple[Trail, ...]
     references: tuple[tuple[int, Mark], ...]
     floor_top1: float | None
@@ -51,33 +55,41 @@ class ProgressData:
 
 
 def progress_data(
-    runs: Sequence[tuple[str, Run]], profile: ModelProfile, references: Mapping[int, Score], candidates: bool = True
+    runs: Sequence[tuple[str, Run]], profile: ModelProfile, references: Mapping[Policy, Score], candidates: bool = True
 ) -> ProgressData:
-    """Named runs of one model and image set, counted as the first; `references`: uniform bits -> the number right."""
+    """Named runs of one model, counted as the first; `references` are scores of uniform policies, rounded alike."""
     first = runs[0][1].request
-    images, counting = first.images, (first.traffic, first.quantizer)
-    trails = tuple(_trail(name, run, candidates, profile, first.traffic) for name, run in runs)
+    counting = first.traffic, first.quantizer
+    trails = tuple(_trail(name, run, candidates, profile, first, references) for name, run in runs)
+    ordered = sorted(references.items(), key=lambda item: item[0].weight_bits + item[0].activation_bits, reverse=True)
     uniform = tuple(
         (
-            bits,
-            _mark(
-                intensity(profile, profile.uniform(bits), 1, *counting),
-                right,
-                images,
-                widths_name(bits),
-            ),
+            policy.weight_bits[0],
+            _mark(intensity(profile, policy, 1, *counting), right, first.chooses_on, uniform_name(policy) or ""),
         )
-        for bits, right in sorted(references.items(), reverse=True)
+        for policy, right in ordered
     )
-    floors = {run.floor_score for _, run in runs if strategy(run.request.algorithm).searches}
-    floor = floors.pop() if len(floors) == 1 else None
-    floor_top1 = None if floor is None else 100 * floor / images
+    floors = {
+        100 * run.floor_score / run.request.chooses_on
+        for _, run in runs
+        if strategy(run.request.algorithm).searches and run.floor_score is not None
+    }
+    floor_top1 = floors.pop() if len(floors) == 1 else None
+    counts = {run.request.chooses_on for _, run in runs}
+    images = f"{counts.pop():,} search images" if len(counts) == 1 else "the search images that each chose on"
     ranges = _ranges(profile, runs, trails, uniform, floor_top1)
     return ProgressData(images, trails, uniform, floor_top1, *ranges, traffic=first.traffic)
 
 
-def _trail(name: str, run: Run, candidates: bool, profile: ModelProfile, by: str) -> Trail:
-    images, joined = run.request.images, strategy(run.request.algorithm).searches
+def _trail(
+    name: str,
+    run: Run,
+    candidates: bool,
+    profile: ModelProfile,
+    first: Request,
+    references: Mapping[Policy, Score],
+) -> Trail:
+    by, images, joined = first.traffic, run.request.chooses_on, strategy(run.request.algorithm).searches
 
     def value(policy: Policy) -> float:
         return intensity(profile, policy, 1, by, run.request.quantizer)
@@ -85,9 +97,12 @@ def _trail(name: str, run: Run, candidates: bool, profile: ModelProfile, by: str
     same = run.request.traffic == by
     values = [step.intensity if same else value(step.policy) for step in run.steps]
     taken = [_mark(ai, step.score, images, _step_text(step)) for ai, step in zip(values, run.steps, strict=True)]
-    if joined and run.baseline_score is not None and run.request.start_policy(profile).is_fp32:
-        base = value(profile.uniform(32))
-        taken.insert(0, _mark(base, run.baseline_score, images, "FP32, where it starts"))
+    start = run.request.start_policy(profile)
+    alike = (run.request.quantizer, images) == (first.quantizer, first.chooses_on)
+    score = run.baseline_score if start.is_fp32 else references.get(start) if alike else None
+    if joined and score is not None:
+        where = f"{uniform_name(start) or 'a policy'}, where it starts"
+        taken.insert(0, _mark(value(start), score, images, where))
     lost = [
         _mark(c.intensity, c.score, images, f"step {step.index} tried {move_words(c.move)}")
         for step in (run.steps if candidates else ())
@@ -102,7 +117,7 @@ def _step_text(step: Step) -> str:
 
 
 def _mark(value: float, correct: Score, images: int, text: str) -> Mark:
-    return Mark(value, 100 * correct / images, text)
+    return Mark(value, 100 * correct / images, text, images)
 
 
 def _ranges(
@@ -113,12 +128,13 @@ def _ranges(
     floor_top1: float | None,
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """From FP32 to every layer at the lowest width on offer; from the floor to a little above FP32. Fixed for a run."""
-    lowest = min(min(run.request.widths) for _, run in runs)
+    offered = [(run.request.widths, run.request.activation_widths) for _, run in runs]
+    narrowest = profile.uniform(*(min(min(widths) for widths in kind) for kind in zip(*offered, strict=True)))
     listed = [mark for trail in trails if not trail.joined for mark in trail.taken]
     counting = runs[0][1].request.traffic, runs[0][1].request.quantizer
-    low, lowest_high = (intensity(profile, profile.uniform(bits), 1, *counting) for bits in (32, lowest))
+    low, lowest_high = (intensity(profile, policy, 1, *counting) for policy in (profile.uniform(32), narrowest))
     high = max([lowest_high, *(mark.intensity for mark in listed)])
-    baselines = [100 * run.baseline_score / run.request.images for _, run in runs if run.baseline_score is not None]
+    baselines = [100 * run.baseline_score / run.request.chooses_on for _, run in runs if run.baseline_score is not None]
     baselines += [mark.top1 for bits, mark in uniform if bits == 32]
     top = max(baselines, default=100.0)
     bottom = min([top - FLOOR_POINTS, floor_top1 if floor_top1 is not None else top, *(mark.top1 for mark in listed)])
@@ -136,7 +152,7 @@ def progress_frame(data: ProgressData) -> pd.DataFrame:
             "traffic": data.traffic,
             "flops_per_byte": mark.intensity,
             "search_top1_percent": mark.top1,
-            "search_images": data.images,
+            "search_images": mark.images,
         }
         for trail in data.trails
         for group, marks in (("taken", trail.taken), ("lost", trail.lost))
@@ -162,7 +178,7 @@ def progress_figure(data: ProgressData, look: Look) -> dict[str, Any]:
             HEIGHT_PX,
             MARGIN_PX,
             xaxis=axis(look, per_byte(data.traffic), range=list(data.x_range)),
-            yaxis=axis(look, f"top-1 % on {data.images:,} search images", range=list(data.y_range)),
+            yaxis=axis(look, f"top-1 % on {data.images}", range=list(data.y_range)),
             showlegend=len(data.trails) > 1 or any(trail.lost for trail in data.trails),
             legend={
                 "x": 0.01,
@@ -187,14 +203,14 @@ def _points(marks: Sequence[Mark], data: ProgressData, name: str, **more: Any) -
         "name": name,
         "x": [mark.intensity for mark in marks],
         "y": [mark.top1 for mark in marks],
-        "hovertext": [_hover(mark, data.images) for mark in marks],
+        "hovertext": [_hover(mark) for mark in marks],
         "hoverinfo": "text",
         **more,
     }
 
 
-def _hover(mark: Mark, images: int) -> str:
-    interval: Interval = wilson(round(mark.top1 * images / 100), images)
+def _hover(mark: Mark) -> str:
+    interval: Interval = wilson(round(mark.top1 * mark.images / 100), mark.images)
     return f"{mark.text}<br>AI {number(mark.intensity, 2)} · top-1 {number(mark.top1, 2)} % ({span(interval)})"
 
 

@@ -10,11 +10,21 @@ from aiq_core.errors import AiqError
 from aiq_core.estimate import estimate, sentence
 from aiq_core.library import repeats
 from aiq_core.manual import BOTH
-from aiq_core.records import DEFAULT_ACCURACY_NORMALISER, OFFERED_BITS, UNFUSED, Granularity, Request, SplitName
-from aiq_core.search.strategies import SEARCHES
-from aiq_core.space import WEIGHTS
+from aiq_core.objective import JOINT_NORMALISER_FACTOR, NORMALISER_FACTOR
+from aiq_core.records import (
+    DEFAULT_ACCURACY_NORMALISER,
+    FP32_BITS,
+    OFFERED_BITS,
+    UNFUSED,
+    Granularity,
+    Request,
+    SplitName,
+)
+from aiq_core.rounding import ROUNDINGS
+from aiq_core.search.strategies import SEARCHES, strategy
+from aiq_core.space import Space, parse_start
 from aiq_core.traffic import TRAFFIC_MODELS
-from aiq_core.wording import number
+from aiq_core.wording import number, uniform_name
 from pages.common import controls, known
 from pages.common.controls import View
 from pages.search import actions, draft, stored
@@ -29,19 +39,21 @@ KINDS = {
 ALGORITHMS = {name: strategy.title for name, strategy in SEARCHES.items()}
 STEPS = (0.05, 0.1, 0.2, 0.25)
 LOWER_BITS = OFFERED_BITS[1:]
+STARTS = {False: ("fp32", "w8a32"), True: ("w8a8", "w6a6", "w4a8", "fp32")}
+"""Where a search may begin, by whether activations have bits; the usual one first."""
 
 
 def draw(view: View) -> None:
     """The form in the sidebar."""
     filled = _fields(view)
     try:
-        table = stored.table(filled.model, filled.images)
-        requests = draft.requests(filled, None if table is None else table.baseline_score)
+        requests = draft.requests(filled, stored.baseline(filled.model, _choosing(view, filled.images)))
     except AiqError as error:
         empty = filled.kind is Kind.POLICIES and not filled.text.strip()
         (st.info if empty else st.error)(str(error), icon=":material/edit:" if empty else ":material/error:")
         _start(())
         return
+    st.caption(images_words(requests[0], filled.model))
     fresh = _not_bundled(requests)
     if fresh:
         st.caption(sentence(estimate(known.library(), fresh, stored.runs())))
@@ -81,12 +93,13 @@ def _fields(view: View) -> Draft:
         controls.alpha_slider()
         values["alpha"] = alpha = round(float(st.session_state["alpha"]), 2)
         if alpha < 1:
-            rate = WEIGHTS.rate(view.model.profile, alpha, st.session_state.get("job-traffic", UNFUSED))
+            by, how = st.session_state.get("job-traffic", UNFUSED), view.space.quantizer(view.model.dataset)
+            rate = view.space.rate(view.model.profile, alpha, by, how)
             st.caption(f"1 FLOP/byte is worth {number(rate, 2 if rate < 1 else 1)} points here")
     elif kind is Kind.SWEEP:
         values["alphas"] = _alphas()
     elif kind is Kind.UNIFORM:
-        values["bits"] = st.selectbox("Bits", LOWER_BITS, key="job-bits")
+        values |= _uniform_bits(view.space)
     else:
         values["text"] = st.text_area(
             "Policy, or a list of them",
@@ -101,7 +114,32 @@ def _fields(view: View) -> Draft:
     values |= _budget(kind)
     with st.expander("Layers, floor, name", icon=":material/tune:"):
         values |= _more(view, kind)
-    return Draft(model=view.model, images=_images(view), **values)  # type: ignore[arg-type]
+    return Draft(model=view.model, images=_images(view), space=view.space, **values)  # type: ignore[arg-type]
+
+
+def _choosing(view: View, images: int) -> int:
+    """How many of the search images a search of the space chooses on."""
+    return view.space.choosing(images) or images
+
+
+def images_words(request: Request, model: Model) -> str:
+    """Which images choose, confirm and report."""
+    report = f"{model.dataset.available(SplitName.REPORT):,} report images judge"
+    if not strategy(request.algorithm).searches:
+        return f"Measured on {request.images:,} search images; {report}."
+    if request.choose_images is None:
+        return f"Chooses on {request.images:,} search images; {report}."
+    confirming = request.images - request.choose_images
+    return f"Chooses on the first {request.choose_images:,} search images, confirms on {confirming:,} others; {report}."
+
+
+def _uniform_bits(space: Space) -> dict[str, object]:
+    if not space.quantizes_activations:
+        return {"bits": st.selectbox("Bits", LOWER_BITS, key="job-bits")}
+    with st.container(horizontal=True, gap="small"):
+        weights = st.selectbox("Weights", LOWER_BITS, key="job-bits", width=96)
+        activations = st.selectbox("Activations", LOWER_BITS, key="job-activation-bits", width=96)
+    return {"bits": weights, "activation_bits": activations}
 
 
 def _example(model: Model) -> str:
@@ -180,11 +218,20 @@ def _more(view: View, kind: Kind) -> dict[str, object]:
             None,
             1.0,
             key=f"job-normaliser-{view.model}",
-            placeholder="1.32 × AI at the lowest widths",
+            placeholder=f"{_factor(view.space):g} × AI at the lowest widths",
         )
         values["accuracy_normaliser"] = st.number_input(
             "Points that count as 1", 0.0, None, DEFAULT_ACCURACY_NORMALISER, 1.0, key="job-points"
         )
+    space = view.space
+    values["rounding"] = st.selectbox(
+        "Weights rounded",
+        list(ROUNDINGS),
+        list(ROUNDINGS).index(space.rounding),
+        format_func=lambda name: ROUNDINGS[name].title,
+        key=f"job-rounding-{space.name}",
+        help=f"Explore shows policies of {space.title} whose weights are rounded by {space.rounding}.",
+    )
     values["granularity"] = st.selectbox(
         "A scale per",
         list(Granularity),
@@ -210,8 +257,21 @@ def _more(view: View, kind: Kind) -> dict[str, object]:
 
 
 def _layers(view: View) -> dict[str, object]:
-    names = view.model.profile.quantizable_names
-    lower = st.pills("Widths below FP32", LOWER_BITS, selection_mode="multi", default=(8, 4), key="job-widths")
+    names, space = view.model.profile.quantizable_names, view.space
+    widths = _widths("Weights", space.widths, f"job-widths-{space.name}")
+    lower = [bits for bits in widths if bits != FP32_BITS]
+    found: dict[str, object] = {"widths": widths}
+    if space.quantizes_activations:
+        key = f"job-activation-widths-{space.name}"
+        found["activation_widths"] = _widths("Activations", space.activation_widths, key)
+    starts = STARTS[space.quantizes_activations]
+    found["start"] = st.selectbox(
+        "Begins at",
+        starts,
+        format_func=lambda text: uniform_name(parse_start(text, view.model.profile)),
+        key=f"job-start-{space.name}",
+        help="A search takes single steps from here, to any width on offer.",
+    )
     excluded = st.multiselect("Stay FP32", names, key=f"job-excluded-{view.model}", placeholder="none")
     fixed: dict[str, int] = {}
     for bits in sorted(lower, reverse=True):
@@ -221,7 +281,28 @@ def _layers(view: View) -> dict[str, object]:
             st.session_state[key] = [name for name in st.session_state[key] if name in free]
         held = st.multiselect(f"Held at {bits} bits", free, key=key, placeholder="none")
         fixed |= dict.fromkeys(held, bits)
-    return {"widths": (32, *sorted(lower, reverse=True)), "excluded": tuple(excluded), "fixed": fixed}
+    return {**found, "excluded": tuple(excluded), "fixed": fixed}
+
+
+def _widths(what: str, usual: tuple[int, ...], key: str) -> tuple[int, ...]:
+    """The widths on offer to a kind of site. FP32 is always one where it is usually."""
+    offered = LOWER_BITS if FP32_BITS in usual else OFFERED_BITS
+    default = [bits for bits in usual if bits in offered]
+    chosen = st.pills(
+        f"{what}: widths{' below FP32' if FP32_BITS in usual else ''}",
+        offered,
+        selection_mode="multi",
+        default=default,
+        format_func=lambda bits: "FP32" if bits == FP32_BITS else str(bits),
+        key=key,
+    )
+    always = {FP32_BITS} & {*usual}
+    return tuple(sorted({*chosen, *always}, reverse=True))
+
+
+def _factor(space: Space) -> float:
+    """By what the normaliser is larger than the AI at a space's lowest widths, unless told otherwise."""
+    return JOINT_NORMALISER_FACTOR if space.quantizes_activations else NORMALISER_FACTOR
 
 
 def _images(view: View) -> int:
@@ -233,8 +314,9 @@ def _images(view: View) -> int:
 
 
 def _top1(view: View) -> float | None:
-    found = stored.table(view.model, view.images)
-    return None if found is None else 100 * found.baseline_score / found.images
+    images = _choosing(view, view.images)
+    score = stored.baseline(view.model, images)
+    return None if score is None else 100 * score / images
 
 
 def _not_bundled(requests: tuple[Request, ...]) -> tuple[Request, ...]:

@@ -8,6 +8,7 @@ from aiq_core import jobs
 from aiq_core.library import read_only
 from aiq_core.records import DEFAULT_ACCURACY_NORMALISER, FP32_BITS, UNFUSED, Quantizer, Run
 from aiq_core.search.strategies import strategy
+from aiq_core.space import JOINT, WEIGHTS
 from aiq_core.wording import bit_counts, join, number, uniform_name
 from pages.common import known, names
 from pages.search import actions, stored
@@ -30,7 +31,12 @@ def draw(run: Run) -> None:
 def settings(run: Run) -> list[str]:
     """What a request sets apart from the usual."""
     request = run.request
-    said = [f"{request.images:,} search images"]
+    said = [(JOINT if request.is_joint else WEIGHTS).title]
+    if request.choose_images is None:
+        said.append(f"{request.images:,} search images")
+    else:
+        confirming = request.images - request.choose_images
+        said.append(f"{request.choose_images:,} search images choose, {confirming:,} confirm")
     if strategy(request.algorithm).searches:
         said.append(f"widths {_widths(request.widths)}")
         if request.activation_widths != (FP32_BITS,):
@@ -40,7 +46,7 @@ def settings(run: Run) -> list[str]:
         if run.intensity_normaliser is not None:
             said.append(f"normaliser {number(run.intensity_normaliser, 2)} FLOPs/byte")
         if run.floor_score is not None:
-            said.append(f"floor {number(100 * run.floor_score / request.images, 2)} %")
+            said.append(f"floor {number(100 * run.floor_score / request.chooses_on, 2)} %")
     if request.accuracy_normaliser != DEFAULT_ACCURACY_NORMALISER:
         said.append(f"{request.accuracy_normaliser:g} points count as 1")
     if request.traffic != UNFUSED:
@@ -55,6 +61,8 @@ def settings(run: Run) -> list[str]:
         said.append(f"at most {request.max_minutes:g} minutes")
     if request.quantizer.rounding != Quantizer().rounding:
         said.append(f"weights rounded by {request.quantizer.rounding}")
+    if request.quantizer.activations is not None and request.is_joint:
+        said.append(f"ranges by {request.quantizer.activations.rule}")
     if request.quantizer.granularity != "channel":
         said.append(f"a scale per {request.quantizer.granularity}")
     if not request.use_bundled:

@@ -7,7 +7,7 @@ import streamlit as st
 from aiq_core import jobs
 from aiq_core.intensity import intensity
 from aiq_core.library import read_only
-from aiq_core.records import Run, Score, SplitName
+from aiq_core.records import ImageSet, Run, Score, SplitName
 from aiq_core.search.strategies import strategy
 from pages.common import known, names
 from pages.common.charts import card
@@ -17,6 +17,7 @@ from pages.search.rows import Filters, Row
 
 ROW_PX, MOST_PX = 36, 380
 SHOWN = "search_rows"
+POINTS = st.column_config.NumberColumn(format="%.2f", width=70, help="On the search images that the run chose on.")
 
 
 def draw(view: View) -> None:
@@ -47,7 +48,7 @@ def draw(view: View) -> None:
                 "what": st.column_config.TextColumn(width=300),
                 "status": st.column_config.TextColumn(width=80),
                 "AI": st.column_config.NumberColumn(format="%.2f", width=60),
-                "top-1 %": st.column_config.NumberColumn(format="%.2f", width=70, help="On the run's search images."),
+                **dict.fromkeys(map(names.points_name, found), POINTS),
                 "origin": st.column_config.TextColumn(width=125),
                 "evaluations": st.column_config.NumberColumn(width=85),
                 "new": st.column_config.NumberColumn(width=50, help="Computed by this run."),
@@ -144,8 +145,9 @@ def _figures(run_id: str, policy: str | None, status: str) -> tuple[float | None
     step = next((step for step in reversed(run.steps) if step.policy == run.policy), None)
     if step is not None:
         return value, step.score
-    cells = stored.against_fp32(library, run, run.policy, SplitName.SEARCH, run.request.images)
-    return value, None if cells is None else round(cells.after.value * run.request.images / 100)
+    images = run.request.chooses_on
+    cells = stored.against_fp32(library, run, run.policy, ImageSet(SplitName.SEARCH, images))
+    return value, None if cells is None else round(cells.after.value * images / 100)
 
 
 def _row(run: Run) -> Row:

@@ -5,7 +5,7 @@ import pandas as pd
 from aiq_core.records import Candidate, Move, Outcome, Run, Step
 from aiq_core.search.strategies import strategy
 from aiq_core.wording import bit_counts, bits_name, move_words, number
-from pages.common import known
+from pages.common import known, names
 
 PRUNED_WHY = "pruned: could not win even with no accuracy lost"
 
@@ -32,7 +32,7 @@ def moves_frame(run: Run) -> pd.DataFrame:
             "move": "kept" if step.move is None else move_name(step.move),
             "why": _without_move(step.reason),
             "AI": step.intensity,
-            "top-1 %": 100 * step.score / run.request.images,
+            names.points_name(run): 100 * step.score / run.request.chooses_on,
             "loss": step.loss,
         }
         for step in reversed(run.steps)
@@ -50,7 +50,7 @@ def policies_frame(run: Run) -> pd.DataFrame:
             "policy": step.index,
             "layers": bit_counts(step.policy),
             "AI": step.intensity,
-            "top-1 %": 100 * step.score / run.request.images,
+            names.points_name(run): 100 * step.score / run.request.chooses_on,
             **{str(site): bits_name(profile.width(step.policy, site)) for site in sites},
         }
         for step in run.steps
@@ -67,8 +67,9 @@ def _without_move(reason: str) -> str:
 _ORDER = {Outcome.WON: 0, Outcome.LOST: 1, Outcome.CANNOT_WIN: 2, Outcome.PRUNED: 3}
 
 
-def candidates_frame(step: Step, images: int) -> pd.DataFrame:
+def candidates_frame(step: Step, run: Run) -> pd.DataFrame:
     """A row a candidate: the winner, then those that lost, could not win, and were pruned."""
+    images, points = run.request.chooses_on, names.points_name(run)
     ordered = sorted(step.candidates, key=lambda c: (_ORDER[c.outcome], c.bound))
     rows = [
         {
@@ -76,13 +77,13 @@ def candidates_frame(step: Step, images: int) -> pd.DataFrame:
             "outcome": str(c.outcome),
             "why": _why(c, images),
             "AI": c.intensity,
-            "top-1 %": None if c.score is None else 100 * c.score / images,
+            points: None if c.score is None else 100 * c.score / images,
             "loss": c.loss,
             "lowest loss possible": c.bound,
         }
         for c in ordered
     ]
-    columns = ["move", "outcome", "why", "AI", "top-1 %", "loss", "lowest loss possible"]
+    columns = ["move", "outcome", "why", "AI", points, "loss", "lowest loss possible"]
     return pd.DataFrame(rows, columns=columns)
 
 

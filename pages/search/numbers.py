@@ -4,7 +4,7 @@ import streamlit as st
 
 from aiq_core import jobs
 from aiq_core.intensity import intensity
-from aiq_core.records import Run, RunStatus, SplitName
+from aiq_core.records import ImageSet, Run, RunStatus, SplitName
 from aiq_core.search.strategies import strategy
 from aiq_core.statistics import Comparison, Interval
 from aiq_core.wording import MINUS, duration, number, per_byte, signed, span
@@ -14,13 +14,15 @@ from pages.search import stored
 
 def draw(run: Run) -> None:
     """The latest policy's figures on search images, on report images where it is done, and evaluations and time."""
-    step, images = run.steps[-1], run.request.images
-    cells = stored.against_fp32(known.library(), run, step.policy, SplitName.SEARCH, images)
+    step, request = run.steps[-1], run.request
+    chosen_on = ImageSet(SplitName.SEARCH, request.chooses_on)
     with st.container(horizontal=True, border=True, gap="small"):
         _intensity(run)
-        metric = known.model(run.request.model).metric
-        _top1(f"Top-1, {images:,} search", metric.interval(step.score, images), cells, names.origin(run))
-        _report(run)
+        metric = known.model(request.model).metric
+        cells = stored.against_fp32(known.library(), run, step.policy, chosen_on)
+        chooses = "" if request.choose_images is None else "The search chose on these, which flatters it. "
+        _points(run, chosen_on, "search", metric.interval(step.score, chosen_on.images), cells, chooses)
+        _judges(run)
         st.metric(
             "Evaluations",
             f"{run.evaluations:,}",
@@ -56,26 +58,32 @@ def _intensity(run: Run) -> None:
     )
 
 
-def _top1(label: str, top1: Interval, cells: Comparison | None, origin: str) -> None:
+def _points(run: Run, on: ImageSet, judges: str, points: Interval, cells: Comparison | None, note: str = "") -> None:
+    metric = known.model(run.request.model).metric
     drop = None if cells is None else cells.drop
     said = ""
     if drop is not None:
         noise = ", within noise" if drop.contains_zero else ""
         said = f" Drop against FP32: {number(drop.value, 2)} points ({span(drop)}{noise})."
     st.metric(
-        label,
-        f"{number(top1.value, 2)} %",
+        f"{metric.title.capitalize()}, {on.count:,} {judges}",
+        f"{number(points.value, 2)} {metric.unit}",
         None if drop is None else f"{signed(-drop.value, 2)} points".replace(MINUS, "-"),
         delta_color="off" if drop is not None and drop.contains_zero else "normal",
         width=165,
-        help=f"95 %: {span(top1)}.{said} Origin: {origin}.",
+        help=f"{note}95 %: {span(points)}.{said} Origin: {names.origin(run)}.",
     )
 
 
-def _report(run: Run) -> None:
+def _judges(run: Run) -> None:
+    """The chosen policy on the images that did not choose it: those kept apart to confirm on, and report images."""
+    library, request = known.library(), run.request
     if run.status is not RunStatus.DONE or run.policy is None:
         return
-    images = stored.judged(known.library(), run, run.policy)
-    cells = stored.against_fp32(known.library(), run, run.policy, SplitName.REPORT, images)
-    if cells is not None:
-        _top1(f"Top-1, {images:,} report", cells.after, cells, names.origin(run))
+    judges = [("report", ImageSet(SplitName.REPORT, stored.judged(library, run, run.policy)))]
+    if request.choose_images is not None:
+        judges.insert(0, ("confirm", ImageSet(SplitName.SEARCH, request.images, request.choose_images)))
+    for name, on in judges:
+        cells = stored.against_fp32(library, run, run.policy, on)
+        if cells is not None:
+            _points(run, on, name, cells.after, cells)

@@ -61,7 +61,7 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
                 "model": row.run.request.model,
                 "status": str(row.run.status),
                 "AI": row.intensity,
-                "top-1 %": None if row.score is None else 100 * row.score / row.run.request.images,
+                names.points_name(row.run): None if row.score is None else 100 * row.score / row.run.request.chooses_on,
                 "origin": names.origin(row.run),
                 "evaluations": row.run.evaluations,
                 "new": row.run.evaluations_new,

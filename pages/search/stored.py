@@ -1,15 +1,17 @@
 """What this page reads of the stores, kept no longer than it must be."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
 
 from aiq_core.catalog import Model
+from aiq_core.charts.pareto import uniforms
 from aiq_core.envelope import PolicyTable
 from aiq_core.errors import DataError
 from aiq_core.library import Library, read_only
-from aiq_core.records import DEFAULT_WIDTHS, FP32_BITS, Policy, Run, RunStatus, Score, SplitName
+from aiq_core.records import FP32_BITS, ImageSet, Policy, Quantizer, Request, Run, RunStatus, Score, SplitName
 from aiq_core.statistics import Comparison
 from pages.common import errors, known
 
@@ -41,21 +43,28 @@ def is_stopping(of: Run) -> bool:
 
 
 @known.cached(8, TABLE_TTL_S)
-def table(model: Model, images: int) -> PolicyTable | None:
-    """What was known of a model a moment ago; None where not even FP32 was."""
+def _table(model: Model, images: int, quantizer: str) -> PolicyTable | None:
     try:
-        return known.library().table(model, images)
+        return known.library().table(model, images, Quantizer.from_json(json.loads(quantizer)))
     except DataError:
         return None
 
 
-def references(model: Model, images: int) -> dict[int, Score]:
-    """Uniform bits -> score, of those that are known."""
-    found = table(model, images)
-    if found is None:
-        return {}
-    rows = {bits: found.row(found.profile.uniform(bits)) for bits in DEFAULT_WIDTHS}
-    return {bits: found.score[row].item() for bits, row in rows.items() if row is not None}
+def table(of: Request) -> PolicyTable | None:
+    """What was known a moment ago on the images that a request chooses on, rounded as it asks; None without FP32."""
+    return _table(known.model(of.model), of.chooses_on, json.dumps(of.quantizer.to_json()))
+
+
+def baseline(model: Model, images: int) -> Score | None:
+    """FP32's score on the first search images, where it is known."""
+    found = known.library().shown(model, SplitName.SEARCH, model.profile.uniform(FP32_BITS), images)
+    return None if found is None else model.metric.score(found.outcomes[:images], model.dataset.search.labels[:images])
+
+
+def references(of: Request) -> dict[Policy, Score]:
+    """Policies of one width a kind -> score on the images that a request chooses on, of those that are known."""
+    found = table(of)
+    return {} if found is None else {policy: found.score[row].item() for policy, row in uniforms(found)}
 
 
 def judged(library: Library, of: Run, policy: Policy) -> int:
@@ -66,11 +75,12 @@ def judged(library: Library, of: Run, policy: Policy) -> int:
     return report.shipped if whole is None else report.size
 
 
-def against_fp32(library: Library, of: Run, policy: Policy, split: SplitName, images: int) -> Comparison | None:
+def against_fp32(library: Library, of: Run, policy: Policy, on: ImageSet) -> Comparison | None:
     """A policy against FP32 on the same images, imported ones too; None where either is not known there."""
     model = library.model(of.request.model)
     fp32 = model.profile.uniform(FP32_BITS)
-    return library.paired(model, split, images, fp32, policy, of.request.quantizer, imported=True)
+    how = of.request.quantizer
+    return library.paired(model, on.split, on.images, fp32, policy, how, imported=True, start=on.start)
 
 
 def attempt(action: Callable[..., Any], *arguments: Any) -> Any:
