@@ -34,7 +34,7 @@ SIDEBARS = {
     "search": {"sections": (), "own": ("alpha",)},
     "lab": {"sections": ("machine", "batch")},
     "results": {"sections": ()},
-    "learn": {"sections": ("machine",)},
+    "learn": {"sections": ("space", "machine")},
     "present": {"sections": ("machine",)},
 }
 
