@@ -34,7 +34,7 @@ SIDEBARS = {
     "search": {"sections": ("space",), "own": ("alpha",)},
     "lab": {"sections": ("space", "machine", "batch")},
     "results": {"sections": ()},
-    "learn": {"sections": ("machine",)},
+    "learn": {"sections": ("space", "machine")},
     "present": {"sections": ("machine",)},
 }
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from aiq_core import rounding
-from aiq_core.catalog import ASSETS, Model
+from aiq_core.catalog import Model
 from aiq_core.execute import Evaluators, execute, new_run
 from aiq_core.library import Library, open_library
 from aiq_core.records import Granularity, Grid, ImageSet, Policy, Quantizer, Request, RunStatus, SplitName
@@ -22,10 +22,8 @@ from aiq_core.runtime.cpu import cpu_kind
 from aiq_core.runtime.rounded import RoundedLayers
 from aiq_core.runtime.statistics import layer_statistics
 from aiq_core.search.baselines import UNIFORM, uniform
+from aiq_core.study import FIGURES, HEADER, read_figures
 from benchmarks._common import machine, markdown
-
-FIGURES = ASSETS / "rounding.csv"
-HEADER = ("model", "rounding", "grid", "granularity", "bits", "sqnr_db", "seconds", "processor")
 
 WIDTHS, COARSE = (8, 6, 4, 3, 2), (4, 3)
 CHANNEL, TENSOR, NARROW, FULL = Granularity.CHANNEL, Granularity.TENSOR, Grid.NARROW, Grid.FULL
@@ -57,14 +55,6 @@ def quantizers(model: Model) -> Iterator[tuple[Quantizer, tuple[int, ...]]]:
     """Every setting of the study, with its widths."""
     for name, grid, granularity, widths in MODELS[model.name]:
         yield rounding.settings(name, model.dataset.calibration_hash, granularity, grid), widths
-
-
-def read() -> Figures:
-    """What was measured: its first five columns -> the rest."""
-    if not FIGURES.is_file():
-        return {}
-    with FIGURES.open(newline="") as file:
-        return {tuple(row[:5]): tuple(row[5:]) for row in list(csv.reader(file))[1:]}
 
 
 def write(figures: Figures) -> None:
@@ -169,7 +159,7 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="print what is there and measure nothing")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    library, figures = open_library(), read()
+    library, figures = open_library(), read_figures()
     models = [library.model(name) for name in options.models]
     if not options.table:
         for model in models:

@@ -42,6 +42,8 @@ def test_another_batch_says_what_the_bits_are_worth_there() -> None:
     facts = replace(FACTS, batch=128, batch_gain_percent=0.41)
     assert sentence(facts).endswith(", at batch 128 the same bits raise AI by 0.4 %")
     assert "51 % more work per byte" in sentence(facts)  # what it does stays at batch 1
+    both = replace(FACTS, gain_percent=295.5, batch=128, batch_gain_percent=299.6)
+    assert sentence(both).endswith(", at batch 128 the same bits still raise AI by 299.6 %")
 
 
 def test_a_machine_without_the_arithmetic_makes_no_promise() -> None:

@@ -5,11 +5,17 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from aiq_core.hardware import MACHINES
+from aiq_core.library import Library, open_library
+from aiq_core.records import Evaluation, Origin, SplitName
+from aiq_core.rounding import settings
+from aiq_core.space import JOINT
+from aiq_core.store import Store
 from pages.learn import batch, glossary, layers, roofline
 from pages.learn.frame import TITLES
 from tests import bundled
@@ -121,6 +127,91 @@ def test_a_link_restores_the_grid(learn: Callable[..., AppTest]) -> None:
     assert (addressed(page, "bits"), addressed(page, "range"), addressed(page, "done")) == ("8", "75", "123")
 
 
+@pytest.fixture
+def studied(tmp_path: Path) -> None:
+    """All layers of ResNet-20 at 4 bits in the test's own store: MSE scales lose 500 report images, GPTQ none."""
+    model, store = bundled.model("resnet20"), Store(tmp_path / "store.sqlite")
+    policy, library = model.profile.uniform(4), Library(store, open_library().bundled)
+    fp32 = library.evaluation(model, SplitName.REPORT, model.profile.uniform(32))
+    assert fp32 is not None
+    labels = model.dataset.report.labels
+    for rounding, wrong in (("mse", 500), ("mse_bias", 500), ("gptq", 0)):
+        quantizer = settings(rounding, model.dataset.calibration_hash)
+        outcomes = fp32.outcomes.copy()
+        lost = np.flatnonzero(outcomes == labels)[:wrong]
+        outcomes[lost] = (labels[lost] + 1) % 10
+        key = library.key(model, SplitName.REPORT, policy, quantizer)
+        store.save_evaluation(Evaluation(key, outcomes, Origin("cpu", "2", 1, 250, "now")))
+
+
+@pytest.mark.usefixtures("studied")
+def test_all_layers_tell_error_from_accuracy(learn: Callable[..., AppTest]) -> None:
+    page = learn(step="3")
+    with pytest.raises(StopIteration):
+        button(page, "learn-all-layers")
+    button(page, "learn-3-reveal").click()
+    healthy(page.run())
+    button(page, "learn-all-layers").click()
+    healthy(page.run())
+    assert "the smallest weight error is not the best accuracy]. MSE, 18.0 dB, loses 5.00 points" in heading(
+        page
+    )
+    assert "GPTQ, 15.9 dB, 0.00 points" in heading(page)
+    assert addressed(page, "layer") == "all"
+    page.select_slider(key="learn-3-bits").set_value(7)
+    healthy(page.run())
+    assert "not studied" in heading(page)
+    assert any("Studied at " in element.value for element in page.info)
+
+
+@pytest.mark.parametrize(
+    ("step", "shows"),
+    [
+        (1, "Weights and activations."),
+        (2, "Weights and activations."),
+        (3, "Weights only."),
+        (4, "Weights only."),
+        (5, "Weights only."),
+        (6, "Weights only."),
+    ],
+)
+def test_every_lesson_says_which_bits_it_shows(learn: Callable[..., AppTest], step: int, shows: str) -> None:
+    page = learn(step=str(step), space="weights")
+    assert sum(element.value.startswith(f"**{shows}**") for element in page.caption) == 1
+
+
+@pytest.fixture
+def searched(tmp_path: Path) -> None:
+    """Joint policies of ResNet-20 in the test's own store, each wrong on so many more of the confirm images."""
+    model, store = bundled.model("resnet20"), Store(tmp_path / "store.sqlite")
+    library, quantizer = Library(store, open_library().bundled), JOINT.quantizer(model.dataset)
+    fp32 = library.evaluation(model, SplitName.SEARCH, model.profile.uniform(32))
+    assert fp32 is not None
+    labels, start = model.dataset.search.labels, JOINT.choosing(5000)
+    # W4A6 lies behind the line from W8A8 to W4A4, and neither beats it on both.
+    for bits, wrong in (((8, 8), 0), ((6, 6), 5), ((4, 6), 40), ((4, 4), 41)):
+        outcomes = fp32.outcomes.copy()
+        lost = start + np.flatnonzero(outcomes[start:] == labels[start:])[:wrong]
+        outcomes[lost] = (labels[lost] + 1) % 10
+        key = library.key(model, SplitName.SEARCH, model.profile.uniform(*bits), quantizer)
+        store.save_evaluation(Evaluation(key, outcomes, Origin("cpu", "2", 1, 250, "now")))
+
+
+@pytest.mark.usefixtures("searched")
+def test_alpha_is_a_price_in_the_readers_space(learn: Callable[..., AppTest]) -> None:
+    page = learn(step="6", space="joint", guess="6-1", done="6")
+    assert sum(element.value.startswith("**Weights and activations.**") for element in page.caption) == 1
+    assert "measured on 3,000 confirm images" in words(page)
+    assert "Not quite." in words(page)
+    page.selectbox(key="learn-space").set_value("weights")
+    healthy(page.run())
+    assert sum(element.value.startswith("**Weights only.**") for element in page.caption) == 1
+    assert "measured on 5,000 search images" in words(page)
+    # Other policies, another S: the guess was of the former.
+    assert addressed(page, "guess") is None
+    assert page.sidebar.selectbox(key="space").value == "weights"
+
+
 def test_what_is_veiled_is_not_told(learn: Callable[..., AppTest]) -> None:
     assert "guess first" in heading(learn(step="3", range="75"))
     hidden = words(learn(step="2", batchsize="128"))
@@ -212,7 +303,7 @@ def test_another_model_asks_anew(learn: Callable[..., AppTest]) -> None:
 
 
 def test_a_model_that_was_not_measured_is_said(learn: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pages.common.known.is_known", lambda model, images: model.name != "digits_cnn")
+    monkeypatch.setattr("pages.common.known.is_known", lambda model, images, space=None: model.name != "digits_cnn")
     monkeypatch.setattr("pages.learn.runs.known.runs", lambda model: ())
     for step in ("4", "6"):
         assert "Digits CNN is not measured yet" in words(learn(model="digits_cnn", step=step))
@@ -235,7 +326,7 @@ def test_an_absent_coordinate_run_can_be_started(
 
 
 def test_the_six_questions_have_answers_with_numbers(learn: Callable[..., AppTest]) -> None:
-    page = learn(step="7")
+    page = learn(step="7", space="weights")
     said = words(page)
     assert "29.85 FLOPs/byte" in said
     assert "FLOP/byte may cost up to 1.5 points" in said

@@ -199,7 +199,7 @@ def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> Non
                 key="batch",
                 bind="query-params",
                 help="Moves the roofline and the predicted time only: weights are read once a batch, so fewer bits per "
-                "weight matter less as it grows.",
+                "weight matter less as it grows. Each image brings its own activations: their bits keep their worth.",
             )
         if "traffic" in sections:
             titles = {name: model.title for name, model in TRAFFIC_MODELS.items()}

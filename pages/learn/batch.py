@@ -13,6 +13,7 @@ from aiq_core.charts.lessons.batch import (
 from aiq_core.charts.lessons.batch_figure import bytes_figure, intensity_figure
 from aiq_core.records import DEFAULT_WIDTHS, UNFUSED
 from aiq_core.roofline import ridge
+from aiq_core.space import JOINT
 from aiq_core.wording import number, significant, size
 from pages.common import known
 from pages.common.charts import card, chart
@@ -36,7 +37,7 @@ def draw(view: View) -> None:
     data = BatchData(models(view.model.name), batch, bits, edge, machine.name)
     revealed, guess = address.is_revealed(LESSON), address.guess(LESSON)
     said = message(data, view.model.title) if batch == 1 or not revealed else batched(data)
-    frame.message(said, excuse or _source(data), TERMS)
+    frame.message(said, excuse or _source(data), TERMS, JOINT)
     left, right = frame.halves()
     with left:
         _question(data, guess, revealed)
@@ -189,13 +190,15 @@ def truth(data: BatchData) -> str:
     """What the reveal shows: the limit, and that batch and bits shrink the same bytes."""
     lines = [
         f"**{number(data.subject.intensity(ASKED), 2)}**: the curve bends to {number(data.subject.limit, 2)} as "
-        "each image pays a smaller share of the weights. Fewer bits shrink the same share; they raise intensity by:"
+        "each image pays a smaller share of the weights. Fewer bits of weights shrink the same share; activations "
+        f"come with every image. AI gained at batch 1 → {ASKED}:"
     ]
     for model in data.models:
-        before, after = model.intensity(1, 4) / model.intensity(1), model.intensity(ASKED, 4) / model.intensity(ASKED)
+        alone = [100 * (model.intensity(batch, 4) / model.intensity(batch) - 1) for batch in (1, ASKED)]
+        both = [100 * (model.w8a8(batch) / model.intensity(batch) - 1) for batch in (1, ASKED)]
         lines.append(
-            f"- {model.title} at 4 bits: {number(100 * (before - 1), 1)} % at batch 1, "
-            f"{number(100 * (after - 1), 1)} % at {ASKED}"
+            f"- {model.title}: 4-bit weights {number(alone[0], 1)} → **{number(alone[1], 1)} %**; W8A8, activations "
+            f"too, {number(both[0], 0)} → **{number(both[1], 0)} %**"
         )
     subject = data.subject
     lines.append(

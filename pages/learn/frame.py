@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from aiq_core.hardware import DEFAULT_MACHINE, MACHINES, Machine
+from aiq_core.space import SPACES, Space
 from pages.common.charts import Click, card, chart
 from pages.common.controls import View
 from pages.common.popovers import popover
@@ -81,11 +82,11 @@ def _picked() -> None:
     address.go(st.session_state["learn-steps"] or address.step())
 
 
-def message(text: str, detail: str, terms: Sequence[str]) -> None:
-    """The lesson's message, made from the numbers, and where these come from."""
+def message(text: str, detail: str, terms: Sequence[str], space: Space) -> None:
+    """The lesson's message, made from the numbers, which of both kinds of bits it is about, and its numbers' source."""
     st.markdown(f"#### {text}")
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
-        st.caption(detail, width="content")
+        st.caption(f"**{space.title.capitalize()}.** {detail}", width="content")
         glossary.popover(terms)
 
 
@@ -252,6 +253,17 @@ def machine_box() -> None:
 
 def _machine() -> None:
     st.session_state["machine"] = st.session_state["learn-machine"]
+
+
+def space_box() -> None:
+    """Which kinds of bits, beside the chart; the same as in the sidebar."""
+    st.session_state["learn-space"] = st.session_state["space"]
+    titles = {name: space.title.capitalize() for name, space in SPACES.items()}
+    st.selectbox("Bits for", list(titles), format_func=titles.__getitem__, key="learn-space", on_change=_space)
+
+
+def _space() -> None:
+    st.session_state["space"] = st.session_state["learn-space"]
 
 
 def fp32_machine(view: View) -> tuple[Machine, str]:

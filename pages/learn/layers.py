@@ -9,6 +9,7 @@ from aiq_core.charts.lessons.layers import ORDERS, LayersData, layers_data, laye
 from aiq_core.charts.lessons.layers_figure import layers_figure
 from aiq_core.intensity import intensity, moved_bytes
 from aiq_core.records import UNFUSED
+from aiq_core.space import WEIGHTS
 from aiq_core.wording import number, signed, span
 from pages.common.controls import View
 from pages.learn import address, frame, measured
@@ -40,7 +41,7 @@ def draw(view: View) -> None:
     data = replace(data, first=asked.first, second=asked.second, twins=asked.twins)
     answers = replies(asked)
     state = frame.asked(LESSON, answers)
-    frame.message(message(data), _detail(data, model, excuse), TERMS)
+    frame.message(message(data), _detail(data, model, excuse), TERMS, WEIGHTS)
     left, right = frame.halves()
     with left:
         frame.question(LESSON, question(asked), answers, truth(asked), TERMS, before=_sort)

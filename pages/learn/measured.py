@@ -2,6 +2,7 @@
 
 from aiq_core.catalog import Model
 from aiq_core.envelope import PolicyTable
+from aiq_core.space import WEIGHTS, Space
 from pages.common import known
 from pages.common.controls import DEFAULT_MODEL, View
 
@@ -9,12 +10,15 @@ FEWEST = 3
 """Complete evaluations without which there is no trade-off to look at."""
 
 
-def subject(view: View) -> tuple[Model, PolicyTable, str]:
-    """A model with its table, and what to say where it is not the chosen one."""
-    if known.is_known(view.model, view.images):
-        table = known.table(view.model, view.images)
-        if len(table.policies) >= FEWEST:
-            return view.model, table, ""
+def subject(view: View, space: Space = WEIGHTS) -> tuple[Model, PolicyTable, str]:
+    """A model with its table of a space, and what to say where it is not the chosen one, or another space."""
+    for each in dict.fromkeys((space, WEIGHTS)):
+        if known.is_known(view.model, view.images, each):
+            table = known.table(view.model, view.images, space=each)
+            if len(table.policies) >= FEWEST:
+                same = each is space
+                note = f"{view.model.title} is not measured yet for {space.title}, so this is {each.title}."
+                return view.model, table, "" if same else note
     model = known.model(DEFAULT_MODEL)
     chosen, other = view.model.title, model.title
     table = known.table(model, known.image_counts(model)["all"])

@@ -14,6 +14,9 @@ def main() -> None:
     if st.session_state.setdefault("learn:model", view.model) != view.model:
         st.session_state["learn:model"] = view.model
         address.forget_guesses()
+    if st.session_state.setdefault("learn:space", view.space) != view.space:
+        st.session_state["learn:space"] = view.space
+        address.ask_again(price.LESSON)
     address.warnings()
     frame.navigation()
     lesson = STEPS[address.step()]

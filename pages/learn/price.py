@@ -7,6 +7,8 @@ import streamlit as st
 from aiq_core.catalog import Model
 from aiq_core.charts.lessons.price import Known, Pick, PriceData, price_data, price_frame
 from aiq_core.charts.lessons.price_figure import price_figure
+from aiq_core.envelope import PolicyTable
+from aiq_core.space import SPACES, WEIGHTS
 from aiq_core.wording import join, number, significant
 from pages.common import controls, known
 from pages.common.controls import View
@@ -16,6 +18,8 @@ from pages.learn.frame import Answer, Notes
 
 LESSON = 6
 ALPHA = 0.9
+MOST_NAMED = 3
+"""Uniform policies that a message names."""
 
 
 def _alpha(text: str) -> float:
@@ -42,24 +46,40 @@ TERMS = (
 
 
 @known.cached(12)
-def _data(model: Model, images: int, version: str) -> PriceData:
-    table = known.table(model, images)
-    return price_data(table, known.path(model, images), table.usual_goal)
+def _data(model: Model, images: int, space: str, version: str) -> PriceData:
+    table = known.table(model, images, space=SPACES[space])
+    return price_data(table, known.path(model, images, space=table.space), table.usual_goal)
+
+
+def data_of(model: Model, table: PolicyTable) -> PriceData:
+    """The trade-off of a model's table, kept until the stores change."""
+    version = known.library().table_version(model, table.images)
+    return _data(model, table.start + table.images, table.space.name, version)
+
+
+def _subject(view: View) -> tuple[Model, PolicyTable, PriceData, str]:
+    """What has a Pareto point to ask about: the chosen model in the chosen space, else by weights, else the first."""
+    model, table, excuse = measured.subject(view, view.space)
+    data = data_of(model, table)
+    lacks = "has no Pareto point off the hull"
+    if data.missed is None and table.space is not WEIGHTS:
+        model, table, _ = measured.subject(view)
+        data, excuse = data_of(model, table), f"{model.title} {lacks} there, so this is {table.space.title}."
+    if data.missed is None:
+        model, table, excuse = measured.instead(model, lacks)
+        data = data_of(model, table)
+    return model, table, data, excuse
 
 
 def draw(view: View) -> None:
-    model, table, excuse = measured.subject(view)
-    data = _data(model, table.images, known.library().table_version(model, table.images))
-    if data.missed is None:
-        model, table, excuse = measured.instead(model, "has no Pareto point off the hull")
-        data = _data(model, table.images, known.library().table_version(model, table.images))
+    model, table, data, excuse = _subject(view)
     choices = (None, *(policy.correct for policy in data.front))
     alpha, least = address.value(PRICE), address.value(LEAST, choices)
     answers = replies(data)
     state = frame.asked(LESSON, answers)
     chosen = data.chosen(alpha, least)
     data = data if least is None else replace(data, budgeted=chosen)
-    frame.message(message(data, alpha, least, chosen), _detail(data, model, excuse), TERMS)
+    frame.message(message(data, alpha, least, chosen), _detail(data, model, excuse), TERMS, table.space)
     left, right = frame.halves()
     with left:
         frame.question(LESSON, question(data), answers, truth(data), TERMS)
@@ -89,7 +109,7 @@ def _frame(data: PriceData, revealed: bool):  # type: ignore[no-untyped-def]
 
 
 def _detail(data: PriceData, model: Model, excuse: str) -> str:
-    detail = f"{data.policies:,} policies of {model.title} measured on {data.images:,} search images; AI at batch 1"
+    detail = f"{data.policies:,} policies of {model.title} measured on {data.judged_on}; AI at batch 1"
     return f"{excuse} {detail}".strip()
 
 
@@ -121,16 +141,15 @@ def message(data: PriceData, alpha: float, least: int | None, chosen: Known) -> 
     else:
         plural = "point" if _points(price) == "1" else "points"
         text = f"At alpha {alpha:g} one FLOP/byte may cost :violet[{_points(price)} {plural}]"
-    beaten = [
-        bits for bits, policy in data.uniform if bits != 32 and data.loss(chosen, alpha) < data.loss(policy, alpha)
-    ]
-    uniform = [bits for bits, policy in data.uniform if policy.row == chosen.row]
+    rivals = {name: policy for name, policy in data.uniform.items() if policy.row != data.baseline.row}
+    beaten = [name for name, policy in rivals.items() if data.loss(chosen, alpha) < data.loss(policy, alpha)]
     text += f": {data.pick(alpha).letter} {_place(chosen)}"
-    if uniform:
-        text += f", {'FP32' if uniform[0] == 32 else f'every layer at {uniform[0]} bits'},"
-    if beaten:
-        return f"{text} beats {' and '.join(f'all layers at {bits}' for bits in beaten)} bits."
-    return f"{text} has the lowest loss."
+    text += "".join(f", {name}," for name, policy in data.uniform.items() if policy.row == chosen.row)
+    if not beaten:
+        return f"{text} has the lowest loss."
+    if len(beaten) <= MOST_NAMED:
+        return f"{text} beats {' and '.join(beaten)}."
+    return f"{text} beats {len(beaten)} of {len(rivals)} uniform policies."
 
 
 def _missed(data: PriceData) -> Known:
@@ -186,7 +205,7 @@ def truth(data: PriceData) -> str:
 
 
 def _controls(data: PriceData, choices: tuple[int | None, ...]) -> None:
-    alpha, least = st.columns(2, gap="medium")
+    alpha, least, space = st.columns([0.38, 0.38, 0.24], gap="medium")
     alpha.slider(
         controls.ALPHA, 0.0, 1.0, step=0.01, key=address.key(PRICE), on_change=_alpha_moved,
         help="The price of accuracy. Touching it switches the budget off.",
@@ -198,6 +217,8 @@ def _controls(data: PriceData, choices: tuple[int | None, ...]) -> None:
         format_func=lambda count: "off" if count is None else f"{number(100 * count / data.images, 2)} %",
         help="Takes the highest intensity that keeps so many images right; alpha is ignored then.",
     )
+    with space:
+        frame.space_box()
 
 
 def _played(alpha: str) -> None:

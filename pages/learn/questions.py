@@ -10,7 +10,6 @@ from aiq_core.charts.lessons.rounding import lesson_layer
 from aiq_core.intensity import intensity, moved_bytes
 from aiq_core.roofline import ridge
 from aiq_core.search.greedy import GREEDY
-from aiq_core.space import WEIGHTS
 from aiq_core.wording import number, significant, size
 from pages.common import known
 from pages.common.controls import DEFAULT_MODEL, View
@@ -147,11 +146,11 @@ def _exact(view: View) -> str:
 
 
 def _alpha(view: View) -> str:
-    model, table, note = measured.subject(view)
-    worth = WEIGHTS.rate(model.profile, 0.9)
-    data = price._data(model, table.images, known.library().table_version(model, table.images))
+    model, table, note = measured.subject(view, view.space)
+    worth = table.space.rate(model.profile, 0.9)
+    data = price.data_of(model, table)
     return (
-        f"A FLOP/byte may cost up to {price._points(worth)} points of accuracy. Whatever alpha, it can’t reach "
-        "Pareto points off "
-        f"the convex hull: here {len(data.behind)} of {len(data.front)}. A budget can. {note}"
+        f"With bits for {table.space.title}, a FLOP/byte may cost up to {price._points(worth)} points of accuracy. "
+        "Whatever alpha, it can’t reach Pareto points off the convex hull: here "
+        f"{len(data.behind)} of {len(data.front)}. A budget can. {note}"
     )

@@ -5,6 +5,7 @@ import streamlit as st
 from aiq_core.charts.lessons.roofline import Change, RoofData, roof_data, roof_frame
 from aiq_core.charts.lessons.roofline_figure import roof_figure, time_figure
 from aiq_core.records import UNFUSED
+from aiq_core.space import JOINT
 from aiq_core.wording import number, rate, seconds, significant
 from pages.common.charts import card, chart
 from pages.common.controls import View
@@ -32,7 +33,7 @@ def draw(view: View) -> None:
     answers = replies(data)
     state = frame.asked(LESSON, answers)
     change = Change(address.value(CHANGE, [c.value for c in Change])) if state.revealed else Change.NONE
-    frame.message(message(data, change), excuse or _source(data), TERMS)
+    frame.message(message(data, change), excuse or _source(data), TERMS, JOINT)
     left, right = frame.halves()
     with left:
         text = "A kernel sits at a quarter of the ridge. A new chip doubles FLOP/s, the bandwidth stays. Its speed?"

@@ -1,5 +1,7 @@
 """Lesson 3: scale, rounding and clipping."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import streamlit as st
 
@@ -13,14 +15,16 @@ from aiq_core.charts.lessons.rounding import (
     rounding_frame,
 )
 from aiq_core.charts.lessons.rounding_figure import error_figure, histogram_figure
+from aiq_core.charts.study import Trial, contest
 from aiq_core.records import Granularity
 from aiq_core.rounding.grid import Grid, SquaredError, round_to_grid
 from aiq_core.rounding.nearest import levels
+from aiq_core.space import WEIGHTS
 from aiq_core.wording import number, signed, significant
 from pages.common import known
 from pages.common.charts import Click, card, chart
 from pages.common.controls import View
-from pages.learn import address, frame
+from pages.learn import address, frame, study
 from pages.learn.address import Setting
 from pages.learn.cut import ASKED_BITS, Question, curve
 from pages.learn.frame import Answer, Notes
@@ -33,7 +37,7 @@ BITS = Setting("bits", ASKED_BITS, int)
 RANGE = Setting("range", 100, int)
 PER = Setting("per", "channel")
 ZERO = Setting("zero", "symmetric")
-USUAL = "usual"
+USUAL, ALL = "usual", "all"
 LAYER = Setting("layer", USUAL)
 SETTINGS = (BITS, RANGE, PER, ZERO, LAYER)
 ASKED_GRID = (ASKED_BITS, Granularity.CHANNEL, True)
@@ -52,9 +56,13 @@ def _data(model: Model, layer: str, grid: Grid, index: int) -> RoundingData:
 def draw(view: View) -> None:
     profile = view.model.profile
     usual = lesson_layer({layer.name: layer.weights for layer in profile.quantizable})
-    layers = (USUAL, *(name for name in profile.quantizable_names if name != usual))
+    studied = study.trials_of(view.model)
+    layers = [USUAL, *(name for name in profile.quantizable_names if name != usual)]
+    if studied and address.is_revealed(LESSON):
+        layers.append(ALL)
     asked_layer = address.value(LAYER, layers)
-    layer = usual if asked_layer == USUAL else asked_layer
+    whole = asked_layer == ALL
+    layer = usual if asked_layer in (USUAL, ALL) else asked_layer
     per, zero = address.value(PER, GRANULARITIES), address.value(ZERO, ZEROS)
     bits, percent = address.value(BITS, WIDTHS), address.value(RANGE, RANGES)
     grid = Grid(bits, Granularity(per), percent / 100, zero == "symmetric")
@@ -64,7 +72,10 @@ def draw(view: View) -> None:
     asked = Question(view.model, usual)
     answers = replies(asked)
     state = frame.asked(LESSON, answers)
-    frame.message(message(data, curve(view.model, layer, 8, per, grid.symmetric), state.revealed), _source(view), TERMS)
+    eight = curve(view.model, layer, 8, per, grid.symmetric)
+    compared = contest(studied, bits) if whole else None
+    said = study.message(compared, view.model, bits) if whole else message(data, eight, state.revealed)
+    frame.message(said, _source(view), TERMS, WEIGHTS)
     left, right = frame.halves()
     with left:
         text = (
@@ -72,17 +83,32 @@ def draw(view: View) -> None:
             "squared error…"
         )
         frame.question(LESSON, text, answers, truth(asked), TERMS, before=lambda: _cut(asked.cut))
-        frame.notes(notes(view, asked))
+        if studied and state.revealed and not whole:
+            st.button(
+                "All layers: the best accuracy?",
+                icon=":material/layers:",
+                key="learn-all-layers",
+                on_click=_look_at_all,
+            )
+        frame.notes(notes(view, asked, studied))
     with right:
-        _charts(view, data, grid, state, asked)
-        _controls(usual, layers)
-    frame.formula(formula(data), TERMS)
+        if whole:
+            study.draw(view, studied, bits)
+        else:
+            _charts(view, data, grid, state, asked)
+        _controls(usual, layers, whole)
+    frame.formula(study.formula(compared) if whole else formula(data), TERMS)
 
 
 def _cut(percent: int) -> None:
     """The answer opens on the cut it is about."""
     for setting, value in ((BITS, ASKED_BITS), (RANGE, percent), (PER, "channel"), (ZERO, "symmetric"), (LAYER, USUAL)):
         address.put(setting, value)
+
+
+def _look_at_all() -> None:
+    address.put(LAYER, ALL)
+    address.put(BITS, ASKED_BITS)
 
 
 def _source(view: View) -> str:
@@ -207,17 +233,18 @@ def _map(view: View, data: RoundingData, grid: Grid) -> None:
         chart(map_figure(found, view.look), "learn-map", "learn-map", alt)
 
 
-def _controls(usual: str, layers: tuple[str, ...]) -> None:
+def _controls(usual: str, layers: Sequence[str], whole: bool) -> None:
     bits, span, per, zero, layer = st.columns([0.18, 0.22, 0.19, 0.22, 0.19], gap="small")
     bits.select_slider("Bits", WIDTHS, key=address.key(BITS, WIDTHS))
     clipped = "What lies beyond is clipped to its end."
-    span.select_slider("Range, % of max", RANGES, key=address.key(RANGE, RANGES), help=clipped)
-    frame.choice(per, "One scale per", PER, GRANULARITIES, wrap=False)
-    frame.choice(zero, "Grid", ZERO, ZEROS, wrap=False)
+    key = address.key(RANGE, RANGES)
+    span.select_slider("Range, % of max", RANGES, key=key, help=clipped, disabled=whole)
+    frame.choice(per, "One scale per", PER, GRANULARITIES, wrap=False, disabled=whole)
+    frame.choice(zero, "Grid", ZERO, ZEROS, wrap=False, disabled=whole)
     layer.selectbox(
         "Layer",
         layers,
-        format_func=lambda name: usual if name == USUAL else name,
+        format_func=lambda name: {USUAL: usual, ALL: "all layers"}.get(name, name),
         key=address.key(LAYER, layers),
     )
 
@@ -247,7 +274,7 @@ def formula(data: RoundingData) -> str:
     )
 
 
-def notes(view: View, asked: Question) -> Notes:
+def notes(view: View, asked: Question, studied: tuple[Trial, ...]) -> Notes:
     """Try this, and the teacher's note."""
     channel = asked.whole_curve[-1].sqnr_db
     tensor = asked.errors(ASKED_BITS, "tensor")[-1].sqnr_db
@@ -258,9 +285,9 @@ def notes(view: View, asked: Question) -> Notes:
         f"It wins {number(channel - tensor, 1)} dB; one more bit, from "
         f"{ASKED_BITS} to {ASKED_BITS + 1}, wins {number(a_bit, 1)} dB: {number((channel - tensor) / a_bit, 1)} bits.",
         "Is the smallest weight error the best accuracy?",
-        f"Not by itself: the network answers, not the weights. {cost}Is that the best 4 bits can do? (No: better "
-        "rounding, "
-        "such as GPTQ, or training with rounding inside, QAT, gives much of it back. The room’s ideas first.)",
+        f"Not by itself: the network answers, not the weights. {study.answer(studied, ASKED_BITS) or cost}Is that the "
+        "best 4 bits can do? (No: better rounding, such as GPTQ, or training with rounding inside, QAT, gives much of "
+        "it back. The room’s ideas first; then choose all layers under the charts.)",
     )
 
 

@@ -11,6 +11,7 @@ from aiq_core.library import read_only
 from aiq_core.records import Request, SplitName
 from aiq_core.search.coordinate import COORDINATE
 from aiq_core.search.greedy import GREEDY
+from aiq_core.space import WEIGHTS
 from pages.common import known
 from pages.common.controls import DEFAULT_MODEL, View
 from pages.learn import address, frame
@@ -42,7 +43,7 @@ def draw(view: View) -> None:
     steps = shown.steps if state.revealed else shown.sweep(1)
     move = address.value(MOVE, tuple(step.index for step in steps))
     place = next(place for place, step in enumerate(steps) if step.index == move)
-    frame.message(message(steps[place], shown), _detail(shown, model, excuse), TERMS)
+    frame.message(message(steps[place], shown), _detail(shown, model, excuse), TERMS, WEIGHTS)
     left, right = frame.halves()
     with left:
         frame.question(LESSON, question(first), ANSWERS, truth(seen), TERMS)

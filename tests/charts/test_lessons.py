@@ -166,9 +166,22 @@ def test_batch_by_hand() -> None:
     # Batch 4 shares the weights as 8 bits shrink them; only the 10 biases differ.
     assert model.intensity(4) == pytest.approx(model.intensity(1, 8), rel=1e-4)
     assert model.intensity(8) == pytest.approx(model.intensity(1, 4), rel=1e-4)
+    # 8-bit activations move a quarter, but for the 10 logits, which stay FP32.
+    assert model.small_activation_bytes == (moved - 40) / 4 + 40
+    assert model.w8a8(128) == pytest.approx(128 * flops / (model.weight_bytes[8] + 128 * model.small_activation_bytes))
     # 8 x 8 pixels use 72 + 1,152 weights of Digits CNN, 4 x 4 use 3,456 + 5,184, and 240 are linear.
     digits = batch_model(bundled.profile("digits_cnn"), "Digits CNN")
     assert digits.reuse == pytest.approx({64: 1224 / 10104, 16: 8640 / 10104, 1: 240 / 10104})
+
+
+def test_w8a8_gains_at_every_batch_what_weights_alone_gain_at_none() -> None:
+    model = batch_model(bundled.profile("resnet20"), "ResNet-20")
+    alone = [100 * (model.intensity(batch, 4) / model.intensity(batch) - 1) for batch in (1, ASKED)]
+    assert alone == pytest.approx([52.3, 0.4], abs=0.05)
+    both = [model.w8a8(batch) / model.intensity(batch) for batch in BATCHES]
+    # Four times less of nearly all: biases and logits stay FP32.
+    assert min(both) > 3.95
+    assert max(both) < 4
 
 
 @pytest.mark.parametrize("name", bundled.NAMES)
@@ -191,8 +204,11 @@ def test_the_batch_is_veiled_beyond_1(look: Look) -> None:
         assert (VEIL in names(curve)) is not revealed
         shown = [len(trace["x"]) for trace in curve["data"] if trace.get("name") == "mobilenet_v2"]
         assert max(shown) == (len(BATCHES) if revealed else 1)
+        assert ("mobilenet_v2, W8A8" in names(curve)) is revealed
+        w8a8 = [trace["y"] for trace in curve["data"] if "W8A8" in trace.get("name", "")]
+        assert all(max(ys) < 10 ** curve["layout"]["yaxis"]["range"][1] for ys in w8a8)
     drawn(intensity_figure(BatchData(models, 1, 32, None, ""), look, True, None))
-    assert len(batch_frame(data)) == 2 * 3 * len(BATCHES)
+    assert len(batch_frame(data)) == 2 * 4 * len(BATCHES)
 
 
 # 3 Rounding

@@ -16,19 +16,24 @@ ASKED = 128
 class BatchModel:
     """Bytes of weights (with biases) a batch, of activations an image, and FLOPs an image, at each width.
 
-    `once` is the share of weights that serve one multiplication an image; `reuse` maps the images' pixels that a
-    weight serves to the share of weights that do.
+    `activation_bytes` are at FP32, `small_activation_bytes` at 8 bits. `once` is the share of weights that serve one
+    multiplication an image; `reuse` maps the images' pixels that a weight serves to the share of weights that do.
     """
 
     title: str
     flops: float
     weight_bytes: dict[int, float]
     activation_bytes: float
+    small_activation_bytes: float
     reuse: dict[int, float]
 
     def intensity(self, batch: float, bits: int = 32) -> float:
-        """FLOPs per byte."""
+        """FLOPs per byte with FP32 activations."""
         return batch * self.flops / (self.weight_bytes[bits] + batch * self.activation_bytes)
+
+    def w8a8(self, batch: float) -> float:
+        """FLOPs per byte with weights and activations at 8 bits."""
+        return batch * self.flops / (self.weight_bytes[8] + batch * self.small_activation_bytes)
 
     @property
     def limit(self) -> float:
@@ -53,7 +58,7 @@ class BatchModel:
 
 def batch_model(profile: ModelProfile, title: str) -> BatchModel:
     """What batching needs to know of a model; excluded layers stay at FP32."""
-    moved = traffic(profile, [profile.uniform(bits) for bits in (32, 8, 4)])
+    moved = traffic(profile, [*(profile.uniform(bits) for bits in (32, 8, 4)), profile.uniform(8, 8)])
     fixed = moved.weight_bytes.sum(axis=1) + moved.bias_bytes.sum(axis=1)
     weights = sum(layer.weights for layer in profile.layers)
     reuse: dict[int, float] = {}
@@ -63,8 +68,9 @@ def batch_model(profile: ModelProfile, title: str) -> BatchModel:
     return BatchModel(
         title=title,
         flops=float(moved.flops.sum()),
-        weight_bytes={bits: float(value) for bits, value in zip((32, 8, 4), fixed, strict=True)},
+        weight_bytes={bits: float(value) for bits, value in zip((32, 8, 4), fixed, strict=False)},
         activation_bytes=float(moved.activation_bytes[0].sum()),
+        small_activation_bytes=float(moved.activation_bytes[-1].sum()),
         reuse=reuse,
     )
 
@@ -86,18 +92,22 @@ class BatchData:
 
 
 def batch_frame(data: BatchData) -> pd.DataFrame:
-    """A row a model, batch and width."""
+    """A row a model, batch and widths."""
     rows = [
         {
             "model": model.title,
             "batch": batch,
             "weight_bits": bits,
+            "activation_bits": activation_bits,
             "weight_bytes_per_image": model.weight_bytes[bits] / batch,
-            "activation_bytes_per_image": model.activation_bytes,
-            "flops_per_byte": model.intensity(batch, bits),
+            "activation_bytes_per_image": moved,
+            "flops_per_byte": batch * model.flops / (model.weight_bytes[bits] + batch * moved),
         }
         for model in data.models
-        for bits in (32, 8, 4)
+        for bits, activation_bits, moved in (
+            *((bits, 32, model.activation_bytes) for bits in (32, 8, 4)),
+            (8, 8, model.small_activation_bytes),
+        )
         for batch in BATCHES
     ]
     return pd.DataFrame(rows)

@@ -80,16 +80,23 @@ def _part(data: BatchData, look: Look, name: str, counts: list[float], whole: li
 
 
 def intensity_figure(data: BatchData, look: Look, revealed: bool, guess: float | None) -> dict[str, Any]:
-    """AI against the batch at the chosen width; the subject is bold, and veiled beyond batch 1 until revealed."""
+    """AI against the batch at the weights' chosen width; the subject is bold, and veiled beyond batch 1 until revealed.
+
+    Revealed, each has its curve with weights and activations at 8 bits beside it.
+    """
     ceiling = max([model.limit for model in data.models] + ([data.ridge] if data.ridge else []))
     low = min(model.intensity(1) for model in data.models) / 2
-    high = max(ceiling * 2.2, data.subject.intensity(1) * ASKED * 1.3)
+    small = max(model.w8a8(BATCHES[-1]) for model in data.models)
+    high = max(ceiling * 2.2, data.subject.intensity(1) * ASKED * 1.3, small * 1.6)
     shown = BATCHES if revealed else BATCHES[:1]
     traces: list[dict[str, Any]] = []
     notes: list[dict[str, Any]] = []
     for place, model in enumerate(data.models):
         traces += _curve(data, model, look, shown, bold=place == 0)
         notes.append(_name(data, model, look, bold=place == 0))
+        if revealed:
+            traces.append(_both(model, look, bold=place == 0))
+            notes.append(_both_name(model, look, bold=place == 0))
     levels = []
     if revealed:
         levels.append((data.subject.limit, f"{data.subject.title} can’t pass", look.palette.muted, "right"))
@@ -160,6 +167,25 @@ def _curve(data: BatchData, model: BatchModel, look: Look, shown: Sequence[int],
         at = model.intensity(data.batch, data.bits)
         traces.append(draw.dots(look, [data.batch], [at], symbol, 13, colour, edge=2.2, **base))
     return traces
+
+
+def _both(model: BatchModel, look: Look, bold: bool) -> dict[str, Any]:
+    """AI with weights and activations at 8 bits: as far above FP32 at every batch."""
+    colour = look.palette.accent if bold else style.faded(look.palette.accent, 0.65)
+    name, values = f"{model.title}, W8A8", [model.w8a8(batch) for batch in BATCHES]
+    line = draw.line(look, list(BATCHES), values, colour, 2.0 if bold else 1.2, name=name)
+    hover = f"{name}, batch %{{x:,}}: %{{y:.2f}} FLOPs/byte<extra></extra>"
+    return line | {"hoverinfo": None, "hovertemplate": hover}
+
+
+def _both_name(model: BatchModel, look: Look, bold: bool) -> dict[str, Any]:
+    """`W8A8` with its gain over FP32, on the side of its curve where no other one is."""
+    at = BATCHES[3]
+    gain = 100 * (model.w8a8(at) / model.intensity(at) - 1)
+    side = {"yanchor": "top", "yshift": -3, "xshift": 6} if bold else {"yanchor": "bottom", "yshift": 3}
+    font = {"size": look.font_px, "color": look.palette.accent}
+    text = f"W8A8 +{wording.number(gain, 0)} %"
+    return style.note(look, text, log10(at), log10(model.w8a8(at)), xanchor="left", font=font, **side)
 
 
 def _name(data: BatchData, model: BatchModel, look: Look, bold: bool) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Lesson 6, what alpha buys: policies known, the hull that prices reach, and what only a budget reaches."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,8 @@ import pandas as pd
 from aiq_core.charts.pareto import describe
 from aiq_core.envelope import PolicyTable, Segment, allowed, pareto
 from aiq_core.objective import Goal
-from aiq_core.records import DEFAULT_WIDTHS
+from aiq_core.records import FP32_BITS
+from aiq_core.wording import widths_name
 
 DOMINATED_SHOWN = 150
 
@@ -41,19 +43,26 @@ class Pick:
 class PriceData:
     """`picks` by rising alpha; `behind` are Pareto points that no alpha picks; `missed` is the one asked about.
 
-    `budgeted` is the one that a budget picked, where one is set: the axes reach as far as to it.
+    Top-1 is on `images` search images, which are called what `judges` says. `uniform` has policies by name. `budgeted`
+    is the one that a budget picked, where one is set: the axes reach as far as to it.
     """
 
     images: int
+    judges: str
     policies: int
     goal: Goal
     baseline: Known
     picks: tuple[Pick, ...]
     behind: tuple[Known, ...]
     dominated: tuple[Known, ...]
-    uniform: tuple[tuple[int, Known], ...]
+    uniform: Mapping[str, Known]
     missed: Known | None
     budgeted: Known | None = None
+
+    @property
+    def judged_on(self) -> str:
+        """The images as text: `5,000 search images`."""
+        return f"{self.images:,} {self.judges} images"
 
     def pick(self, alpha: float) -> Pick:
         """The policy of lowest loss at an alpha; where two meet, the higher AI."""
@@ -116,16 +125,19 @@ def price_data(table: PolicyTable, segments: Sequence[Segment], goal: Goal) -> P
     front = pareto(table) & open_to_all
     behind = [row for row in range(len(table.policies)) if front[row] and row not in rows]
     beaten = [row for row in np.flatnonzero(~front & open_to_all) if row not in rows]
-    uniform = [(bits, table.row(table.profile.uniform(bits))) for bits in DEFAULT_WIDTHS]
+    space = table.space
+    widths = product({FP32_BITS, *space.widths}, {FP32_BITS, *space.activation_widths})
+    uniform = {widths_name(*bits): table.row(table.profile.uniform(*bits)) for bits in sorted(widths, reverse=True)}
     return PriceData(
         images=table.images,
+        judges=table.judges,
         policies=len(table.policies),
         goal=goal,
         baseline=_known(table, table.baseline),
         picks=picks,
         behind=tuple(_known(table, row) for row in behind),
         dominated=tuple(_known(table, int(row)) for row in beaten[:: -(-len(beaten) // DOMINATED_SHOWN) or 1]),
-        uniform=tuple((bits, _known(table, row)) for bits, row in uniform if row is not None),
+        uniform={name: _known(table, row) for name, row in uniform.items() if row is not None},
         missed=_missed(table, behind),
     )
 
@@ -153,7 +165,7 @@ def price_frame(data: PriceData) -> pd.DataFrame:
         (f"pick {pick.letter}", "hull", pick.policy, pick.low, pick.high) for pick in data.picks
     ]
     groups += [("", "Pareto, no alpha picks it", known, None, None) for known in data.behind]
-    groups += [("", "uniform", known, None, None) for _, known in data.uniform]
+    groups += [(name, "uniform", known, None, None) for name, known in data.uniform.items()]
     groups += [("", "dominated", known, None, None) for known in data.dominated]
     return pd.DataFrame(
         [
@@ -162,12 +174,12 @@ def price_frame(data: PriceData) -> pd.DataFrame:
                 "group": group,
                 "layers": known.name,
                 "flops_per_byte": known.intensity,
-                "search_top1_percent": known.top1,
+                f"{data.judges}_top1_percent": known.top1,
                 "low_percent": known.low,
                 "high_percent": known.high,
                 "alpha_from": low,
                 "alpha_to": high,
-                "search_images": data.images,
+                f"{data.judges}_images": data.images,
             }
             for name, group, known, low, high in groups
         ]

@@ -8,13 +8,13 @@ from aiq_core.charts import draw, style
 from aiq_core.charts.lessons import marks
 from aiq_core.charts.lessons.price import Known, PriceData
 from aiq_core.charts.style import Look
-from aiq_core.records import FP32_BITS
 from aiq_core.statistics import Interval
 
 HEIGHT_PX = 452
 MARGIN_PX = {"l": 50, "r": 14, "t": 30, "b": 36}
 FRAMES = tuple(step / 50 for step in range(51))
 FRAME_MS = 110
+MOST_OUTSIDE = 3
 PLOT, RULER = (0.27, 1.0), (0.0, 0.115)
 
 
@@ -45,9 +45,7 @@ def price_figure(
             shapes=_budget(data, look, least_correct),
             updatemenus=[marks.player(look, PLOT[0] - 0.095, "▶ sweep", names, FRAME_MS)] if revealed else [],
             xaxis=style.axis(look, "FLOPs per byte", range=[x_low, x_high], anchor="y", nticks=8),
-            yaxis=style.axis(
-                look, f"top-1 %, {data.images:,} search images", range=[y_low, y_high], domain=list(PLOT), nticks=7
-            ),
+            yaxis=style.axis(look, f"top-1 %, {data.judged_on}", range=[y_low, y_high], domain=list(PLOT), nticks=7),
             xaxis2=style.axis(
                 look, "alpha: which policy has the lowest loss", range=[0, 1], anchor="y2", showgrid=False, dtick=0.1
             ),
@@ -209,11 +207,11 @@ def _head(data: PriceData, alpha: float, least_correct: int | None) -> str:
 
 
 def _outside(data: PriceData) -> str:
-    """Uniform policies that lie outside of the plot."""
+    """The first few uniform policies that lie outside of the plot."""
     (x_low, x_high), (y_low, _) = data.x_range, data.y_range
-    return "   ".join(
-        f"{'◂' if p.intensity < x_low else '▾'} {'FP32' if bits == FP32_BITS else f'all {bits} bits'} "
-        f"{wording.number(p.intensity, 2)}, {wording.number(p.top1, 2)} %"
-        for bits, p in data.uniform
+    outside = [
+        f"{'◂' if p.intensity < x_low else '▾'} {name} {wording.number(p.intensity, 2)}, {wording.number(p.top1, 2)} %"
+        for name, p in data.uniform.items()
         if not x_low <= p.intensity <= x_high or p.top1 < y_low
-    )
+    ]
+    return "   ".join(outside[:MOST_OUTSIDE])
