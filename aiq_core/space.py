@@ -115,7 +115,7 @@ SPACES: Mapping[str, Space] = {space.name: space for space in (JOINT, WEIGHTS)}
 
 def space_of(request: Request, dataset: Dataset) -> Space | None:
     """The space whose policies a request asks for: of its rounding, and of activations with bits or none."""
-    here = (each for each in SPACES.values() if dataset.calibration_hash or not each.quantizes_activations)
+    here = (each for each in SPACES.values() if dataset.calibration_hash or not each.is_joint)
     return next((each for each in here if each.quantizer(dataset) == request.quantizer), None)
 
 

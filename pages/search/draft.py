@@ -68,7 +68,7 @@ class Draft:
     def quantizer(self) -> Quantizer:
         """How its policies are rounded. Raises SettingError where that takes calibration images and there are none."""
         name, space = self.rounding or self.space.rounding, self.space
-        return quantizer(self.model.dataset, name, self.granularity, activations=space.quantizes_activations)
+        return quantizer(self.model.dataset, name, self.granularity, activations=space.is_joint)
 
 
 def sweep_alphas(first: float, last: float, step: float) -> tuple[float, ...]:
@@ -108,7 +108,7 @@ def _requests(draft: Draft) -> tuple[Request, ...]:
         return (Request(draft.model.name, UNIFORM.name, policies=policies, label=named, **shared),)
     if draft.kind is Kind.POLICIES:
         policies = parse_policies(draft.text, profile)
-        if not draft.space.quantizes_activations and any(policy.has_activations for policy in policies):
+        if not draft.space.is_joint and any(policy.has_activations for policy in policies):
             raise SettingError(f"a policy gives activations bits; choose bits for {JOINT.title} to measure it")
         return (Request(draft.model.name, MANUAL.name, policies=policies, label=label, **shared),)
     alphas = (draft.alpha,) if draft.kind is Kind.SEARCH else draft.alphas
@@ -142,7 +142,7 @@ def _sorted(widths: tuple[int, ...] | None, usual: tuple[int, ...]) -> tuple[int
 
 def _uniform_label(draft: Draft) -> str:
     """As the bundled uniform runs are called, which are then found."""
-    if draft.space.quantizes_activations:
+    if draft.space.is_joint:
         return f"{widths_name(draft.bits, draft.activation_bits)}, {draft.quantizer.rounding}"
     return f"all at {draft.bits} bits"
 

@@ -134,7 +134,7 @@ def images_words(request: Request, model: Model) -> str:
 
 
 def _uniform_bits(space: Space) -> dict[str, object]:
-    if not space.quantizes_activations:
+    if not space.is_joint:
         return {"bits": st.selectbox("Bits", LOWER_BITS, key="job-bits")}
     with st.container(horizontal=True, gap="small"):
         weights = st.selectbox("Weights", LOWER_BITS, key="job-bits", width=96)
@@ -261,10 +261,10 @@ def _layers(view: View) -> dict[str, object]:
     widths = _widths("Weights", space.widths, f"job-widths-{space.name}")
     lower = [bits for bits in widths if bits != FP32_BITS]
     found: dict[str, object] = {"widths": widths}
-    if space.quantizes_activations:
+    if space.is_joint:
         key = f"job-activation-widths-{space.name}"
         found["activation_widths"] = _widths("Activations", space.activation_widths, key)
-    starts = STARTS[space.quantizes_activations]
+    starts = STARTS[space.is_joint]
     found["start"] = st.selectbox(
         "Begins at",
         starts,
@@ -302,7 +302,7 @@ def _widths(what: str, usual: tuple[int, ...], key: str) -> tuple[int, ...]:
 
 def _factor(space: Space) -> float:
     """By what the normaliser is larger than the AI at a space's lowest widths, unless told otherwise."""
-    return JOINT_NORMALISER_FACTOR if space.quantizes_activations else NORMALISER_FACTOR
+    return JOINT_NORMALISER_FACTOR if space.is_joint else NORMALISER_FACTOR
 
 
 def _images(view: View) -> int:
