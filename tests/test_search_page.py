@@ -551,9 +551,11 @@ def test_a_joint_search_is_asked_for_as_the_space_asks(app: Callable[..., AppTes
     assert any("250 search images choose, 250 confirm" in element.value for element in page.markdown)
     page.selectbox(key="job-start-joint").set_value("w6a6").run()
     page.selectbox(key="job-kind").set_value("uniform").run()
+    page.selectbox(key="job-bits").set_value(5).run()
+    page.selectbox(key="job-activation-bits").set_value(7).run()
     assert not page.exception
     button(page, "start").click().run()
-    assert {run.request.label for run in started(tmp_path)} == {None, "W8A8, gptq"}
+    assert {run.request.label for run in started(tmp_path)} == {None, "W5A7, gptq"}
 
 
 def test_a_run_that_ships_with_the_app_is_not_run_again(app: Callable[..., AppTest]) -> None:
