@@ -385,13 +385,19 @@ def test_a_joint_run_stands_on_the_images_that_it_chose_on() -> None:
     (trail,) = data.trails
     assert [mark.top1 for mark in trail.taken] == [97.2, 98.0]
     assert trail.taken[0].text == "W8A8, where it starts"
-    assert (data.floor_top1, data.images) == (96.0, "250 search images")
+    assert (data.floor_top1, data.images) == (96.0, "on 250 search images")
     assert data.x_range[1] > intensity(DIGITS, DIGITS.uniform(3, 4))
     said = heading.settings(run)
     assert said[:2] == ["weights and activations", "250 search images choose, 250 confirm"]
     assert {"floor 96.00 %", "weights rounded by gptq", "ranges by mse"} <= set(said)
     query = names.explore_query(run)
     assert query is not None and query["space"] == "joint"
+
+
+def test_a_path_above_fp32_stays_in_the_picture() -> None:
+    step = Step(1, 1, None, DIGITS.uniform(4, 8), 40.0, 250, -0.6, "kept", ())
+    data = progress_data([("this run", joint_run(steps=(step,), baseline_score=240))], DIGITS, {})
+    assert data.y_range[1] > 100  # all of 250 right, FP32 240
 
 
 def test_two_paths_are_overlaid(shipped: dict[float, Run]) -> None:

@@ -99,18 +99,27 @@ def policy_bits(run: Run, policy: Policy, position: int | None, pinned: Policy |
 
 def _bits(view: View, run: Run, step: Step) -> None:
     data = policy_bits(run, step.policy, run.steps.index(step))
-    title = f"after step {step.index}: {bit_counts(step.policy)}"
-    with card(data.title, title, partial(bits_frame, data), f"{run.id}-bits"):
+    widths, title = bit_counts(step.policy), f"after step {step.index}"
+    # With both kinds it would fill the card's line, and stands below.
+    both = step.policy.has_activations
+    with card(data.title, title if both else f"{title}: {widths}", partial(bits_frame, data), f"{run.id}-bits"):
         chart(bits_figure(data, view.look), f"bits-{run.id}", f"{run.id}-bits", f"{data.title}: {data.spoken}")
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             _step_box(run)
             st.caption(step.reason, width="stretch")
+        if both:
+            st.caption(widths)
 
 
 def _moves(run: Run) -> None:
     frame = moves_frame(run)
     with card("Moves", "newest first, with their reasons", lambda: frame, f"{run.id}-moves"):
-        _table("moves", run, frame, f"run {run.id}", {"step": 48, "move": 165, "why": 330})
+        _table("moves", run, frame, f"run {run.id}", {"step": 48, "move": _move_px(run), "why": 330})
+
+
+def _move_px(run: Run) -> int:
+    """How wide a column of moves is: `activations of …` takes more."""
+    return 265 if run.request.is_joint else 165
 
 
 def _policies(run: Run) -> None:
@@ -123,7 +132,7 @@ def _candidates(run: Run, step: Step) -> None:
     title = f"step {step.index}: {counts(step)}"
     frame = candidates_frame(step, run)
     with card("Candidates", title, lambda: frame, f"{run.id}-candidates-{step.index}"):
-        _table("candidates", run, frame, f"step {step.index}", {"move": 170, "outcome": 80, "why": 290})
+        _table("candidates", run, frame, f"step {step.index}", {"move": _move_px(run), "outcome": 80, "why": 290})
 
 
 def _table(kind: str, run: Run, frame: pd.DataFrame, whose: str, widths: dict[str, int]) -> None:
