@@ -130,8 +130,8 @@ def study_caption(found: Sequence[Trial]) -> str:
     said = []
     for bits in sorted({trial.bits for trial in found}, reverse=True):
         worth = [
-            f"{number(lost(tensor).value - lost(channel).value, 2)} points to {channel.name}"
-            for channel, tensor in pairs(found, bits)
+            f"{number(lost(tensor).value - lost(channel).value, 2)}{'' if place else ' points'} to {channel.name}"
+            for place, (channel, tensor) in enumerate(pairs(found, bits))
         ]
         if worth:
             said.append(f"at {bits} bits {' and '.join(worth)}")
