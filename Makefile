@@ -65,7 +65,8 @@ assets: $(APP_READY) ## make the profiles, excerpts and labels in assets/ again
 bench: $(TEST_READY) ## run every benchmark
 	@for script in $(BENCHMARKS); do echo "== $$script"; PYTHONPATH=. $(RUN) $$script $(ARGS) || exit 1; done
 
-docs: $(TEST_READY) ## make docs/results.md and its charts again
+docs: $(TEST_READY) ## make docs/results.md and its charts again, from the bundled results
+	PYTHONPATH=. $(RUN) benchmarks/joint_cost.py --write
 	PYTHONPATH=. $(RUN) docs/make.py
 
 soak: $(TEST_READY) ## kill and restart searches for a while

@@ -97,16 +97,20 @@ class Segment:
 
 def allowed(table: PolicyTable, goal: Goal) -> NDArray[np.bool_]:
     """Which rows meet the floor and use only the offered widths, bool[p]."""
-    return np.asarray((table.score >= goal.floor_score) & _offered(table, goal.widths, goal.activation_widths))
+    return np.asarray((table.score >= goal.floor_score) & offered(table, goal.widths, goal.activation_widths))
 
 
-def _offered(table: PolicyTable, widths: tuple[int, ...], activation_widths: tuple[int, ...]) -> NDArray[np.bool_]:
-    weights, activations = {*widths, FP32_BITS}, {*activation_widths, FP32_BITS}
-    offered = [
+def offered(
+    table: PolicyTable, widths: tuple[int, ...] | None = None, activation_widths: tuple[int, ...] | None = None
+) -> NDArray[np.bool_]:
+    """Which rows use only these widths, those of the table's space unless given, and FP32, bool[p]."""
+    weights = {*(widths or table.space.widths), FP32_BITS}
+    activations = {*(activation_widths or table.space.activation_widths), FP32_BITS}
+    fits = [
         weights.issuperset(policy.weight_bits) and activations.issuperset(policy.activation_bits)
         for policy in table.policies
     ]
-    return np.array(offered, dtype=bool)
+    return np.array(fits, dtype=bool)
 
 
 def envelope(table: PolicyTable, goal: Goal) -> tuple[Segment, ...]:
@@ -160,8 +164,7 @@ def within_budget(
 ) -> int:
     """The row of highest AI that loses at most `points` of search top-1 (measured); ties go to the higher score."""
     # 1e-9: 0.1 points is not binary.
-    offered = _offered(table, widths or table.space.widths, activation_widths or table.space.activation_widths)
-    rows = np.flatnonzero((table.drop_points <= points + 1e-9) & offered)
+    rows = np.flatnonzero((table.drop_points <= points + 1e-9) & offered(table, widths, activation_widths))
     return _first(rows, table.intensity[rows], table)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from aiq_core.envelope import PolicyTable
+from aiq_core.envelope import PolicyTable, offered
 from aiq_core.records import Policy
 from aiq_core.statistics import Interval
 
@@ -32,7 +32,7 @@ class Judged:
 
 
 def judged(table: PolicyTable, kinds: Mapping[Policy, Kind]) -> tuple[Judged, ...]:
-    """Both drops of every reported policy of the table, FP32 left out; `kinds` names those that are not OTHER."""
+    """Both drops of every reported policy of the space's widths, FP32 left out; `kinds` names those not OTHER."""
     return tuple(
         Judged(
             policy=policy,
@@ -42,6 +42,8 @@ def judged(table: PolicyTable, kinds: Mapping[Policy, Kind]) -> tuple[Judged, ..
             search_top1=search.after.value,
             report_top1=report.after.value,
         )
-        for policy, search, report in zip(table.policies, table.search, table.report, strict=True)
-        if report is not None and not policy.is_fp32
+        for policy, search, report, known in zip(
+            table.policies, table.search, table.report, offered(table), strict=True
+        )
+        if known and report is not None and not policy.is_fp32
     )

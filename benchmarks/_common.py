@@ -1,10 +1,12 @@
-"""What benchmarks share: the machine's description, multiply-accumulates counted as they run, tables."""
+"""What benchmarks share: the machine's description, multiply-accumulates counted as they run, tables, a page."""
 
 import os
 import platform
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +14,9 @@ from torch import Tensor, nn
 
 from aiq_core import __version__
 from aiq_core.runtime.cpu import cpu_kind
+
+COSTS = Path(__file__).resolve().parent.parent / "docs" / "search_cost.md"
+"""The page of what searches cost."""
 
 
 def machine(threads: int) -> str:
@@ -89,3 +94,19 @@ def layer_kind(module: nn.Conv2d | nn.Linear) -> str:
         return "depthwise convolution"
     size = module.kernel_size[0]
     return f"{size} × {size} convolution"
+
+
+def write_section(title: str, lines: Sequence[str]) -> None:
+    """Puts a section into the page of what searches cost, in the place of an earlier one: by images, then others."""
+    command = f"python -m benchmarks.{Path(sys.argv[0]).stem} {' '.join(sys.argv[1:])}".strip()
+    mark = "\n## "
+    text = COSTS.read_text(encoding="utf-8") if COSTS.exists() else ""
+    sections = dict(part.split("\n", 1) for part in text.split(mark)[1:])
+    sections[title] = "\n" + "\n\n".join([*lines, f"Made by `{command}`."]) + "\n"
+
+    def order(name: str) -> tuple[bool, int]:
+        first = name.split()[0].replace(",", "")
+        return not first.isdigit(), int(first) if first.isdigit() else 0
+
+    ordered = (f"{mark}{name}\n{sections[name]}" for name in sorted(sections, key=order))
+    COSTS.write_text("# What a search costs\n" + "".join(ordered), "utf-8")

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -38,11 +37,10 @@ from aiq_core.runtime.evaluate import CHUNK, TorchEvaluator
 from aiq_core.search.greedy import greedy
 from aiq_core.search.memo import Memo
 from aiq_core.search.problem import Ask, Problem
-from benchmarks._common import Meter, machine, markdown
+from benchmarks._common import COSTS, Meter, machine, markdown, write_section
 from benchmarks._plain import Search, Taken, Unfolded, plain_greedy
 
 SWEEP = tuple(step / 20 for step in range(21))
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "search_cost.md"
 
 
 class EmptyStore:
@@ -299,7 +297,7 @@ def main() -> None:
         help="run the two plain rungs this far, the rest by arithmetic (≈); 0: all",
     )
     parser.add_argument("--no-sweep", action="store_true", help="leave the sweep of 21 alphas out")
-    parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(PAGE.parents[1])} too")
+    parser.add_argument("--write", action="store_true", help=f"write {COSTS.relative_to(COSTS.parents[1])} too")
     chosen = parser.parse_args()
 
     about = machine(chosen.threads)
@@ -320,12 +318,12 @@ def main() -> None:
     ]
     print("\n\n".join(lines), flush=True)
     if chosen.write:
-        _write(chosen.images, lines)
+        write_section(f"{chosen.images:,} search images", lines)
     if not chosen.no_sweep:
         lines.insert(-1, sweep_text(*bench.sweep(), limit))
         print(f"\n{lines[-2]}")
         if chosen.write:
-            _write(chosen.images, lines)
+            write_section(f"{chosen.images:,} search images", lines)
 
 
 def sweep_text(total: Cost, spent: dict[float, float], limit: str) -> str:
@@ -337,17 +335,6 @@ def sweep_text(total: Cost, spent: dict[float, float], limit: str) -> str:
         f"{total.cpu_seconds:.0f} CPU seconds; the dearest alpha, {dearest:g}, took {spent[dearest]:.1f} of them, "
         f"and {sum(share < 0.05 for share in spent.values())} alphas took none."
     )
-
-
-def _write(images: int, lines: list[str]) -> None:
-    """Puts the section of that many images into the page, in the place of an earlier one."""
-    command = " ".join(["python -m benchmarks.search_cost", *sys.argv[1:]])
-    mark = "\n## "
-    text = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
-    sections = dict(part.split("\n", 1) for part in text.split(mark)[1:])
-    sections[f"{images:,} search images"] = "\n" + "\n\n".join([*lines, f"Made by `{command}`."]) + "\n"
-    ordered = sorted(sections.items(), key=lambda item: int(item[0].split()[0].replace(",", "")))
-    PAGE.write_text("# What a search costs\n" + "".join(f"{mark}{title}\n{body}" for title, body in ordered), "utf-8")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from playwright.sync_api import sync_playwright
 from aiq_core.catalog import bundled
 from aiq_core.charts.aggressive import aggressive_figure
 from aiq_core.charts.optimism import optimism_figure
+from aiq_core.charts.study import contest, study_figure
 from aiq_core.charts.style import Look
 from aiq_core.claims import claims
 from aiq_core.claims.evidence import Evidence
@@ -26,6 +27,11 @@ DOCS = Path(__file__).resolve().parent
 MODELS = ("resnet20", "mobilenet_v2", "plain_convnet20", "heavy_early_resnet20")
 WIDTH_PX = 720
 LOOK = Look()
+BITS = 4
+STUDY = (
+    "All weights at one width, activations at FP32, by every method, grid and granularity; "
+    "`benchmarks/rounding.py` measures SQNR and seconds. Bias: it takes the mean error, as in GPTQ."
+)
 DRAW = """async figure => {
     const box = document.body.appendChild(document.createElement('div'));
     await Plotly.newPlot(box, figure.data, figure.layout);
@@ -66,6 +72,14 @@ def main() -> None:
                 image(name, f"Bits of each layer by weight count in every search, {bundled().model(model).title}")
             )
             parts.append(f"{bundled().model(model).title}, a row a search. {content.widths_caption(widths)}")
+    parts += ["## How to round", STUDY]
+    for model in MODELS:
+        if found := content.study(evidence, model):
+            title, name = bundled().model(model).title, f"rounding-{model}"
+            if contest(found, BITS) is not None:
+                figures[name] = study_figure(found, BITS, LOOK, (WIDTH_PX,))
+                parts.append(image(name, f"Weight error and points lost with all weights at {BITS} bits, {title}"))
+            parts += [f"{title}. {content.study_caption(found)}", markdown(content.study_table(found))]
     parts += ["## What a search costs", content.search_cost() or "Not measured yet: `make bench`."]
     draw(figures)
     (DOCS / "results.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")

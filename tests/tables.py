@@ -1,12 +1,15 @@
-"""Policy tables by hand: every policy's AI and number right, each loss an image that FP32 has right."""
+"""Policy tables and trials of rounding by hand: what is right, each loss an image that FP32 has right."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from aiq_core.charts.study import Trial
 from aiq_core.envelope import PolicyTable
 from aiq_core.metrics import Top1
-from aiq_core.records import ModelProfile, Policy
+from aiq_core.records import Granularity, Grid, ModelProfile, Policy
 from aiq_core.statistics import Paired
 
 TOP1 = Top1(10)
@@ -39,3 +42,10 @@ def table_of(
         baseline=0,
         sources=("bundled",) * len(right),
     )
+
+
+def trial(rounding: str, sqnr_db: float, right: int | None, bits: int = 4, **setting: Any) -> Trial:
+    """A trial with so many of 10,000 report images right, where FP32 has 9,000; not reported where it is None."""
+    report = None if right is None else paired(9_000, right, 10_000)
+    found = Trial(rounding, Grid.NARROW, Granularity.CHANNEL, bits, sqnr_db, 0.5, "a CPU", None, report)
+    return replace(found, **setting)

@@ -1,8 +1,16 @@
 """The search-cost benchmark: its plain reference agrees with the app's search, and it counts what runs."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 
+from aiq_core.claims.evidence import Evidence
+from aiq_core.library import Library
+from aiq_core.records import Candidate, Move, Outcome, Run, RunStatus, Site, SiteKind, Step
+from aiq_core.space import JOINT
+from benchmarks import _common, joint_cost
 from benchmarks._common import Meter, markdown
 from benchmarks._plain import Unfolded
 from benchmarks.search_cost import Bench, agreement, ladder, plain_candidates, tables
@@ -64,3 +72,28 @@ def test_meter_knows_depthwise_layers() -> None:
 
 def test_markdown_aligns_numbers_right() -> None:
     assert markdown(("a", "b"), [("x", "1")]) == "| a | b |\n| --- | ---: |\n| x | 1 |"
+
+
+def test_a_joint_search_is_held_against_every_candidate_of_its_steps() -> None:
+    model = bundled.model("resnet20")
+    request = JOINT.request(model.name, JOINT.quantizer(model.dataset), model.profile, "greedy", 0.5, 5000)
+    move = Move(Site(SiteKind.WEIGHTS, "conv1"), 6)
+    step = Step(1, 1, move, model.profile.uniform(8, 8), 118.0, 4600, -0.1, "")
+    steps = tuple(replace(step, candidates=(Candidate(move, 118.0, -0.1, Outcome.LOST),) * count) for count in (30, 8))
+    run = Run("id", request, "", "", "", RunStatus.DONE, "now", steps=steps, policy=steps[-1].policy)
+    run = replace(run, evaluations=10, evaluations_new=7, seconds=3.2)
+    found = joint_cost.row(Evidence(Library(None, None)), run)
+    # 20 layers and 14 groups; 30 + 8 candidates, FP32 and the start; W8A8 moves a quarter of nearly all bytes.
+    assert found == ("ResNet-20, greedy", "34", "0.5", "2", "40", "10", "25 %", "7", "3", "+296 %")
+
+
+def test_a_section_takes_the_place_of_an_earlier_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_common, "COSTS", tmp_path / "page.md")
+    for title, line in (("Both", "old"), ("5,000 search images", "b"), ("1,000 search images", "a"), ("Both", "new")):
+        _common.write_section(title, [line])
+    said = (tmp_path / "page.md").read_text()
+    assert [line for line in said.splitlines() if line.startswith("## ")] == [
+        "## 1,000 search images", "## 5,000 search images", "## Both",
+    ]  # fmt: skip
+    assert "new" in said
+    assert "old" not in said

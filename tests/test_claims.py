@@ -15,11 +15,12 @@ from aiq_core.charts.style import Look
 from aiq_core.claims import claims, document, figure, is_paper
 from aiq_core.claims.evidence import Evidence, correlation, gain
 from aiq_core.library import BUNDLED_RESULTS, Library
-from aiq_core.records import Evaluation, Origin, SplitName
+from aiq_core.records import Evaluation, Granularity, Origin, SplitName
+from aiq_core.space import JOINT
 from aiq_core.store import Store
 from pages.results import content
 from tests import bundled
-from tests.tables import table_of
+from tests.tables import table_of, trial
 
 KEYS = {"id", "statement", "paper", "measured", "unit", "interval", "holds", "run", "note"}
 
@@ -106,6 +107,82 @@ def test_choice_reads_search_images_only(library: Library) -> None:
     rivals = [other for other in evidence.chosen("resnet20") if gain(profile, other) >= 50]
     right = {other: table.score[table.row(other) or 0] for other in rivals}
     assert right[policy] == max(right.values())
+
+
+def joint_library(folder: Path, report_wrong: dict[tuple[int, int], int]) -> Library:
+    """FP32 of ResNet-20, right on all images, and policies each wrong on so many of 10,000 report images.
+
+    All are right on every confirm image, but W3A6 and W4A4 on all but 10 and 60 of 3,000.
+    """
+    model, store = bundled.model("resnet20"), Store(folder / "joint.sqlite")
+    library, quantizer = Library(store, None), JOINT.quantizer(model.dataset)
+    start = JOINT.choosing(5000)
+    for bits, wrong in {(32, 32): 0, **report_wrong}.items():
+        for split, first, count in (
+            (SplitName.SEARCH, start, {(3, 6): 10, (4, 4): 60}.get(bits, 0)),
+            (SplitName.REPORT, 0, wrong),
+        ):
+            outcomes = model.dataset.split(split).labels.copy()
+            outcomes[first : first + count] = (outcomes[first : first + count] + 1) % 10
+            key = library.key(model, split, model.profile.uniform(*bits), quantizer)
+            store.save_evaluation(Evaluation(key, outcomes, Origin("cpu", "2", 1, 250, "now")))
+    return library
+
+
+def test_both_kinds_of_bits_are_judged_by_the_upper_end(tmp_path: Path) -> None:
+    wrong = {(8, 8): 2, (4, 6): 3, (3, 6): 50}
+    found = {claim.id: claim for claim in claims(joint_library(tmp_path, wrong))}
+    # W4A6 gains 502 % and is the most right with 400 or more; W3A6, 550 %, the only one with 516.
+    assert found["joint-five-times-resnet20"].measured == pytest.approx(502.3, abs=0.1)
+    assert found["joint-ten-times-resnet20"].measured == pytest.approx(550.3, abs=0.1)
+    none, less = found["joint-five-times-drop-resnet20"], found["joint-ten-times-drop-resnet20"]
+    assert (none.measured, less.measured) == (pytest.approx(0.03), pytest.approx(0.5))  # 3 and 50 of 10,000
+    assert none.interval is not None
+    assert less.interval is not None
+    assert none.holds is (none.interval.low <= 0)
+    assert less.holds is True
+
+    (tmp_path / "more").mkdir()
+    found = {claim.id: claim for claim in claims(joint_library(tmp_path / "more", {**wrong, (4, 6): 30, (3, 6): 85}))}
+    none, less = found["joint-five-times-drop-resnet20"], found["joint-ten-times-drop-resnet20"]
+    assert (none.holds, less.holds) == (False, False)
+    assert less.measured == pytest.approx(0.85)  # below 0.90, but its interval is not
+    assert less.interval is not None
+    assert less.interval.high > 0.90
+
+
+def test_what_no_policy_gains_is_said(tmp_path: Path) -> None:
+    found = {claim.id: claim for claim in claims(joint_library(tmp_path, {(8, 8): 2, (4, 6): 3}))}
+    gained, cost = found["joint-ten-times-resnet20"], found["joint-ten-times-drop-resnet20"]
+    assert (gained.measured, gained.holds) == (pytest.approx(502.3, abs=0.1), False)
+    assert (cost.holds, cost.note) == (None, "no chosen policy gains that much")
+
+
+def test_the_study_says_what_a_scale_a_channel_is_worth() -> None:
+    found = (
+        trial("nearest", 16.0, 8_800),
+        trial("nearest", 12.0, 8_000, granularity=Granularity.TENSOR),
+        trial("gptq", 15.0, 8_990),
+        trial("gptq", 14.0, 8_950, granularity=Granularity.TENSOR),
+        trial("gptq", 40.0, None, bits=8),
+    )
+    # 8 and 0.4 of 100 points: 800 and 40 images of 10,000.
+    assert "is worth at 4 bits 8.00 points to nearest and 0.40 to GPTQ." in content.study_caption(found)
+    assert "not measured" in content.study_caption(found[:1])
+    table = content.study_table(found)
+    assert list(table["Bits"]) == ["8", "4", "4", "4", "4"]
+    assert table["Points lost (95 %)"][0] == "–"
+    assert table["Points lost (95 %)"][1].startswith("2.00 (")
+    assert list(table["A scale a"]) == ["channel", "channel", "tensor", "channel", "tensor"]
+
+
+def test_studied_widths_do_not_blur_the_optimism_chart() -> None:
+    """What the space does not offer is no part of it: two bits lose so much that all else would be one dot."""
+    profile = bundled.profile("digits_cnn")
+    policies = [profile.uniform(bits) for bits in (32, 4, 2)]
+    table = table_of(profile, policies, [1.0, 2.0, 3.0], [488, 480, 50], 500, [485, 470, 50])
+    (point,) = optimism_data(table, {}).points
+    assert point.policy == profile.uniform(4)
 
 
 def test_correlation_by_hand() -> None:

@@ -153,9 +153,7 @@ def test_all_layers_tell_error_from_accuracy(learn: Callable[..., AppTest]) -> N
     healthy(page.run())
     button(page, "learn-all-layers").click()
     healthy(page.run())
-    assert "the smallest weight error is not the best accuracy]. MSE, 18.0 dB, loses 5.00 points" in heading(
-        page
-    )
+    assert "the smallest weight error is not the best accuracy]. MSE, 18.0 dB, loses 5.00 points" in heading(page)
     assert "GPTQ, 15.9 dB, 0.00 points" in heading(page)
     assert addressed(page, "layer") == "all"
     page.select_slider(key="learn-3-bits").set_value(7)

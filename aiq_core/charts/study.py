@@ -56,11 +56,15 @@ class Trial:
         return f"{number(-most - (self.grid is Grid.FULL), 0)}…{most}"
 
     @property
+    def method(self) -> str:
+        """`MSE + bias`: where the bias takes the mean error that the method itself leaves."""
+        return NAMES.get(self.base, self.base) + (" + bias" if self.rounding.endswith(BIAS) else "")
+
+    @property
     def name(self) -> str:
-        """What sets it apart from rounding to nearest on one scale a channel."""
-        method = NAMES.get(self.base, self.base) + (" + bias" if self.rounding.endswith(BIAS) else "")
+        """The method, with its grid and granularity where they are not the usual ones."""
         grid = f" {self.integers}" if self.grid is Grid.FULL else ""
-        return f"{method}{grid}{', tensor' if self.granularity is Granularity.TENSOR else ''}"
+        return f"{self.method}{grid}{', tensor' if self.granularity is Granularity.TENSOR else ''}"
 
     @property
     def setting(self) -> tuple[str, Grid, Granularity]:

@@ -11,9 +11,10 @@ from aiq_core.errors import DataError
 from aiq_core.intensity import intensity
 from aiq_core.judged import Judged, Kind, judged
 from aiq_core.library import Library
-from aiq_core.records import ModelProfile, Outcome, Policy, Quantizer, Request, Run, RunStatus, SplitName
+from aiq_core.records import UNFUSED, ModelProfile, Outcome, Policy, Request, Run, RunStatus, SplitName
 from aiq_core.search.baselines import RANDOM, SINGLE_LAYER, UNIFORM, single_layer
 from aiq_core.search.strategies import SEARCHES
+from aiq_core.space import WEIGHTS, Space
 from aiq_core.statistics import Comparison, Interval
 from aiq_core.store.store import IMPORTED
 from aiq_core.wording import number
@@ -97,7 +98,7 @@ class Evidence:
 
     def __init__(self, library: Library) -> None:
         self.library = library
-        self._tables: dict[str, PolicyTable | None] = {}
+        self._tables: dict[tuple[str, Space], PolicyTable | None] = {}
 
     def profile(self, model: str) -> ModelProfile:
         """The profile of a model."""
@@ -119,13 +120,27 @@ class Evidence:
             for run in self.library.runs()
             if run.status is RunStatus.DONE
             and (run.origin is None or run.origin.source != IMPORTED)
-            and run.request.quantizer == Quantizer()
             and run.request.images == self.images(run.request.model, SplitName.SEARCH)
         )
 
-    def searches(self, model: str, algorithm: str | None = None) -> tuple[Run, ...]:
-        """Searches of a model that nothing but alpha, normaliser and floor sets apart, by rising alpha."""
-        found = [run for run in self.runs if run.request.model == model and _is_plain(run.request)]
+    def _runs(self, model: str, space: Space) -> list[Run]:
+        """Runs of a model that round as a space does."""
+        how = space.quantizer(self.library.model(model).dataset)
+        return [run for run in self.runs if run.request.model == model and run.request.quantizer == how]
+
+    def searches(self, model: str, algorithm: str | None = None, space: Space = WEIGHTS) -> tuple[Run, ...]:
+        """Searches of a model that nothing but alpha sets apart, and in WEIGHTS the authors' normaliser and floor.
+
+        By rising alpha.
+        """
+        profile = self.profile(model)
+        found = [
+            run
+            for run in self._runs(model, space)
+            if run.request.algorithm in SEARCHES
+            and (space.is_usual(run.request, run.request.quantizer, profile) or is_paper(run.request))
+            and run.request.traffic == UNFUSED
+        ]
         if algorithm is not None:
             found = [run for run in found if run.request.algorithm == algorithm]
         return tuple(sorted(found, key=lambda run: (run.request.alpha or 0.0, is_paper(run.request))))
@@ -137,33 +152,35 @@ class Evidence:
                 return self.library.run(run.id)
         return None
 
-    def table(self, model: str) -> PolicyTable | None:
-        """Every policy complete on all search images; None where nothing is."""
-        if model not in self._tables:
+    def table(self, model: str, space: Space = WEIGHTS) -> PolicyTable | None:
+        """Every policy of a space complete on all search images that judge there; None where nothing is."""
+        place = model, space
+        if place not in self._tables:
             try:
-                self._tables[model] = self.library.table(
-                    self.library.model(model), self.images(model, SplitName.SEARCH)
-                )
+                images = self.images(model, SplitName.SEARCH)
+                self._tables[place] = self.library.table_in(space, self.library.model(model), images)
             except DataError:
-                self._tables[model] = None
-        return self._tables[model]
+                self._tables[place] = None
+        return self._tables[place]
 
-    def chosen(self, model: str) -> tuple[Policy, ...]:
+    def chosen(self, model: str, space: Space = WEIGHTS) -> tuple[Policy, ...]:
         """What search images chose: the searches' ends, and the policies that are best at some alpha."""
-        table = self.table(model)
+        table = self.table(model, space)
         if table is None:
             return ()
         best = envelope(table, table.usual_goal)
         known = [table.policies[segment.row] for segment in best if table.sources[segment.row] != IMPORTED]
-        known += [
-            run.policy for run in self.searches(model) if run.policy is not None and table.row(run.policy) is not None
-        ]
+        ends = (run.policy for run in self.searches(model, space=space))
+        known += [policy for policy in ends if policy is not None and table.row(policy) is not None]
         return tuple(dict.fromkeys(known))
 
-    def choice(self, model: str, gain_percent: float) -> Policy | None:
-        """Of what was chosen and gains at least this much AI: the most search images right, then the higher AI."""
-        table, profile = self.table(model), self.profile(model)
-        fit = [policy for policy in self.chosen(model) if gain(profile, policy) >= gain_percent]
+    def choice(self, model: str, gain_percent: float, space: Space = WEIGHTS) -> Policy | None:
+        """Of what was chosen and gains at least this much AI: the most search images right, then the higher AI.
+
+        The search images are those that judge in the space.
+        """
+        table, profile = self.table(model, space), self.profile(model)
+        fit = [policy for policy in self.chosen(model, space) if gain(profile, policy) >= gain_percent]
         if table is None or not fit:
             return None
         return max(fit, key=lambda policy: (table.score[table.row(policy) or 0], intensity(profile, policy)))
@@ -171,9 +188,9 @@ class Evidence:
     def kinds(self, model: str) -> dict[Policy, Kind]:
         """How each known policy came to be measured, as the optimism chart tells them apart."""
         found: dict[Policy, Kind] = {}
-        for run in self.runs:
+        for run in self._runs(model, WEIGHTS):
             kind = _LISTED.get(run.request.algorithm)
-            if run.request.model == model and kind is not None:
+            if kind is not None:
                 found |= dict.fromkeys(run.request.policies, kind)
         # A uniform policy may be the best at alpha 1, but no image chose it.
         return dict.fromkeys(self.chosen(model), Kind.CHOSEN) | found
@@ -192,14 +209,17 @@ class Evidence:
             if run.policy is not None
         ]
 
-    def paired(self, model: str, split: SplitName, policy: Policy, before: Policy | None = None) -> Comparison | None:
-        """A policy against `before` (FP32) on all images of a split; None where either is not complete there."""
-        first = before or self.profile(model).uniform(32)
-        return self.library.paired(self.library.model(model), split, self.images(model, split), first, policy)
+    def paired(
+        self, model: str, split: SplitName, policy: Policy, before: Policy | None = None, space: Space = WEIGHTS
+    ) -> Comparison | None:
+        """A policy of a space against `before` (FP32) on all images of a split; None where either is not complete."""
+        found, first = self.library.model(model), before or self.profile(model).uniform(32)
+        how = space.quantizer(found.dataset)
+        return self.library.paired(found, split, self.images(model, split), first, policy, how)
 
-    def drop(self, model: str, policy: Policy) -> Interval | None:
+    def drop(self, model: str, policy: Policy, space: Space = WEIGHTS) -> Interval | None:
         """Points lost against FP32 on all report images."""
-        cells = self.paired(model, SplitName.REPORT, policy)
+        cells = self.paired(model, SplitName.REPORT, policy, space=space)
         return None if cells is None else cells.drop
 
     def alone(self, model: str, bits: int, split: SplitName) -> tuple[float, ...] | None:
@@ -220,10 +240,6 @@ def _row_name(run: Run) -> str:
 def is_paper(request: Request) -> bool:
     """Whether a search used the authors' normaliser and floor, and nothing else sets it apart."""
     return request.is_ordinary_but(**PAPER)
-
-
-def _is_plain(request: Request) -> bool:
-    return request.algorithm in SEARCHES and (request.is_ordinary or is_paper(request))
 
 
 def gain(profile: ModelProfile, policy: Policy, batch: int = 1) -> float:

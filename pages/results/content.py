@@ -7,10 +7,12 @@ import pandas as pd
 
 from aiq_core.charts.aggressive import AggressiveData, aggressive_data
 from aiq_core.charts.optimism import OptimismData, optimism_data
+from aiq_core.charts.study import Trial, lost, pairs
 from aiq_core.claims import Claim, figure, is_paper, mark
 from aiq_core.claims.evidence import Evidence
 from aiq_core.judged import Kind
-from aiq_core.wording import number, signed
+from aiq_core.study import trials
+from aiq_core.wording import number, signed, span
 
 SEARCH_COST = Path(__file__).resolve().parents[2] / "docs" / "search_cost.md"
 """Written by benchmarks/search_cost.py."""
@@ -96,6 +98,46 @@ def widths_caption(data: AggressiveData) -> str:
         f"Rank correlation of bits with weight count: below 0 in {below} of {len(mixed)} searches that mix widths, "
         f"from {number(min(mixed), 2)} to {number(max(mixed), 2)}. Below 0: larger layers get fewer bits."
     )
+
+
+def study(evidence: Evidence, model: str) -> tuple[Trial, ...]:
+    """Every way in which all layers of a model were rounded."""
+    return trials(evidence.library, evidence.library.model(model))
+
+
+def study_table(found: Sequence[Trial]) -> pd.DataFrame:
+    """A row a trial, as text, the widest first; report images."""
+    rows = []
+    for trial in sorted(found, key=lambda trial: -trial.bits):
+        cells = trial.report
+        rows.append(
+            {
+                "Bits": str(trial.bits),
+                "Rounding": trial.method,
+                "Integers": trial.integers,
+                "A scale a": str(trial.granularity),
+                "SQNR, dB": number(trial.sqnr_db, 1),
+                "Points lost (95 %)": "–" if cells is None else f"{number(cells.drop.value, 2)} ({span(cells.drop)})",
+                "Top-1, % (95 %)": "–" if cells is None else f"{number(cells.after.value, 2)} ({span(cells.after)})",
+                "Seconds": number(trial.seconds, 1),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def study_caption(found: Sequence[Trial]) -> str:
+    """What one scale a channel is worth to each method: the per-channel effects that the paper leaves to others."""
+    said = []
+    for bits in sorted({trial.bits for trial in found}, reverse=True):
+        worth = [
+            f"{number(lost(tensor).value - lost(channel).value, 2)}{'' if place else ' points'} to {channel.name}"
+            for place, (channel, tensor) in enumerate(pairs(found, bits))
+        ]
+        if worth:
+            said.append(f"at {bits} bits {' and '.join(worth)}")
+    if not said:
+        return "One scale a channel, all of it: a scale a tensor is not measured here."
+    return f"Per-channel effects, the paper’s future work: a scale a channel, not a tensor, is worth {'; '.join(said)}."
 
 
 def search_cost() -> str | None:

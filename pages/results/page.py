@@ -7,14 +7,18 @@ import streamlit as st
 from aiq_core.catalog import Model
 from aiq_core.charts.aggressive import AggressiveData, aggressive_figure, aggressive_frame
 from aiq_core.charts.optimism import OptimismData, optimism_figure, optimism_frame
+from aiq_core.charts.study import Trial, contest, lost, reported, study_figure, study_frame
 from aiq_core.claims import Claim
 from aiq_core.claims import claims as recompute
 from aiq_core.claims.evidence import Evidence
+from aiq_core.wording import number
 from pages.common import controls, known
 from pages.common.charts import card, chart
 from pages.common.controls import View
 from pages.results import content
 
+STUDY_PX, STUDY_WIDTHS_PX = 320, (265.0, 930.0)
+"""Height of the study's table, and widths of its chart on a phone and beside the sidebar."""
 COLOURS = {"✓": "green", "✗": "red"}
 
 
@@ -33,6 +37,11 @@ def _widths(model: Model, version: str) -> AggressiveData:
     return content.widths(Evidence(known.library()), model.name)
 
 
+@known.cached(6)
+def _study(model: Model, version: str) -> tuple[Trial, ...]:
+    return content.study(Evidence(known.library()), model.name)
+
+
 def main() -> None:
     view, version = controls.view(), known.library().version()
     claims = _claims(version)
@@ -47,6 +56,7 @@ def main() -> None:
         _draw_optimism(view, _optimism(view.model, version))
     with right:
         _draw_widths(view, _widths(view.model, version))
+    _draw_study(view, _study(view.model, version))
     _search_cost()
 
 
@@ -109,6 +119,28 @@ def _draw_widths(view: View, data: AggressiveData) -> None:
         alt = f"Bits of {layers} layers by weight count in {len(data.rows)} searches. {content.widths_caption(data)}"
         chart(aggressive_figure(data, view.look), "widths", f"{view.model}-widths", alt)
         st.caption(content.widths_caption(data))
+
+
+def _draw_study(view: View, found: tuple[Trial, ...]) -> None:
+    """Every way to round all layers: error against accuracy at one width, and the table of all."""
+    title = f"{view.model.title}, all layers at one width, weights only"
+    widths = [bits for bits in sorted({trial.bits for trial in found}) if contest(found, bits)]
+    if not widths:
+        with card("How to round", title):
+            st.info(
+                "No study of this model: `python -m benchmarks.rounding` makes it.", icon=":material/hourglass_empty:"
+            )
+        return
+    with card("How to round", title, partial(study_frame, found), f"{view.model}-rounding"):
+        usual, key = 4 if 4 in widths else widths[0], f"results-bits-{view.model}"
+        bits = st.segmented_control("Bits", widths, default=usual, required=True, key=key, format_func="{} bits".format)
+        said = "; ".join(
+            f"{t.name} {number(t.sqnr_db, 1)} dB, {number(lost(t).value, 2)} points" for t in reported(found, bits)
+        )
+        spec = study_figure(found, bits, view.look, STUDY_WIDTHS_PX)
+        chart(spec, "study", f"{view.model}-rounding-{bits}", said)
+        st.dataframe(content.study_table(found), hide_index=True, height=STUDY_PX, key="results-study")
+        st.caption(f"{content.study_caption(found)} Seconds: all layers, on one {found[0].processor}.")
 
 
 def _search_cost() -> None:

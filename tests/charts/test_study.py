@@ -5,21 +5,10 @@ from dataclasses import replace
 import plotly.graph_objects as go
 import pytest
 
-from aiq_core.charts.study import Contest, Trial, contest, lost, pairs, study_figure, study_frame
+from aiq_core.charts.study import Contest, contest, lost, pairs, study_figure, study_frame
 from aiq_core.charts.style import Look
 from aiq_core.records import Granularity, Grid
-from tests.tables import paired
-
-IMAGES = 10_000
-FP32 = 9_000
-
-
-def trial(rounding: str, sqnr_db: float, right: int | None, bits: int = 4, **setting: object) -> Trial:
-    """A trial with so many of 10,000 report images right, where FP32 has 9,000."""
-    report = None if right is None else paired(FP32, right, IMAGES)
-    found = Trial(rounding, Grid.NARROW, Granularity.CHANNEL, bits, sqnr_db, 0.5, "a CPU", None, report)
-    return replace(found, **setting)
-
+from tests.tables import trial
 
 TRIALS = (
     trial("nearest", 16.0, 8_800),
@@ -87,5 +76,5 @@ def test_the_table_has_every_trial() -> None:
     assert len(frame) == len(TRIALS)
     row = frame.iloc[0]
     assert (row["report_drop_points"], row["report_top1_percent"]) == (pytest.approx(2.0), pytest.approx(88.0))
-    assert (row["grid"], row["one_scale_per"], row["report_images"]) == ("−7…7", "channel", IMAGES)
+    assert (row["grid"], row["one_scale_per"], row["report_images"]) == ("−7…7", "channel", 10_000)
     assert frame["report_drop_points"].isna().sum() == 1
