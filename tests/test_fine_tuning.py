@@ -81,7 +81,7 @@ def test_a_fine_tuning_is_measured_on_both_splits(library: Library, tmp_path: Pa
     assert document["tuning"] == {
         "epochs": 2,
         "peak_learning_rate": 0.002,
-        "distilled": 1.0,
+        "distilled": 0.5,
         "start": "gptq",
         "seed": 0,
     }

@@ -168,7 +168,7 @@ def test_the_card_says_how_it_came(data: Path) -> None:
     assert card["tuning"] == {
         "epochs": 3,
         "peak_learning_rate": 0.002,
-        "distilled": 1.0,
+        "distilled": 0.5,
         "start": "gptq",
         "seed": 0,
     }
