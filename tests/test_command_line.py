@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -226,6 +227,16 @@ def test_show_has_the_reason_and_the_traceback_of_a_failed_run(aiq: Aiq, tmp_pat
         (("evaluate", "digits_cnn"), "give either --bits or --policy FILE"),
         (("evaluate", "digits_cnn", "--bits", "16"), "bits=16 is not offered; choose from 32, 8"),
         (("evaluate", "digits_cnn", "--policy", "nosuch.json"), "nosuch.json cannot be read (No such file"),
+        (("fine-tune", "digits_cnn"), "give one of --bits, --policy FILE and --run RUN"),
+        (("fine-tune", "digits_cnn", "--bits", "4", "--run", "x"), "give one of --bits, --policy FILE and --run RUN"),
+        (("fine-tune", "digits_cnn", "--bits", "32"), "at FP32, so there is nothing to train; give a layer fewer bits"),
+        (("fine-tune", "digits_cnn", "--policy", "nosuch.json"), "nosuch.json cannot be read (No such file"),
+        (("fine-tune", "digits_cnn", "--run", "nosuch"), "unknown run 'nosuch'; choose from"),
+        (
+            ("fine-tune", "digits_cnn", "--bits", "4", "--start", "up"),
+            "unknown rounding 'up'; choose from nearest, mse",
+        ),
+        (("fine-tune", "digits_cnn", "--bits", "4", "--epochs", "0"), "epochs=0 is not offered; choose 1 or more"),
         (("import", "nosuch.json"), "nosuch.json cannot be read (No such file"),
         (("import", "."), "cannot be read (Is a directory"),
         (("export",), "give either a RUN or --all"),
@@ -458,3 +469,21 @@ def test_evaluate_gives_activations_bits(aiq: Aiq) -> None:
     assert document["label"] == "W4A8"
     assert set(document["policy"].values()) == {4} and set(document["activation_policy"].values()) == {8}
     assert document["confirm_top1_percent"] is None and document["search_images"] == 200
+
+
+def test_fine_tune_trains_measures_and_shows(aiq: Aiq, tmp_path: Path) -> None:
+    asked = ("--bits", 4, "--activation-bits", 4, "--epochs", 1, "--rate", 0.002)
+    document = aiq("fine-tune", "digits_cnn", *asked, "--json").document
+    assert set(document) >= RUN_KEYS
+    assert (document["label"], document["algorithm"], document["rounding"]) == ("W4A4", "fine_tune", "fine_tuned")
+    assert document["tuning"]["epochs"] == 1 and document["tuning"]["peak_learning_rate"] == 0.002
+    assert aiq("show", document["id"], "--json").document == document
+    assert f"layers {document['quantizer']['trained']}" in aiq("show", document["id"]).stdout
+    assert document["id"] in aiq("runs", "--model", "digits_cnn").stdout
+    # Once more by the run: the layers are there, so nothing is trained or computed, and they come again where not.
+    again = aiq("fine-tune", "digits_cnn", "--run", document["id"], "--json").document
+    assert (again["quantizer"], again["evaluations_new"]) == (document["quantizer"], 0)
+    shutil.rmtree(tmp_path / "data" / "fine_tuned")
+    again = aiq("fine-tune", "digits_cnn", "--run", document["id"], "--json").document
+    assert again["quantizer"] == document["quantizer"]
+    assert (tmp_path / "data" / "fine_tuned" / again["quantizer"]["trained"] / "layers.npz").is_file()

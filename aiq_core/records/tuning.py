@@ -11,7 +11,7 @@ class Tuning:
     """
 
     epochs: int = 4
-    peak_learning_rate: float = 0.01
-    distilled: float = 1.0
+    peak_learning_rate: float = 2e-4
+    distilled: float = 0.5
     start: str = "gptq"
     seed: int = 0

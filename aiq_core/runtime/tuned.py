@@ -100,6 +100,7 @@ class TunedLayers:
 
 def _read(model: Model, trained: str) -> tuple[Policy, dict[str, RoundedLayer]] | None:
     """The policy and layers of that hash; None where they are in no folder, or give another one."""
+    profile = model.profile
     for folder in _folders(model):
         try:
             # Opened here: numpy leaves a file open that it cannot read.
@@ -107,7 +108,7 @@ def _read(model: Model, trained: str) -> tuple[Policy, dict[str, RoundedLayer]] 
                 policy = Policy.from_key(str(file["policy"]))
                 layers = {
                     name: RoundedLayer(file[f"integers.{name}"], file[f"scale.{name}"], file[f"bias.{name}"])
-                    for name, bits in model.profile.named_bits(policy).items()
+                    for name, bits in profile.named_bits(policy).items()
                     if bits != FP32_BITS
                 }
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, AiqError):
