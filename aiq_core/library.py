@@ -210,15 +210,21 @@ class Library:
         quantizer: Quantizer = Quantizer(),
         imported: bool = False,
         start: int = 0,
+        before_quantizer: Quantizer | None = None,
     ) -> Comparison | None:
-        """Two policies on the same images; None where either is not complete there. `imported` ones count if asked."""
-        complete: dict[Policy, Evaluation] = {}
-        for policy in (before, after):
-            found = self.shown(model, split, policy, images, quantizer, start)
-            if found is not None and (imported or found.origin.source != IMPORTED):
-                complete[policy] = found
-        labels = model.dataset.split(split).labels[start:images]
-        return _compare(model.metric, complete, [after], before, labels, start)[0]
+        """Two policies on the same images; None where either is not complete there. `imported` ones count if asked.
+
+        Both are rounded as `quantizer` says, unless `before_quantizer` says otherwise of the first.
+        """
+        first = self.shown(model, split, before, images, before_quantizer or quantizer, start)
+        second = self.shown(model, split, after, images, quantizer, start)
+        if first is None or second is None:
+            return None
+        if not imported and IMPORTED in (first.origin.source, second.origin.source):
+            return None
+        items = slice(start, images)
+        labels = model.dataset.split(split).labels[items]
+        return model.metric.compare(first.outcomes[items], second.outcomes[items], labels)
 
     # Runs
 

@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import os
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -27,7 +29,7 @@ from aiq_core.deck.slide import Deck, Slide
 from aiq_core.deck.text import look_up, plain, say
 from aiq_core.documents import run_document
 from aiq_core.errors import SettingError, UnknownNameError
-from aiq_core.intensity import moved_bytes
+from aiq_core.intensity import intensity, moved_bytes
 from aiq_core.library import BUNDLED_RESULTS, Library, open_library
 from aiq_core.records import Move, Policy, Quantizer, Run, RunStatus, Site, SiteKind, SplitName
 from aiq_core.space import JOINT
@@ -48,9 +50,9 @@ def known() -> Library:
 
 
 def usual(known: Library, model: str) -> str:
-    run = build.default_run(known, bundled.model(model))
-    assert run is not None
-    return run.id
+    """The paper's run: weights alone, greedy at alpha 0.9."""
+    runs = (run for run in known.runs(bundled.model(model)) if run.request.is_ordinary)
+    return next(run.id for run in runs if (run.request.algorithm, run.request.alpha) == ("greedy", 0.9))
 
 
 def deck(known: Library, *run_ids: str, machine: str = "a100-tf32") -> Deck:
@@ -270,6 +272,73 @@ def test_slides_of_a_policy_with_quantized_activations_tell_both_kinds(known: Li
         assert agrees(text, look_up(documents[of], field)), (field, text)
 
 
+@pytest.fixture(scope="module")
+def joint(known: Library, tmp_path_factory: pytest.TempPathFactory) -> tuple[Library, Run]:
+    """A joint search of digits_cnn at alpha 0.9, made here, beside the bundled results."""
+    folder = tmp_path_factory.mktemp("joint")
+    command = [sys.executable, "-m", "aiq_core", "search", "digits_cnn", "--alpha", "0.9", "--weights", "8,6,4,3"]
+    command += ["--activations", "8,6,4", "--rounding", "gptq", "--start", "w8a8"]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, "AIQ_DATA_DIR": str(folder)}, check=True, capture_output=True)
+    library = Library(Store(folder / "store.sqlite"), known.bundled)
+    model = bundled.model("digits_cnn")
+    asked = JOINT.request(model.name, JOINT.quantizer(model.dataset), model.profile, "greedy", 0.9, 500)
+    return library, library.run(asked.digest)
+
+
+def test_slides_of_a_joint_search_tell_its_space_and_its_images(joint: tuple[Library, Run]) -> None:
+    library, run = joint
+    made = deck(library, run.id)
+    slide = trade_off(made)
+    assert slide.kicker == "Digits CNN · greedy at alpha 0.9, weights and activations, rounded by gptq"
+    assert "on 500 report images; chosen on 250 others, confirmed on 250. Ring: this run." in plain(slide.lead)
+    assert y_title(slide) == "top-1 %, 500 report images"
+    notes = [plain(note) for note in slide.notes]
+    assert notes[-1].startswith("The search chose on 250 search images; 250 others confirm: drop ")
+    table = next(slide for slide in made.slides if slide.key == "provenance").table
+    assert table is not None
+    rows = {plain(name): plain(value) for name, value in table.rows}
+    assert rows["bits for"] == "weights and activations: weights 8, 6, 4, 3, activations 8, 6, 4, from W8A8"
+    assert rows["search images"].startswith("digits, 250 (")
+    assert rows["confirm images"] == "250 (251 to 500 of the search images, not chosen on)"
+    assert rows["accuracy floor"].endswith("of 250 search images right")
+    documents = {run.id: run_document(library, run)}
+    for of, field, text in Reader(html.page(made, plotly="")).figures:
+        assert agrees(text, look_up(documents[of], field)), (field, text)
+
+
+def test_the_paper_s_search_stands_beside_a_joint_one(joint: tuple[Library, Run]) -> None:
+    library, run = joint
+    slide, model = trade_off(deck(library, run.id)), bundled.model("digits_cnn")
+    paper = library.run(usual(library, "digits_cnn"))
+    assert slide.figure is not None and paper.policy is not None
+    (row,) = (row for row in slide.figure.rows if row["group"] == "weights only")
+    assert (row["policy"], row["flops_per_byte"]) == (paper.policy.key, intensity(model.profile, paper.policy))
+    found = library.evaluation(model, SplitName.REPORT, paper.policy)
+    assert found is not None
+    assert row["report_top1_percent"] == 100 * np.mean(found.outcomes == model.dataset.report.labels)
+    (note,) = (plain(note) for note in slide.notes if plain(note).startswith("Weights only: "))
+    own = library.evaluation(model, SplitName.REPORT, run.policy or paper.policy, run.request.quantizer)
+    assert own is not None
+    lost = np.sum(found.outcomes == model.dataset.report.labels) - np.sum(own.outcomes == model.dataset.report.labels)
+    assert f"for {abs(lost) / 5:.2f} points" in note  # of 500 images
+    assert not any(row["group"] == "weights only" for row in trade_off(deck(library, paper.id)).figure.rows)  # type: ignore[union-attr]
+
+
+def test_runs_of_both_spaces_are_compared_image_by_image(joint: tuple[Library, Run]) -> None:
+    library, run = joint
+    slide = trade_off(deck(library, run.id, usual(library, "digits_cnn")))
+    assert slide.figure is not None
+    assert {"run A", "B"} <= {row["group"] for row in slide.figure.rows}
+    assert any("Against A on the same 500 report images: B " in plain(note) for note in slide.notes)
+    assert plain(slide.lead).endswith("Rings and stars: the runs.")
+
+
+def test_a_joint_run_at_the_alpha_is_the_default(joint: tuple[Library, Run]) -> None:
+    library, run = joint
+    found = build.default_run(library, bundled.model("digits_cnn"))
+    assert found is not None and found.id == run.id
+
+
 def test_no_title_only_names_its_subject(known: Library, tmp_path: Path) -> None:
     """Each says something of this run: a number, or that there is none."""
     kinds = {run.request.algorithm: run.id for run in every_run(known)}
@@ -301,10 +370,11 @@ class Unreported(Library):
         quantizer: Quantizer = Quantizer(),
         imported: bool = False,
         start: int = 0,
+        before_quantizer: Quantizer | None = None,
     ) -> Comparison | None:
         if split is SplitName.REPORT or self.nowhere:
             return None
-        return super().paired(model, split, images, before, after, quantizer, imported, start)
+        return super().paired(model, split, images, before, after, quantizer, imported, start, before_quantizer)
 
 
 def test_a_run_without_report_figures_says_so(known: Library) -> None:

@@ -53,12 +53,11 @@ class Uniform:
 
 @dataclass(frozen=True, slots=True)
 class PaperPoint:
-    """A point that the paper prints, on its own network and the test images; or, where `ours`, its setting on ours."""
+    """A point that the paper prints, on its own network and the test images."""
 
     name: str
     intensity: float
     top1: float
-    ours: bool = False
 
 
 PAPER_POINTS: Mapping[str, tuple[PaperPoint, ...]] = {
@@ -80,6 +79,7 @@ class ParetoData:
 
     `random_name` says what the random policies were drawn like; `below` counts policies under the y axis. On report
     images, which do not choose, nothing is Pareto or dominated: `dominated` are the rest. `runs` are ringed and named.
+    `beside` are named policies that were rounded otherwise than all others; `row` of such is -1.
     AI is by the traffic model `traffic`; the paper's points stand only in its own.
     """
 
@@ -100,6 +100,7 @@ class ParetoData:
     below: int
     split: SplitName = SplitName.SEARCH
     runs: tuple[tuple[str, Point], ...] = ()
+    beside: tuple[tuple[str, Point], ...] = ()
     traffic: str = UNFUSED
     judges: str = "search"
 
@@ -121,11 +122,11 @@ def pareto_data(
     random_name: str = "random layers",
     split: SplitName = SplitName.SEARCH,
     runs: Sequence[tuple[str, Policy]] = (),
-    began: PaperPoint | None = None,
+    beside: Sequence[tuple[str, Point]] = (),
 ) -> ParetoData:
     """Points of every policy known on a split; `path_rows` are those best at some alpha, by rising alpha.
 
-    `began` is a point of another space to stand beside them, measured on the same images.
+    `beside` are named points of another space, measured on the same images.
     """
     compared, images = table.on(split)
     values = {row: found.after for row, found in enumerate(compared) if found is not None}
@@ -153,9 +154,9 @@ def pareto_data(
     beaten = beaten[:: -(-len(beaten) // DOMINATED_SHOWN)] if beaten else []
     paper_points = PAPER_POINTS.get(table.profile.model, ()) if paper and table.traffic == UNFUSED else ()
     baseline = values[table.baseline].value
-    intervals = [values[row] for row in special]
-    paper_points += () if began is None else (began,)
-    x_range, y_range = _ranges(table.intensity[list(values)], intervals, baseline, paper_points)
+    intervals = [*(values[row] for row in special), *(point.interval for _, point in beside)]
+    across = np.append(table.intensity[list(values)], [point.intensity for _, point in beside])
+    x_range, y_range = _ranges(across, intervals, baseline, paper_points)
     return ParetoData(
         metric=table.metric,
         images=images,
@@ -174,6 +175,7 @@ def pareto_data(
         below=sum(found.value < y_range[0] for found in values.values()),
         split=split,
         runs=tuple((name, found) for name, policy in runs if (found := point_of(policy)) is not None),
+        beside=tuple(beside),
         traffic=table.traffic,
         judges=table.judges if split is SplitName.SEARCH else split,
     )
@@ -218,6 +220,7 @@ def pareto_frame(data: ParetoData) -> pd.DataFrame:
     """The chart's data, a row a point."""
     groups: list[tuple[str, Sequence[Point]]] = [
         *((f"run {name}", [point]) for name, point in data.runs),
+        *((name, [point]) for name, point in data.beside),
         ("best at some alpha", data.path),
         ("Pareto", data.others),
         ("uniform", [even.point for even in data.uniform]),

@@ -33,6 +33,7 @@ def pareto_figure(data: ParetoData, look: Look, widths: Sequence[float] = labels
         marks(data.random, palette.muted, 7.5, "x-thin", edge=1.6, kind=data.random_name),
         marks(data.others, palette.text, 5.5, "circle-open", edge=1.3),
         *(_uniform(even, data.metric, look) for even in data.uniform),
+        *(_beside(name, point, data.metric, look) for name, point in data.beside),
         _paper(data.paper, look),
     ]
     ringed = [(point, colour) for point, colour in ((data.pinned, palette.text), (data.shown, palette.accent)) if point]
@@ -100,7 +101,12 @@ def _told(data: ParetoData) -> list[Point]:
     """The policies whose interval is drawn: on the images that judge, every one with a name."""
     told = [*data.path, *(even.point for even in data.uniform)]
     if data.split is SplitName.REPORT:
-        told += [*data.random, *(point for _, point in data.runs), *([data.shown] if data.shown else [])]
+        told += [
+            *(point for _, point in data.beside),
+            *data.random,
+            *(point for _, point in data.runs),
+            *([data.shown] if data.shown else []),
+        ]
     return told
 
 
@@ -128,21 +134,19 @@ def _hover(point: Point, kind: str, metric: Metric) -> str:
     return "<br>".join(line for line in lines if line)
 
 
+def _beside(name: str, point: Point, metric: Metric, look: Look) -> dict[str, Any]:
+    """A policy that was rounded otherwise: not clickable, since the chart's table has none like it."""
+    trace = _marks(metric, look, [point], look.palette.paper, 9, "star-open", 1.6, name)
+    return {key: value for key, value in trace.items() if key != "customdata"}
+
+
 def _paper(points: Sequence[PaperPoint], look: Look) -> dict[str, Any]:
-    """The paper's own points, from its network on the test images, and what its setting reaches here: not clickable."""
+    """The paper's own points, from its network on the test images: not clickable, since nothing here has them."""
     said = [
-        f"{p.name}: AI {number(p.intensity, 2)}, top-1 {number(p.top1, 2)} % on the same images"
-        if p.ours
-        else f"the paper's {p.name}: AI {number(p.intensity, 2)}, top-1 {number(p.top1, 2)} % on its test images"
+        f"the paper's {p.name}: AI {number(p.intensity, 2)}, top-1 {number(p.top1, 2)} % on its test images"
         for p in points
     ]
     return draw.dots(look, *_at(points), "star", 9, look.palette.paper, hovertext=said, hoverinfo="text")
-
-
-def _paper_name(point: PaperPoint) -> str:
-    if point.ours:
-        return point.name
-    return "paper, test images" if point.name == "AIQ" else f"paper {point.name}"
 
 
 def _anchor(data: ParetoData, intensity: float, top1: float, text: str, radius_px: float, size: float = 1.0) -> Anchor:
@@ -165,6 +169,7 @@ def _labels(data: ParetoData, look: Look, widths: Sequence[float]) -> list[dict[
     """Names beside the marks: runs, what to compare with, the pinned and the shown policy, the paper's points."""
     palette, scale = look.palette, look.scale
     wanted = [_Label(p.intensity, p.top1, name, palette.accent, RING_PX / 2, 1.3) for name, p in data.runs]
+    wanted += [_Label(p.intensity, p.top1, name, palette.paper, 7) for name, p in data.beside]
     for even in data.uniform:
         wanted.append(_Label(even.point.intensity, even.point.top1, even.name, palette.bits[even.bits], 7))
     if data.pinned is not None:
@@ -174,7 +179,10 @@ def _labels(data: ParetoData, look: Look, widths: Sequence[float]) -> list[dict[
     if data.random:
         lowest = min(data.random, key=lambda point: point.top1)
         wanted.append(_Label(lowest.intensity, lowest.top1, f"random × {len(data.random)}", palette.muted, 6))
-    wanted += [_Label(p.intensity, p.top1, _paper_name(p), palette.paper, 6) for p in data.paper]
+    wanted += [
+        _Label(p.intensity, p.top1, "paper, test images" if p.name == "AIQ" else f"paper {p.name}", palette.paper, 6)
+        for p in data.paper
+    ]
     wanted = [label for label in wanted if data.y_range[0] <= label.y <= data.y_range[1]]
     anchors = [
         _anchor(data, label.x, label.y, label.text, label.radius * scale, max(1.0, label.size)) for label in wanted

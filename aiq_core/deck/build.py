@@ -6,7 +6,7 @@ from aiq_core import __version__
 from aiq_core.catalog import Model
 from aiq_core.deck import compare, roofline_slides, slides
 from aiq_core.deck.facts import Facts, facts
-from aiq_core.deck.landscape import better, table_of
+from aiq_core.deck.landscape import PAPER_ALPHA, better, table_of
 from aiq_core.deck.provenance import provenance
 from aiq_core.deck.slide import Better, Deck, Slide
 from aiq_core.deck.text import plain
@@ -14,8 +14,9 @@ from aiq_core.envelope import PolicyTable
 from aiq_core.errors import SettingError
 from aiq_core.hardware import Machine
 from aiq_core.library import Library
-from aiq_core.records import Run, RunStatus
+from aiq_core.records import UNFUSED, Run, RunStatus
 from aiq_core.search.greedy import GREEDY
+from aiq_core.space import SPACES, Space, space_of
 
 MOST_RUNS = 6
 """Runs in one deck: more do not fit one comparison."""
@@ -23,12 +24,23 @@ MOST_RUNS = 6
 LETTERS = "ABCDEF"
 
 
-def default_run(library: Library, model: Model) -> Run | None:
-    """The run that a deck shows where nobody chose one: greedy at alpha 0.9, else the first finished search."""
+def default_run(library: Library, model: Model, alpha: float = PAPER_ALPHA) -> Run | None:
+    """The run that a deck shows where nobody chose one: greedy at an alpha, in the space that opens first and has it.
+
+    Else the first finished search.
+    """
     done = [run for run in library.runs(model) if run.status is RunStatus.DONE and run.policy is not None]
     greedy = [run for run in done if run.request.algorithm == GREEDY.name]
-    usual = [run for run in greedy if run.request.alpha == 0.9 and run.request.is_ordinary]
+    at_alpha = [run for run in greedy if run.request.alpha == alpha and run.request.traffic == UNFUSED]
+    usual = [run for space in SPACES.values() for run in at_alpha if _is_usual(run, space, model)]
     return next(iter([*usual, *greedy, *done]), None)
+
+
+def _is_usual(run: Run, space: Space, model: Model) -> bool:
+    request = run.request
+    if request.label or space_of(request, model.dataset) is not space:
+        return False
+    return space.is_usual(request, request.quantizer, model.profile)
 
 
 def build(library: Library, run_ids: Sequence[str], machine: Machine) -> Deck:

@@ -5,15 +5,14 @@ from collections.abc import Iterator, Sequence
 from aiq_core.charts.labels import SLIDE_WIDTHS_PX
 from aiq_core.charts.pareto import pareto_frame
 from aiq_core.charts.pareto_figure import pareto_figure
-from aiq_core.deck.facts import Facts, drop_words, method
-from aiq_core.deck.landscape import images_words, split_of, table_of, trade_off_data
+from aiq_core.deck.facts import Facts, lost_words, method
+from aiq_core.deck.landscape import images_words, point_beside, split_of, table_of, trade_off_data
 from aiq_core.deck.parts import if_kernels, in_both, records
 from aiq_core.deck.slide import Figure, Slide, Table
 from aiq_core.deck.text import Text, plain, point_word, points, say, size_of
 from aiq_core.envelope import PolicyTable
 from aiq_core.library import Library
 from aiq_core.records import Policy, SplitName
-from aiq_core.statistics import Interval
 from aiq_core.wording import duration, join, number, size
 
 COLUMNS = ("Run", "FLOPs per byte", "Points lost (95 %)", "Weights", "Predicted speed-up", "Evaluations", "Time")
@@ -25,7 +24,8 @@ def slides(library: Library, chosen: Sequence[Facts]) -> Iterator[Slide]:
     name = join([", ".join(models), f"{len(chosen)} runs", chosen[0].machine.name])
     table = table_of(library, chosen) if len({known.model for known in chosen}) == 1 else None
     if table is not None:
-        lead = images_words(table, split_of(chosen), " Rings: the runs.")
+        otherwise = any(known.run.request.quantizer != chosen[0].run.request.quantizer for known in chosen)
+        lead = images_words(table, split_of(chosen), f" Rings{' and stars' if otherwise else ''}: the runs.")
         notes = (*_verdicts(library, chosen), say(_images_words(chosen)))
         figure = _figure(library, table, chosen, lead)
         yield Slide("compared", name, _title(chosen), lead, figure=figure, notes=notes)
@@ -39,13 +39,20 @@ def slides(library: Library, chosen: Sequence[Facts]) -> Iterator[Slide]:
 
 
 def _figure(library: Library, table: PolicyTable, chosen: Sequence[Facts], lead: Text) -> Figure:
-    """The trade-off on the images and counted as the first; runs that end at one policy share a label."""
+    """The trade-off on the images and counted as the first; runs that end at one policy share a label.
+
+    Runs whose policies are rounded otherwise stand beside.
+    """
     letters: dict[Policy, str] = {}
     for known in (other for other in chosen if other.counting == chosen[0].counting):
         letters[known.policy] = ", ".join(filter(None, (letters.get(known.policy), known.letter)))
     runs = [(name, policy) for policy, name in letters.items()]
-    data = trade_off_data(library, table, split_of(chosen), runs=runs)
-    alt = f"Top-1 against FLOPs per byte, with runs {', '.join(name for name, _ in data.runs)}. {plain(lead)}"
+    otherwise = [known for known in chosen if known.run.request.quantizer != chosen[0].run.request.quantizer]
+    points = ((known.letter, point_beside(library, chosen[0], known.run)) for known in otherwise)
+    beside = [(name, point) for name, point in points if point is not None]
+    data = trade_off_data(library, table, split_of(chosen), runs=runs, beside=beside)
+    named = ", ".join(name for name, _ in (*data.runs, *data.beside))
+    alt = f"Top-1 against FLOPs per byte, with runs {named}. {plain(lead)}"
     return in_both(lambda look: pareto_figure(data, look, SLIDE_WIDTHS_PX), alt, records(pareto_frame(data)))
 
 
@@ -81,21 +88,13 @@ def _verdicts(library: Library, chosen: Sequence[Facts]) -> Iterator[Text]:
     for other in chosen[1:]:
         if first.split is None or other.split is not first.split:
             continue
-        images = min(first.images, other.images)
-        quantizer = first.run.request.quantizer
-        if other.run.request.quantizer != quantizer:
-            continue
-        cells = library.paired(first.model, first.split, images, first.policy, other.policy, quantizer)
+        images, (how, others) = min(first.images, other.images), (each.run.request.quantizer for each in (first, other))
+        where = first.model, first.split, images
+        cells = library.paired(*where, first.policy, other.policy, others, before_quantizer=how)
         if cells is not None:
-            where = f"Against {first.letter} on the same {images:,} {first.split} images"
-            found.setdefault(where, []).append(f"{other.letter} {_lost_words(cells.drop)}")
-    yield from (say(f"{where}: {'; '.join(lost)}.") for where, lost in found.items())
-
-
-def _lost_words(lost: Interval) -> str:
-    if lost.value >= 0:
-        return f"{drop_words(lost)} less accuracy"
-    return f"{drop_words(Interval(-lost.value, -lost.high, -lost.low))} more accuracy"
+            against = f"Against {first.letter} on the same {images:,} {first.split} images"
+            found.setdefault(against, []).append(f"{other.letter} {lost_words(cells.drop)}")
+    yield from (say(f"{against}: {'; '.join(lost)}.") for against, lost in found.items())
 
 
 def _table_title(chosen: Sequence[Facts]) -> Text:

@@ -15,6 +15,7 @@ from aiq_core.records import FINE_TUNED, FP32_BITS, UNFUSED, ModelProfile, Polic
 from aiq_core.roofline import predict
 from aiq_core.search.baselines import UNIFORM
 from aiq_core.search.strategies import strategy
+from aiq_core.space import JOINT
 from aiq_core.statistics import Comparison, Interval
 from aiq_core.store.store import IMPORTED
 from aiq_core.wording import join, number, span, uniform_name
@@ -154,6 +155,8 @@ def method(run: Run) -> str:
     elif request.algorithm == UNIFORM.name and run.policy is not None:
         name = uniform_name(run.policy) if run.policy.has_activations else None
         text += f", {name or f'{run.policy.weight_bits[0]} bits'}"
+    if request.is_joint:
+        text += f", {JOINT.title}"
     if request.quantizer.rounding not in (Quantizer().rounding, FINE_TUNED):
         text += f", rounded by {request.quantizer.rounding}"
     if request.traffic != UNFUSED:
@@ -211,3 +214,10 @@ def drop_words(drop: Interval) -> str:
     """A drop with its interval: `0.72 points (95 %: 0.41 to 1.04)`."""
     noise = ", within noise" if drop.contains_zero else ""
     return f"{number(drop.value, 2)} points (95 %: {span(drop)}{noise})"
+
+
+def lost_words(lost: Interval) -> str:
+    """What one policy loses against another: `0.72 points (95 %: 0.41 to 1.04) less accuracy`."""
+    if lost.value >= 0:
+        return f"{drop_words(lost)} less accuracy"
+    return f"{drop_words(Interval(-lost.value, -lost.high, -lost.low))} more accuracy"

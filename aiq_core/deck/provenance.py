@@ -5,9 +5,10 @@ from aiq_core.deck.facts import Facts, kicker, method
 from aiq_core.deck.slide import Better, Slide, Table
 from aiq_core.deck.text import Text, say
 from aiq_core.hardware import Machine
-from aiq_core.records import EVALUATOR_VERSION, SplitName
+from aiq_core.records import EVALUATOR_VERSION, FP32_BITS, SplitName
+from aiq_core.space import JOINT, WEIGHTS
 from aiq_core.store.store import BUNDLED, IMPORTED, MEASURED, SAVED
-from aiq_core.wording import join, quantizer_words, rate, significant
+from aiq_core.wording import bit_counts, join, quantizer_words, rate, significant, uniform_name
 
 ORIGINS = {
     MEASURED: "measured on this computer",
@@ -35,29 +36,49 @@ def provenance(facts: Facts, better: Better | None) -> Slide:
 
 def _run(facts: Facts) -> list[tuple[str, Text]]:
     request = facts.run.request
-    rows = [
-        ("run", say(facts.shown("id", str), f", {method(facts.run)}, widths {', '.join(map(str, request.widths))}"))
-    ]
+    rows = [("run", say(facts.shown("id", str), f", {method(facts.run)}")), ("bits for", say(_space(facts)))]
     if facts.value("points_per_intensity") is not None:
         worth = say("1 FLOP/byte is worth ", facts.shown("points_per_intensity", 2), " points")
         normaliser = say(" (normaliser ", facts.shown("intensity_normaliser", 2), " FLOPs/byte)")
         rows.append(("loss", say(worth, normaliser)))
     if facts.run.floor_score is not None:
         floor = facts.shown("floor_correct", 0)
-        rows.append(("accuracy floor", say(floor, f" of {request.images:,} search images right")))
+        rows.append(("accuracy floor", say(floor, f" of {request.chooses_on:,} search images right")))
     rows.append(("model", say(f"{facts.card.title}, weights ", facts.shown("model_hash", str))))
     rows.append(("policy", say(facts.shown("policy_key", str))))
     return rows
 
 
+def _space(facts: Facts) -> str:
+    """Which kinds of bits were on offer, in which widths, and where the search began."""
+    request = facts.run.request
+    if not facts.searched:
+        return (JOINT if request.is_joint else WEIGHTS).title
+    weights, activations = (", ".join(map(bits_of, kind)) for kind in (request.widths, request.activation_widths))
+    if not request.is_joint:
+        return f"{WEIGHTS.title}: {weights}"
+    start = request.start_policy(facts.profile)
+    began = uniform_name(start) or bit_counts(start)
+    return f"{JOINT.title}: weights {weights}, activations {activations}, from {began}"
+
+
+def bits_of(width: int) -> str:
+    """A width in a list: `FP32`, `8`."""
+    return "FP32" if width == FP32_BITS else str(width)
+
+
 def _images(facts: Facts) -> list[tuple[str, Text]]:
-    rows = []
+    rows, request = [], facts.run.request
     for split in SplitName:
         name, digest = f"{split} images", say(", data ", facts.shown(f"{split}_hash", str))
         if facts.value(f"{split}_images") is None:
             unknown = "not reported yet" if split is SplitName.REPORT else "not measured here"
             rows.append((name, say(unknown, digest)))
         else:
+            # What a search keeps apart from its choice stands between those that choose and those that report.
+            if split is SplitName.REPORT and facts.value("confirm_images") is not None:
+                first = f" ({request.chooses_on + 1:,} to {request.images:,} of the search images, not chosen on)"
+                rows.append(("confirm images", say(facts.shown("confirm_images", 0), first)))
             shares = facts.model.dataset.split(split).balance(int(facts.value(f"{split}_images")))
             rows.append(
                 (name, say(f"{facts.card.dataset}, ", facts.shown(f"{split}_images", 0), f" ({shares})", digest))

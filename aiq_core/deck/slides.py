@@ -3,13 +3,13 @@
 from aiq_core.charts.bits import bits_data, bits_frame
 from aiq_core.charts.bits_figure import bits_figure
 from aiq_core.charts.labels import SLIDE_WIDTHS_PX
-from aiq_core.charts.pareto import pareto_frame
+from aiq_core.charts.pareto import Point, pareto_frame
 from aiq_core.charts.pareto_figure import pareto_figure
 from aiq_core.charts.reasons import reasons
 from aiq_core.deck import figures, titles
-from aiq_core.deck.facts import Facts, drop_words, kicker
+from aiq_core.deck.facts import Facts, drop_words, kicker, lost_words, method
 from aiq_core.deck.figures import Lost, SpeedUp
-from aiq_core.deck.landscape import images_words, split_of, trade_off_data
+from aiq_core.deck.landscape import images_words, point_beside, split_of, trade_off_data, weights_only
 from aiq_core.deck.parts import counted, if_kernels, in_both, records
 from aiq_core.deck.slide import Figure, Number, Slide
 from aiq_core.deck.text import Text, plain, say, size_of
@@ -17,9 +17,13 @@ from aiq_core.envelope import PolicyTable
 from aiq_core.hardware import MACHINES, Machine
 from aiq_core.intensity import moved_bytes, weight_bytes
 from aiq_core.library import Library, asked_step
-from aiq_core.records import FP32_BITS, SplitName
+from aiq_core.records import FP32_BITS, Run, SplitName
 from aiq_core.roofline import predict
+from aiq_core.space import WEIGHTS
 from aiq_core.wording import bit_counts, duration, number, size, widths_name
+
+BEGAN = WEIGHTS.title
+"""What the paper's point is called beside a run of both kinds of bits."""
 
 
 def opening(facts: Facts) -> Slide:
@@ -59,7 +63,7 @@ def _as_imported(facts: Facts) -> Number:
     if not facts.imported or not steps or steps[-1].policy != facts.policy:
         return Number("Top-1", say("–"), say("not measured here"))
     right = facts.shown(f"steps.{len(steps) - 1}.correct", 0)
-    return Number("Right, as imported", say(right), say(f"of {facts.run.request.images:,} search images"))
+    return Number("Right, as imported", say(right), say(f"of {facts.run.request.chooses_on:,} search images"))
 
 
 def _stored_note(facts: Facts) -> Text:
@@ -79,8 +83,18 @@ def _accuracy_note(facts: Facts) -> tuple[Text, ...]:
         "; Newcombe, paired).",
     )  # fmt: skip
     if facts.split is SplitName.REPORT:
-        return (text,)
+        return (text, *_confirmed(facts))
     return (text, say("These images chose the policy and flatter it: search images, not reported yet."))
+
+
+def _confirmed(facts: Facts) -> tuple[Text, ...]:
+    """What the search images say that a search kept apart from its choice."""
+    if facts.value("confirm_drop_points") is None:
+        return ()
+    chose = f"The search chose on {facts.run.request.chooses_on:,} search images; "
+    drop, interval = facts.shown("confirm_drop_points", 2), facts.interval("confirm_drop_interval")
+    confirm = say(facts.shown("confirm_images", 0), " others confirm: drop ", drop, " points (95 %: ", interval, ").")
+    return (say(chose, confirm),)
 
 
 def widths(facts: Facts, table: PolicyTable | None) -> Slide:
@@ -131,9 +145,11 @@ def trade_off(library: Library, facts: Facts, table: PolicyTable | None) -> Slid
     """The price, on the picture of everything that is known of the model on the images that tell it."""
     figure: Figure | None = None
     lead: Text = ()
+    began = weights_only(library, facts)
+    point = None if began is None else point_beside(library, facts, began)
     if table is not None:
-        split = split_of([facts])
-        data = trade_off_data(library, table, split, facts.policy)
+        split, beside = split_of([facts]), [] if point is None else [(BEGAN, point)]
+        data = trade_off_data(library, table, split, facts.policy, beside=beside)
         lead = images_words(table, split, "" if data.shown is None else " Ring: this run.")
         alt = f"Top-1 against FLOPs per byte. {plain(lead)}"
         figure = in_both(lambda look: pareto_figure(data, look, SLIDE_WIDTHS_PX), alt, records(pareto_frame(data)))
@@ -143,8 +159,22 @@ def trade_off(library: Library, facts: Facts, table: PolicyTable | None) -> Slid
             Number("Points lost", say(facts.shown(f"{facts.split}_drop_points", 2)), titles.interval_words(facts))
         )
         numbers.append(Number("Work per byte", say("+", facts.shown("intensity_gain_percent", size_of), " %")))
-    return Slide(
-        "trade-off", kicker(facts), titles.price(facts), lead, tuple(numbers), figure, notes=_accuracy_note(facts)
+    notes = _accuracy_note(facts)
+    if began is not None and point is not None:
+        notes = (_where_it_began(library, facts, began, point), *notes)
+    return Slide("trade-off", kicker(facts), titles.price(facts), lead, tuple(numbers), figure, notes=notes)
+
+
+def _where_it_began(library: Library, facts: Facts, began: Run, point: Point) -> Text:
+    """The paper's search beside a run of both kinds of bits, image by image."""
+    assert began.policy is not None and facts.split is not None  # else there is no point
+    where, how = (facts.model, facts.split, facts.images), began.request.quantizer
+    cells = library.paired(*where, began.policy, facts.policy, facts.run.request.quantizer, before_quantizer=how)
+    gain = 100 * (facts.value("intensity") / point.intensity - 1)
+    against = "" if cells is None else f", for {lost_words(cells.drop)} on the same images"
+    return say(
+        f"{BEGAN.capitalize()}: the paper's search, {method(began)}, at {number(point.intensity, 1)} FLOPs per byte. "
+        f"Bits for activations too do {size_of(gain)} % {'more' if gain >= 0 else 'less'} work per byte{against}."
     )
 
 
@@ -229,7 +259,7 @@ def cost(facts: Facts) -> Slide:
         ),
         Number("Time", say(facts.shown("seconds", duration)), say("" if run.origin is None else run.origin.cpu)),
     )
-    notes = [say(f"One evaluation is one policy on {run.request.images:,} search images; FP32 is not counted.")]
+    notes = [say(f"One evaluation is one policy on {run.request.chooses_on:,} search images; FP32 is not counted.")]
     if facts.searched:
         notes.append(say("Pruning is exact: it ends where the plain search would. What cannot win is never measured."))
     return Slide("cost", kicker(facts), titles.cost(facts), (), numbers, _cost_figure(facts), notes=tuple(notes))

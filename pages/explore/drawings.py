@@ -7,7 +7,7 @@ import streamlit as st
 
 from aiq_core.charts.bits import BitsData, bits_data, bits_frame
 from aiq_core.charts.bits_figure import bits_figure
-from aiq_core.charts.pareto import PaperPoint, pareto_data, pareto_frame
+from aiq_core.charts.pareto import Point, describe, pareto_data, pareto_frame
 from aiq_core.charts.pareto_figure import pareto_figure
 from aiq_core.charts.reasons import reasons
 from aiq_core.charts.roofline import roofline_data, roofline_frame
@@ -84,7 +84,7 @@ def trade_off(shown: Shown, dominated: bool, paper: bool) -> Drawing:
         dominated=dominated,
         paper=paper,
         random_name=RANDOM_NAMES[view.space.name],
-        began=_began(shown),
+        beside=_beside(shown),
     )
     against, counted = per_byte(view.traffic), _counted(view)
     alt = f"Top-1 against {against} for {len(shown.table.policies)} measured policies; the table has them too."
@@ -108,18 +108,19 @@ RANDOM_NAMES = {
 }
 
 
-def _began(shown: Shown) -> PaperPoint | None:
+def _beside(shown: Shown) -> list[tuple[str, Point]]:
     """What the paper's setting, weights only, reaches on the same images: where it began."""
     view, table = shown.view, shown.table
     if view.space is WEIGHTS or not known.is_known(view.model, view.images, WEIGHTS):
-        return None
+        return []
     weights = known.table(view.model, view.images, view.traffic, WEIGHTS)
     row = best(weights, controls.DEFAULT_ALPHA, weights.usual_goal)
-    fp32, end = table.policies[table.baseline], table.start + table.images
-    cells = known.library().paired(view.model, SplitName.SEARCH, end, fp32, weights.policies[row], start=table.start)
+    fp32, end, policy = table.policies[table.baseline], table.start + table.images, weights.policies[row]
+    cells = known.library().paired(view.model, SplitName.SEARCH, end, fp32, policy, start=table.start)
     if cells is None:
-        return None
-    return PaperPoint("weights only", float(weights.intensity[row]), cells.after.value, ours=True)
+        return []
+    top1, value = cells.after, float(weights.intensity[row])
+    return [(WEIGHTS.title, Point(-1, policy.key, describe(policy), value, top1.value, top1.low, top1.high))]
 
 
 @_kept

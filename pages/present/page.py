@@ -48,7 +48,7 @@ def main() -> None:
         )
         files = st.container(horizontal=True, width="content", gap="small")
     chosen = tuple(st.session_state[CHOSEN])
-    usual = default_run(known.library(), view.model)
+    usual = default_run(known.library(), view.model, controls.DEFAULT_ALPHA)
     address.keep_runs([] if usual is not None and chosen == (usual.id,) else list(chosen))
     if not chosen:
         _nothing(view)
@@ -90,7 +90,7 @@ def _choose_first(view: View, titles: dict[str, str]) -> list[str]:
     asked = list(dict.fromkeys(run_id for run_id in asked if run_id in titles))
     if len(asked) > MOST_RUNS:
         complaints.append(f"The link names {len(asked)} runs, a deck takes {MOST_RUNS}. Showing the first {MOST_RUNS}.")
-    usual = default_run(known.library(), view.model)
+    usual = default_run(known.library(), view.model, controls.DEFAULT_ALPHA)
     st.session_state[CHOSEN] = asked[:MOST_RUNS] or ([] if usual is None else [usual.id])
     return complaints
 

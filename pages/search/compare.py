@@ -84,14 +84,14 @@ def _verdicts(first: Run, second: Run, a: Policy, b: Policy) -> None:
     for name, on in ((search, judge), (SplitName.REPORT, ImageSet(SplitName.REPORT, report))):
         both = zip((a, b), how, strict=True)
         found = [library.shown(model, on.split, policy, on.images, each, on.start) for policy, each in both]
-        before, after = found
-        if before is None or after is None:
+        cells = library.paired(
+            model, on.split, on.images, a, b, how[1], imported=True, start=on.start, before_quantizer=how[0]
+        )
+        if cells is None:
             st.markdown(f"On {name} images not both are measured here, so there is no paired comparison.")
             continue
-        labels = model.dataset.split(on.split).labels[on.span]
-        cells = model.metric.compare(before.outcomes[on.span], after.outcomes[on.span], labels)
         said = differences.sentence(cells, name)
-        brought = {before.origin.source, after.origin.source} - {"measured"}
+        brought = {each.origin.source for each in found if each is not None} - {"measured"}
         st.markdown(said + (f" :gray[({', '.join(names.ORIGINS[s] for s in sorted(brought))})]" if brought else ""))
 
 
