@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from aiq_core.catalog import Model
-from aiq_core.claims.evidence import PAPER
+from aiq_core.claims.evidence import BUDGETS, PAPER
 from aiq_core.envelope import envelope, within_budget
 from aiq_core.execute import Evaluators, execute, new_run
 from aiq_core.library import BUNDLED_RESULTS, Library
@@ -194,10 +194,6 @@ def _stored(library: Library, request: Request) -> Run:
     if library.store.has_run(request.digest):
         return library.store.run(request.digest)
     return library.store.add_run(new_run(library.model(request.model), request))
-
-
-BUDGETS = tuple(tenth / 10 for tenth in range(31))
-"""Points that a reader may give up."""
 
 
 def report_best(library: Library, model: Model, images: int, space: Space, evaluators: Evaluators) -> None:

@@ -13,12 +13,12 @@ from streamlit.testing.v1 import AppTest
 from aiq_core.hardware import MACHINES
 from aiq_core.library import Library, open_library
 from aiq_core.records import Evaluation, Origin, SplitName
-from aiq_core.rounding import settings
 from aiq_core.space import JOINT
 from aiq_core.store import Store
 from pages.learn import batch, glossary, layers, roofline
 from pages.learn.frame import TITLES
 from tests import bundled
+from tests.studies import save_study
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = range(1, len(TITLES) + 1)
@@ -127,25 +127,8 @@ def test_a_link_restores_the_grid(learn: Callable[..., AppTest]) -> None:
     assert (addressed(page, "bits"), addressed(page, "range"), addressed(page, "done")) == ("8", "75", "123")
 
 
-@pytest.fixture
-def studied(tmp_path: Path) -> None:
-    """All layers of ResNet-20 at 4 bits in the test's own store: MSE scales lose 500 report images, GPTQ none."""
-    model, store = bundled.model("resnet20"), Store(tmp_path / "store.sqlite")
-    policy, library = model.profile.uniform(4), Library(store, open_library().bundled)
-    fp32 = library.evaluation(model, SplitName.REPORT, model.profile.uniform(32))
-    assert fp32 is not None
-    labels = model.dataset.report.labels
-    for rounding, wrong in (("mse", 500), ("mse_bias", 500), ("gptq", 0)):
-        quantizer = settings(rounding, model.dataset.calibration_hash)
-        outcomes = fp32.outcomes.copy()
-        lost = np.flatnonzero(outcomes == labels)[:wrong]
-        outcomes[lost] = (labels[lost] + 1) % 10
-        key = library.key(model, SplitName.REPORT, policy, quantizer)
-        store.save_evaluation(Evaluation(key, outcomes, Origin("cpu", "2", 1, 250, "now")))
-
-
-@pytest.mark.usefixtures("studied")
-def test_all_layers_tell_error_from_accuracy(learn: Callable[..., AppTest]) -> None:
+def test_all_layers_tell_error_from_accuracy(learn: Callable[..., AppTest], tmp_path: Path) -> None:
+    save_study(tmp_path)
     page = learn(step="3")
     with pytest.raises(StopIteration):
         button(page, "learn-all-layers")

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from scipy.stats import spearmanr
 
-from aiq_core.envelope import PolicyTable, envelope
+from aiq_core.envelope import PolicyTable, envelope, within_budget
 from aiq_core.errors import DataError
 from aiq_core.intensity import intensity
 from aiq_core.judged import Judged, Kind, judged
@@ -21,6 +21,9 @@ from aiq_core.wording import number
 
 PAPER = {"intensity_normaliser": 60.0, "floor_percent": 89.5}
 """The authors' settings for ResNet-20 (arXiv 2512.14090, their code)."""
+
+BUDGETS = tuple(tenth / 10 for tenth in range(31))
+"""Points that a reader may give up."""
 
 RESNET, MOBILENET, PLAIN, HEAVY = "resnet20", "mobilenet_v2", "plain_convnet20", "heavy_early_resnet20"
 
@@ -164,12 +167,17 @@ class Evidence:
         return self._tables[place]
 
     def chosen(self, model: str, space: Space = WEIGHTS) -> tuple[Policy, ...]:
-        """What search images chose: the searches' ends, and the policies that are best at some alpha."""
+        """What search images chose: the searches' ends, and the policies that are best at some alpha.
+
+        Where images are kept apart to confirm on, also those that are best within some budget.
+        """
         table = self.table(model, space)
         if table is None:
             return ()
-        best = envelope(table, table.usual_goal)
-        known = [table.policies[segment.row] for segment in best if table.sources[segment.row] != IMPORTED]
+        best = [segment.row for segment in envelope(table, table.usual_goal)]
+        if space.confirms:
+            best += [within_budget(table, points) for points in BUDGETS]
+        known = [table.policies[row] for row in best if table.sources[row] != IMPORTED]
         ends = (run.policy for run in self.searches(model, space=space))
         known += [policy for policy in ends if policy is not None and table.row(policy) is not None]
         return tuple(dict.fromkeys(known))

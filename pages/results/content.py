@@ -136,7 +136,7 @@ def study_caption(found: Sequence[Trial]) -> str:
         if worth:
             said.append(f"at {bits} bits {' and '.join(worth)}")
     if not said:
-        return "One scale a channel, all of it: a scale a tensor is not measured here."
+        return "One scale a channel in every row; a scale a tensor is not measured here."
     return f"Per-channel effects, the paper’s future work: a scale a channel, not a tensor, is worth {'; '.join(said)}."
 
 
