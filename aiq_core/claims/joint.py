@@ -35,7 +35,7 @@ def _claim(
     evidence: Evidence, model: str, name: str, goal: float, statement: str, points: float | None
 ) -> Iterator[Claim]:
     """The gain, and what it costs: less than so many points, or none that could be measured."""
-    for_what = "no measurable loss of top-1" if points is None else f"less than the {points:.2f} points that it loses"
+    for_what = "no measurable loss of top-1" if points is None else f"less than the paper's {points:.2f} points"
     raised = Claim.open(f"joint-{name}-{model}", statement, "%")
     cost = Claim.open(f"joint-{name}-drop-{model}", f"… for {for_what}", "points")
     policy, profile = evidence.choice(model, goal, JOINT), evidence.profile(model)
