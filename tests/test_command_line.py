@@ -341,9 +341,9 @@ def test_evaluate_on_bundled_results_computes_nothing(aiq: Aiq, tmp_path: Path) 
     path = tmp_path / "policy.json"
     path.write_text(json.dumps(document["policy"]))
     # The same policy from a file, and the whole document as the file.
-    assert searches._read_policy(path, bundled.profile("digits_cnn")).key == document["policy_key"]
+    assert searches.read_policy(path, bundled.profile("digits_cnn")).key == document["policy_key"]
     path.write_text(json.dumps(document))
-    assert searches._read_policy(path, bundled.profile("digits_cnn")).key == document["policy_key"]
+    assert searches.read_policy(path, bundled.profile("digits_cnn")).key == document["policy_key"]
 
 
 def test_evaluate_rounds_as_it_is_told(aiq: Aiq, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,7 +105,14 @@ def test_what_is_better_than_the_run_is_said_with_a_link(app: Callable[..., AppT
     assert link is not None
     best = next(r for r in runs if r.request.algorithm == "coordinate" and r.request.alpha == 0.9)
     assert best.policy is not None
-    asked = {"model": "resnet20", "policy": best.policy.key, "space": "weights", "alpha": "0.90", "from": "best", "machine": "t4"}
+    asked = {
+        "model": "resnet20",
+        "policy": best.policy.key,
+        "space": "weights",
+        "alpha": "0.90",
+        "from": "best",
+        "machine": "t4",
+    }
     assert dict(parse_qsl(link[1])) == asked
     assert not any("Better at" in element.value for element in app(run=best.id).markdown)
 
