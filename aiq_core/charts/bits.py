@@ -70,6 +70,7 @@ class BitsData:
     bars: tuple[Bar, ...]
     images: int
     origin: str
+    judges: str = "search"
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
@@ -136,7 +137,8 @@ def bits_data(
         )
         for site in (profile.sites if groups else profile.weight_sites)
     )
-    return BitsData(profile.model, tuple(bars), 0 if table is None else table.images, origin)
+    told = (0, origin) if table is None else (table.images, origin, table.judges)
+    return BitsData(profile.model, tuple(bars), *told)
 
 
 def _names(layers: Sequence[Layer]) -> tuple[str, ...]:
@@ -190,7 +192,7 @@ def hover(bar: Bar, data: BitsData) -> str:
     for bits, lost in bar.alone:
         noise = ", within noise" if lost.contains_zero else ""
         lines.append(f"alone at {bits} bits: {wording.number(lost.value, 2)} points lost ({wording.span(lost)}{noise})")
-    lines.append(f"<i>on {data.images:,} search images</i>" if bar.alone else "cost alone: not measured")
+    lines.append(f"<i>on {data.images:,} {data.judges} images</i>" if bar.alone else "cost alone: not measured")
     if bar.changed and bar.pinned_bits is not None:
         lines.append(f"A has {wording.bits_name(bar.pinned_bits)} here")
     lines.append(f"Why {wording.bits_name(bar.bits)}: {bar.reason.why}")

@@ -148,7 +148,7 @@ def weights_figure(data: WeightsData, look: Look) -> dict[str, Any]:
     notes = [_title(look, FP32_BITS, f"before: FP32, {data.weights:,} weights, batch norm folded", upper[1])]
     across = "largest of its channel" if data.rounding == NEAREST else "end of its channel's grid"
     end = 1.06 * float(data.edges[-1])
-    x_axis = style.axis(look, f"weight ÷ {across}", range=[-end, end], showgrid=False, dtick=0.5)
+    x_axis = style.axis(look, f"weight ÷ {across}", range=[-end, end], showgrid=False, dtick=0.5 if end < 2 else 1)
     axes: dict[str, Any] = {"xaxis": x_axis, "yaxis": _shares(look, float(data.before.max()), upper)}
     if data.places is not None and data.after is not None and data.error is not None:
         among = style.faded(look.palette.bits[data.bits], 0.55)

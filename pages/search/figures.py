@@ -1,11 +1,12 @@
 """A run's path through the trade-off, growing while it runs, and two overlaid. Pure: a data and a figure step."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas as pd
 
+from aiq_core.charts import labels
 from aiq_core.charts.style import SYMBOLS, Look, axis, faded, layout, note
 from aiq_core.intensity import intensity
 from aiq_core.objective import FLOOR_POINTS
@@ -244,19 +245,30 @@ def _reference(bits: int, mark: Mark, data: ProgressData, look: Look) -> dict[st
 
 
 def _reference_notes(data: ProgressData, look: Look) -> list[dict[str, Any]]:
+    """Names of the uniform policies, clear of each other and of the paths."""
     low, high = data.y_range
+    named = [(bits, mark) for bits, mark in data.references if low <= mark.top1 <= high]
+    anchors = [_anchor(mark, data, mark.text, 7 * look.scale) for _, mark in named]
+    obstacles = [_anchor(mark, data, "", 4 * look.scale) for trail in data.trails for mark in trail.taken]
+    height = (HEIGHT_PX - MARGIN_PX["t"] - MARGIN_PX["b"]) * look.scale
+    places = labels.place_labels(anchors, obstacles, height, look.font_px, labels.PLOT_WIDTHS_PX)
     return [
         note(
             look,
             mark.text,
             mark.intensity,
             mark.top1,
-            yshift=(-13 if bits == 4 else 13) * look.scale,
+            **asdict(place),
             font={"size": look.font_px * 0.95, "color": look.palette.bits[bits]},
         )
-        for bits, mark in data.references
-        if low <= mark.top1 <= high
+        for (bits, mark), place in zip(named, places, strict=True)
     ]
+
+
+def _anchor(mark: Mark, data: ProgressData, text: str, radius_px: float) -> labels.Anchor:
+    (x_low, x_high), (y_low, y_high) = data.x_range, data.y_range
+    across, down = (mark.intensity - x_low) / (x_high - x_low), (y_high - mark.top1) / (y_high - y_low)
+    return labels.Anchor(across, down, text, radius_px)
 
 
 def _floor_line(data: ProgressData, look: Look) -> list[dict[str, Any]]:

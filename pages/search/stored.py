@@ -12,6 +12,7 @@ from aiq_core.envelope import PolicyTable
 from aiq_core.errors import DataError
 from aiq_core.library import Library, read_only
 from aiq_core.records import FP32_BITS, ImageSet, Policy, Quantizer, Request, Run, RunStatus, Score, SplitName
+from aiq_core.space import Space
 from aiq_core.statistics import Comparison
 from pages.common import errors, known
 
@@ -53,6 +54,11 @@ def _table(model: Model, images: int, quantizer: str) -> PolicyTable | None:
 def table(of: Request) -> PolicyTable | None:
     """What was known a moment ago on the images that a request chooses on, rounded as it asks; None without FP32."""
     return _table(known.model(of.model), of.chooses_on, json.dumps(of.quantizer.to_json()))
+
+
+def chooses_on(space: Space, images: int) -> int:
+    """How many of so many search images a search of a space chooses on."""
+    return space.choosing(images) or images
 
 
 def baseline(model: Model, images: int) -> Score | None:
