@@ -504,6 +504,22 @@ def test_weights_alone_offer_activations_by_their_space(app: Callable[..., AppTe
     assert shown(test).activation_bits == (4, 32, 32, 32, 32, 32)
 
 
+def test_a_group_tells_where_its_range_ends(app: Callable[..., AppTest]) -> None:
+    def range_of(group: str, bits: int) -> str:
+        test = app(model="digits_cnn", policy=DIGITS.uniform(8, bits).key, activations=group, space="joint")
+        (facts,) = (table.value for table in test.table if "written by" in table.value.index)
+        return str(facts.loc[f"range at {bits} bits", "value"])
+
+    ranges = bundled.model("digits_cnn").shipped_ranges
+    assert ranges is not None
+    (place,) = (place for place, group in DIGITS.stored_tensors.items() if group == "block1.conv")
+    end = ranges.tensors[place].ends[4]
+    # After a ReLU nothing is below 0, so 4 bits have 15 steps.
+    assert range_of("block1.conv", 4) == f"0.00 to {end:.2f} by {end / 15:.3f}"
+    assert range_of("image", 8) == "exact: pixels are bytes"
+    assert range_of("image", 4) == "16 of 256 values of a pixel"
+
+
 def test_sets_of_weights_alone_hold_no_activations(app: Callable[..., AppTest]) -> None:
     test = opened(app(model="digits_cnn", space="weights"), "Several")
     assert not any("activation" in name for name in of_key(test.selectbox, "lab-group").options)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load as parse_safetensors
 
+from aiq_core.activations import Calibration
 from aiq_core.catalog.dataset import Dataset
 from aiq_core.catalog.hashes import model_hash
 from aiq_core.errors import DataError, WeightsError
@@ -132,6 +133,12 @@ class Model:
     def folded_weights(self) -> dict[str, NDArray[np.float32]]:
         """Layer name -> weights of `folded`."""
         return {name: layer.weight for name, layer in self.folded.items()}
+
+    @cached_property
+    def shipped_ranges(self) -> Calibration | None:
+        """The ranges of activations that ship with it; None where none do. Raises DataError."""
+        path = self.folder / "ranges.json"
+        return Calibration.from_json(json.loads(path.read_text())) if path.is_file() else None
 
     @cached_property
     def layer_inputs(self) -> dict[str, LayerInput]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from aiq_core.activations import PIXEL_BITS
 from aiq_core.catalog import Model
 from aiq_core.catalog.shipped import ROUNDING as SHIPPED
 from aiq_core.catalog.shipped import ShippedLayers, shipped_settings
@@ -214,6 +215,19 @@ def why_more_than_half(shown: Shown) -> str | None:
     )
 
 
+def _range(shown: Shown) -> dict[str, str]:
+    """Where the picked group's tensors end at its width, from calibration images; nothing where that does not ship."""
+    calibration, (name, bits) = shown.view.model.shipped_ranges, (shown.site.name, shown.bits)
+    if bits == FP32_BITS or calibration is None or calibration.ranges != shown.quantizer.activations:
+        return {}
+    places = (place for place, group in shown.profile.stored_tensors.items() if group == name)
+    tensors = [calibration.tensors[place] for place in places if place in calibration.tensors]
+    ends = [(-tensor.ends[bits] if tensor.signed else 0, tensor.ends[bits], tensor.scale(bits)) for tensor in tensors]
+    told = [f"{number(low, 2)} to {number(high, 2)} by {number(step, 3)}" for low, high, step in ends]
+    pixels = "exact: pixels are bytes" if bits >= PIXEL_BITS else f"{2**bits} of 256 values of a pixel"
+    return {f"range at {bits_name(bits)}": "; ".join(dict.fromkeys(told)) or pixels}
+
+
 def group_facts(shown: Shown) -> pd.DataFrame:
     """What is known of the picked group without an image: its size, who writes and reads it, and what that moves."""
     profile, name = shown.profile, shown.site.name
@@ -226,5 +240,6 @@ def group_facts(shown: Shown) -> pd.DataFrame:
         "written by": ", ".join(layer.name for layer in writers) or "no layer",
         "read by": ", ".join(layer.name for layer in readers) or "no layer",
         "moved an image": f"{size(now)}, at FP32 {size(at_fp32)} ({UNFUSED})",
+        **_range(shown),
     }
     return pd.DataFrame(rows.items(), columns=["what", "value"]).set_index("what")
