@@ -221,7 +221,7 @@ def seen(page: Page) -> list[str]:
 
 
 def test_each_step_back_and_forward_shows_what_its_address_says(app_server: str, visit: Visit, settle: Settle) -> None:
-    page = visit(f"{app_server}/?model=digits_cnn&from=greedy")
+    page = visit(f"{app_server}/?space=weights&model=digits_cnn&from=greedy")
     steps: list[list[str]] = []
 
     def arrived(address: str, words: str) -> None:

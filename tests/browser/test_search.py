@@ -169,7 +169,7 @@ def test_a_job_from_start_to_archive(
     tmp_path: Path,
 ) -> None:
     server = start_server()
-    page = visit(f"{server.url}/search?model=digits_cnn")
+    page = visit(f"{server.url}/search?space=weights&model=digits_cnn")
     settle(page)
     start_a_long_sweep(page)
 
@@ -218,7 +218,7 @@ def test_a_job_from_start_to_archive(
     # Resumed after a restart of the server, it ends.
     server.stop()
     start_server(again=server)
-    page.goto(f"{server.url}/search?model=digits_cnn&run={run_id}")
+    page.goto(f"{server.url}/search?space=weights&model=digits_cnn&run={run_id}")
     settle(page)
     page.get_by_role("button", name="Resume").click()
     status(page, "done")
@@ -262,7 +262,7 @@ def test_a_job_from_start_to_archive(
 
     # On another machine the export is taken in, with its origin.
     elsewhere = start_server()
-    other = visit(f"{elsewhere.url}/search?model=digits_cnn")
+    other = visit(f"{elsewhere.url}/search?space=weights&model=digits_cnn")
     other.get_by_test_id("stPopoverButton").filter(has_text="Import").click()
     other.locator('input[type="file"]').set_input_files(exported)
     expect(other.get_by_text(re.compile("^Imported Digits CNN"))).to_be_visible(timeout=LONG_MS)
@@ -270,7 +270,7 @@ def test_a_job_from_start_to_archive(
 
     # A truncated one is not.
     exported.write_text(exported.read_text()[:2000])
-    other.goto(f"{elsewhere.url}/search?model=digits_cnn")
+    other.goto(f"{elsewhere.url}/search?space=weights&model=digits_cnn")
     settle(other)
     other.get_by_test_id("stPopoverButton").filter(has_text="Import").click()
     other.locator('input[type="file"]').set_input_files(exported)
@@ -279,7 +279,7 @@ def test_a_job_from_start_to_archive(
 
 def test_a_link_to_a_bundled_run_is_the_first_visit(start_server: Callable[..., Any], visit: Visit) -> None:
     server = start_server(environment={"AIQ_READ_ONLY": "1"})
-    page = visit(f"{server.url}/search?model=resnet20", scheme="dark", width=390)
+    page = visit(f"{server.url}/search?space=weights&model=resnet20", scheme="dark", width=390)
     assert "ResNet-20" in heading(page)
     expect(page.get_by_text("History")).to_be_visible()
     expect(page.get_by_role("button", name="Start")).to_have_count(0)

@@ -126,6 +126,18 @@ def test_paired_counts_the_same_images(library: MakeLibrary, evaluation: MakeEva
     assert both.paired(bundled.model("digits_cnn"), SplitName.REPORT, 500, fp32, four) is None
 
 
+def test_policies_rounded_otherwise_are_paired_too(library: MakeLibrary, evaluation: MakeEvaluation) -> None:
+    four, by_tensor = bundled.profile("digits_cnn").uniform(4), Quantizer(granularity=Granularity.TENSOR)
+    first, second = evaluation(4, wrong=10), evaluation(4, wrong=30)
+    second = replace(second, key=replace(second.key, quantizer=by_tensor.key(four)))
+    both = library(own=[first, second], bundled=[])
+    where = bundled.model("digits_cnn"), SplitName.SEARCH, 500, four, four
+    cells = both.paired(*where, by_tensor, before_quantizer=Quantizer())
+    assert isinstance(cells, Paired) and (cells.both, cells.lost, cells.gained, cells.neither) == (470, 20, 0, 10)
+    same = both.paired(*where, by_tensor)
+    assert isinstance(same, Paired) and (same.lost, same.gained, same.neither) == (0, 0, 30)
+
+
 def test_runs_of_both_are_listed_once(library: MakeLibrary, finished_run: Run) -> None:
     other = replace(finished_run, id="0123456789", created_at="2026-02-01T00:00:00.000+00:00")
     both = library(own=[other, replace(other, id="hidden", archived=True)], bundled=[finished_run])
