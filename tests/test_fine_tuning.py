@@ -23,7 +23,7 @@ from tests import bundled
 DIGITS = bundled.model("digits_cnn")
 POLICY = DIGITS.profile.uniform(4, 4)
 SHORT = Tuning(epochs=2, peak_learning_rate=0.002)
-LONG = replace(SHORT, epochs=120)
+LONG = replace(SHORT, epochs=60)
 """Long enough to be stopped on its way."""
 WAIT_S = 100
 
@@ -104,7 +104,7 @@ def test_again_it_trains_nothing_and_evaluates_nothing(library: Library) -> None
 
 def test_cancelled_while_it_trains_it_resumes_to_the_same_layers(library: Library, tmp_path: Path) -> None:
     run = jobs.submit(library, asked(LONG))
-    begun = re.compile(r"training, [1-9]\d* of 120 epochs done, loss 0\.\d{3}, about .* left")
+    begun = re.compile(r"training, [1-9]\d* of 60 epochs done, loss 0\.\d{3}, about .* left")
     training = wait(library, run.id, lambda run: begun.fullmatch(run.message) is not None)
     assert training.steps == ()
     jobs.cancel(library, run.id)

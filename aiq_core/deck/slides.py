@@ -17,7 +17,7 @@ from aiq_core.envelope import PolicyTable
 from aiq_core.hardware import MACHINES, Machine
 from aiq_core.intensity import moved_bytes, weight_bytes
 from aiq_core.library import Library, asked_step
-from aiq_core.records import FP32_BITS, Run, SplitName
+from aiq_core.records import FINE_TUNED, FP32_BITS, Run, SplitName
 from aiq_core.roofline import predict
 from aiq_core.space import WEIGHTS
 from aiq_core.wording import bit_counts, duration, number, size, widths_name
@@ -128,7 +128,8 @@ def _weights_numbers(facts: Facts) -> tuple[Number, ...]:
 def _rounding(facts: Facts) -> tuple[Text, ...]:
     """How each kind is rounded, and how many stand at each width where the title only gives their range."""
     quantizer = facts.run.request.quantizer
-    method = "to nearest" if quantizer.rounding == "nearest" else f"by {quantizer.rounding}"
+    methods = {"nearest": "to nearest", FINE_TUNED: "trained at these widths"}
+    method = methods.get(quantizer.rounding, f"by {quantizer.rounding}")
     scale = "channel" if quantizer.granularity == "channel" else "tensor"
     weights = f"symmetric, {method}, one scale per output {scale}"
     if not facts.policy.has_activations:

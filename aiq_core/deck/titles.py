@@ -164,6 +164,8 @@ def cost(facts: Facts) -> Text:
     shown = facts.shown("evaluations", 0)
     if facts.run.request.algorithm == MANUAL.name:
         return say("Set by hand: no search, and nothing was evaluated for it")
+    if facts.run.request.tuning is not None:
+        return say("No search: the policy was trained at its widths, then measured")
     if not facts.searched:
         word = "policy was" if asked == 1 else "policies were"
         return say("No search: ", shown, f" {word} listed and measured")

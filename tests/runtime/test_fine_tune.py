@@ -11,7 +11,7 @@ import torch
 
 from aiq_core import fine_tuning, space
 from aiq_core.errors import DataError, SettingError
-from aiq_core.records import ImageSet, Policy, Quantizer, SplitName, Tuning, unfinished
+from aiq_core.records import Granularity, Grid, ImageSet, Policy, Quantizer, SplitName, Tuning, unfinished
 from aiq_core.runtime import tuned
 from aiq_core.runtime.data import to_input
 from aiq_core.runtime.evaluate import TorchEvaluator
@@ -77,8 +77,10 @@ def test_an_activation_passes_gradients_within_its_range() -> None:
 # The network.
 
 
-def test_it_begins_at_what_rounding_gives() -> None:
-    how = space.quantizer(DIGITS.dataset, "gptq", activations=True)
+@pytest.mark.parametrize("grid", Grid)
+@pytest.mark.parametrize("granularity", Granularity)
+def test_it_begins_at_what_rounding_gives(granularity: Granularity, grid: Grid) -> None:
+    how = space.quantizer(DIGITS.dataset, "gptq", granularity, grid, activations=True)
     network, rounded = TunedNetwork(DIGITS, MIXED, how), RoundedLayers(DIGITS, how)
     begun = network.layers()
     assert list(begun) == list(DIGITS.profile.quantizable_names[1:])  # the first stays FP32
