@@ -99,7 +99,7 @@ def _wide_weights(library: Library, model: str, images: int) -> Iterator[Request
     """Weights alone, as in the paper, but rounded by GPTQ to more widths."""
     known = library.model(model)
     how = quantizer(known.dataset, JOINT.rounding)
-    for alpha in (0.7, 0.8, 0.9):
+    for alpha in (0.7, 0.8, 0.9, 0.95):
         usual = _search(model, images, GREEDY.name, alpha, label="weights only, GPTQ, 8 to 2 bits")
         yield replace(
             usual,
