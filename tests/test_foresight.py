@@ -32,7 +32,7 @@ from tests import bundled
     [
         {"model": "resnet20"},
         {"model": "mobilenet_v2", "batch": "64", "machine": "pi-5", "dark": "1"},
-        {"model": "digits_cnn", "from": "greedy", "paper": "true"},
+        {"model": "digits_cnn", "from": "greedy", "paper": "true", "space": "weights"},
         {"model": "resnet20", "traffic": "fused"},
         {"model": "resnet20", "budget": "0.5", "policy": "[32]"},
     ],

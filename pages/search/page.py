@@ -1,11 +1,14 @@
 """Search: start a job, watch it, find every run again, compare two."""
 
+from functools import partial
+
 import streamlit as st
 
 from aiq_core import jobs
 from aiq_core.errors import AiqError, UnknownNameError
 from aiq_core.library import read_only
 from aiq_core.records import Run
+from aiq_core.space import space_of
 from pages.common import controls, errors, known, names
 from pages.common.controls import View
 from pages.search import actions, compare, form, history, live, stored
@@ -37,7 +40,7 @@ def main() -> None:
 
 
 def _chosen(view: View) -> tuple[Run | None, Run | None]:
-    """The run shown and the one it is compared with: the address's, else what is running, else the newest."""
+    """The run shown and the one it is compared with: the address's, else what is running, the newest, or what ships."""
     by_id = {run.id: run for run in stored.runs()}
     found: list[Run | None] = []
     for key in (actions.RUN, actions.WITH):
@@ -52,8 +55,15 @@ def _chosen(view: View) -> tuple[Run | None, Run | None]:
         of_model = [run for run in by_id.values() if run.request.model == view.model.name and not run.archived]
         working = [run for run in of_model if run.status in jobs.UNFINISHED]
         own = [run for run in of_model if names.is_own(run)]
-        shown = min(working, key=_age) if working else max(own, key=_age) if own else (of_model or [None])[0]
+        shipped = sorted(of_model, key=partial(_distance, view))
+        shown = min(working, key=_age) if working else max(own, key=_age) if own else (shipped or [None])[0]
     return shown, other if shown is not None else None
+
+
+def _distance(view: View, run: Run) -> tuple[bool, float]:
+    """How far a run is from what the sidebar asks for: of its space, then near its alpha."""
+    alpha = run.request.alpha
+    return space_of(run.request, view.model.dataset) is not view.space, 2 if alpha is None else abs(alpha - view.alpha)
 
 
 def _age(run: Run) -> tuple[bool, str]:
