@@ -129,7 +129,9 @@ class Execution:
         self._save(status=RunStatus.RUNNING, origin=self._find_origin())
         self.model = self.library.model(self.run.request.model)
         self.profile = self.model.profile
-        self._save(request=fine_tuning.trained(self.model, self.run.request, self._say), message="")
+        trained = fine_tuning.trained(self.model, self.run.request, self._say)
+        if trained != self.run.request:
+            self._save(request=trained, message="")
         request = self.run.request
         self.memo = self._memo(ImageSet(SplitName.SEARCH, request.chooses_on), self._checkpoint)
         self.confirming: Memo | None = None
@@ -278,7 +280,7 @@ class Execution:
 
 
 class Evaluators:
-    """Makes evaluators and keeps those of the model in use, so that runs in a row share their activations."""
+    """Makes evaluators and keeps those of the model and quantizer in use: runs in a row share their activations."""
 
     def __init__(self, threads: int | None = None) -> None:
         self._threads = threads
@@ -288,7 +290,7 @@ class Evaluators:
         """The evaluator of a model, image set and quantizer."""
         from aiq_core.runtime.evaluate import TorchEvaluator
 
-        self._held = {key: value for key, value in self._held.items() if key[0] is model}
+        self._held = {key: value for key, value in self._held.items() if key[0] is model and key[2] == quantizer}
         key = (model, images, quantizer)
         if key not in self._held:
             self._held[key] = TorchEvaluator(model, images, quantizer, self._threads)

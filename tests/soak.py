@@ -112,6 +112,10 @@ class FakeEvaluator:
     def __init__(self, labels: NDArray[np.uint8], images: int, pause_s: float) -> None:
         self._labels, self._images, self._pause_s = labels, images, pause_s
 
+    def integers(self, policy: Policy) -> str:
+        """Nothing is rounded."""
+        return ""
+
     def chunks(self, policy: Policy, base: Policy | None, predicted: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
         """Fills what is not done; narrower policies are wrong more often."""
         seed = int.from_bytes(hashlib.sha256(policy.key.encode()).digest()[:8])

@@ -339,6 +339,9 @@ class Spoilt:
     def origin(self) -> Origin:
         return self._evaluator.origin
 
+    def integers(self, policy: Policy) -> str:
+        return ""
+
     def chunks(self, policy: Policy, base: Policy, outcomes: Outcomes) -> Iterator[Outcomes]:
         self._at -= 1
         if self._at == 0:

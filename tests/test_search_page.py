@@ -57,7 +57,8 @@ def run_of(status: RunStatus = RunStatus.DONE, origin: Origin | None = HERE, **r
 def shipped() -> dict[float, Run]:
     """The bundled greedy runs of digits_cnn with the usual settings, by alpha."""
     known = library.open_library()
-    runs = [run for run in known.runs(bundled.model("digits_cnn")) if run.request.algorithm == "greedy"]
+    greedy = [run for run in known.runs(bundled.model("digits_cnn")) if run.request.algorithm == "greedy"]
+    runs = [run for run in greedy if run.request.quantizer == Quantizer()]
     return {run.request.alpha or 0.0: known.run(run.id) for run in runs}
 
 

@@ -134,15 +134,14 @@ def test_every_chart_gives_its_data(app_server: str, visit: Visit) -> None:
             button.click()
         found[started.value.suggested_filename] = started.value.path().read_text(encoding="utf-8").splitlines()
     assert sorted(found) == ["resnet20-bits.csv", "resnet20-roofline.csv", "resnet20-trade-off.csv"]
-    layers = len(bundled.profile("resnet20").quantizable)
-    assert len(found["resnet20-bits.csv"]) == 1 + layers
+    assert len(found["resnet20-bits.csv"]) == 1 + len(bundled.profile("resnet20").sites)
     assert found["resnet20-roofline.csv"][0].startswith("model,machine,batch,layer,")
     assert len(found["resnet20-trade-off.csv"]) > 100
 
 
 def test_every_chart_has_a_text_for_screen_readers(app_server: str, visit: Visit) -> None:
     page = visit(app_server)
-    for place, word in enumerate(("Roofline", "FLOPs per byte", "Bits per layer")):
+    for place, word in enumerate(("Roofline", "FLOPs per byte", "Bits of weights and activations")):
         labelled = chart(page, place).locator(f'xpath=ancestor-or-self::*[contains(@aria-label, "{word}")]')
         inside = chart(page, place).locator(f'[aria-label*="{word}"]')
         assert labelled.count() + inside.count() > 0
@@ -156,7 +155,7 @@ def test_an_arrow_key_on_alpha_changes_the_page_and_its_address(app_server: str,
 
 
 def test_a_click_on_a_mark_drives_every_view(app_server: str, visit: Visit) -> None:
-    page = visit(app_server)
+    page = visit(f"{app_server}/?space=weights")
     key = bundled.profile("resnet20").uniform(8).key
     at = mark_named(page, key)
     page.mouse.click(at["x"], at["y"])
@@ -169,13 +168,14 @@ def test_a_click_on_a_mark_drives_every_view(app_server: str, visit: Visit) -> N
     ring = "JSON.stringify(document.querySelectorAll('.js-plotly-plot')[1].layout.shapes.at(-1))"
     page.wait_for_timeout(500)
     found = page.evaluate(ring)
-    assert found == visit(f"{app_server}/?policy={quote_plus(key)}").evaluate(ring) != visit(app_server).evaluate(ring)
+    assert found == visit(f"{app_server}/?space=weights&policy={quote_plus(key)}").evaluate(ring)
+    assert found != visit(f"{app_server}/?space=weights").evaluate(ring)
 
 
 def test_a_deep_link_is_followed_by_the_first_visitor(start_server: Callable[..., Any], visit: Visit) -> None:
     server = start_server()
     key = bundled.profile("mobilenet_v2").uniform(4).key
-    page = visit(f"{server.url}/?model=mobilenet_v2&machine=pi-5&policy={quote_plus(key)}")
+    page = visit(f"{server.url}/?space=weights&model=mobilenet_v2&machine=pi-5&policy={quote_plus(key)}")
     assert heading(page).startswith(bundled.model("mobilenet_v2").title)
     assert "Raspberry Pi 5" in heading(page)
     caption(page, "layers at 4 bits")

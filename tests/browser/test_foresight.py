@@ -13,7 +13,7 @@ Visit = Callable[..., Page]
 Drawings = Callable[..., list[str]]
 
 BEFORE, AFTER = "0.92", "0.91"
-"""Alphas between which MobileNetV2's best policy changes."""
+"""Alphas between which MobileNetV2's best policy of weights alone changes."""
 
 WATCH = """
 () => {
@@ -47,14 +47,14 @@ def answered(page: Page, alpha: str) -> None:
 
 
 def test_alpha_is_answered_at_once_and_as_the_server_answers(app_server: str, visit: Visit, drawings: Drawings) -> None:
-    page = visit(f"{app_server}/?model=mobilenet_v2&alpha={BEFORE}")
+    page = visit(f"{app_server}/?space=weights&model=mobilenet_v2&alpha={BEFORE}")
     opened(page)
     before = drawings(page)
     press(page, "ArrowLeft")
     answered(page, AFTER)
     sentence = page.locator('[data-testid="stMain"] h4').inner_text()
     assert page.evaluate("early") == [sentence]
-    other = visit(f"{app_server}/?model=mobilenet_v2&alpha={AFTER}")
+    other = visit(f"{app_server}/?space=weights&model=mobilenet_v2&alpha={AFTER}")
     assert other.locator('[data-testid="stMain"] h4').inner_text() == sentence
     assert drawings(page) == drawings(other) != before
 
@@ -68,14 +68,14 @@ def test_what_was_foreseen_wrongly_gives_way_to_the_server(app_server: str, visi
 
     page = visit(f"{app_server}/results")
     page.route("**/instant/explore?*", twisted)
-    page.goto(f"{app_server}/?model=mobilenet_v2&alpha={BEFORE}")
+    page.goto(f"{app_server}/?space=weights&model=mobilenet_v2&alpha={BEFORE}")
     expect(page.locator(".aiq-chart .main-svg").first).to_be_visible(timeout=20_000)
     opened(page)
     press(page, "ArrowLeft")
     answered(page, AFTER)
     assert page.evaluate("early.length") == 1
     page.wait_for_timeout(2000)
-    other = visit(f"{app_server}/?model=mobilenet_v2&alpha={AFTER}")
+    other = visit(f"{app_server}/?space=weights&model=mobilenet_v2&alpha={AFTER}")
     for part in ('[data-testid="stMain"] h4', '[data-testid="stMetricValue"]'):
         assert page.locator(part).all_inner_texts() == other.locator(part).all_inner_texts()
     assert drawings(page) == drawings(other)
@@ -98,7 +98,7 @@ def test_bits_are_answered_without_the_server_and_as_it_answers(
 
     page = visit(f"{app_server}/results")
     page.route_web_socket("**/_stcore/stream", between)
-    page.goto(f"{app_server}/lab?model=mobilenet_v2")
+    page.goto(f"{app_server}/lab?space=weights&budget=off&model=mobilenet_v2")
     expect(page.locator(".aiq-chart .main-svg").first).to_be_visible(timeout=20_000)
     opened(page)
     heading = page.locator('[data-testid="stMain"] h4')
