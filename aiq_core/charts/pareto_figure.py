@@ -195,6 +195,7 @@ def _labels(data: ParetoData, look: Look, widths: Sequence[float]) -> list[dict[
         obstacles += [_anchor(data, x, y, "", 2 * scale) for x, y in tall]
     if data.shown is not None:
         obstacles.append(_anchor(data, data.shown.intensity, data.shown.top1, "", RING_PX / 2 * scale))
+    obstacles += _budget_note_places(data, look)
     height = (HEIGHT_PX - MARGIN_PX["t"] - MARGIN_PX["b"]) * scale
     places = labels.place_labels(anchors, obstacles, height, look.font_px, widths)
     return [
@@ -252,6 +253,16 @@ def _budget_note(data: ParetoData, look: Look) -> list[dict[str, Any]]:
     font = {"size": look.font_px * 0.95, "color": look.palette.accent}
     where = {"xref": "paper", "xanchor": "left", "yanchor": "top", "xshift": 6 * look.scale, "yshift": -3}
     return [style.note(look, "↑ within the budget", 0.08, data.budget_top1, font=font, **where)]
+
+
+def _budget_note_places(data: ParetoData, look: Look) -> list[Anchor]:
+    """Where the note stands, for names to keep off."""
+    if data.budget_top1 is None:
+        return []
+    (x_low, x_high), (y_low, y_high) = data.x_range, data.y_range
+    middle = data.budget_top1 - (y_high - y_low) * 0.8 * look.font_px / (HEIGHT_PX * look.scale)
+    places = (x_low + share / 100 * (x_high - x_low) for share in range(9, 36, 3))
+    return [_anchor(data, x, middle, "", 0.5 * look.font_px) for x in places]
 
 
 def _fallen(data: ParetoData) -> list[Uniform]:

@@ -42,7 +42,7 @@ def sentence(facts: Facts, mark: str = "") -> str:
 def _price(facts: Facts) -> str:
     if facts.drop is None:
         return f"{_loss(facts.search_drop)} (on {facts.judged_on}, not reported yet)"
-    if facts.budget is not None and facts.drop.low > 0 and facts.drop.value > facts.budget:
+    if facts.budget is not None and facts.drop.low > 0 and round(facts.drop.value, 1) > facts.budget:
         lost = number(max(0.0, facts.search_drop.value), 1)
         return f"{_loss(facts.drop)} on report images ({lost} on {facts.judged_on}, which the budget is on)"
     return _loss(facts.drop)
