@@ -33,12 +33,22 @@ from aiq_core.records import (
     SplitName,
     is_done,
 )
+from aiq_core.space import quantizer
 from aiq_core.store import Store
 from tests import bundled
 
 DIGITS = bundled.model("digits_cnn")
-LONG = Request("digits_cnn", "coordinate", 0.9, widths=(32, 8, 7, 6, 5, 4, 3, 2), images=500, use_bundled=False)
-"""Two sweeps and some seventy evaluations: long enough to be stopped on its way."""
+LONG = Request(
+    "digits_cnn",
+    "coordinate",
+    0.9,
+    widths=(32, 8, 7, 6, 5, 4, 3, 2),
+    activation_widths=(32, 8, 7, 6, 5, 4),
+    quantizer=quantizer(bundled.dataset("digits"), "nearest", activations=True),
+    images=500,
+    use_bundled=False,
+)
+"""Sweeps over weights and activations: long enough to be stopped on its way."""
 SHORT = Request("digits_cnn", "greedy", 0.9, images=500, use_bundled=False)
 WAIT_S = 100
 
@@ -260,7 +270,7 @@ def test_a_budget_of_evaluations_ends_at_the_best_so_far(
     assert run.policy == (run.steps[-1].policy if run.steps else profile.uniform(32))
     # What is shown is judged: on search and on report.
     for split, policy in ((split, policy) for split in SplitName for policy in (profile.uniform(32), run.policy)):
-        found = library.evaluation(bundled.model("digits_cnn"), split, policy)
+        found = library.evaluation(bundled.model("digits_cnn"), split, policy, LONG.quantizer)
         assert found is not None and found.is_complete(500)
 
 
@@ -462,7 +472,7 @@ def test_known_evaluations_are_not_written_one_by_one(
     assert_same_search(again, uninterrupted)
     # That it runs, what its settings come to, each step, that it is done.
     assert len(writes) == 3 + len(again.steps)
-    assert again.evaluations == 69 > len(writes)
+    assert again.evaluations > len(writes)
 
 
 def test_between_steps_a_run_says_how_far_it_is(
