@@ -162,6 +162,7 @@ def every_run(known: Library) -> Iterator[Run]:
         yield from (run for run in known.runs(bundled.model(model)) if run.policy is not None)
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("every", [32, pytest.param(1, marks=pytest.mark.thorough)])
 def test_titles_claim_no_more_than_the_numbers(known: Library, every: int) -> None:
     """Bundled runs on a machine that gains, one that may not, and one that can't run it."""

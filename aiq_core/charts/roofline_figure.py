@@ -296,6 +296,6 @@ def _legend(data: RooflineData, look: Look) -> dict[str, Any]:
     widths = {
         width for state in states for width in ((state.bits, state.input_bits) if data.is_joint else (state.bits,))
     }
-    rim = "  rim: input" if data.is_joint else ""
-    text = f"{style.key_to_bits(widths, look, short=data.is_joint)}{rim}   outline: {data.before_name}"
+    what = "rim: input" if data.is_joint else f" outline: {data.before_name}"
+    text = f"{style.key_to_bits(widths, look, short=data.is_joint)}  {what}"
     return style.label(look, text, 0, 1, (0, 4), xref="paper", yref="paper", xanchor="left", yanchor="bottom")

@@ -114,7 +114,7 @@ def test_a_popover_is_filled_when_it_opens_and_empty_when_it_closed(app_server: 
 def test_a_chart_changed_in_place_is_the_chart_of_a_new_visit(
     app_server: str, visit: Visit, settle: Settle, drawings: Callable[[Page], list[str]]
 ) -> None:
-    page = visit(f"{app_server}/?alpha=0.95&model=mobilenet_v2")
+    page = visit(f"{app_server}/?space=weights&alpha=0.95&model=mobilenet_v2")
     before = drawings(page)
     for _ in range(5):
         press_alpha(page, "ArrowLeft")
@@ -123,7 +123,7 @@ def test_a_chart_changed_in_place_is_the_chart_of_a_new_visit(
     page.wait_for_timeout(500)
     changed = drawings(page)
     assert [one != other for one, other in zip(before, changed, strict=True)] == [True, True, True]
-    assert changed == drawings(visit(f"{app_server}/?alpha=0.90&model=mobilenet_v2"))
+    assert changed == drawings(visit(f"{app_server}/?space=weights&alpha=0.90&model=mobilenet_v2"))
 
 
 def test_every_chart_gives_its_data(app_server: str, visit: Visit) -> None:

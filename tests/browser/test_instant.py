@@ -40,7 +40,7 @@ def test_below_a_path_all_of_it_acts(
     page, seen = visit(f"{server.url}/results"), list[Response]()
     page.on("response", lambda response: seen.append(response))
     with page.expect_response("**/aiq/instant/explore?*"):
-        page.goto(f"{server.url}/?model=mobilenet_v2&alpha={BEFORE}")
+        page.goto(f"{server.url}/?space=weights&model=mobilenet_v2&alpha={BEFORE}")
         settle(page)
     assert page.locator(".aiq-chart[data-chart=roofline]").count() == 1
     sentence = page.locator(HEADING).inner_text()
@@ -66,7 +66,9 @@ def test_switched_off_the_app_is_whole(
     start_server: Callable[..., Any], visit: Visit, settle: Callable[..., None]
 ) -> None:
     server, asked = start_server(environment={"AIQ_INSTANT": "0"}), list[str]()
-    page = visit(f"{server.url}/lab?model=mobilenet_v2")  # the first visitor, by a link to a sub-page
+    page = visit(
+        f"{server.url}/lab?space=weights&budget=off&model=mobilenet_v2"
+    )  # the first visitor, by a link to a sub-page
     page.on("request", lambda request: asked.append(request.url))
     sentence = page.locator(HEADING).inner_text()
     page.get_by_role("radiogroup", name="Bits of").get_by_role("radio", checked=True).focus()
@@ -148,7 +150,7 @@ def test_streamlits_page_is_as_it_is_relied_on(app_server: str, visit: Visit, se
         },
     )
 
-    page.goto(f"{app_server}/lab?alpha=7")
+    page.goto(f"{app_server}/lab?space=weights&alpha=7")
     settle(page)
     page.get_by_role("radio", checked=True).first.focus()
     true_of(

@@ -190,7 +190,7 @@ def test_what_ships_is_what_is_computed(
         for layer in model.profile.quantizable_names:
             stored, computed = kept(layer, bits), made(layer, bits)
             assert stored is not None and computed is not None
-            differing += np.count_nonzero(stored.integers != computed.integers)
+            differing += int(np.count_nonzero(stored.integers != computed.integers))
             total += computed.integers.size
     print(f"{name}: {differing} of {total} shipped integers differ on this processor")
     record_property("differing", differing)

@@ -14,7 +14,7 @@ HEIGHT_PX = 452
 MARGIN_PX = {"l": 50, "r": 14, "t": 30, "b": 36}
 FRAMES = tuple(step / 50 for step in range(51))
 FRAME_MS = 110
-MOST_OUTSIDE = 3
+MOST_OUTSIDE = 2
 PLOT, RULER = (0.27, 1.0), (0.0, 0.115)
 
 
@@ -210,7 +210,7 @@ def _outside(data: PriceData) -> str:
     """The first few uniform policies that lie outside of the plot."""
     (x_low, x_high), (y_low, _) = data.x_range, data.y_range
     outside = [
-        f"{'◂' if p.intensity < x_low else '▾'} {name} {wording.number(p.intensity, 2)}, {wording.number(p.top1, 2)} %"
+        f"{'◂' if p.intensity < x_low else '▾'} {name} {wording.number(p.intensity, 1)}, {wording.number(p.top1, 1)} %"
         for name, p in data.uniform.items()
         if not x_low <= p.intensity <= x_high or p.top1 < y_low
     ]
