@@ -2,12 +2,10 @@
 
 import json
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
 
 from aiq_core import documents, exchange, fine_tuning, jobs, space
@@ -19,13 +17,13 @@ from aiq_core.records import Policy, Quantizer, Request, Run, RunStatus, SplitNa
 from aiq_core.search.check import check
 from aiq_core.store import Store
 from tests import bundled
+from tests.watching import is_over, wait, workers
 
 DIGITS = bundled.model("digits_cnn")
 POLICY = DIGITS.profile.uniform(4, 4)
 SHORT = Tuning(epochs=2, peak_learning_rate=0.002)
 LONG = replace(SHORT, epochs=60)
 """Long enough to be stopped on its way."""
-WAIT_S = 100
 
 
 @pytest.fixture
@@ -36,28 +34,6 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library
     for worker in workers():
         worker.kill()
         worker.wait()
-
-
-def workers() -> list[psutil.Process]:
-    """The worker processes that this one started and that live."""
-    children = psutil.Process().children()
-    living = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
-    return [child for child in living if "aiq_core.worker" in child.cmdline()]
-
-
-def wait(library: Library, run_id: str, until: Callable[[Run], bool]) -> Run:
-    """The run as soon as `until` holds, with a worker kept at it."""
-    end = time.monotonic() + WAIT_S
-    while not until(run := library.store.run(run_id)):
-        assert time.monotonic() < end, f"{run.status} after {WAIT_S} s: {run.message}"
-        if run.status in jobs.UNFINISHED:
-            jobs.ensure_worker(library)
-        time.sleep(0.01)
-    return run
-
-
-def is_over(run: Run) -> bool:
-    return run.status not in jobs.UNFINISHED
 
 
 def asked(tuning: Tuning = SHORT, policy: Policy = POLICY) -> Request:

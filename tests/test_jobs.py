@@ -4,7 +4,7 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from aiq_core.records import (
 from aiq_core.space import quantizer
 from aiq_core.store import Store
 from tests import bundled
+from tests.watching import is_over, wait, workers
 
 DIGITS = bundled.model("digits_cnn")
 LONG = Request(
@@ -50,7 +51,6 @@ LONG = Request(
 )
 """Sweeps over weights and activations: long enough to be stopped on its way."""
 SHORT = Request("digits_cnn", "greedy", 0.9, images=500, use_bundled=False)
-WAIT_S = 100
 
 
 @pytest.fixture(scope="module")
@@ -72,27 +72,6 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory, evaluators: Evaluato
     """LONG from start to end in this process."""
     library = Library(Store(tmp_path_factory.mktemp("uninterrupted") / "store.sqlite"), None)
     return execute(library, library.add_run(new_run(bundled.model(LONG.model), LONG)), evaluators)
-
-
-def workers() -> list[psutil.Process]:
-    """The worker processes that this one started and that live."""
-    children = psutil.Process().children()
-    return [child for child in children if child.is_running() and "aiq_core.worker" in child.cmdline()]
-
-
-def wait(library: Library, run_id: str, until: Callable[[Run], bool]) -> Run:
-    """The run as soon as `until` holds; a worker is kept at it, as pages and the command line do."""
-    end = time.monotonic() + WAIT_S
-    while not until(run := library.store.run(run_id)):
-        assert time.monotonic() < end, f"{run.status} after {WAIT_S} s: {run.message}"
-        if run.status in jobs.UNFINISHED:
-            jobs.ensure_worker(library)
-        time.sleep(0.01)
-    return run
-
-
-def is_over(run: Run) -> bool:
-    return run.status not in jobs.UNFINISHED
 
 
 def is_under_way(run: Run) -> bool:
