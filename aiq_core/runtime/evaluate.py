@@ -6,6 +6,7 @@ Activations are rounded where the traffic model writes them, each tensor on its 
 import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import accumulate
 
 import joblib
 import numpy as np
@@ -25,7 +26,7 @@ from aiq_core.runtime.data import Pixels, to_input
 from aiq_core.runtime.memory import keep_freed_memory
 from aiq_core.runtime.models import spec
 from aiq_core.runtime.network import Network
-from aiq_core.runtime.prefixes import PrefixCache
+from aiq_core.runtime.prefixes import Key, PrefixCache
 from aiq_core.runtime.rounded import RoundedLayers
 from aiq_core.runtime.weights import network_with
 
@@ -76,6 +77,9 @@ class TorchEvaluator:
             for part in self.network.parts
         ]
         self._part_groups = [sorted({self._groups[place] for place in part.stored}) for part in self.network.parts]
+        sizes = [len(layers) + len(groups) for layers, groups in zip(self._part_layers, self._part_groups, strict=True)]
+        self._reach = [0, *accumulate(sizes)]
+        """Boundary -> how many widths decide what comes before it."""
         self._calibration: Calibration | None = None
         self._image_place = next(i for i, operation in enumerate(profile.graph) if operation.operator == "image")
         self._cache = PrefixCache(_default_cache_bytes() if cache_bytes is None else cache_bytes)
@@ -154,15 +158,18 @@ class TorchEvaluator:
     def _forward(self, index: int, policy: Policy, base: Policy) -> Tensor:
         """Logits of one chunk: the prefix that policy shares with base from the cache, the rest run."""
         first = self._first_difference(policy, base)
-        x, start = self._image(index, (base if first else policy).activation_bits), 0
-        for boundary in range(first, 0, -1):
-            cached = self._cache.get((index, boundary, self._prefix(base, boundary)))
-            if cached is not None:
-                x, start = cached, boundary
-                break
+        prefix = [bits for position in range(first) for bits in self._bits(base, position)]
+
+        def key(boundary: int) -> Key:
+            return index, boundary, tuple(prefix[: self._reach[boundary]])
+
+        cached = ((self._cache.get(key(boundary)), boundary) for boundary in range(first, 0, -1))
+        x, start = next((found for found in cached if found[0] is not None), (None, 0))
+        if x is None:
+            x = self._image(index, (base if first else policy).activation_bits)
         for position in range(start, first):
             x = self._run(position, base, x)
-            self._cache.put((index, position + 1, self._prefix(base, position + 1)), x)
+            self._cache.put(key(position + 1), x)
         for position in range(first, self._parts):
             x = self._run(position, policy, x)
         return x
@@ -178,9 +185,6 @@ class TorchEvaluator:
         """All that a policy says of a part."""
         layers = [policy.weight_bits[i] for i in self._part_layers[position]]
         return layers + [policy.activation_bits[i] for i in self._part_groups[position]]
-
-    def _prefix(self, policy: Policy, boundary: int) -> tuple[int, ...]:
-        return tuple(bits for position in range(boundary) for bits in self._bits(policy, position))
 
     def _run(self, position: int, policy: Policy, x: Tensor) -> Tensor:
         for i in self._part_layers[position]:
