@@ -14,7 +14,6 @@ from aiq_core.records import (
     FP32_BITS,
     UNFUSED,
     ModelProfile,
-    Policy,
     Quantizer,
     Score,
 )
@@ -116,9 +115,7 @@ def default_normaliser(
 
     5.28 x where activations have bits.
     """
-    lowest = Policy(
-        (min(widths),) * len(profile.quantizable), (min(activation_widths),) * len(profile.activation_groups)
-    )
+    lowest = profile.uniform(min(widths), min(activation_widths))
     factor = NORMALISER_FACTOR if set(activation_widths) == {FP32_BITS} else JOINT_NORMALISER_FACTOR
     return factor * intensity.intensity(profile, lowest, by=by, quantizer=quantizer)
 

@@ -18,6 +18,7 @@ from aiq_core.search.memo import Memo
 from aiq_core.space import JOINT, WEIGHTS, Space, choosing, quantizer
 from aiq_core.store import Store
 from aiq_core.store.bundle import publish
+from aiq_core.wording import widths_name
 
 WORKSHOP = Path(__file__).parent.parent / ".results" / "store.sqlite"
 """Where `make results` works; it goes on there after an interruption."""
@@ -114,7 +115,7 @@ def _even(library: Library, model: str, images: int, rounding: str) -> Iterator[
     known = library.model(model)
     how = quantizer(known.dataset, rounding, activations=True)
     for bits in EVEN:
-        policies, label = uniform(known.profile, *bits), "W{}A{}".format(*bits) + f", {rounding}"
+        policies, label = uniform(known.profile, *bits), f"{widths_name(*bits)}, {rounding}"
         yield replace(_listed(model, images, UNIFORM.name, policies, label), quantizer=how)
 
 

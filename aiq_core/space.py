@@ -34,7 +34,7 @@ policies that the one it chooses looks better on the images of its choice than i
 class Space:
     """Policies of these widths, rounded so; searches begin at `start`, (weight bits, activation bits).
 
-    `confirms` says that searches keep images apart to confirm on, and that these alone judge.
+    Where it is joint, searches keep images apart to confirm on, and these alone judge.
     """
 
     name: str
@@ -43,7 +43,6 @@ class Space:
     activation_widths: tuple[int, ...]
     rounding: str
     start: tuple[int, int] | None
-    confirms: bool
 
     @property
     def is_joint(self) -> bool:
@@ -52,11 +51,11 @@ class Space:
 
     def quantizer(self, dataset: Dataset) -> Quantizer:
         """How its policies are rounded, calibrated on the images of a data set."""
-        return quantizer(dataset, self.rounding, activations=self.confirms)
+        return quantizer(dataset, self.rounding, activations=self.is_joint)
 
     def choosing(self, images: int) -> int:
         """How many of so many search images a search chooses on; the others judge, or these too where none are left."""
-        return choosing(images) if self.confirms else 0
+        return choosing(images) if self.is_joint else 0
 
     def request(
         self, model: str, quantizer: Quantizer, profile: ModelProfile, algorithm: str, alpha: float, images: int
@@ -71,7 +70,7 @@ class Space:
             activation_widths=self.activation_widths,
             quantizer=quantizer,
             start=None if self.start is None else profile.uniform(*self.start),
-            choose_images=choosing(images) if self.confirms else None,
+            choose_images=choosing(images) if self.is_joint else None,
         )
 
     def is_usual(self, request: Request, quantizer: Quantizer, profile: ModelProfile) -> bool:
@@ -103,10 +102,10 @@ class Space:
         )
 
 
-WEIGHTS = Space("weights", "weights only", DEFAULT_WIDTHS, (FP32_BITS,), "nearest", None, False)
+WEIGHTS = Space("weights", "weights only", DEFAULT_WIDTHS, (FP32_BITS,), "nearest", None)
 """The paper's: activations stay FP32, weights are rounded to nearest."""
 
-JOINT = Space("joint", "weights and activations", (8, 6, 4, 3), (8, 6, 4), "gptq", (8, 8), True)
+JOINT = Space("joint", "weights and activations", (8, 6, 4, 3), (8, 6, 4), "gptq", (8, 8))
 """Both have bits."""
 
 SPACES: Mapping[str, Space] = {space.name: space for space in (JOINT, WEIGHTS)}

@@ -175,7 +175,7 @@ class Evidence:
         if table is None:
             return ()
         best = [segment.row for segment in envelope(table, table.usual_goal)]
-        if space.confirms:
+        if space.is_joint:
             best += [within_budget(table, points) for points in BUDGETS]
         known = [table.policies[row] for row in best if table.sources[row] != IMPORTED]
         ends = (run.policy for run in self.searches(model, space=space))

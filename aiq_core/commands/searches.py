@@ -41,7 +41,11 @@ from aiq_core.rounding import ROUNDINGS
 from aiq_core.search.baselines import MANUAL, UNIFORM, uniform
 from aiq_core.search.greedy import GREEDY
 from aiq_core.search.strategies import SEARCHES
+from aiq_core.wording import widths_name
 
+Bits = Annotated[int | None, typer.Option(help="Every layer at this width.")]
+ActivationBits = Annotated[int, typer.Option(help="Every activation group at this width, beside --bits.")]
+PolicyFile = Annotated[Path | None, typer.Option(help="A JSON file {layer: bits}, or an exported run.")]
 Rounding = Annotated[str, typer.Option(help=f"How weights are rounded: {', '.join(ROUNDINGS)}.")]
 Granularities = Annotated[Granularity, typer.Option(help="Which weights share a scale.")]
 Grids = Annotated[Grid, typer.Option(help="-7 to 7 at 4 bits, or -8 to 7.")]
@@ -51,11 +55,9 @@ RangeRule = Annotated[str, typer.Option(help=f"How ranges of activations end: {'
 @app.command()
 def evaluate(
     model: ModelName,
-    bits: Annotated[int | None, typer.Option(help="Every layer at this width.")] = None,
-    activation_bits: Annotated[
-        int, typer.Option(help="Every activation group at this width, beside --bits.")
-    ] = FP32_BITS,
-    policy: Annotated[Path | None, typer.Option(help="A JSON file {layer: bits}, or an exported run.")] = None,
+    bits: Bits = None,
+    activation_bits: ActivationBits = FP32_BITS,
+    policy: PolicyFile = None,
     images: Images = None,
     rounding: Rounding = Quantizer().rounding,
     granularity: Granularities = Granularity.CHANNEL,
@@ -73,7 +75,7 @@ def evaluate(
     if bits is not None:
         chosen = uniform(known, bits, activation_bits)
         known.check(chosen[0])
-        label = f"all at {bits} bits" if activation_bits == FP32_BITS else f"W{bits}A{activation_bits}"
+        label = f"all at {bits} bits" if activation_bits == FP32_BITS else widths_name(bits, activation_bits)
         request = Request(model, UNIFORM.name, policies=chosen, label=label)
     else:
         assert policy is not None

@@ -1,14 +1,13 @@
 """The command that fine-tunes a policy."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from aiq_core import fine_tuning
 from aiq_core.commands.console import Images, Json, ModelName, Traffic, app, run
-from aiq_core.commands.searches import read_policy
+from aiq_core.commands.searches import ActivationBits, Bits, PolicyFile, read_policy
 from aiq_core.errors import SettingError
 from aiq_core.library import open_library
 from aiq_core.records import FP32_BITS, UNFUSED, Quantizer, SplitName, Tuning
@@ -19,11 +18,9 @@ from aiq_core.wording import widths_name
 @app.command(name="fine-tune")
 def fine_tune(
     model: ModelName,
-    bits: Annotated[int | None, typer.Option(help="Every layer at this width.")] = None,
-    activation_bits: Annotated[
-        int, typer.Option(help="Every activation group at this width, beside --bits.")
-    ] = FP32_BITS,
-    policy: Annotated[Path | None, typer.Option(help="A JSON file {layer: bits}, or an exported run.")] = None,
+    bits: Bits = None,
+    activation_bits: ActivationBits = FP32_BITS,
+    policy: PolicyFile = None,
     run_id: Annotated[
         str | None, typer.Option("--run", help="The policy of a run, with its scales and ranges.")
     ] = None,

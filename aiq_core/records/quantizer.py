@@ -72,7 +72,7 @@ class Quantizer:
         ranges = used.pop("activations", None)
         if any(bits != FP32_BITS for bits in policy.weight_bits):
             settings |= {name: value for name, value in used.items() if value is not None}
-        if any(bits != FP32_BITS for bits in policy.activation_bits):
+        if policy.has_activations:
             settings["activations"] = ranges
         return json.dumps(settings, sort_keys=True, separators=(",", ":"))
 

@@ -168,9 +168,8 @@ class Request:
     @property
     def is_joint(self) -> bool:
         """Whether activations have bits in it, and not weights alone."""
-        searched = {*self.activation_widths, *(self.start.activation_bits if self.start else ())}
-        listed = (bits for policy in self.policies for bits in policy.activation_bits)
-        return any(bits != FP32_BITS for bits in (*searched, *listed))
+        named = self.policies if self.start is None else (self.start, *self.policies)
+        return set(self.activation_widths) != {FP32_BITS} or any(policy.has_activations for policy in named)
 
     @property
     def chooses_on(self) -> int:

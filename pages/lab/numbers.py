@@ -87,7 +87,7 @@ def _accuracy(view: View, space: Space, split: SplitName, found: Measured | None
     top1 = view.model.metric.title.capitalize()
     if found is None:
         st.metric(
-            f"{top1}, {'confirm' if space.confirms and split is SplitName.SEARCH else split}",
+            f"{top1}, {'confirm' if space.is_joint and split is SplitName.SEARCH else split}",
             "not measured",
             width=WIDTH_PX,
             help="No bits chosen by hand have an accuracy until they are evaluated. Measure it below.",
