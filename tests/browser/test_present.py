@@ -109,7 +109,10 @@ def test_keys_in_a_field_stay_there(app_server: str, visit: Visit) -> None:
 
 @pytest.mark.thorough
 def test_another_machine_keeps_the_slide(app_server: str, visit: Visit, settle: Callable[..., None]) -> None:
-    page = visit(f"{app_server}/present?slide=7")
+    # Of weights alone: bits of activations make it faster there too.
+    greedy = (run for run in LIBRARY.runs(bundled.model("resnet20")) if run.request.algorithm == "greedy")
+    papers = next(run.id for run in greedy if run.request.alpha == 0.9 and run.request.is_ordinary)
+    page = visit(f"{app_server}/present?run={papers}&slide=7")
     frame(page)
     page.get_by_test_id("stExpandSidebarButton").click()
     page.get_by_role("combobox", name=re.compile("Hardware")).click()
