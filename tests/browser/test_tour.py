@@ -82,7 +82,7 @@ def test_every_page_works_in_firefox(app_server: str, firefox: Any) -> None:
         wait_for(SETTLED, charts)
         if path == "present":
             firefox.switch_to_frame(wait_for(FRAME, SLIDES))
-            wait_for("return document.documentElement.classList.contains('drawn')")
+            wait_for("return document.documentElement?.classList.contains('drawn')")
             firefox.switch_to_frame()
         found += [f"{path}: {fault}" for fault in firefox.execute_script(FAULTS)]
         found += [f"{path}: {error}" for error in firefox.execute_script(SAID, sandbox="system")]
