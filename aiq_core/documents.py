@@ -3,12 +3,15 @@
 from dataclasses import asdict
 from typing import Any
 
+from aiq_core import fronts
+from aiq_core.errors import SettingError
+from aiq_core.frontier import Budget
 from aiq_core.hardware import MACHINES
 from aiq_core.intensity import intensity, moved_bytes, stored_bytes, traffic, weight_bytes
 from aiq_core.library import Library
 from aiq_core.objective import exchange_rate
-from aiq_core.records import ImageSet, ModelProfile, Policy, Run, SplitName
-from aiq_core.roofline import speed_up
+from aiq_core.records import ImageSet, ModelProfile, Policy, Quantizer, Run, SplitName
+from aiq_core.roofline import predict, speed_up
 from aiq_core.search.strategies import strategy
 from aiq_core.store import codec
 from aiq_core.traffic import STORED, traffic_model
@@ -37,11 +40,12 @@ def run_summary(run: Run) -> dict[str, Any]:
     }
 
 
-def run_document(library: Library, run: Run, by: str | None = None) -> dict[str, Any]:
+def run_document(library: Library, run: Run, by: str | None = None, within: Budget | None = None) -> dict[str, Any]:
     """Everything of a run: settings, the policy with its figures, intervals and steps; null where not measured.
 
     The policy's bytes, AI and predicted times are by the traffic model `by`, the run's own unless another is named; the
-    steps and the loss are always by the run's, `objective_traffic`. Raises UnknownNameError.
+    steps and the loss are always by the run's, `objective_traffic`. A front has `points` instead of a policy, and the
+    one that keeps a DROP `within` stands out as `chosen`. Raises UnknownNameError.
     """
     by = traffic_model(by or run.request.traffic).name
     return {
@@ -50,6 +54,7 @@ def run_document(library: Library, run: Run, by: str | None = None) -> dict[str,
         **_settings(run),
         "traffic": by,
         **_policy(library, run, by),
+        **_front(library, run, by, within),
         "steps": [codec.step_to_json(step) for step in run.steps],
     }
 
@@ -112,6 +117,65 @@ def _policy(library: Library, run: Run, by: str) -> dict[str, Any]:
         **_accuracy(library, run, policy, "confirm", _confirming(run)),
         **_accuracy(library, run, policy, "report", _judged(library, run, policy)),
     }
+
+
+def _front(library: Library, run: Run, by: str, within: Budget | None) -> dict[str, Any]:
+    """The points of a front, and which of them a budget leaves; nothing of other runs."""
+    if strategy(run.request.algorithm).front is None:
+        return {}
+    found = fronts.points(library, run)
+    document: dict[str, Any] = {
+        "within": list(run.request.within),
+        "measure": run.request.measure,
+        "points": [_point(library, run, point, by) for point in found],
+    }
+    if within is not None:
+        choice = fronts.choose(found, within)
+        document |= {
+            "budget": str(within),
+            "chosen": None if choice.point is None else _point(library, run, choice.point, by),
+            "nearest": None if choice.nearest is None else _point(library, run, choice.nearest, by),
+            "choice": choice.sentence,
+        }
+    return document
+
+
+def _point(library: Library, run: Run, point: fronts.Point, by: str) -> dict[str, Any]:
+    profile, quantizer = library.model(run.request.model).profile, run.request.quantizer
+    fp32 = profile.uniform(32)
+    value, baseline = (intensity(profile, each, by=by, quantizer=quantizer) for each in (point.policy, fp32))
+    as_stored = traffic(profile, [fp32, point.policy], by=STORED, quantizer=quantizer).intensity
+    drops = {"search": point.search, "confirm": point.confirm, "report": point.report}
+    return {
+        **policy_document(profile, point.policy),
+        "intensity": value,
+        "intensity_gain_percent": 100 * (value / baseline - 1),
+        "stored_intensity_gain_percent": 100 * float(as_stored[1] / as_stored[0] - 1),
+        "stored_bytes": stored_bytes(profile, point.policy, quantizer),
+        "moved_bytes": moved_bytes(profile, point.policy, by=by, quantizer=quantizer),
+        "predicted_cost_nats": point.cost,
+        **{f"{name}_drop_points": None if each is None else each.drop.value for name, each in drops.items()},
+        **{
+            f"{name}_drop_interval": None if each is None else [each.drop.low, each.drop.high]
+            for name, each in drops.items()
+        },
+        "predicted_time_us": _times(profile, point.policy, by, quantizer),
+        "refined": point.refined,
+        "beaten": point.beaten,
+    }
+
+
+def _times(profile: ModelProfile, policy: Policy, by: str, quantizer: Quantizer) -> dict[str, float | None]:
+    """Machine -> microseconds an image at batch 1, None where it lacks the arithmetic."""
+    found: dict[str, float | None] = {}
+    for each in MACHINES.values():
+        try:
+            time = predict(each, profile, [policy], by=by, quantizer=quantizer).total_seconds[0]
+        except SettingError:
+            found[each.key] = None
+        else:
+            found[each.key] = 1e6 * float(time)
+    return found
 
 
 def policy_document(profile: ModelProfile, policy: Policy) -> dict[str, Any]:

@@ -104,8 +104,8 @@ def offered(
     table: PolicyTable, widths: tuple[int, ...] | None = None, activation_widths: tuple[int, ...] | None = None
 ) -> NDArray[np.bool_]:
     """Which rows use only these widths, those of the table's space unless given, and FP32, bool[p]."""
-    weights = {*(widths or table.space.widths), FP32_BITS}
-    activations = {*(activation_widths or table.space.activation_widths), FP32_BITS}
+    weights = {*(widths or table.space.shown_widths), FP32_BITS}
+    activations = {*(activation_widths or table.space.shown_activation_widths), FP32_BITS}
     fits = [
         weights.issuperset(policy.weight_bits) and activations.issuperset(policy.activation_bits)
         for policy in table.policies

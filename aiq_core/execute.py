@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from aiq_core import fine_tuning, objective
 from aiq_core.catalog import Model
 from aiq_core.errors import AiqError, Cancelled, InfeasibleError
+from aiq_core.frontier import Measure, Sensitivity, parse_budgets
 from aiq_core.library import Library
 from aiq_core.objective import Objective
 from aiq_core.records import ImageSet, Origin, Policy, Quantizer, Request, Run, RunStatus, Score, SplitName, Step
@@ -62,13 +63,37 @@ def _origin() -> Origin:
     return current_origin()
 
 
+def _costs(model: Model, request: Request, say: Callable[[str], None]) -> Sensitivity:
+    """What each width on offer costs by itself; `say` hears how far that is, and may raise."""
+    from aiq_core.runtime.sensitivity import sensitivity
+
+    def report(done: int, of: int) -> None:
+        say(f"measuring what each width costs by itself, {done:,} of {of:,} done")
+
+    return sensitivity(
+        model,
+        request.quantizer,
+        request.widths,
+        request.activation_widths,
+        Measure(request.measure or Measure.KL),
+        shipped=request.use_bundled,
+        report=report,
+    )
+
+
 class Execution:
     """One run from its start; `advance` drives it and the store holds every step, and how far it is a moment ago."""
 
     def __init__(
-        self, library: Library, run: Run, make_evaluator: MakeEvaluator, find_origin: Callable[[], Origin] = _origin
+        self,
+        library: Library,
+        run: Run,
+        make_evaluator: MakeEvaluator,
+        find_origin: Callable[[], Origin] = _origin,
+        find_costs: Callable[[Model, Request, Callable[[str], None]], Sensitivity] = _costs,
     ) -> None:
         self.library, self._make_evaluator, self._find_origin = library, make_evaluator, find_origin
+        self._find_costs = find_costs
         fresh = replace(run, steps=(), policy=None, evaluations=0, evaluations_new=0, finished_at=None)
         self.run = self._written = replace(fresh, message="", traceback="")
         self._resumed_at = self._checked = time.monotonic()
@@ -187,9 +212,10 @@ class Execution:
         request = self.run.request
         message = ""
         try:
-            search = strategy(request.algorithm).steps
+            search = strategy(request.algorithm).steps or strategy(request.algorithm).front
             steps = search(problem, ask) if search else listed(problem, request.policies, ask)
-            chooses = search is not None or len(request.policies) == 1
+            # A front is no one policy, nor is a list.
+            chooses = strategy(request.algorithm).searches or len(request.policies) == 1
             for step in steps:
                 self._confirm(step.policy)
                 self._save([step], policy=step.policy if chooses else None)
@@ -257,7 +283,19 @@ class Execution:
             activation_widths=tuple(sorted(request.activation_widths, reverse=True)),
             traffic=request.traffic,
             quantizer=request.quantizer,
+            costs=self._costs(),
+            points=request.points or 0,
+            budgets=parse_budgets(request.within),
+            refinement=request.refinement,
         )
+
+    def _costs(self) -> Sensitivity | None:
+        """What widths cost by themselves, where the strategy asks."""
+        if strategy(self.run.request.algorithm).front is None:
+            return None
+        found = self._find_costs(self.model, self.run.request, self._say)
+        self.run = replace(self.run, message="")
+        return found
 
     def _report(self) -> None:
         """FP32 and what was chosen on the report images, once."""

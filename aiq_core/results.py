@@ -11,7 +11,7 @@ from aiq_core.envelope import envelope, within_budget
 from aiq_core.execute import Evaluators, execute, new_run
 from aiq_core.library import BUNDLED_RESULTS, Library
 from aiq_core.records import ImageSet, Request, Run, RunStatus, SplitName
-from aiq_core.search.baselines import RANDOM, SINGLE_LAYER, UNIFORM, random_like, single_layer, uniform
+from aiq_core.search.baselines import MANUAL, RANDOM, SINGLE_LAYER, UNIFORM, random_like, single_layer, uniform
 from aiq_core.search.coordinate import COORDINATE
 from aiq_core.search.greedy import GREEDY
 from aiq_core.search.memo import Memo
@@ -89,6 +89,17 @@ def joint_runs(library: Library) -> Iterator[Request]:
     for alpha in JOINT_ALPHAS[5:]:
         for model, images in SEARCHED:
             yield _joint(library, model, images, GREEDY.name, alpha)
+
+
+def front_runs(library: Library) -> Iterator[Request]:
+    """The frontier of every model, and its points measured on report images."""
+    for model, images in (*SEARCHED, *STRUCTURE):
+        known = library.model(model)
+        request = JOINT.front_request(model, JOINT.quantizer(known.dataset), known.profile, images)
+        yield request
+        policies = tuple(dict.fromkeys(step.policy for step in library.run(request.digest).steps))
+        listed = _listed(model, images, MANUAL.name, policies, "the points of the frontier")
+        yield replace(listed, quantizer=request.quantizer)
 
 
 def _joint(library: Library, model: str, images: int, algorithm: str, alpha: float) -> Request:
@@ -169,6 +180,7 @@ def make(report: Callable[[str], None], threads: int | None = None) -> None:
     for runs, models, space in (
         (main_runs, SEARCHED, WEIGHTS),
         (structure_runs, STRUCTURE, WEIGHTS),
+        (front_runs, (*SEARCHED, *STRUCTURE), JOINT),
         (joint_runs, (*SEARCHED, *STRUCTURE), JOINT),
     ):
         for request in runs(library):

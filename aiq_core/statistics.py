@@ -12,6 +12,9 @@ from scipy.special import bdtr, ndtri  # not scipy.stats, which takes most of a 
 Z_95 = float(ndtri(0.975))
 """Normal quantile of a two-sided 95 % interval."""
 
+Z_ONE_SIDED = float(ndtri(0.95))
+"""Of a one-sided 95 % bound."""
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:
@@ -29,14 +32,14 @@ class Interval:
 
 def wilson(correct: int, images: int) -> Interval:
     """Top-1 in percent with Wilson's score interval, no continuity correction (Wilson, JASA 1927)."""
-    low, high = _wilson(correct / images, images)
+    low, high = _wilson(correct / images, images, Z_95)
     return Interval(100 * correct / images, 100 * low, 100 * high)
 
 
-def _wilson(share: float, images: int) -> tuple[float, float]:
-    centre = share + Z_95**2 / (2 * images)
-    half = Z_95 * sqrt(share * (1 - share) / images + Z_95**2 / (4 * images**2))
-    scale = 1 + Z_95**2 / images
+def _wilson(share: float, images: int, z: float) -> tuple[float, float]:
+    centre = share + z**2 / (2 * images)
+    half = z * sqrt(share * (1 - share) / images + z**2 / (4 * images**2))
+    scale = 1 + z**2 / images
     return (centre - half) / scale, (centre + half) / scale
 
 
@@ -69,6 +72,10 @@ class Comparison(Protocol):
     @property
     def drop(self) -> Interval:
         """Points that the second loses."""
+
+    @property
+    def most_lost(self) -> float:
+        """Points that the second loses at most, with 95 % confidence: a one-sided bound."""
 
     @property
     def p(self) -> float:
@@ -105,10 +112,18 @@ class Paired:
 
         Method 10, no continuity correction (Newcombe, Statistics in Medicine 17, 1998, 2635-2650).
         """
+        return self._drop(Z_95)
+
+    @cached_property
+    def most_lost(self) -> float:
+        """The upper end of the same interval at 90 %, which the drop is above in one case of twenty."""
+        return self._drop(Z_ONE_SIDED).high
+
+    def _drop(self, z: float) -> Interval:
         n, e, f, g, h = self.images, self.both, self.lost, self.gained, self.neither
         before, after = (e + f) / n, (e + g) / n
-        low_before, high_before = _wilson(before, n)
-        low_after, high_after = _wilson(after, n)
+        low_before, high_before = _wilson(before, n, z)
+        low_after, high_after = _wilson(after, n, z)
         product = (e + f) * (g + h) * (e + g) * (f + h)
         numerator = float(e * h - f * g)
         # Newcombe shrinks a positive correlation by n/2, not below 0; a negative one is kept as it is.

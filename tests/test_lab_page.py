@@ -548,9 +548,9 @@ def test_a_linked_policy_of_both_kinds_is_shown_as_theirs_and_says_so(app: Calla
 def test_weights_are_shown_as_the_space_rounds_them(app: Callable[..., AppTest]) -> None:
     test = app(model="digits_cnn", policy=DIGITS.uniform(3).key, layer="linear", space="joint")
     assert not any("at most half" in element.value for element in test.caption)
-    set_bits(test, 5)
-    # 5 bits are not among the widths that ship.
-    assert any("Shown rounded to nearest: what gptq makes of it at 5 bits" in each.value for each in test.caption)
+    set_bits(test, 7)
+    # 7 bits are not among the widths that ship.
+    assert any("Shown rounded to nearest: what gptq makes of it at 7 bits" in each.value for each in test.caption)
     test = app(model="digits_cnn", policy=DIGITS.uniform(3).key, layer="linear", space="weights")
     assert any("of a step (at most half)" in element.value for element in test.caption)
 

@@ -21,7 +21,7 @@ from aiq_core.rounding.nearest import ends, scales, steps
 
 FILE = "rounded.npz"
 ROUNDING = "gptq"
-BITS = (8, 6, 4, 3, 2)
+BITS = (8, 6, 5, 4, 3, 2)
 
 
 def shipped_settings(model: Model) -> Quantizer:

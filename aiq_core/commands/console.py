@@ -13,9 +13,11 @@ from rich.table import Column, Table
 
 from aiq_core import documents, jobs
 from aiq_core.errors import AiqError
+from aiq_core.frontier import Budget
 from aiq_core.library import Library
 from aiq_core.records import FP32_BITS, UNFUSED, Request, Run, RunStatus
 from aiq_core.traffic import TRAFFIC_MODELS
+from aiq_core.wording import number, signed, size
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -104,9 +106,9 @@ def print_runs(library: Library, known: list[Run]) -> None:
     out.print(table)
 
 
-def print_run(library: Library, run: Run, as_json: bool, by: str | None = None) -> None:
+def print_run(library: Library, run: Run, as_json: bool, by: str | None = None, within: Budget | None = None) -> None:
     """Everything of a run, as one JSON document or for reading, by its own traffic model unless told otherwise."""
-    document = documents.run_document(library, run, by)
+    document = documents.run_document(library, run, by, within)
     if as_json:
         return print_json(document)
     out.print(
@@ -114,6 +116,8 @@ def print_run(library: Library, run: Run, as_json: bool, by: str | None = None) 
     )
     for line in documents.sentences(document):
         out.print(line, highlight=False, markup=False)
+    if "points" in document:
+        _print_front(document)
     if run.policy is not None:
         profile, policy = library.model(run.request.model).profile, run.policy
         table = Table("layer", "bits")
@@ -121,3 +125,29 @@ def print_run(library: Library, run: Run, as_json: bool, by: str | None = None) 
             width = profile.width(policy, site)
             table.add_row(str(site), "FP32" if width == FP32_BITS else str(width))
         out.print(table)
+
+
+def _print_front(document: dict[str, Any]) -> None:
+    """A line a point, and the one that a budget leaves."""
+    keys = ("bits",) if out.width >= LABEL_WIDTH else ()
+    heads = (Column(name, no_wrap=True) for name in ("AI", "gain", "lost, confirm", "95 %", "report", "stored"))
+    table = Table(*heads, *keys, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for point in document["points"]:
+        drop, judged = point["confirm_drop_points"], point["report_drop_points"]
+        interval = point["confirm_drop_interval"]
+        table.add_row(
+            number(point["intensity"], 1) + (" " if point["beaten"] else " ◆"),
+            f"{signed(point['intensity_gain_percent'], 0)} %",
+            "" if drop is None else number(drop, 2),
+            "" if interval is None else " to ".join(number(end, 2) for end in interval),
+            "" if judged is None else number(judged, 2),
+            size(point["stored_bytes"]),
+            *(point["policy_key"] for _ in keys),
+        )
+    out.print(table)
+    out.print("◆ no other point has more AI and more right on the images that confirm", highlight=False)
+    if "chosen" in document:
+        words = document["budget"]
+        chosen = document["chosen"]
+        name = "nothing" if chosen is None else chosen["policy_key"]
+        out.print(f"{words}: {name}; {document['choice']}", highlight=False, markup=False, soft_wrap=True)

@@ -169,7 +169,7 @@ def search(
         accuracy_normaliser=accuracy_normaliser,
         floor_percent=floor,
         excluded=tuple(exclude or ()),
-        fixed=_fixed(fix or []),
+        fixed=fixed(fix or []),
         images=images or known.dataset.available(SplitName.SEARCH),
         max_evaluations=max_evaluations,
         max_minutes=max_minutes,
@@ -237,7 +237,8 @@ def _alphas(text: str) -> list[float]:
         raise SettingError(f"alphas={text!r} cannot be read; write 0:1:0.1 or 0.1,0.5,0.9, within 0 and 1") from None
 
 
-def _fixed(parts: list[str]) -> dict[str, int]:
+def fixed(parts: list[str]) -> dict[str, int]:
+    """LAYER=BITS as {layer: bits}. Raises SettingError."""
     fixed = {}
     for part in parts:
         name, _, bits = part.partition("=")

@@ -82,6 +82,10 @@ _LATER: Mapping[str, Any] = {
     "choose_images": None,
     "traffic": UNFUSED,
     "tuning": None,
+    "points": None,
+    "within": (),
+    "measure": None,
+    "refinement": 0,
 }
 """Settings that came after the first runs were stored -> the value that means what was done before. Frozen: a setting
 enters the document and the digest only where it differs, so stored runs keep their ids whatever a default becomes."""
@@ -99,7 +103,9 @@ class Request:
     their digest. `widths` are offered to weights, `activation_widths` to activation groups. A search begins at `start`
     (None is FP32 with `fixed` held). With `choose_images` it chooses on the first of its `images` and confirms on
     the rest of them. `traffic` names how bytes are counted. With `tuning`, its one policy is trained before it is
-    measured; from then on its quantizer says what came of that, which is no part of the digest.
+    measured; from then on its quantizer says what came of that, which is no part of the digest. A frontier has so many
+    `points`, each `within` these budgets (as text), of costs by `measure`; with `refinement`, so many evaluations more
+    look around them.
     """
 
     model: str
@@ -124,6 +130,10 @@ class Request:
     choose_images: int | None = None
     traffic: str = UNFUSED
     tuning: Tuning | None = None
+    points: int | None = None
+    within: tuple[str, ...] = ()
+    measure: str | None = None
+    refinement: int = 0
 
     @cached_property
     def digest(self) -> str:
@@ -210,6 +220,7 @@ class Request:
                 "activation_widths": tuple(fields["activation_widths"]),
                 "excluded": tuple(fields["excluded"]),
                 "fixed": dict(fields["fixed"]),
+                "within": tuple(fields["within"]),
                 "quantizer": Quantizer.from_json(fields["quantizer"]),
                 "policies": tuple(Policy.from_key(key) for key in fields["policies"]),
                 "start": None if start is None else Policy.from_key(start),

@@ -12,14 +12,17 @@ from aiq_core.activations import DEFAULT_RULE
 from aiq_core.catalog import ASSETS, Dataset, bundled
 from aiq_core.catalog.shipped import FILE, shipped_settings
 from aiq_core.errors import WeightsError
+from aiq_core.frontier.sensitivity import FILE as SENSITIVITY
 from aiq_core.records import Ranges
 from aiq_core.runtime import calibrate, layers
 from aiq_core.runtime.bundle_data import bundle_cifar10, bundle_digits
 from aiq_core.runtime.models import MODELS, spec
 from aiq_core.runtime.profile import profile
 from aiq_core.runtime.rounded import RoundedLayers
+from aiq_core.runtime.sensitivity import sensitivity, write_sensitivity
 from aiq_core.runtime.shipped import write_shipped
 from aiq_core.runtime.train import train, write_card
+from aiq_core.space import JOINT
 
 
 def bundle(report: Callable[[str], None], weights: Path | None = None) -> None:
@@ -50,12 +53,17 @@ def bundle(report: Callable[[str], None], weights: Path | None = None) -> None:
         if not (folder / FILE).is_file():
             report(f"rounding {name}")
             made = bundled().model(name)
-            write_shipped(made, RoundedLayers(made, shipped_settings(made)).computed)
+            write_shipped(made, RoundedLayers(made, shipped_settings(made)))
         if not (folder / calibrate.FILE).is_file():
             report(f"calibrating {name}")
             made = bundled().model(name)
             ranges = Ranges(DEFAULT_RULE, made.dataset.split("calibration").hash)
             calibrate.write_calibration(calibrate.calibration(made, ranges), folder / calibrate.FILE)
+        if not (folder / SENSITIVITY).is_file():
+            report(f"measuring what each width of {name} costs")
+            made = bundled().model(name)
+            offered = JOINT.front_widths, JOINT.front_activation_widths
+            write_sensitivity(sensitivity(made, JOINT.quantizer(made.dataset), *offered), folder / SENSITIVITY)
 
 
 def adopt(name: str, dataset: Dataset, source: Path, folder: Path) -> None:

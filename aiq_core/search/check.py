@@ -5,8 +5,11 @@ from math import isfinite
 from aiq_core import rounding
 from aiq_core.activations import RULES
 from aiq_core.errors import InfeasibleError, SettingError, look_up
+from aiq_core.frontier import MOST_POINTS, Measure, parse_budgets
+from aiq_core.hardware import machine
 from aiq_core.intensity import intensity
 from aiq_core.records import FP32_BITS, OFFERED_BITS, ModelProfile, Request
+from aiq_core.roofline import predict
 from aiq_core.rounding import ROUNDINGS
 from aiq_core.search.fine_tune import FINE_TUNE
 from aiq_core.search.strategies import strategy
@@ -45,7 +48,7 @@ def check(request: Request, profile: ModelProfile) -> None:
         profile.check(policy)
         rounding.check(request.quantizer, policy)
     intensity(profile, start, by=request.traffic, quantizer=request.quantizer)
-    if searches and not request.movable(profile):
+    if (searches or strategy(request.algorithm).front) and not request.movable(profile):
         raise InfeasibleError(
             f"all {len(names)} layers are excluded, fixed or at the only width offered, so nothing is left to choose; "
             "free one"
@@ -57,6 +60,7 @@ def check(request: Request, profile: ModelProfile) -> None:
             f"choose 1 to {request.images - 1}"
         )
     _check_budget(request)
+    _check_front(request, profile)
     _check_tuning(request)
 
 
@@ -76,6 +80,22 @@ def _check_budget(request: Request) -> None:
         raise SettingError(f"max_evaluations={request.max_evaluations} is not offered; choose 1 or more, or none")
     if request.max_minutes is not None and not (isfinite(request.max_minutes) and request.max_minutes > 0):
         raise SettingError(f"max_minutes={request.max_minutes} is not offered; choose a number above 0, or none")
+
+
+def _check_front(request: Request, profile: ModelProfile) -> None:
+    if strategy(request.algorithm).front is None:
+        if request.points is not None or request.within or request.measure is not None or request.refinement:
+            raise SettingError(f"algorithm={request.algorithm} has no points, budgets or costs; a frontier has them")
+        return
+    if request.points is None or not 1 <= request.points <= MOST_POINTS:
+        raise SettingError(f"points={request.points} is not offered; choose 1 to {MOST_POINTS}")
+    if request.measure not in tuple(Measure):
+        raise SettingError(f"measure={request.measure!r} is not known; choose from {', '.join(Measure)}")
+    if request.refinement < 0:
+        raise SettingError(f"refinement={request.refinement} is not offered; choose 0 or more evaluations")
+    for budget in parse_budgets(request.within):
+        if budget.machine is not None:
+            predict(machine(budget.machine), profile, [profile.uniform(2, 2)], by=request.traffic)
 
 
 def _check_tuning(request: Request) -> None:

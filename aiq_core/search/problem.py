@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 
+from aiq_core.frontier import Budget, Sensitivity
 from aiq_core.intensity import traffic
 from aiq_core.objective import Objective
 from aiq_core.records import (
@@ -31,7 +32,8 @@ Ask = Callable[[Policy, Score | None, Policy], Score | None]
 class Problem:
     """A network, the loss to lower, the widths on offer, widest first, and the sites that may move, in tie order.
 
-    `widths` are those of weights, `activation_widths` those of activation groups.
+    `widths` are those of weights, `activation_widths` those of activation groups. A front has so many `points` within
+    `budgets`, by what widths cost by themselves, and spends `refinement` evaluations on looking around them.
     """
 
     profile: ModelProfile
@@ -44,6 +46,10 @@ class Problem:
     activation_widths: tuple[int, ...] = (FP32_BITS,)
     traffic: str = UNFUSED
     quantizer: Quantizer = Quantizer()
+    costs: Sensitivity | None = None
+    points: int = 0
+    budgets: tuple[Budget, ...] = ()
+    refinement: int = 0
 
     def offered(self, site: Site) -> tuple[int, ...]:
         """The widths on offer to a site, widest first."""

@@ -4,14 +4,16 @@ from aiq_core.errors import look_up
 from aiq_core.search.baselines import MANUAL, RANDOM, SINGLE_LAYER, UNIFORM
 from aiq_core.search.coordinate import COORDINATE
 from aiq_core.search.fine_tune import FINE_TUNE
+from aiq_core.search.frontier import FRONTIER
 from aiq_core.search.greedy import GREEDY
 from aiq_core.search.strategy import Strategy
 
 STRATEGIES: dict[str, Strategy] = {
-    strategy.name: strategy for strategy in (GREEDY, COORDINATE, UNIFORM, RANDOM, SINGLE_LAYER, MANUAL, FINE_TUNE)
+    strategy.name: strategy
+    for strategy in (FRONTIER, GREEDY, COORDINATE, UNIFORM, RANDOM, SINGLE_LAYER, MANUAL, FINE_TUNE)
 }
 SEARCHES: dict[str, Strategy] = {name: strategy for name, strategy in STRATEGIES.items() if strategy.searches}
-"""Those that minimise a loss at an alpha; the others list policies."""
+"""Those that minimise a loss at an alpha; a frontier needs none, and the others list policies."""
 
 
 def strategy(name: str) -> Strategy:

@@ -11,10 +11,11 @@ from aiq_core.search.problem import Ask, Problem
 class Strategy:
     """A way to choose policies. `name` stands in requests, `title` in lists, `noun` in sentences.
 
-    `steps` yields the steps of a search, which minimises the loss at an alpha; None evaluates the request's policies.
-    `reason` says of such a policy why its layers have their widths. `tries` gives how many sites step k, from 0, of
-    a search over so many sites tries; `most_steps` how many steps it takes at most, None where nobody can say, and
-    `likely_steps` as a rule. `is_final` says that a move is never taken back.
+    `steps` yields the steps of a search, which minimises the loss at an alpha; `front` one for each point of a
+    trade-off, which costs of widths chose. Where both are None the request's policies are evaluated, and `reason` says
+    why their layers have their widths. `tries` gives how many sites step k, from 0, of a search over so many sites
+    tries; `most_steps` how many steps it takes at most, None where nobody can say, and `likely_steps` as a rule.
+    `is_final` says that a move is never taken back.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Strategy:
     noun: str
     reason: str = ""
     steps: Callable[[Problem, Ask], Iterator[Step]] | None = None
+    front: Callable[[Problem, Ask], Iterator[Step]] | None = None
     tries: Callable[[int, int], int] = lambda step, sites: 1
     most_steps: Callable[[int], int | None] = lambda sites: None
     likely_steps: Callable[[int], int] = lambda sites: sites
@@ -29,7 +31,7 @@ class Strategy:
 
     @property
     def searches(self) -> bool:
-        """Whether it has an alpha and moves; the others list policies."""
+        """Whether it has an alpha and moves."""
         return self.steps is not None
 
     def plain_evaluations(self, sites: int, moves: int) -> int:

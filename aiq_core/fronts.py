@@ -1,0 +1,151 @@
+"""The front that a run found: its points, what each loses on which images, and the one that a budget leaves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+
+import numpy as np
+
+from aiq_core.frontier import Budget
+from aiq_core.frontier.sensitivity import Measure, known
+from aiq_core.intensity import intensity
+from aiq_core.library import Library
+from aiq_core.records import FP32_BITS, Policy, Run, SplitName
+from aiq_core.search.frontier import REFINED
+from aiq_core.statistics import Z_ONE_SIDED, Comparison
+from aiq_core.wording import number
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """A policy of a front against FP32: on all search images of its run, those that confirm, and report images.
+
+    `confirm` are all search images where nothing was chosen on any of them. None where it is not measured. `ratio` is
+    its AI over FP32's by the run's traffic model; `cost` what it is predicted to cost, in nats. `beaten` says that
+    another one has more AI and more right on the images that confirm.
+    """
+
+    policy: Policy
+    intensity: float
+    ratio: float
+    cost: float | None
+    refined: bool
+    search: Comparison | None
+    confirm: Comparison | None
+    report: Comparison | None
+    beaten: bool = False
+
+
+def points(library: Library, run: Run, report_images: int | None = None) -> tuple[Point, ...]:
+    """The points of a run's steps, from the lowest AI upwards."""
+    request, model = run.request, library.model(run.request.model)
+    profile, quantizer = model.profile, request.quantizer
+    fp32 = profile.uniform(FP32_BITS)
+    costs = known(model, quantizer, Measure(request.measure)) if request.measure else None
+    baseline = intensity(profile, fp32, by=request.traffic, quantizer=quantizer)
+    judged = report_images or model.dataset.available(SplitName.REPORT)
+
+    def against(split: SplitName, images: int, policy: Policy, start: int = 0) -> Comparison | None:
+        return library.paired(model, split, images, fp32, policy, quantizer, start=start)
+
+    found = {}
+    for step in run.steps:
+        policy = step.policy
+        found[policy] = Point(
+            policy=policy,
+            intensity=step.intensity,
+            ratio=step.intensity / baseline,
+            cost=None if costs is None else costs.predicted(profile, policy),
+            refined=step.sweep == REFINED,
+            search=against(SplitName.SEARCH, request.images, policy),
+            confirm=against(SplitName.SEARCH, request.images, policy, request.choose_images or 0),
+            report=against(SplitName.REPORT, judged, policy),
+        )
+    return _marked(sorted(found.values(), key=lambda point: point.intensity))
+
+
+def _marked(found: Sequence[Point]) -> tuple[Point, ...]:
+    """The points, told whether another beats them; of equal AI only the one with most right stands."""
+    best = -np.inf
+    marked: list[Point] = []
+    for point in sorted(found, key=lambda point: (point.intensity, _right(point)), reverse=True):
+        marked.append(replace(point, beaten=_right(point) <= best))
+        best = max(best, _right(point))
+    return tuple(reversed(marked))
+
+
+def _right(point: Point) -> float:
+    """The value on the images that confirm; below all where it is not measured."""
+    return -np.inf if point.confirm is None else point.confirm.after.value
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """The point that a budget of points lost leaves, None where none keeps it, and in a sentence why it is this one.
+
+    `nearest` is the point that loses least, told where none keeps the budget.
+    """
+
+    point: Point | None
+    nearest: Point | None
+    sentence: str
+
+
+def choose(found: Sequence[Point], budget: Budget) -> Choice:
+    """The point of highest AI that loses no more than a DROP on the images that confirm.
+
+    Where it is to be `confident`, points are tested in the order of their AI, which was known before any was measured,
+    each with a one-sided bound at 95 %, and the first that fails ends it: so all that passed hold together (a fixed
+    sequence; Westfall and Krishen, Journal of Statistical Planning and Inference 99, 2001). Points that were chosen by
+    evaluations are left out there.
+    """
+    measured = [point for point in found if point.confirm is not None]
+    if not measured:
+        return Choice(None, None, "no point is measured yet")
+    nearest = min(measured, key=lambda point: _drop(point).drop.value)
+    images = f"{_drop(nearest).images:,} images that confirm"
+    if budget.confident:
+        passed = _passed([point for point in measured if not point.refined], budget.limit)
+        if passed:
+            bound = number(_drop(passed[-1]).most_lost, 2)
+            told = f"{len(passed)} points pass one after another, the last with at most {bound} points lost on {images}"
+            return Choice(passed[-1], nearest, told)
+        return Choice(None, nearest, _not_passed(measured[0], budget))
+    # 1e-9: 0.1 points is not binary.
+    kept = [point for point in measured if _drop(point).drop.value <= budget.limit + 1e-9]
+    if kept:
+        most = max(kept, key=lambda point: point.intensity)
+        lost = number(_drop(most).drop.value, 2)
+        return Choice(most, nearest, f"the highest AI of {len(measured)} points: {lost} points lost on {images}")
+    lost = number(_drop(nearest).drop.value, 2)
+    told = f"no point keeps {budget.words} on {images}; the one that comes nearest loses {lost}"
+    return Choice(None, nearest, told)
+
+
+def _drop(point: Point) -> Comparison:
+    assert point.confirm is not None  # those that are not measured were left out
+    return point.confirm
+
+
+def _passed(found: Sequence[Point], limit: float) -> list[Point]:
+    passed = []
+    for point in found:
+        if _drop(point).most_lost > limit + 1e-9:
+            break
+        passed.append(point)
+    return passed
+
+
+def _not_passed(first: Point, budget: Budget) -> str:
+    """That the first point already fails, and on how many images one that loses as much would pass."""
+    compared = _drop(first)
+    told = (
+        f"no point keeps {budget.words} on {compared.images:,} images that confirm: the first, of lowest AI, may lose "
+        f"{number(compared.most_lost, 2)}"
+    )
+    room = (budget.limit - max(0.0, compared.drop.value)) / 100
+    if room <= 0:
+        return f"{told}; more images would not help, since it loses {number(compared.drop.value, 2)} as measured"
+    changed = (compared.lost + compared.gained) / compared.images
+    wanted = ceil(changed * (Z_ONE_SIDED / room) ** 2)
+    return f"{told}; about {wanted:,} images would show that it keeps it"

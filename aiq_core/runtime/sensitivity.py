@@ -1,0 +1,244 @@
+"""Measures what each width of each site costs by itself on the calibration images; no labels are read."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from aiq_core.activations import PIXEL_BITS, Calibration, coarser_pixels, levels
+from aiq_core.catalog import Model
+from aiq_core.catalog.dataset import CALIBRATION
+from aiq_core.errors import EvaluationError
+from aiq_core.frontier.sensitivity import Measure, Sensitivity, file_of, key_of, known
+from aiq_core.records import FP32_BITS, ImageSet, Move, Quantizer, SiteKind, SplitName
+from aiq_core.runtime.calibrate import calibration
+from aiq_core.runtime.data import to_input
+from aiq_core.runtime.evaluate import TorchEvaluator
+from aiq_core.runtime.files import write_whole
+from aiq_core.runtime.models import spec
+from aiq_core.runtime.network import Network
+from aiq_core.runtime.rounded import RoundedLayers
+from aiq_core.runtime.weights import network_with
+
+CHUNK = 64
+"""Images a backward pass: every tensor of a chunk is held."""
+
+DRAWS = 4
+"""Labels drawn an image: with one, what Fisher's costs are chosen by is largely the draw."""
+
+SEED = 0
+
+Report = Callable[[int, int], None]
+"""(widths measured, of how many): called between forwards, and may raise to stop."""
+
+
+def sensitivity(
+    model: Model,
+    settings: Quantizer,
+    widths: tuple[int, ...],
+    activation_widths: tuple[int, ...],
+    measure: Measure = Measure.KL,
+    threads: int | None = None,
+    shipped: bool = True,
+    report: Report = lambda done, of: None,
+) -> Sensitivity:
+    """A model's sensitivities at these widths: shipped, from the cache, or measured now and kept.
+
+    Raises EvaluationError where logits are NaN or infinite.
+    """
+    profile = model.profile
+    wanted = [
+        Move(site, bits)
+        for site in profile.sites
+        for bits in (widths if site.kind is SiteKind.WEIGHTS else activation_widths)
+        if bits != FP32_BITS
+    ]
+    found = known(model, settings, measure, shipped)
+    held = dict(found.costs) if found else {}
+    missing = [move for move in wanted if move not in held]
+    if missing:
+        held |= _MEASURES[measure](model, settings, missing, threads, report)
+        size = model.dataset.split(CALIBRATION).size
+        found = Sensitivity(key_of(model, settings, measure), measure, size, held)
+        write_sensitivity(found, file_of(found.key))
+    assert found is not None  # nothing was missing
+    return found
+
+
+def write_sensitivity(made: Sensitivity, path: Path) -> None:
+    """Write sensitivities as JSON."""
+    write_whole(path, (json.dumps(made.to_json(), indent=1) + "\n").encode())
+
+
+def _by_forwards(
+    distance: Callable[[Tensor, Tensor], Tensor],
+) -> Callable[[Model, Quantizer, list[Move], int | None, Report], dict[Move, float]]:
+    """Every width by itself in the network: `distance`(FP32's logits, its logits) is a mean over images."""
+
+    def costs(
+        model: Model, settings: Quantizer, moves: list[Move], threads: int | None, report: Report
+    ) -> dict[Move, float]:
+        # To an evaluator it is a split as others are; no evaluation of it is kept.
+        images = ImageSet(cast(SplitName, CALIBRATION), model.dataset.split(CALIBRATION).size)
+        evaluator = TorchEvaluator(model, images, settings, threads)
+        fp32 = model.profile.uniform(FP32_BITS)
+        right = evaluator.logits(fp32, fp32)
+        found = {}
+        for done, move in enumerate(moves):
+            report(done, len(moves))
+            found[move] = float(distance(right, evaluator.logits(model.profile.moved(fp32, move), fp32)))
+        return found
+
+    return costs
+
+
+def divergence(right: Tensor, logits: Tensor) -> Tensor:
+    """The Kullback-Leibler divergence of predictions from FP32's in nats, a mean over images."""
+    p, q = (torch.log_softmax(each.double(), -1) for each in (right, logits))
+    return (p.exp() * (p - q)).sum(-1).mean()
+
+
+def squared_error(right: Tensor, logits: Tensor) -> Tensor:
+    """Half the squared distance of logits, a mean over images."""
+    return (right.double() - logits.double()).square().sum(-1).mean() / 2
+
+
+def fisher(
+    model: Model, settings: Quantizer, moves: list[Move], threads: int | None, report: Report
+) -> dict[Move, float]:
+    """Half the mean squared derivative of the log-likelihood along what rounding changes."""
+    if threads:
+        torch.set_num_threads(threads)
+    watched = _Watched(model, settings, moves)
+    split = model.dataset.split(CALIBRATION)
+    pixels, generator = split.images(split.size), torch.Generator().manual_seed(SEED)
+    sums: dict[Move, float] = defaultdict(float)
+    for start in range(0, len(pixels), CHUNK):
+        report(start * len(moves) // len(pixels), len(moves))
+        for found in watched.derivatives(pixels[start : start + CHUNK], generator):
+            for move, along in found.items():
+                sums[move] += float(along.double().square().sum()) / (2 * DRAWS * len(pixels))
+    return dict(sums)
+
+
+class _Watched:
+    """A folded FP32 network whose layers' outputs and stored tensors are watched on the way forward and back."""
+
+    def __init__(self, model: Model, settings: Quantizer, moves: list[Move]) -> None:
+        self.model, self.profile, self.moves = model, model.profile, moves
+        architecture = spec(model.name)
+        self.network = Network(
+            network_with(architecture, model.weights, str(model.folder)), self.profile, architecture.input_shape
+        )
+        groups = any(move.site.kind is SiteKind.ACTIVATIONS for move in moves)
+        self._ranges: Calibration | None = None
+        if groups and settings.activations is not None:
+            self._ranges = calibration(model, settings.activations)
+        rounded = RoundedLayers(model, settings)
+        self._changes: dict[Move, tuple[Tensor, Tensor]] = {}
+        for move in moves:
+            if move.site.kind is SiteKind.WEIGHTS:
+                layer, to = self.network.layers[move.site.name], rounded(move.site.name, move.bits)
+                weight, bias = torch.from_numpy(to.weight), torch.from_numpy(np.array(to.bias))
+                self._changes[move] = weight - layer.weight.data, bias - layer.bias.data
+        self._image = next(i for i, operation in enumerate(self.profile.graph) if operation.operator == "image")
+
+    def derivatives(self, pixels: np.ndarray, generator: torch.Generator) -> Iterator[dict[Move, Tensor]]:
+        """For each draw, move -> derivative of the log-likelihood along its change, [images]."""
+        card = self.model.card
+        x = to_input(pixels, card.mean, card.std).contiguous(memory_format=torch.channels_last).requires_grad_()
+        read: dict[str, Tensor] = {}
+        written: dict[str | int, Tensor] = {}
+        stored: dict[int, tuple[Tensor, Tensor]] = {}
+
+        def take(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+            def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+                # A copy: what follows may write into either.
+                read[name] = inputs[0].detach().clone()
+                output.retain_grad()
+                written[name] = output
+
+            return hook
+
+        def store(place: int, tensor: Tensor) -> Tensor:
+            tensor.retain_grad()
+            stored[place] = tensor, tensor.detach().clone()
+            return tensor.clone()
+
+        names = {move.site.name for move in self._changes}
+        hooks = [self.network.layers[name].register_forward_hook(take(name)) for name in names]
+        y: Tensor = x
+        for part in range(len(self.network.parts)):
+            y = self.network.run(part, y, store)
+        for hook in hooks:
+            hook.remove()
+        if not torch.isfinite(y).all():
+            raise EvaluationError(f"{self.model} gives NaN or infinite logits; use a network that stays finite")
+        chances = torch.softmax(y.detach(), -1)
+        deltas = {move: self._delta(move, read, stored, pixels, x) for move in self.moves}
+        for draw in range(DRAWS):
+            labels = torch.multinomial(chances, 1, generator=generator)[:, 0]
+            for tensor in (*written.values(), *(tensor for tensor, _ in stored.values())):
+                tensor.grad = None
+            loss = functional.cross_entropy(y, labels, reduction="sum")
+            loss.backward(retain_graph=draw < DRAWS - 1)  # type: ignore[no-untyped-call]
+            sources = written | {place: tensor for place, (tensor, _) in stored.items()}
+            yield {
+                move: torch.stack([(_gradient(sources[key]) * delta).flatten(1).sum(1) for key, delta in changes]).sum(
+                    0
+                )
+                for move, changes in deltas.items()
+            }
+
+    @torch.no_grad()
+    def _delta(
+        self,
+        move: Move,
+        read: dict[str, Tensor],
+        stored: dict[int, tuple[Tensor, Tensor]],
+        pixels: np.ndarray,
+        x: Tensor,
+    ) -> list[tuple[str | int, Tensor]]:
+        """What a move changes: (layer or operation, change of what it writes)."""
+        if move.site.kind is SiteKind.WEIGHTS:
+            name, (weight, bias) = move.site.name, self._changes[move]
+            layer = self.network.layers[name]
+            held = layer.weight.data, layer.bias.data
+            layer.weight.data, layer.bias.data = weight, bias
+            changed = layer(read[name])
+            layer.weight.data, layer.bias.data = held
+            return [(name, changed)]
+        return [
+            (place, self._rounded(place, move.bits, value, pixels, x) - value)
+            for place, (_, value) in stored.items()
+            if self.profile.stored_tensors[place] == move.site.name
+        ]
+
+    def _rounded(self, place: int, bits: int, value: Tensor, pixels: np.ndarray, x: Tensor) -> Tensor:
+        if place == self._image:
+            if bits >= PIXEL_BITS:
+                return value
+            return to_input(coarser_pixels(pixels, bits), self.model.card.mean, self.model.card.std)
+        assert self._ranges is not None  # there are groups among the moves
+        found = self._ranges.tensors[place]
+        scale = found.scale(bits)
+        if not scale:
+            return torch.zeros_like(value)
+        return (value * (1 / scale)).round_().clamp_(*levels(bits, found.signed)).mul_(scale)
+
+
+def _gradient(tensor: Tensor) -> Tensor:
+    return torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
+
+
+_MEASURES: dict[Measure, Callable[[Model, Quantizer, list[Move], int | None, Report], dict[Move, float]]] = {
+    Measure.FISHER: fisher,
+    Measure.KL: _by_forwards(divergence),
+    Measure.LOGIT: _by_forwards(squared_error),
+}

@@ -1,0 +1,109 @@
+"""Frontier: the whole trade-off at once, each point the policy of least cost from which a network has so much AI.
+
+Costs are of widths by themselves, measured without labels (`frontier.Sensitivity`), so that search images only confirm.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from aiq_core.errors import InfeasibleError
+from aiq_core.frontier import ALGORITHM, Budget, Quantity, Solution, Solver
+from aiq_core.records import Step
+from aiq_core.search.problem import Ask, Problem
+from aiq_core.search.refine import refined
+from aiq_core.search.strategy import Strategy
+from aiq_core.wording import number
+
+MOST_COST = 0.05
+"""Nats of divergence at which a front ends: policies predicted to cost more lost over 2.5 points on either CIFAR
+network. An intensity budget begins it anywhere."""
+
+BISECTIONS = 12
+"""Halvings until the AI of that cost is known to a thousandth of the range."""
+
+SOLVED, REFINED = 1, 2
+"""A step's sweep: found by costs alone, or near those by evaluations."""
+
+
+def solver(problem: Problem) -> Solver:
+    """That of a problem: its movable sites may take the widths on offer."""
+    if problem.costs is None:
+        raise AssertionError("a frontier needs the costs of widths")
+    offered = {site: problem.offered(site) for site in problem.movable}
+    return Solver(problem.profile, problem.costs, problem.start, offered, problem.traffic, problem.quantizer)
+
+
+def solutions(solver: Solver, points: int, budgets: tuple[Budget, ...]) -> tuple[Solution, ...]:
+    """At most so many policies, from the lowest AI upwards, evenly spread; each costs least of those with its AI.
+
+    They begin where the cost is least and end where it is `MOST_COST`, or at the highest AI within the budgets. Raises
+    InfeasibleError.
+    """
+    held = [budget for budget in budgets if budget.quantity is not Quantity.INTENSITY]
+    least = next((budget.limit for budget in budgets if budget.quantity is Quantity.INTENSITY), 0.0)
+    first = solver.solve(budgets)
+
+    def ratio(found: Solution) -> float:
+        return solver.value(Quantity.INTENSITY, found.policy)
+
+    def at(intensity: float) -> Solution | None:
+        try:
+            return solver.solve([*held, Budget(Quantity.INTENSITY, max(intensity, least))])
+        except InfeasibleError:
+            return None
+
+    low, high = ratio(first), solver.value(Quantity.INTENSITY, solver.least(Quantity.INTENSITY))
+    most = at(high)
+    if most is None or most.cost > MOST_COST:
+        reached, beyond = low, high
+        for _ in range(BISECTIONS):
+            middle = (reached + beyond) / 2
+            found = at(middle)
+            if found is None or found.cost > max(MOST_COST, first.cost):
+                beyond = middle
+            else:
+                reached = middle
+        high = reached
+    steps = max(1, points - 1)
+    wanted = (at(low + (high - low) * step / steps) for step in range(points))
+    kept = {solution.policy: solution for solution in (first, *wanted) if solution is not None}
+    return tuple(sorted(kept.values(), key=lambda solution: solution.intensity))[:points]
+
+
+def frontier(problem: Problem, ask: Ask) -> Iterator[Step]:
+    """Yields a step a point, from the lowest AI upwards; then, with a refinement, one a better policy near them.
+
+    Where no policy keeps the budgets, what comes nearest is evaluated and kept before InfeasibleError is raised.
+    """
+    solve = solver(problem)
+    try:
+        found = solutions(solve, problem.points, problem.budgets)
+    except InfeasibleError:
+        for policy in solve.nearest(problem.budgets):
+            yield _step(problem, ask, solve.solution(policy), 1, "comes nearest to a budget that none keeps")
+        raise
+    steps = []
+    for index, solution in enumerate(found, start=1):
+        share = number(solve.value(Quantity.INTENSITY, solution.policy), 2)
+        told = f"the least predicted cost, {number(solution.cost, 4)} nats, with AI at least {share} × FP32's"
+        steps.append(_step(problem, ask, solution, index, told))
+        yield steps[-1]
+    for step in refined(problem, solve, steps, ask):
+        yield replace(step, index=len(found) + step.index, sweep=REFINED)
+
+
+def _step(problem: Problem, ask: Ask, solution: Solution, index: int, reason: str) -> Step:
+    score = ask(solution.policy, None, problem.start)
+    if score is None:
+        raise AssertionError("a question without a least score has an answer")
+    loss = problem.objective.loss(solution.intensity, score)
+    return Step(index, SOLVED, None, solution.policy, solution.intensity, score, loss, reason)
+
+
+FRONTIER = Strategy(
+    name=ALGORITHM,
+    title="Whole frontier",
+    noun="frontier",
+    reason="the least predicted cost at this AI",
+    front=frontier,
+)
