@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from aiq_core.claims.evidence import RANK_CORRELATION, Claim, Evidence
+from aiq_core.claims.frontier import frontier_claims
 from aiq_core.claims.joint import joint_claims
 from aiq_core.claims.ours import our_claims
 from aiq_core.claims.paper import paper_claims
@@ -23,7 +24,12 @@ DIGITS = {"FLOPs/byte off": 4, "policies": 0}
 def claims(library: Library) -> tuple[Claim, ...]:
     """The paper's claims, then ours; nothing is remembered from call to call."""
     evidence = Evidence(library)
-    return (*paper_claims(evidence), *joint_claims(evidence), *our_claims(evidence))
+    return (
+        *paper_claims(evidence),
+        *frontier_claims(evidence),
+        *joint_claims(evidence),
+        *our_claims(evidence),
+    )
 
 
 def document(claim: Claim) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 Costs are of widths by themselves, measured without labels (`frontier.Sensitivity`), so that search images only confirm.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+
+import numpy as np
 
 from aiq_core.errors import InfeasibleError
 from aiq_core.frontier import ALGORITHM, Budget, Quantity, Solution, Solver
@@ -21,6 +23,9 @@ network. An intensity budget begins it anywhere."""
 BISECTIONS = 12
 """Halvings until the AI of that cost is known to a thousandth of the range."""
 
+SOLVED_AT_LEAST = 50
+"""Solutions that a front's points are taken from."""
+
 SOLVED, REFINED = 1, 2
 """A step's sweep: found by costs alone, or near those by evaluations."""
 
@@ -34,10 +39,11 @@ def solver(problem: Problem) -> Solver:
 
 
 def solutions(solver: Solver, points: int, budgets: tuple[Budget, ...]) -> tuple[Solution, ...]:
-    """At most so many policies, from the lowest AI upwards, evenly spread; each costs least of those with its AI.
+    """At most so many policies, from the lowest AI upwards; each costs least of those with its AI.
 
-    They begin where the cost is least and end where it is `MOST_COST`, or at the highest AI within the budgets. Raises
-    InfeasibleError.
+    They begin where the cost is least and end where it is `MOST_COST`, or at the highest AI within the budgets. Of
+    `SOLVED_AT_LEAST` solutions those stand that lie evenly along the curve of AI and the square root of cost, which is
+    flat at first and steep in the end. Raises InfeasibleError.
     """
     held = [budget for budget in budgets if budget.quantity is not Quantity.INTENSITY]
     least = next((budget.limit for budget in budgets if budget.quantity is Quantity.INTENSITY), 0.0)
@@ -64,10 +70,20 @@ def solutions(solver: Solver, points: int, budgets: tuple[Budget, ...]) -> tuple
             else:
                 reached = middle
         high = reached
-    steps = max(1, points - 1)
-    wanted = (at(low + (high - low) * step / steps) for step in range(points))
+    wanted = (at(float(ratio)) for ratio in np.linspace(low, high, max(points, SOLVED_AT_LEAST)))
     kept = {solution.policy: solution for solution in (first, *wanted) if solution is not None}
-    return tuple(sorted(kept.values(), key=lambda solution: solution.intensity))[:points]
+    return _even(sorted(kept.values(), key=lambda solution: solution.intensity), points)
+
+
+def _even(found: Sequence[Solution], points: int) -> tuple[Solution, ...]:
+    """So many of solutions in the order of their AI, evenly along their curve, its ends among them."""
+    if len(found) <= points:
+        return tuple(found)
+    ends = [(solution.intensity, solution.cost**0.5) for solution in found]
+    curve = np.array(ends) / (np.ptp(ends, axis=0) + np.finfo(float).tiny)
+    along = np.concatenate([[0.0], np.linalg.norm(np.diff(curve, axis=0), axis=1).cumsum()])
+    places = [int(np.abs(along - share * along[-1]).argmin()) for share in np.linspace(0, 1, points)]
+    return tuple(found[place] for place in sorted(set(places)))
 
 
 def frontier(problem: Problem, ask: Ask) -> Iterator[Step]:
