@@ -6,7 +6,7 @@ from math import ceil
 
 import numpy as np
 
-from aiq_core.frontier import Budget
+from aiq_core.frontier import ALGORITHM, Budget
 from aiq_core.frontier.sensitivity import Measure, known
 from aiq_core.intensity import intensity
 from aiq_core.library import Library
@@ -43,6 +43,8 @@ def points(library: Library, run: Run, report_images: int | None = None) -> tupl
     fp32 = profile.uniform(FP32_BITS)
     costs = known(model, quantizer, Measure(request.measure)) if request.measure else None
     baseline = intensity(profile, fp32, by=request.traffic, quantizer=quantizer)
+    # Costs are measured without search images: where no point was chosen by evaluations, all of them confirm.
+    start = 0 if request.algorithm == ALGORITHM and not request.refinement else request.choose_images or 0
     judged = report_images or model.dataset.available(SplitName.REPORT)
 
     def against(split: SplitName, images: int, policy: Policy, start: int = 0) -> Comparison | None:
@@ -58,7 +60,7 @@ def points(library: Library, run: Run, report_images: int | None = None) -> tupl
             cost=None if costs is None else costs.predicted(profile, policy),
             refined=step.sweep == REFINED,
             search=against(SplitName.SEARCH, request.images, policy),
-            confirm=against(SplitName.SEARCH, request.images, policy, request.choose_images or 0),
+            confirm=against(SplitName.SEARCH, request.images, policy, start),
             report=against(SplitName.REPORT, judged, policy),
         )
     return _marked(sorted(found.values(), key=lambda point: point.intensity))

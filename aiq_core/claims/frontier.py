@@ -44,8 +44,11 @@ def _goal(evidence: Evidence, model: str, ratio: float, points: float, by: str) 
         yield cost
         return
     value, chosen = max(fit, key=lambda each: (each[1].confirm.after.value if each[1].confirm else 0.0, each[0]))
-    confirm = evidence.images(model, SplitName.SEARCH) - run.request.chooses_on
-    rule = f"of the points with that much, the most of {confirm:,} confirm images right; then read on report images"
+    confirm = evidence.images(model, SplitName.SEARCH)
+    rule = (
+        f"of the points with that much, the most of {confirm:,} search images right, on none of which anything was "
+        "chosen; then read on report images"
+    )
     yield raised.settled(value, True, f"{rule}; batch 1, {by}", run.id)
     if chosen.report is None:
         yield cost.unreported(run.id)
@@ -53,7 +56,7 @@ def _goal(evidence: Evidence, model: str, ratio: float, points: float, by: str) 
     drop = chosen.report.drop
     sure = "also its upper end" if drop.high <= points else "its upper end is above"
     note = f"{chosen.report.images:,} report images, Newcombe, paired; {sure}"
-    yield cost.settled(drop.value, drop.value <= points, note, run.id, drop)
+    yield cost.settled(drop.value, drop.value <= points + 1e-9, note, run.id, drop)
 
 
 def _run(evidence: Evidence, model: str) -> Run | None:

@@ -82,8 +82,10 @@ def _even(found: Sequence[Solution], points: int) -> tuple[Solution, ...]:
     ends = [(solution.intensity, solution.cost**0.5) for solution in found]
     curve = np.array(ends) / (np.ptp(ends, axis=0) + np.finfo(float).tiny)
     along = np.concatenate([[0.0], np.linalg.norm(np.diff(curve, axis=0), axis=1).cumsum()])
-    places = [int(np.abs(along - share * along[-1]).argmin()) for share in np.linspace(0, 1, points)]
-    return tuple(found[place] for place in sorted(set(places)))
+    left = list(range(len(found)))
+    for share in np.linspace(0, 1, points):
+        left.remove(min(left, key=lambda place: abs(along[place] - share * along[-1])))
+    return tuple(solution for place, solution in enumerate(found) if place not in left)
 
 
 def frontier(problem: Problem, ask: Ask) -> Iterator[Step]:
