@@ -15,7 +15,7 @@ from aiq_core.search.baselines import MANUAL, RANDOM, SINGLE_LAYER, UNIFORM, ran
 from aiq_core.search.coordinate import COORDINATE
 from aiq_core.search.greedy import GREEDY
 from aiq_core.search.memo import Memo
-from aiq_core.space import JOINT, WEIGHTS, Space, choosing, quantizer
+from aiq_core.space import JOINT, WEIGHTS, Space, choosing, quantizer, weights_front
 from aiq_core.store import Store
 from aiq_core.store.bundle import publish
 from aiq_core.wording import widths_name
@@ -95,11 +95,16 @@ def front_runs(library: Library) -> Iterator[Request]:
     """The frontier of every model, and its points measured on report images."""
     for model, images in (*SEARCHED, *STRUCTURE):
         known = library.model(model)
-        request = JOINT.front_request(model, JOINT.quantizer(known.dataset), known.profile, images)
-        yield request
-        policies = tuple(dict.fromkeys(step.policy for step in library.run(request.digest).steps))
-        listed = _listed(model, images, MANUAL.name, policies, "the points of the frontier")
-        yield replace(listed, quantizer=request.quantizer)
+        yield from _front(library, JOINT.front_request(model, JOINT.quantizer(known.dataset), known.profile, images))
+    known = library.model("resnet20")
+    yield from _front(library, weights_front(known.name, known.dataset, known.profile, 5000))
+
+
+def _front(library: Library, request: Request) -> Iterator[Request]:
+    yield request
+    policies = tuple(dict.fromkeys(step.policy for step in library.run(request.digest).steps))
+    listed = _listed(request.model, request.images, MANUAL.name, policies, "the points of the frontier")
+    yield replace(listed, quantizer=request.quantizer)
 
 
 def _joint(library: Library, model: str, images: int, algorithm: str, alpha: float) -> Request:

@@ -156,6 +156,17 @@ SPACES: Mapping[str, Space] = {space.name: space for space in (JOINT, WEIGHTS)}
 """By name; the first is what opens."""
 
 
+def weights_front(model: str, dataset: Dataset, profile: ModelProfile, images: int) -> Request:
+    """The frontier of weights alone, as in the paper, but rounded as in JOINT and at its widths."""
+    how = quantizer(dataset, JOINT.rounding)
+    return replace(
+        JOINT.front_request(model, how, profile, images),
+        activation_widths=(FP32_BITS,),
+        start=profile.uniform(max(JOINT.front_widths)),
+        label="weights only, GPTQ, 8 to 2 bits",
+    )
+
+
 def space_of(request: Request, dataset: Dataset) -> Space | None:
     """The space whose policies a request asks for: of its rounding, and of activations with bits or none."""
     here = (each for each in SPACES.values() if dataset.calibration_hash or not each.is_joint)
