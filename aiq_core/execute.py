@@ -287,11 +287,12 @@ class Execution:
             points=request.points or 0,
             budgets=parse_budgets(request.within),
             refinement=request.refinement,
+            seed=request.seed or 0,
         )
 
     def _costs(self) -> Sensitivity | None:
         """What widths cost by themselves, where the strategy asks."""
-        if strategy(self.run.request.algorithm).front is None:
+        if not strategy(self.run.request.algorithm).uses_costs:
             return None
         found = self._find_costs(self.model, self.run.request, self._say)
         self.run = replace(self.run, message="")

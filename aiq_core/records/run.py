@@ -86,6 +86,7 @@ _LATER: Mapping[str, Any] = {
     "within": (),
     "measure": None,
     "refinement": 0,
+    "seed": None,
 }
 """Settings that came after the first runs were stored -> the value that means what was done before. Frozen: a setting
 enters the document and the digest only where it differs, so stored runs keep their ids whatever a default becomes."""
@@ -105,7 +106,7 @@ class Request:
     the rest of them. `traffic` names how bytes are counted. With `tuning`, its one policy is trained before it is
     measured; from then on its quantizer says what came of that, which is no part of the digest. A frontier has so many
     `points`, each `within` these budgets (as text), of costs by `measure`; with `refinement`, so many evaluations more
-    look around them.
+    look around them. A front that is drawn from a `seed` is what so many `points` evaluated hold.
     """
 
     model: str
@@ -134,6 +135,7 @@ class Request:
     within: tuple[str, ...] = ()
     measure: str | None = None
     refinement: int = 0
+    seed: int | None = None
 
     @cached_property
     def digest(self) -> str:

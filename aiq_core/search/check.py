@@ -11,6 +11,7 @@ from aiq_core.intensity import intensity
 from aiq_core.records import FP32_BITS, OFFERED_BITS, ModelProfile, Request
 from aiq_core.roofline import predict
 from aiq_core.rounding import ROUNDINGS
+from aiq_core.search.drawn import MOST_DRAWN
 from aiq_core.search.fine_tune import FINE_TUNE
 from aiq_core.search.strategies import strategy
 
@@ -83,12 +84,20 @@ def _check_budget(request: Request) -> None:
 
 
 def _check_front(request: Request, profile: ModelProfile) -> None:
-    if strategy(request.algorithm).front is None:
-        if request.points is not None or request.within or request.measure is not None or request.refinement:
-            raise SettingError(f"algorithm={request.algorithm} has no points, budgets or costs; a frontier has them")
+    how = strategy(request.algorithm)
+    if (request.seed is not None) != how.draws:
+        raise SettingError(f"algorithm={how.name} with seed={request.seed} is not offered; what draws alone has one")
+    if not how.uses_costs and (request.within or request.measure is not None or request.refinement):
+        raise SettingError(f"algorithm={how.name} has no budgets or costs; a frontier has them")
+    if how.front is None:
+        if request.points is not None:
+            raise SettingError(f"algorithm={how.name} has no points; a frontier has them")
         return
-    if request.points is None or not 1 <= request.points <= MOST_POINTS:
-        raise SettingError(f"points={request.points} is not offered; choose 1 to {MOST_POINTS}")
+    most = MOST_POINTS if how.uses_costs else MOST_DRAWN
+    if request.points is None or not 1 <= request.points <= most:
+        raise SettingError(f"points={request.points} is not offered; choose 1 to {most}")
+    if not how.uses_costs:
+        return
     if request.measure not in tuple(Measure):
         raise SettingError(f"measure={request.measure!r} is not known; choose from {', '.join(Measure)}")
     if request.refinement < 0:

@@ -124,4 +124,5 @@ FRONTIER = Strategy(
     noun="frontier",
     reason="the least predicted cost at this AI",
     front=frontier,
+    uses_costs=True,
 )

@@ -33,7 +33,8 @@ class Problem:
     """A network, the loss to lower, the widths on offer, widest first, and the sites that may move, in tie order.
 
     `widths` are those of weights, `activation_widths` those of activation groups. A front has so many `points` within
-    `budgets`, by what widths cost by themselves, and spends `refinement` evaluations on looking around them.
+    `budgets`, by what widths cost by themselves, and spends `refinement` evaluations on looking around them; one
+    that is drawn, from `seed`, is what so many evaluations find.
     """
 
     profile: ModelProfile
@@ -50,6 +51,7 @@ class Problem:
     points: int = 0
     budgets: tuple[Budget, ...] = ()
     refinement: int = 0
+    seed: int = 0
 
     def offered(self, site: Site) -> tuple[int, ...]:
         """The widths on offer to a site, widest first."""

@@ -6,14 +6,27 @@ from aiq_core.search.coordinate import COORDINATE
 from aiq_core.search.fine_tune import FINE_TUNE
 from aiq_core.search.frontier import FRONTIER
 from aiq_core.search.greedy import GREEDY
+from aiq_core.search.nsga2 import NSGA2
+from aiq_core.search.random_search import RANDOM_SEARCH
 from aiq_core.search.strategy import Strategy
 
 STRATEGIES: dict[str, Strategy] = {
     strategy.name: strategy
-    for strategy in (FRONTIER, GREEDY, COORDINATE, UNIFORM, RANDOM, SINGLE_LAYER, MANUAL, FINE_TUNE)
+    for strategy in (
+        FRONTIER,
+        GREEDY,
+        COORDINATE,
+        NSGA2,
+        RANDOM_SEARCH,
+        UNIFORM,
+        RANDOM,
+        SINGLE_LAYER,
+        MANUAL,
+        FINE_TUNE,
+    )
 }
 SEARCHES: dict[str, Strategy] = {name: strategy for name, strategy in STRATEGIES.items() if strategy.searches}
-"""Those that minimise a loss at an alpha; a frontier needs none, and the others list policies."""
+"""Those that minimise a loss at an alpha; fronts need none, and the others list policies."""
 
 
 def strategy(name: str) -> Strategy:

@@ -12,7 +12,8 @@ class Strategy:
     """A way to choose policies. `name` stands in requests, `title` in lists, `noun` in sentences.
 
     `steps` yields the steps of a search, which minimises the loss at an alpha; `front` one for each point of a
-    trade-off, which costs of widths chose. Where both are None the request's policies are evaluated, and `reason` says
+    trade-off. One that `uses_costs` chooses by what widths cost by themselves; one that `draws` does so at random, from
+    the request's seed. Where both are None the request's policies are evaluated, and `reason` says
     why their layers have their widths. `tries` gives how many sites step k, from 0, of a search over so many sites
     tries; `most_steps` how many steps it takes at most, None where nobody can say, and `likely_steps` as a rule.
     `is_final` says that a move is never taken back.
@@ -28,6 +29,8 @@ class Strategy:
     most_steps: Callable[[int], int | None] = lambda sites: None
     likely_steps: Callable[[int], int] = lambda sites: sites
     is_final: bool = False
+    uses_costs: bool = False
+    draws: bool = False
 
     @property
     def searches(self) -> bool:
