@@ -1,7 +1,7 @@
 """Every policy of a small space measured, so that the best of it is known: for `benchmarks.frontier`."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -10,11 +10,37 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from aiq_core.catalog import Model
+from aiq_core.catalog import Model, bundled
+from aiq_core.frontier import Measure
+from aiq_core.frontier.hypervolume import hypervolume, pick
+from aiq_core.frontier.sensitivity import known
 from aiq_core.intensity import traffic
-from aiq_core.records import FP32_BITS, ImageSet, Move, Policy, Quantizer, Site, SiteKind, SplitName
+from aiq_core.objective import Objective, default_normaliser, floor_score
+from aiq_core.records import (
+    DEFAULT_ACCURACY_NORMALISER,
+    FP32_BITS,
+    UNFUSED,
+    ImageSet,
+    Move,
+    Policy,
+    Quantizer,
+    Score,
+    Site,
+    SiteKind,
+    SplitName,
+    Step,
+)
 from aiq_core.runtime.evaluate import TorchEvaluator
+from aiq_core.search.frontier import frontier
+from aiq_core.search.greedy import greedy
+from aiq_core.search.nsga2 import nsga2
+from aiq_core.search.problem import Problem
+from aiq_core.search.random_search import random_search
 from aiq_core.space import JOINT
+from benchmarks._common import markdown
+
+EVALUATIONS = (20, 50, 200)
+"""Of the strategies that draw: a front's points, about what its costs take too, and ten times the first."""
 
 MOST_COUNTED = 4096
 """Policies whose bytes are counted at once."""
@@ -107,21 +133,23 @@ class Exhausted:
         labels = model.dataset.split(self.images.split).labels
         began = time.monotonic()
 
-        def right(policy: Policy, base: Policy) -> NDArray[np.bool_]:
+        last = small.sites[-1]
+        aside = {bits: small.offered(last)[place - 1] for place, bits in enumerate(small.offered(last))}
+
+        def right(policy: Policy) -> NDArray[np.bool_]:
             outcomes = model.metric.blank(len(labels))
+            # Its neighbour in the last site: so all that comes before is run once and kept.
+            base = model.profile.moved(policy, Move(last, aside.get(model.profile.width(policy, last), FP32_BITS)))
             for _ in evaluator.chunks(policy, base, outcomes):
                 pass
             return np.asarray((outcomes == labels)[self.images.span])
 
-        fp32 = model.profile.uniform(FP32_BITS)
         packed = np.empty((small.size, -(-self.images.images // 8)), dtype=np.uint8)
-        before = fp32
         for place, policy in enumerate(small.policies()):
-            packed[place] = np.packbits(right(policy, before))
-            before = policy
+            packed[place] = np.packbits(right(policy))
             if place % (small.size // 20) == 0:
                 print(f"{small.name}: {place:,} of {small.size:,}, {time.monotonic() - began:.0f} s", flush=True)
-        return packed, right(fp32, fp32), time.monotonic() - began
+        return packed, right(model.profile.uniform(FP32_BITS)), time.monotonic() - began
 
 
 def digits(model: Model) -> Small:
@@ -134,3 +162,97 @@ def last_eight(model: Model) -> Small:
     return Small("resnet20_last8", model, model.profile.weight_sites[-8:], (4, 3, 2), (8,))
 
 
+# How far strategies stay from the best
+
+
+def problem(ground: Exhausted, alpha: float = 0.0, points: int = 20, seed: int = 0) -> Problem:
+    """A small space as strategies take it, on the images of `ground`."""
+    small, model, images = ground.small, ground.small.model, ground.images.images
+    baseline = int(ground.fp32.sum())
+    goal = Objective(
+        metric=model.metric,
+        alpha=alpha,
+        intensity_normaliser=default_normaliser(
+            model.profile, small.widths, UNFUSED, small.quantizer, small.activation_widths
+        ),
+        accuracy_normaliser=DEFAULT_ACCURACY_NORMALISER,
+        images=images,
+        baseline_score=baseline,
+        floor_score=floor_score(model.metric, None, baseline, images),
+    )
+    return Problem(
+        model.profile,
+        goal,
+        small.widths,
+        small.sites,
+        small.start,
+        int(ground.scores[small.place(small.start)]),
+        activation_widths=small.activation_widths,
+        quantizer=small.quantizer,
+        costs=known(model, small.quantizer, Measure.KL),
+        points=points,
+        seed=seed,
+    )
+
+
+class Asked:
+    """Answers a strategy's questions from the table; remembers which policies it asked for."""
+
+    def __init__(self, ground: Exhausted) -> None:
+        self.ground, self.places = ground, set[int]()
+
+    def __call__(self, policy: Policy, needs: Score | None, base: Policy) -> Score | None:
+        place = self.ground.small.place(policy)
+        self.places.add(place)
+        score = int(self.ground.scores[place])
+        return None if needs is not None and score < needs else score
+
+
+def strategies(ground: Exhausted, seeds: int) -> Iterator[tuple[str, int, list[list[int]]]]:
+    """Each strategy's name, how many policies it asked for at most, and the places of its steps' policies a seed."""
+
+    def places(steps: Iterable[Step]) -> list[int]:
+        return [ground.small.place(step.policy) for step in steps]
+
+    asked = Asked(ground)
+    yield "frontier", 20, [places(frontier(problem(ground), asked))]
+    asked = Asked(ground)
+    swept = [places(greedy(problem(ground, alpha / 10), asked)) for alpha in range(11)]
+    yield "greedy sweep", len(asked.places), [[place for one in swept for place in one]]
+    for name, search in (("NSGA-II", nsga2), ("random search", random_search)):
+        for evaluations in EVALUATIONS:
+            drawn_by = [Asked(ground) for _ in range(seeds)]
+            found = [
+                places(search(problem(ground, points=evaluations, seed=seed), each))
+                for seed, each in enumerate(drawn_by)
+            ]
+            yield name, evaluations, found
+
+
+def gaps(folder: Path, threads: int, seeds: int = 10) -> str:
+    """The area that each strategy covers of two small spaces, beside the best there is, as Markdown."""
+    catalog, lines = bundled(), []
+    for small, images in (
+        (digits(catalog.model("digits_cnn")), 500),
+        (last_eight(catalog.model("resnet20")), 1000),
+    ):
+        ground = Exhausted(small, ImageSet(SplitName.SEARCH, images), folder, threads)
+        best = pick(small.ratios, ground.drops)
+        most = float(hypervolume(small.ratios[list(best)], ground.drops[list(best)]))
+        rows = [("all there are", f"{small.size:,}", f"{most:.2f}", "–", "–")]
+        for name, asked, found in strategies(ground, seeds):
+            areas = [covered(small.ratios, ground.drops, places) for places in found]
+            lost = [100 * (1 - each / most) for each in areas]
+            spread = f"{min(lost):.1f} to {max(lost):.1f} %" if len(lost) > 1 else "–"
+            rows.append((name, f"{asked:,}", f"{np.mean(areas):.2f}", f"{np.mean(lost):.1f} %", spread))
+        header = ("", "policies asked", "area", "short of the best", f"over {seeds} seeds")
+        title = f"{small.name}, {small.size:,} policies on {images:,} search images, measured in {ground.seconds:.0f} s"
+        lines.append(f"{title}\n\n{markdown(header, rows)}\n")
+    return "\n".join(lines)
+
+
+def covered(ratios: NDArray[np.float64], drops: NDArray[np.float64], places: Sequence[int]) -> float:
+    """The area of at most 20 of the policies at these places."""
+    own = np.array(sorted(set(places)))
+    taken = own[list(pick(ratios[own], drops[own]))]
+    return float(hypervolume(ratios[taken], drops[taken]))
