@@ -21,13 +21,17 @@ from aiq_core.commands.console import (
     print_run,
 )
 from aiq_core.commands.searches import Exclude, Fix, MaxEvaluations, MaxMinutes, fixed
-from aiq_core.frontier import DEFAULT_POINTS, Measure, Quantity, parse_budgets
+from aiq_core.errors import look_up
+from aiq_core.frontier import ALGORITHM, DEFAULT_POINTS, Measure, Quantity, parse_budgets
 from aiq_core.frontier.budget import EXAMPLES
 from aiq_core.library import open_library
 from aiq_core.records import FP32_BITS, UNFUSED, Move, Request, SplitName
 from aiq_core.search.baselines import MANUAL
+from aiq_core.search.strategies import FRONTS
 
-Points = Annotated[int, typer.Option(help="Points of the front.")]
+Points = Annotated[int, typer.Option(help="Points of the front; policies that what draws evaluates.")]
+Algorithms = Annotated[str, typer.Option(help=f"{', '.join(FRONTS)}; all but the first draw policies.")]
+Seed = Annotated[int, typer.Option(help="Where drawing begins.")]
 Within = Annotated[list[str] | None, typer.Option(help=f"A budget, such as {EXAMPLES}; may be repeated.")]
 Spaces = Annotated[str, typer.Option("--space", help=f"What has bits: {' or '.join(space.SPACES)}.")]
 Measures = Annotated[Measure, typer.Option(help="How what a width costs is measured.")]
@@ -39,6 +43,8 @@ Report = Annotated[bool, typer.Option("--report", help="Measure the points on th
 def frontier(
     model: ModelName,
     points: Points = DEFAULT_POINTS,
+    algorithm: Algorithms = ALGORITHM,
+    seed: Seed = 0,
     within: Within = None,
     where: Spaces = space.JOINT.name,
     measure: Measures = Measure.KL,
@@ -59,9 +65,12 @@ def frontier(
     budgets = parse_budgets(within or ())
     counted = tuple(str(budget) for budget in budgets if budget.is_linear)
     count = images or known.dataset.available(SplitName.SEARCH)
+    how = look_up("algorithm", algorithm, FRONTS)
     request = replace(
         chosen.front_request(model, chosen.quantizer(known.dataset), known.profile, count, points, counted),
-        measure=measure,
+        algorithm=how.name,
+        seed=seed if how.draws else None,
+        measure=measure if how.uses_costs else None,
         refinement=refine,
         excluded=tuple(exclude or ()),
         fixed=fixed(fix or []),

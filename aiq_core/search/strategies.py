@@ -27,6 +27,8 @@ STRATEGIES: dict[str, Strategy] = {
 }
 SEARCHES: dict[str, Strategy] = {name: strategy for name, strategy in STRATEGIES.items() if strategy.searches}
 """Those that minimise a loss at an alpha; fronts need none, and the others list policies."""
+FRONTS: dict[str, Strategy] = {name: strategy for name, strategy in STRATEGIES.items() if strategy.front}
+"""Those that find a whole trade-off."""
 
 
 def strategy(name: str) -> Strategy:
