@@ -42,6 +42,9 @@ from benchmarks._common import markdown
 EVALUATIONS = (20, 50, 200)
 """Of the strategies that draw: a front's points, about what its costs take too, and ten times the first."""
 
+PROGRESS = 1000
+"""Policies between two lines that say how far it is."""
+
 MOST_COUNTED = 4096
 """Policies whose bytes are counted at once."""
 
@@ -147,7 +150,7 @@ class Exhausted:
         packed = np.empty((small.size, -(-self.images.images // 8)), dtype=np.uint8)
         for place, policy in enumerate(small.policies()):
             packed[place] = np.packbits(right(policy))
-            if place % (small.size // 20) == 0:
+            if place % PROGRESS == 0:
                 print(f"{small.name}: {place:,} of {small.size:,}, {time.monotonic() - began:.0f} s", flush=True)
         return packed, right(model.profile.uniform(FP32_BITS)), time.monotonic() - began
 

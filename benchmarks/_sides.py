@@ -1,5 +1,6 @@
 """The sides that `benchmarks.frontier` compares: each finds a front from an empty store, and its work is counted."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from aiq_core.search.greedy import GREEDY
 from aiq_core.search.memo import Memo
 from aiq_core.search.nsga2 import NSGA2
 from aiq_core.search.random_search import RANDOM_SEARCH
+from aiq_core.search.strategies import strategy
 from aiq_core.space import JOINT
 from aiq_core.store import Store
 
@@ -38,6 +40,8 @@ class Side:
     """Images forwarded over those that are chosen on, shared prefixes and what was stopped counted as they were."""
     calibration: float
     """The same of calibration images, which have no labels."""
+    cpu_seconds: float
+    """Of all threads: they hardly depend on what else the machine does."""
 
     @property
     def policies(self) -> tuple[Policy, ...]:
@@ -89,9 +93,12 @@ class Bench:
     def _alone(self, request: Request, measure: Measure | None) -> Request:
         return replace(request, measure=measure, use_bundled=False)
 
+    def _path(self, name: str, seed: int | None) -> Path:
+        return self.folder / f"{self.model.name}-{name.replace(', ', '-').replace(' ', '-')}-{seed or 0}.sqlite"
+
     def _library(self, name: str, seed: int | None = None) -> Library:
         """A side's own; it starts with bundled report figures, which no side's seconds hold."""
-        path = self.folder / f"{self.model.name}-{name.replace(', ', '-').replace(' ', '-')}-{seed or 0}.sqlite"
+        path = self._path(name, seed)
         is_new = not path.is_file()
         store = Store(path)
         if is_new:
@@ -100,19 +107,26 @@ class Bench:
         return Library(store, None)
 
     def _side(self, name: str, seed: int | None, requests: Sequence[Request], calibration: float = 0.0) -> Side:
-        library = self._library(name, seed)
+        library, path = self._library(name, seed), self._path(name, seed)
         runs = [new_run(self.model, request) for request in requests]
         runs = [
             library.store.run(run.id) if library.store.has_run(run.id) else library.store.add_run(run) for run in runs
         ]
+        spent = path.with_suffix(".cpu")
+        before = float(spent.read_text()) if spent.is_file() else 0.0
         if any(run.status is not RunStatus.DONE for run in runs):
-            runs = execute_together(library, runs, self._evaluators)
+            began = time.process_time()
+            try:
+                runs = execute_together(library, runs, self._evaluators)
+            finally:
+                before += time.process_time() - began
+                spent.write_text(str(before))
         for run in runs:
             if run.status is not RunStatus.DONE:
                 raise RuntimeError(f"run {run.id} ended {run.status}: {run.message}\n{run.traceback}")
         found = library.store.evaluations(self.model.hash, self.model.dataset.search.hash)
         forwarded = sum(int(is_done(each.outcomes[: self.chooses]).sum()) for each in found)
-        return Side(name, seed, tuple(runs), forwarded / self.chooses, calibration)
+        return Side(name, seed, tuple(runs), forwarded / self.chooses, calibration, before)
 
     def _calibration(self, request: Request, measure: Measure) -> float:
         """A pass of all calibration images a width, and FP32's; of Fisher's a forward and a backward a label drawn.
@@ -133,10 +147,12 @@ class Bench:
         return np.array(found[1:]) / found[0]
 
     def confirmed(self, side: Side) -> NDArray[np.int8]:
-        """What each policy of a side loses on the images that confirm, as `frontier.hypervolume.drawn` has it."""
-        return self._lost(
-            self._library(side.name, side.seed), SplitName.SEARCH, side.policies, self.chooses, self.images
-        )
+        """What each policy of a side loses on the images that confirm, as `frontier.hypervolume.drawn` has it.
+
+        They are all search images where costs chose, and those that no choice was made on where evaluations did.
+        """
+        start = 0 if strategy(side.runs[0].request.algorithm).uses_costs else self.chooses
+        return self._lost(self._library(side.name, side.seed), SplitName.SEARCH, side.policies, start, self.images)
 
     def reported(self, policies: Sequence[Policy]) -> NDArray[np.int8]:
         """The same on all report images, measured where they are not yet."""

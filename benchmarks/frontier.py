@@ -1,10 +1,11 @@
 """Seconds and evaluations to a front, and how much of the trade-off it covers: `python -m benchmarks.frontier`.
 
-The frontier beside the greedy sweep of all alphas, NSGA-II and random search. Every side starts from an empty store and
-chooses on the first search images; at most 20 of its policies, those that cover most on the images that confirm, are
-read on report images. What is covered is the area of AI over FP32's and points lost, up to one point, with the middle
-95 % of what a bootstrap over images gives. `--exhaust` measures every policy of two small spaces too, and how far
-each strategy stays from the best of them. Runs lie in `--folder` and are found again, so it may be interrupted.
+The frontier beside the greedy sweep of all alphas, NSGA-II and random search, each from an empty store. Those that
+choose by evaluations do so on the first search images, and the others confirm; the frontier chose on none, and all
+confirm it. At most 20 policies of a side, those that cover most on the images that confirm, are read on report images.
+What is covered is the area of AI over FP32's and points lost, up to one point, with the middle 95 % of what a bootstrap
+over images gives. `--exhaust` measures every policy of two small spaces too, and how far each strategy stays from the
+best of them. Runs lie in `--folder` and are found again, so it may be interrupted.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from benchmarks._sides import RIVALS, Bench, Side
 
 TABLE = ASSETS / "frontier.csv"
 SEEDS = 3
-HEADER = ("", "policies asked", "evaluations", "of calibration images", "seconds", "policies that count",
+HEADER = ("", "policies asked", "evaluations", "of calibration images", "seconds", "CPU seconds", "policies that count",
           "area, confirm images", "area, report images", "less the frontier's")  # fmt: skip
 
 
@@ -82,6 +83,7 @@ def row(found: Reached, first: Reached) -> tuple[str, ...]:
         f"{side.evaluations:.1f}",
         f"{side.calibration:.1f}",
         f"{side.seconds:,.0f}",
+        f"{side.cpu_seconds:,.0f}",
         f"{found.picked}",
         area(found.confirm),
         area(found.report),
@@ -99,14 +101,17 @@ def write(every: Sequence[Reached]) -> None:
     areas = [f"{name}_area{end}" for name in ("confirm", "report") for end in ("", "_low", "_high")]
     with TABLE.open("w", newline="", encoding="utf-8") as file:
         lines = csv.writer(file, lineterminator="\n")
-        lines.writerow(["model", "strategy", "seed", "asked", "evaluations", "calibration_evaluations", "seconds",
-                        "policies", *areas])  # fmt: skip
+        lines.writerow([
+            "model", "strategy", "seed", "asked", "evaluations", "calibration_evaluations", "seconds", "cpu_seconds",
+            "policies", *areas,
+        ])  # fmt: skip
         for each in every:
             side = each.side
             found = (value for one in (each.confirm, each.report) for value in (one.value, one.low, one.high))
             lines.writerow([
                 each.model, side.name, "" if side.seed is None else side.seed, side.asked, f"{side.evaluations:.2f}",
-                f"{side.calibration:.2f}", f"{side.seconds:.1f}", each.picked, *(f"{value:.4f}" for value in found),
+                f"{side.calibration:.2f}", f"{side.seconds:.1f}", f"{side.cpu_seconds:.1f}", each.picked,
+                *(f"{value:.4f}" for value in found),
             ])  # fmt: skip
 
 

@@ -1,18 +1,25 @@
-"""The search-cost benchmark: its plain reference agrees with the app's search, and it counts what runs."""
+"""Benchmarks: the plain reference agrees with the app's search, work is counted, small spaces are exhausted."""
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from aiq_core.claims.evidence import Evidence
+from aiq_core.intensity import intensity
 from aiq_core.library import Library
-from aiq_core.records import Candidate, Move, Outcome, Run, RunStatus, Site, SiteKind, Step
+from aiq_core.records import Candidate, ImageSet, Move, Outcome, Run, RunStatus, Site, SiteKind, SplitName, Step
+from aiq_core.runtime.evaluate import TorchEvaluator
 from aiq_core.space import JOINT
 from benchmarks import _common, joint_cost
 from benchmarks._common import Meter, markdown
+from benchmarks._exhaustive import Exhausted, Small, covered, strategies
 from benchmarks._plain import Unfolded
+from benchmarks._sides import Bench as SideBench
+from benchmarks.frontier import TABLE, reached, row
 from benchmarks.search_cost import Bench, agreement, ladder, plain_candidates, tables
 from tests import bundled
 
@@ -97,3 +104,64 @@ def test_a_section_takes_the_place_of_an_earlier_one(tmp_path: Path, monkeypatch
     ]  # fmt: skip
     assert "new" in said
     assert "old" not in said
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Exhausted:
+    """The linear layer and the one before at two widths each, on 100 images."""
+    model = bundled.model("digits_cnn")
+    small = Small("two", model, model.profile.weight_sites[-2:], (8, 2), (8,))
+    return Exhausted(small, ImageSet(SplitName.SEARCH, 100), tmp_path_factory.mktemp("ground"), threads=1)
+
+
+def test_an_exhausted_space_has_what_each_of_its_policies_has_right(ground: Exhausted, tmp_path: Path) -> None:
+    small, model = ground.small, ground.small.model
+    policies = list(small.policies())
+    assert [policy.weight_bits[-2:] for policy in policies] == [(8, 8), (8, 2), (2, 8), (2, 2)]
+    assert [small.place(policy) for policy in policies] == [0, 1, 2, 3]
+    assert {policy.weight_bits[:-2] + policy.activation_bits for policy in policies} == {(8,) * 9}
+    evaluator = TorchEvaluator(model, ground.images, small.quantizer, threads=1)
+    labels = model.dataset.search.labels
+    for place, policy in enumerate(policies):
+        outcomes = model.metric.blank(len(labels))
+        list(evaluator.chunks(policy, None, outcomes))
+        assert ground.scores[place] == np.count_nonzero((outcomes == labels)[:100])
+    fp32 = intensity(model.profile, model.profile.uniform(32))
+    assert small.ratios.tolist() == [intensity(model.profile, policy) / fp32 for policy in policies]
+    again = Exhausted(small, ground.images, tmp_path, threads=1)
+    assert again.scores.tolist() == ground.scores.tolist()
+
+
+def test_strategies_are_answered_from_the_table_and_cover_no_more_than_the_best(ground: Exhausted) -> None:
+    ratios, drops = ground.small.ratios, ground.drops
+    most = covered(ratios, drops, range(4))
+    for name, asked, found in strategies(ground, seeds=2):
+        assert asked >= 1
+        for places in found:
+            assert 0 <= covered(ratios, drops, places) <= most, name
+    # What draws often enough has seen all four.
+    assert covered(ratios, drops, found[0]) == most
+
+
+def test_what_a_side_forwards_is_counted_in_images(tmp_path: Path) -> None:
+    bench = SideBench(bundled.model("digits_cnn"), 500, tmp_path, threads=1)
+    side = bench.drawn("random_search", 0, 3)
+    # FP32, the start, and two drawn, on 250 images each; what confirms them is not counted.
+    assert (side.asked, side.evaluations, side.calibration) == (3, 4.0, 0.0)
+    assert bench.drawn("random_search", 0, 3).runs == side.runs
+    lost = bench.confirmed(side)
+    assert lost.shape == (len(side.policies), 250)
+    found = reached(bench, side)
+    assert found.confirm.low <= found.confirm.value <= found.confirm.high
+    assert found.picked <= len(side.policies)
+    assert row(found, found)[:2] == ("random_search, seed 0", "3")
+
+
+def test_the_table_that_ships_has_a_row_a_model_strategy_and_seed() -> None:
+    rows = list(csv.DictReader(TABLE.open(encoding="utf-8")))
+    assert {each["model"] for each in rows} == {"resnet20", "mobilenet_v2"}
+    assert len({(each["model"], each["strategy"], each["seed"]) for each in rows}) == len(rows)
+    for each in rows:
+        for name in ("confirm", "report"):
+            low, value, high = (float(each[f"{name}_area{end}"]) for end in ("_low", "", "_high"))
+            assert 0 <= low <= value <= high
