@@ -124,10 +124,11 @@ class Execution:
 
     def _begin(self) -> None:
         self.library.store.clear_steps(self.run.id)
-        self._save(status=RunStatus.RUNNING)
+        self._save(status=RunStatus.RUNNING, origin=self._machines.origin())
         self.model = self.library.model(self.run.request.model)
-        origin = self._machines.origin(self.model, self._say)
-        self._save(origin=origin, message="")
+        workers = self._machines.workers(self.model, self._say)
+        if workers is not None:
+            self._save(origin=workers, message="")
         self.profile = self.model.profile
         trained = fine_tuning.trained(self.model, self.run.request, self._say)
         if trained != self.run.request:

@@ -18,7 +18,7 @@ Say = Callable[[str], None]
 """Lets who watches know how far something is; may raise to stop it."""
 
 
-def _origin(model: Model, say: Say) -> Origin:
+def _origin() -> Origin:
     """This machine, as its evaluators say it."""
     from aiq_core.runtime.evaluate import current_origin
 
@@ -47,11 +47,16 @@ def _costs(model: Model, request: Request, say: Say, forwards: "MakeForwards | N
 
 @dataclass(frozen=True)
 class Machines:
-    """Where a run is computed: what makes its evaluators and measures costs, whose figures these are, what befell."""
+    """Where a run is computed: what makes its evaluators, says this machine's origin and measures costs.
+
+    `workers` finds those of a cluster for a model and gives their origin, None where this process computes; `notes`
+    says what befell them.
+    """
 
     evaluator: MakeEvaluator
-    origin: Callable[[Model, Say], Origin] = _origin
+    origin: Callable[[], Origin] = _origin
     costs: Callable[[Model, Request, Say], Sensitivity] = _costs
+    workers: Callable[[Model, Say], Origin | None] = lambda model, say: None
     notes: Callable[[], Sequence[str]] = tuple
 
 
@@ -86,4 +91,4 @@ def on(cluster: str | None, evaluators: MakeEvaluator) -> Iterator[Machines]:
         def costs(model: Model, request: Request, say: Say) -> Sensitivity:
             return _costs(model, request, say, reached.evaluator)
 
-        yield Machines(reached.evaluator, reached.origin, costs, lambda: reached.notes)
+        yield Machines(reached.evaluator, _origin, costs, reached.origin, lambda: reached.notes)
