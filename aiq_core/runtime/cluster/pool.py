@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from distributed import Client
+from distributed.client import ClosedClientError
 
 from aiq_core.catalog import Model
 from aiq_core.errors import AiqError, ClusterError
@@ -174,11 +175,11 @@ class Pool:
 
     def _look(self) -> None:
         """Sees who came, who is gone, and what takes too long. Raises ClusterError where nobody is left."""
+        known = self._client.scheduler_info().get("workers", {})
         self._looked = now = time.monotonic()
-        try:
-            there = {address: str(each["name"]) for address, each in self._client.scheduler_info()["workers"].items()}
-        except (OSError, TimeoutError) as error:
-            raise ClusterError(f"the scheduler at {self.address} is gone ({error}); {_KEPT}") from None
+        if self._client.status != "running":
+            return  # the scheduler is away, and may come back
+        there = {address: str(each["name"]) for address, each in known.items()}
         for address in set(self._names) - set(there):
             if address in self._crew:
                 self.notes.append(f"worker {self._names[address]} is gone, and others were asked instead")
@@ -212,14 +213,17 @@ class Pool:
 
         Raises ClusterError where nobody is left to ask.
         """
-        self._fill(asking)
-        with suppress(queue.Empty):
-            self._land(*self._arrived.get(timeout=TURN_S))
-            while True:
-                self._land(*self._arrived.get_nowait())
-        if time.monotonic() - self._looked > LOOK_S:
-            self._look()
-        self._fill(asking)
+        if self._client.status == "closed":
+            raise ClusterError(f"the scheduler at {self.address} is gone; {_KEPT}")
+        with suppress(ClosedClientError):  # the next turn says so
+            self._fill(asking)
+            with suppress(queue.Empty):
+                self._land(*self._arrived.get(timeout=TURN_S))
+                while True:
+                    self._land(*self._arrived.get_nowait())
+            if time.monotonic() - self._looked > LOOK_S:
+                self._look()
+            self._fill(asking)
 
     def _fill(self, asking: Source | None) -> None:
         sources = sorted(self.sources, key=lambda source: source is not asking)
@@ -277,7 +281,7 @@ class Pool:
             what.source.lost(what.task)
             if isinstance(said, AiqError):
                 self._refuse(member.address, str(said))
-            else:
+            elif self._client.status == "running":  # or it is the scheduler that is away
                 self._count_lost(what.task, f"{self._names[member.address]} failed with {said!r}")
 
     def _count_lost(self, task: Task, how: str) -> None:
