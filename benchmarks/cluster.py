@@ -91,6 +91,10 @@ CACHE = catalog.cache_dir()
 
 
 def main() -> None:
+    if os.environ.get("OMP_NUM_THREADS") != "1":
+        # Of one thread, as its workers are: torch reads it when it is imported.
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        raise SystemExit(subprocess.call([sys.executable, __file__, *sys.argv[1:]], env=environment))
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="digits_cnn")
     parser.add_argument("--images", type=int, help="search images; those that ship by default")
