@@ -50,6 +50,13 @@ class Cell:
         with self.log.open("ab") as log:
             self.processes[name] = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
 
+    def await_workers(self, count: int) -> None:
+        """Until so many are there: the commonest kind of those that a run finds is the run's."""
+        end = time.monotonic() + START_S
+        while self.log.read_text().count("Registered to:") < count:
+            assert time.monotonic() < end, self.log.read_text()
+            time.sleep(0.05)
+
     def stop(self) -> None:
         for process in self.processes.values():
             process.kill()
@@ -95,6 +102,7 @@ def cell(other: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cell
     cell.start("second")
     cell.start("of-other-weights", folder=other)
     cell.start("of-two-threads", "--threads", "2")
+    cell.await_workers(4)
     yield cell
     cell.stop()
 

@@ -27,6 +27,9 @@ SLOTS = 2
 CONNECT_S, TURN_S, LOOK_S = 10.0, 0.2, 0.5
 """Seconds to reach the scheduler, that a turn waits for an answer, and between looks at who is there."""
 
+INTRODUCE_S = 30.0
+"""How long a run waits for a worker to say who it is, before it begins without."""
+
 PATIENCE_S = 60.0
 """How long a run without any worker waits for one."""
 
@@ -102,7 +105,8 @@ class Pool:
         self.sources: list[Source] = []
         self.notes: list[str] = []
         self._names: dict[str, str] = {}
-        """Workers that were asked who they are; those that answered well are in `_met`, the others in `_refused`."""
+        self._asked: dict[str, float] = {}
+        """When workers were asked who they are; those that answered well are in `_met`, the others in `_refused`."""
         self._met: dict[str, Facts] = {}
         self._refused: set[str] = set()
         self._crew: dict[str, _Member] = {}
@@ -136,8 +140,9 @@ class Pool:
 
     @property
     def _unknown(self) -> bool:
-        """Whether a worker has yet to say who it is."""
-        return len(self._names) > len(self._met) + len(self._refused)
+        """Whether a worker has yet to say who it is, and may do so soon."""
+        soon = time.monotonic() - INTRODUCE_S
+        return any(at > soon and who not in self._met and who not in self._refused for who, at in self._asked.items())
 
     def _hear(self, address: str, said: Facts | BaseException) -> None:
         """What a worker says of itself."""
@@ -187,9 +192,9 @@ class Pool:
                     self._count_lost(flight.task, f"{self._names[address]} ended")
             self._dismiss(address)
             self._refused.discard(address)
-            del self._names[address]
+            del self._names[address], self._asked[address]
         for address in sorted(set(there) - set(self._names)):
-            self._names[address] = there[address]
+            self._names[address], self._asked[address] = there[address], now
             self._send(address, address, remote.introduce, self._model)
         limit = max(self._deadline_s, SLOWER * statistics.median(self._seconds)) if self._seconds else FIRST_DEADLINE_S
         for flight in [flight for member in self._crew.values() for flight in member.flights]:

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 
 import psutil
 import torch
@@ -19,6 +20,9 @@ from aiq_core.runtime.evaluate import TorchEvaluator, current_origin
 
 WAIT_S = 60
 """How long a worker waits for its scheduler."""
+
+MOST_PARTS = 5_000
+"""Kept by a worker; who needs one that went sends it again."""
 
 MOST_EVALUATORS = 3
 """Kept by a worker: a run goes back and forth between the images it chooses and those it confirms on."""
@@ -36,7 +40,8 @@ def serve(address: str, threads: int | None = None, name: str | None = None) -> 
             await worker.finished()
 
     try:
-        asyncio.run(work())
+        with suppress(KeyboardInterrupt):
+            asyncio.run(work())
     except (OSError, TimeoutError) as error:
         raise ClusterError(
             f"no scheduler answers at {address} ({error}); start one with `dask scheduler`, or give its address"
@@ -95,6 +100,8 @@ class _Held:
         if not task.needs <= self.parts.keys():
             return Lacking(frozenset(task.needs - self.parts.keys()))
         evaluator = self.evaluator(task)
+        while len(self.parts) > MOST_PARTS:
+            del self.parts[next(iter(self.parts))]
         return [_answer(evaluator, task, policy) for policy in task.policies]
 
     def evaluator(self, task: Task) -> _Evaluator:
