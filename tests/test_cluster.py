@@ -34,7 +34,7 @@ DIGITS = bundled.model("digits_cnn")
 JOINT = space.JOINT.quantizer(DIGITS.dataset)
 FRONT = replace(space.JOINT.front_request("digits_cnn", JOINT, DIGITS.profile, 500, 6), refinement=6, use_bundled=False)
 GREEDY = Request("digits_cnn", "greedy", 0.5, widths=(32, 8, 6, 5, 4, 3), images=500, use_bundled=False)
-START_S = 60
+START_S = 100
 
 
 @dataclass(frozen=True)
@@ -98,13 +98,15 @@ def scheduled(folder: Path) -> Cell:
 @pytest.fixture(scope="module")
 def cell(other: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cell]:
     cell = scheduled(tmp_path_factory.mktemp("cluster"))
-    cell.start("first")
-    cell.start("second")
-    cell.start("of-other-weights", folder=other)
-    cell.start("of-two-threads", "--threads", "2")
-    cell.await_workers(4)
-    yield cell
-    cell.stop()
+    try:
+        cell.start("first")
+        cell.start("second")
+        cell.start("of-other-weights", folder=other)
+        cell.start("of-two-threads", "--threads", "2")
+        cell.await_workers(4)
+        yield cell
+    finally:
+        cell.stop()
 
 
 @pytest.fixture
