@@ -48,6 +48,10 @@ class EvaluationError(AiqError):
     """A policy under which the network gives no class."""
 
 
+class ClusterError(AiqError):
+    """A cluster that cannot be reached, or that has no worker left which may compute."""
+
+
 class StoreError(AiqError):
     """A database that cannot be used: foreign, newer, locked, read-only or unreadable."""
 

@@ -39,6 +39,7 @@ LIMIT_BYTES = 64 * 2**20
 def export_run(library: Library, run_id: str) -> str:
     """A run with its steps and every prediction it asked for, as JSON text that ends in its own hash."""
     run = library.run(run_id)
+    run = replace(run, request=replace(run.request, cluster=None))  # an address of here means nothing elsewhere
     body = {
         "format": FORMAT,
         "version": VERSION,
@@ -126,7 +127,8 @@ def import_store(library: Library, path: Path) -> list[Run]:
 def _taken_in(run: Run) -> Run:
     """A run of elsewhere: what was under way there is not under way here, and no worker may take it for its own."""
     status = RunStatus.INTERRUPTED if run.status in (RunStatus.QUEUED, RunStatus.RUNNING) else run.status
-    return of_source(replace(run, status=status), IMPORTED)
+    # Resumed, it would ask machines that its maker named, and believe what they send.
+    return of_source(replace(run, status=status, request=replace(run.request, cluster=None)), IMPORTED)
 
 
 def _read(content: bytes, name: str) -> dict[str, Any]:

@@ -4,26 +4,26 @@ import logging
 import textwrap
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import tee
 
 from aiq_core import fine_tuning, objective
 from aiq_core.catalog import Model
 from aiq_core.errors import AiqError, Cancelled, InfeasibleError
-from aiq_core.frontier import Measure, Sensitivity, parse_budgets
+from aiq_core.frontier import Sensitivity, parse_budgets
 from aiq_core.library import Library
+from aiq_core.machines import Evaluators, Machines, on
 from aiq_core.objective import Objective
-from aiq_core.records import ImageSet, Origin, Policy, Quantizer, Request, Run, RunStatus, Score, SplitName, Step
+from aiq_core.records import ImageSet, Policy, Request, Run, RunStatus, Score, SplitName, Step
 from aiq_core.search.baselines import listed
 from aiq_core.search.check import check
-from aiq_core.search.memo import Evaluator, Memo
-from aiq_core.search.problem import Problem
+from aiq_core.search.memo import Memo
+from aiq_core.search.problem import Problem, Question
 from aiq_core.search.strategies import strategy
 
 _log = logging.getLogger(__name__)
-
-MakeEvaluator = Callable[[Model, ImageSet, Quantizer], Evaluator]
 
 HEARTBEAT_S = 0.2
 """How often a search looks whether it should stop, and between its steps writes how much it has asked for."""
@@ -56,31 +56,6 @@ def new_run(model: Model, request: Request) -> Run:
     )
 
 
-def _origin() -> Origin:
-    """This machine, as its evaluators say it."""
-    from aiq_core.runtime.evaluate import current_origin
-
-    return current_origin()
-
-
-def _costs(model: Model, request: Request, say: Callable[[str], None]) -> Sensitivity:
-    """What each width on offer costs by itself; `say` hears how far that is, and may raise."""
-    from aiq_core.runtime.sensitivity import sensitivity
-
-    def report(done: int, of: int) -> None:
-        say(f"measuring what each width costs by itself, {done:,} of {of:,} done")
-
-    return sensitivity(
-        model,
-        request.quantizer,
-        request.widths,
-        request.activation_widths,
-        Measure(request.measure or Measure.KL),
-        shipped=request.use_bundled,
-        report=report,
-    )
-
-
 class Execution:
     """One run from its start; `advance` drives it and the store holds every step, and how far it is a moment ago."""
 
@@ -88,12 +63,9 @@ class Execution:
         self,
         library: Library,
         run: Run,
-        make_evaluator: MakeEvaluator,
-        find_origin: Callable[[], Origin] = _origin,
-        find_costs: Callable[[Model, Request, Callable[[str], None]], Sensitivity] = _costs,
+        machines: Machines,
     ) -> None:
-        self.library, self._make_evaluator, self._find_origin = library, make_evaluator, find_origin
-        self._find_costs = find_costs
+        self.library, self._machines = library, machines
         fresh = replace(run, steps=(), policy=None, evaluations=0, evaluations_new=0, finished_at=None)
         self.run = self._written = replace(fresh, message="", traceback="")
         self._resumed_at = self._checked = time.monotonic()
@@ -109,7 +81,7 @@ class Execution:
             labels=self.model.dataset.split(images.split).labels,
             images=images,
             store=library,
-            make_evaluator=lambda: self._make_evaluator(self.model, images, request.quantizer),
+            make_evaluator=lambda: self._machines.evaluator(self.model, images, request.quantizer),
             checkpoint=checkpoint,
         )
 
@@ -145,14 +117,18 @@ class Execution:
             message = yield from self._search()
             self._report()
             fine_tuning.note(self.library, self.run)
+            message = "; ".join([*filter(None, [message]), *self._machines.notes()])
             self._save(status=RunStatus.DONE, message=message, finished_at=timestamp())
         except Exception as error:
             self._end(error)
 
     def _begin(self) -> None:
         self.library.store.clear_steps(self.run.id)
-        self._save(status=RunStatus.RUNNING, origin=self._find_origin())
+        self._save(status=RunStatus.RUNNING, origin=self._machines.origin())
         self.model = self.library.model(self.run.request.model)
+        workers = self._machines.workers(self.model, self._say)
+        if workers is not None:
+            self._save(origin=workers, message="")
         self.profile = self.model.profile
         trained = fine_tuning.trained(self.model, self.run.request, self._say)
         if trained != self.run.request:
@@ -288,13 +264,21 @@ class Execution:
             budgets=parse_budgets(request.within),
             refinement=request.refinement,
             seed=request.seed or 0,
+            expect=self._expect,
         )
+
+    def _expect(self, coming: Iterable[Question]) -> None:
+        """What is asked for in full is confirmed too."""
+        chooses, confirms = tee(coming)
+        self.memo.expect(chooses)
+        if self.confirming is not None:
+            self.confirming.expect(question for question in confirms if question.needs is None)
 
     def _costs(self) -> Sensitivity | None:
         """What widths cost by themselves, where the strategy asks."""
         if not strategy(self.run.request.algorithm).uses_costs:
             return None
-        found = self._find_costs(self.model, self.run.request, self._say)
+        found = self._machines.costs(self.model, self.run.request, self._say)
         self.run = replace(self.run, message="")
         return found
 
@@ -305,6 +289,7 @@ class Execution:
         judges = ImageSet(SplitName.REPORT, self.model.dataset.available(SplitName.REPORT))
         memo = self._memo(judges, self._checkpoint_cancel)
         fp32 = self.profile.uniform(32)
+        memo.expect(Question(policy, None, fp32) for policy in chosen)
         for policy in (fp32, *chosen):
             memo.ask(policy, None, fp32)
 
@@ -318,24 +303,6 @@ class Execution:
         self._written = self.run
 
 
-class Evaluators:
-    """Makes evaluators and keeps those of the model and quantizer in use: runs in a row share their activations."""
-
-    def __init__(self, threads: int | None = None) -> None:
-        self._threads = threads
-        self._held: dict[tuple[Model, ImageSet, Quantizer], Evaluator] = {}
-
-    def __call__(self, model: Model, images: ImageSet, quantizer: Quantizer) -> Evaluator:
-        """The evaluator of a model, image set and quantizer."""
-        from aiq_core.runtime.evaluate import TorchEvaluator
-
-        self._held = {key: value for key, value in self._held.items() if key[0] is model and key[2] == quantizer}
-        key = (model, images, quantizer)
-        if key not in self._held:
-            self._held[key] = TorchEvaluator(model, images, quantizer, self._threads)
-        return self._held[key]
-
-
 def execute(library: Library, run: Run, evaluators: Evaluators) -> Run:
     """Runs one stored run in this process, from the start: what is known comes back from the memo at once."""
     return execute_together(library, [run], evaluators)[0]
@@ -343,9 +310,10 @@ def execute(library: Library, run: Run, evaluators: Evaluators) -> Run:
 
 def execute_together(library: Library, runs: Sequence[Run], evaluators: Evaluators) -> list[Run]:
     """Runs the runs of a sweep step by step in turn: equal policies come up together and share their activations."""
-    turns = [Execution(library, run, evaluators).advance() for run in runs]
-    while turns:
-        turns = [turn for turn in turns if next(turn, _ENDED) is not _ENDED]
+    with on(runs[0].request.cluster if runs else None, evaluators) as machines:
+        turns = [Execution(library, run, machines).advance() for run in runs]
+        while turns:
+            turns = [turn for turn in turns if next(turn, _ENDED) is not _ENDED]
     return [library.store.run(run.id) for run in runs]
 
 

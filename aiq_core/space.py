@@ -110,7 +110,7 @@ class Space:
     def is_usual(self, request: Request, quantizer: Quantizer, profile: ModelProfile) -> bool:
         """Whether only model, algorithm, alpha, images and traffic tell a search from what it asks for unless told."""
         usual = self.request(request.model, quantizer, profile, request.algorithm, 0.0, request.images)
-        how = ("alpha", "label", "sweep", "use_bundled", "traffic")
+        how = ("alpha", "label", "sweep", "use_bundled", "traffic", "cluster")
         return not request.policies and request == replace(usual, **{name: getattr(request, name) for name in how})
 
     def rate(self, profile: ModelProfile, alpha: float, by: str = UNFUSED, how: Quantizer = Quantizer()) -> float:

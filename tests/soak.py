@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +33,7 @@ from aiq_core.catalog import Model
 from aiq_core.errors import StoreError
 from aiq_core.execute import Execution, new_run
 from aiq_core.library import Library
+from aiq_core.machines import Machines
 from aiq_core.records import (
     EvaluationKey,
     ImageSet,
@@ -116,6 +117,9 @@ class FakeEvaluator:
         """Nothing is rounded."""
         return ""
 
+    def expect(self, coming: Iterable[object]) -> None:
+        """Computes nothing ahead."""
+
     def chunks(self, policy: Policy, base: Policy | None, predicted: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
         """Fills what is not done; narrower policies are wrong more often."""
         seed = int.from_bytes(hashlib.sha256(policy.key.encode()).digest()[:8])
@@ -142,6 +146,7 @@ def _work(folder: Path, pause_s: float) -> None:
     def make(model: Model, images: ImageSet, quantizer: Quantizer) -> FakeEvaluator:
         return FakeEvaluator(model.dataset.split(images.split).labels, images.images, pause_s)
 
+    machines = Machines(make, lambda: FakeEvaluator.origin)
     for run_id in library.store.with_status(RunStatus.QUEUED):
         with ExitStack() as stack:
             try:
@@ -150,7 +155,7 @@ def _work(folder: Path, pause_s: float) -> None:
                 continue
             if not library.store.set_status(run_id, RunStatus.RUNNING, only_from=[RunStatus.QUEUED]):
                 continue
-            for _ in Execution(library, library.store.run(run_id), make, lambda: FakeEvaluator.origin).advance():
+            for _ in Execution(library, library.store.run(run_id), machines).advance():
                 pass
 
 

@@ -49,7 +49,7 @@ def imported_from(path: Path, banned: tuple[str, ...]) -> list[str]:
 def test_core_imports_without_torch_or_streamlit() -> None:
     """A fresh process that imports all of aiq_core but runtime holds neither."""
     names = [module_name(path) for path in CORE if not path.is_relative_to(RUNTIME)]
-    banned = ["torch", "torchvision", "streamlit", "aiq_core.runtime"]
+    banned = ["torch", "torchvision", "streamlit", "distributed", "aiq_core.runtime"]
     command = [sys.executable, "-c", IMPORT_ALL, json.dumps(names), json.dumps(banned)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr

@@ -32,6 +32,9 @@ ModelName = Annotated[str, typer.Argument(help="A model that `models` lists.")]
 Images = Annotated[int | None, typer.Option(help="Search images; all that are here by default.")]
 Traffic = Annotated[str, typer.Option(help=f"How bytes are counted: {' or '.join(TRAFFIC_MODELS)}.")]
 NoBundled = Annotated[bool, typer.Option("--no-bundled", help="Let no bundled evaluation answer.")]
+ClusterAddress = Annotated[
+    str | None, typer.Option("--cluster", help="The scheduler whose workers compute, such as tcp://host:8786.")
+]
 
 POLL_S = 0.2
 LABEL_WIDTH = 100

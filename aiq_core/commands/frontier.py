@@ -9,6 +9,7 @@ from rich.table import Table
 
 from aiq_core import jobs, space
 from aiq_core.commands.console import (
+    ClusterAddress,
     Images,
     Json,
     ModelName,
@@ -25,6 +26,7 @@ from aiq_core.errors import look_up
 from aiq_core.frontier import ALGORITHM, DEFAULT_POINTS, Measure, Quantity, parse_budgets
 from aiq_core.frontier.budget import EXAMPLES
 from aiq_core.library import open_library
+from aiq_core.machines import Evaluators, on
 from aiq_core.records import FP32_BITS, UNFUSED, Move, Request, SplitName
 from aiq_core.search.baselines import MANUAL
 from aiq_core.search.strategies import FRONTS
@@ -57,6 +59,7 @@ def frontier(
     traffic: Traffic = UNFUSED,
     report: Report = False,
     no_bundled: NoBundled = False,
+    cluster: ClusterAddress = None,
     as_json: Json = False,
 ) -> None:
     """The whole trade-off: the policies of least predicted cost at each AI, confirmed on search images."""
@@ -78,6 +81,7 @@ def frontier(
         max_minutes=max_minutes,
         traffic=traffic,
         use_bundled=not no_bundled,
+        cluster=cluster,
     )
     run = follow(library, jobs.submit(library, request).id, as_json)
     if report:
@@ -90,6 +94,7 @@ def frontier(
             label=f"the front of {run.id}",
             use_bundled=request.use_bundled,
             traffic=traffic,
+            cluster=cluster,
         )
         follow(library, jobs.submit(library, listed).id, as_json)
     drop = next((budget for budget in budgets if budget.quantity is Quantity.DROP), None)
@@ -102,16 +107,20 @@ def sensitivity(
     where: Spaces = space.JOINT.name,
     measure: Measures = Measure.KL,
     no_bundled: NoBundled = False,
+    cluster: ClusterAddress = None,
     as_json: Json = False,
 ) -> None:
     """What each width of each layer and activation group costs by itself, on calibration images without labels."""
-    from aiq_core.runtime.sensitivity import sensitivity as measured
-
     library = open_library()
     known, chosen = library.model(model), space.space(where)
     widths, groups = chosen.front_widths, chosen.front_activation_widths
-    how = chosen.quantizer(known.dataset)
-    found = measured(known, how, widths, groups, measure, shipped=not no_bundled)
+    request = chosen.front_request(
+        model, chosen.quantizer(known.dataset), known.profile, known.dataset.available(SplitName.SEARCH)
+    )
+    with on(cluster, Evaluators()) as machines:
+        found = machines.costs(
+            known, replace(request, measure=measure, use_bundled=not no_bundled), lambda message: None
+        )
     if as_json:
         return print_json(found.to_json())
     offered = sorted({*widths, *groups} - {FP32_BITS}, reverse=True)

@@ -9,6 +9,7 @@ import typer
 from aiq_core import documents, jobs, space
 from aiq_core.activations import DEFAULT_RULE, RULES
 from aiq_core.commands.console import (
+    ClusterAddress,
     Images,
     Json,
     ModelName,
@@ -65,6 +66,7 @@ def evaluate(
     ranges: RangeRule = DEFAULT_RULE,
     traffic: Traffic = UNFUSED,
     no_bundled: NoBundled = False,
+    cluster: ClusterAddress = None,
     as_json: Json = False,
 ) -> None:
     """Measure a policy's accuracy on the search and the report images."""
@@ -86,6 +88,7 @@ def evaluate(
         quantizer=space.quantizer(dataset, rounding, granularity, grid, request.is_joint, ranges),
         traffic=traffic,
         use_bundled=not no_bundled,
+        cluster=cluster,
     )
     run(library, request, as_json)
 
@@ -153,6 +156,7 @@ def search(
     max_minutes: MaxMinutes = None,
     traffic: Traffic = UNFUSED,
     no_bundled: NoBundled = False,
+    cluster: ClusterAddress = None,
     as_json: Json = False,
 ) -> None:
     """Search a policy; nothing is ever evaluated twice, and Ctrl-C loses nothing."""
@@ -175,6 +179,7 @@ def search(
         max_minutes=max_minutes,
         use_bundled=not no_bundled,
         traffic=traffic,
+        cluster=cluster,
     )
     joint = request.is_joint
     apart = choose_images or (space.choosing(request.images) if joint else None)
@@ -190,15 +195,16 @@ def sweep(
     images: Images = None,
     traffic: Traffic = UNFUSED,
     no_bundled: NoBundled = False,
+    cluster: ClusterAddress = None,
     as_json: Json = False,
 ) -> None:
     """Search at many alphas on one memo."""
     library = open_library()
     count = images or library.model(model).dataset.available(SplitName.SEARCH)
-    requests = [
-        Request(model, _searching(algorithm), alpha, images=count, use_bundled=not no_bundled, traffic=traffic)
-        for alpha in _alphas(alphas)
-    ]
+    usual = Request(
+        model, _searching(algorithm), images=count, use_bundled=not no_bundled, traffic=traffic, cluster=cluster
+    )
+    requests = [replace(usual, alpha=alpha) for alpha in _alphas(alphas)]
     runs = jobs.submit_sweep(library, requests)
     try:
         finished = [follow(library, run.id, as_json) for run in runs]

@@ -87,6 +87,7 @@ _LATER: Mapping[str, Any] = {
     "measure": None,
     "refinement": 0,
     "seed": None,
+    "cluster": None,
 }
 """Settings that came after the first runs were stored -> the value that means what was done before. Frozen: a setting
 enters the document and the digest only where it differs, so stored runs keep their ids whatever a default becomes."""
@@ -106,7 +107,8 @@ class Request:
     the rest of them. `traffic` names how bytes are counted. With `tuning`, its one policy is trained before it is
     measured; from then on its quantizer says what came of that, which is no part of the digest. A frontier has so many
     `points`, each `within` these budgets (as text), of costs by `measure`; with `refinement`, so many evaluations more
-    look around them. A front that is drawn from a `seed` is what so many `points` evaluated hold.
+    look around them; one that is drawn from a `seed` is what so many `points` evaluated hold.
+    look around them. `cluster` is the address of a scheduler whose workers evaluate; it is no part of the digest.
     """
 
     model: str
@@ -136,6 +138,7 @@ class Request:
     measure: str | None = None
     refinement: int = 0
     seed: int | None = None
+    cluster: str | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -145,7 +148,7 @@ class Request:
     def digest_with(self, contents: Mapping[str, str]) -> str:
         """The digest of the request for a model of these contents: hashes by name, none for a bundled model."""
         asked = replace(self, quantizer=replace(self.quantizer, trained=None)).to_json()
-        document = {name: value for name, value in asked.items() if name != "sweep"} | dict(contents)
+        document = {name: value for name, value in asked.items() if name not in ("sweep", "cluster")} | dict(contents)
         text = json.dumps(document, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
@@ -196,7 +199,8 @@ class Request:
     def is_ordinary_but(self, **settings: Any) -> bool:
         """Whether it is ordinary but for these settings, which are as given."""
         usual = Request(self.model, self.algorithm, self.alpha, images=self.images)
-        how = {"label": self.label, "sweep": self.sweep, "use_bundled": self.use_bundled, "policies": self.policies}
+        any_way = ("label", "sweep", "use_bundled", "policies", "cluster")
+        how = {name: getattr(self, name) for name in any_way}
         return self == replace(usual, **{**how, **settings})
 
     def to_json(self) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 Activations are rounded where the traffic model writes them, each tensor on its own static scale at its group's width.
 """
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import accumulate
 
@@ -17,17 +17,16 @@ from torch import Tensor, nn
 
 from aiq_core.activations import PIXEL_BITS, Calibration, coarser_pixels, levels
 from aiq_core.catalog import Model
-from aiq_core.errors import EvaluationError, SettingError
+from aiq_core.errors import SettingError
 from aiq_core.records import FP32_BITS, ImageSet, Origin, Outcomes, Policy, Quantizer, is_done
-from aiq_core.rounding import ROUNDINGS
 from aiq_core.runtime.calibrate import calibration
+from aiq_core.runtime.chunked import Chunked, Layers
 from aiq_core.runtime.cpu import cpu_kind
 from aiq_core.runtime.data import Pixels, to_input
 from aiq_core.runtime.memory import keep_freed_memory
 from aiq_core.runtime.models import spec
 from aiq_core.runtime.network import Network
 from aiq_core.runtime.prefixes import Key, PrefixCache
-from aiq_core.runtime.rounded import RoundedLayers
 from aiq_core.runtime.weights import network_with
 
 CHUNK = 125
@@ -43,8 +42,20 @@ def current_origin(threads: int | None = None, chunk: int = CHUNK) -> Origin:
     return Origin(cpu_kind(), torch.__version__.split("+")[0], threads or THREADS, chunk, created)
 
 
-class TorchEvaluator:
-    """Predicts classes of one model on one image set under any policy; what `search.memo.Evaluator` asks for."""
+@dataclass(frozen=True)
+class Given:
+    """What another machine found already: the order of the images, the ranges of activations and rounded layers."""
+
+    order: NDArray[np.int64]
+    ranges: Calibration | None
+    layers: Layers
+
+
+class TorchEvaluator(Chunked):
+    """Predicts classes of one model on one image set under any policy; what `search.memo.Evaluator` asks for.
+
+    With `given`, it rounds nothing and FP32 is not run first.
+    """
 
     def __init__(
         self,
@@ -54,17 +65,17 @@ class TorchEvaluator:
         threads: int | None = None,
         cache_bytes: int | None = None,
         chunk: int = CHUNK,
+        given: Given | None = None,
     ) -> None:
+        super().__init__(model, images, rounding, chunk, None if given is None else given.layers)
         self.threads = threads or THREADS
         torch.set_num_threads(self.threads)
         keep_freed_memory()
-        self.model, self.image_set, self.chunk, self.rounding = model, images, chunk, rounding
         architecture, profile = spec(model.name), model.profile
         self.network = Network(
             network_with(architecture, model.weights, str(model.folder)), profile, architecture.input_shape
         )
         self._parts = len(self.network.parts)
-        self._round = RoundedLayers(model, rounding)
         self._rounded: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._layers = [self.network.layers[name] for name in profile.quantizable_names]
         self._folded = [_copies(layer) for layer in self._layers]
@@ -85,32 +96,18 @@ class TorchEvaluator:
         self._cache = PrefixCache(_default_cache_bytes() if cache_bytes is None else cache_bytes)
         self.layer_images = 0
         """Parts run x images, a measure of the work done."""
-        pixels = self._pixels = model.dataset.images(images)
-        self._arrange(pixels, np.arange(len(pixels)))
-        self._labels = model.dataset.split(images.split).labels[images.span]
+        self._pixels = model.dataset.images(images)
+        self._inputs: dict[int, Tensor] = {}
+        if given is not None:
+            self.take(given)
+            return
         fp32 = profile.uniform(FP32_BITS)
-        with torch.inference_mode():
-            chunks = [self._forward(index, fp32, fp32) for index in range(len(self._inputs))]
-        logits = torch.cat(chunks)[: len(pixels)].numpy()
-        self._fp32_outcomes = self._outcomes(logits, fp32, np.arange(len(pixels)))
-        # Ties in split order.
-        self._arrange(pixels, np.argsort(model.metric.margins(logits, self._labels), kind="stable"))
+        self.take_fp32(np.concatenate([self.chunk_logits(index, fp32, fp32) for index in range(self.count)]))
 
     @property
     def origin(self) -> Origin:
         """This machine, these versions, now."""
         return current_origin(self.threads, self.chunk)
-
-    def integers(self, policy: Policy) -> str:
-        """16 hex digits over what a policy's weights are rounded to, where that depends on calibration images."""
-        method = ROUNDINGS.get(self.rounding.rounding)  # what training left is none of them
-        if method is not None and not method.is_calibrated:
-            return ""
-        digest = hashlib.sha256()
-        for name, bits in self.model.profile.named_bits(policy).items():
-            if bits != FP32_BITS:
-                digest.update(self._round(name, bits).integers.tobytes())
-        return digest.hexdigest()[:16] if any(bits != FP32_BITS for bits in policy.weight_bits) else ""
 
     def chunks(self, policy: Policy, base: Policy | None, outcomes: Outcomes) -> Iterator[Outcomes]:
         """Fills `outcomes` (of the split) in place, a chunk at a time, where they are not done; yields them after each.
@@ -119,55 +116,39 @@ class TorchEvaluator:
         run once and kept; FP32 itself was run when the evaluator was made.
         """
         if policy.is_fp32:
-            within = outcomes[self.image_set.span]
-            if not is_done(within).all():
-                within[:] = self._fp32_outcomes
+            if self.fill_fp32(outcomes):
                 yield outcomes
             return
         with torch.inference_mode():
-            for index in range(len(self._inputs)):
-                images = self._chunk_images(index)
+            for index in range(self.count):
+                images = self.chunk_images(index)
                 within = outcomes[self.image_set.span]
                 if not is_done(within[images]).all():
                     logits = self._forward(index, policy, base or policy).numpy()
-                    within[images] = self._outcomes(logits, policy, images)
+                    within[images] = self.outcomes(logits, policy, images)
                     yield outcomes
 
-    def logits(self, policy: Policy, base: Policy) -> Tensor:
-        """What a policy gives for every image in order, float32[images, classes]; shares work as `chunks` does."""
-        found = None
+    def expect(self, coming: Iterable[object]) -> None:
+        """Computes nothing ahead: there is one machine, and it is asked soon enough."""
+
+    def expect_logits(self, policies: Sequence[Policy], base: Policy) -> None:
+        """As `expect`."""
+
+    def chunk_logits(self, index: int, policy: Policy, base: Policy) -> NDArray[np.float32]:
+        """What a policy gives for a chunk of images, float32[chunk, classes]; shares work as `chunks` does."""
         with torch.inference_mode():
-            for index in range(len(self._inputs)):
-                given = self._forward(index, policy, base)
-                if found is None:
-                    found = given.new_empty((len(self._order), *given.shape[1:]))
-                found[torch.from_numpy(self._chunk_images(index))] = given
-        assert found is not None  # an image set is not empty
-        if not torch.isfinite(found).all():
-            self._outcomes(found.numpy(), policy, np.arange(len(found)))  # which says so
-        return found
+            return np.asarray(self._forward(index, policy, base).numpy())
 
-    def _outcomes(self, logits: NDArray[np.float32], policy: Policy, images: NDArray[np.int64]) -> Outcomes:
-        """What became of each of `images`. Raises EvaluationError where logits are NaN or infinite: nothing did."""
-        finite = np.isfinite(logits).reshape(len(logits), -1).all(axis=1)
-        if not finite.all():
-            bad, seen = np.unique(images[~finite]), np.unique(images)
-            raise EvaluationError(
-                f"{policy.key} gives NaN or infinite logits for {len(bad)} of {len(seen)} images: they have no class; "
-                "choose wider bits, or a network that stays finite"
-            )
-        return self.model.metric.outcomes(logits, self._labels[images])
+    def take(self, given: Given) -> None:
+        """Goes by what another machine found."""
+        self._calibration = given.ranges
+        self.arrange(given.order)
 
-    def _arrange(self, pixels: NDArray[np.uint8], order: NDArray[np.int64]) -> None:
-        """Lays the images out in chunks, in the given order."""
-        self._order = order
-        count = -(-len(order) // self.chunk)
-        self._inputs = [self._normalise(pixels[self._chunk_images(index)]) for index in range(count)]
-
-    def _chunk_images(self, index: int) -> NDArray[np.int64]:
-        """Positions in the image set of a chunk's, always `chunk` of them: the last one is filled up from the front."""
-        start = index * self.chunk
-        return np.take(self._order, np.arange(start, start + self.chunk), mode="wrap")
+    def arrange(self, order: NDArray[np.int64]) -> None:
+        """Lays the images out in chunks anew; nothing is left of those before."""
+        super().arrange(order)
+        self._inputs.clear()
+        self._cache.clear()
 
     def _forward(self, index: int, policy: Policy, base: Policy) -> Tensor:
         """Logits of one chunk: the prefix that policy shares with base from the cache, the rest run."""
@@ -232,9 +213,11 @@ class TorchEvaluator:
     def _image(self, index: int, activation_bits: tuple[int, ...]) -> Tensor:
         """A chunk of images, at the width of their group."""
         bits = activation_bits[self._groups[self._image_place]] if self._image_place in self._groups else FP32_BITS
-        if bits >= PIXEL_BITS:
-            return self._inputs[index]
-        return self._normalise(coarser_pixels(self._pixels[self._chunk_images(index)], bits))
+        if bits < PIXEL_BITS:
+            return self._normalise(coarser_pixels(self._pixels[self.chunk_images(index)], bits))
+        if index not in self._inputs:
+            self._inputs[index] = self._normalise(self._pixels[self.chunk_images(index)])
+        return self._inputs[index]
 
     def _tensors(self, index: int, bits: int) -> tuple[Tensor, Tensor]:
         """A layer's folded weights and bias at a width, rounded once."""

@@ -48,6 +48,11 @@ class PrefixCache:
             self._used_at[key] = self._clock
             self.held_bytes += size
 
+    def clear(self) -> None:
+        """Drops everything."""
+        for key in list(self._entries):
+            self._drop(key)
+
     def _drop(self, key: Key) -> None:
         self.held_bytes -= self._entries.pop(key).nbytes
         del self._used_at[key]

@@ -2,12 +2,13 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -16,7 +17,7 @@ from aiq_core.catalog import Model
 from aiq_core.catalog.dataset import CALIBRATION
 from aiq_core.errors import EvaluationError
 from aiq_core.frontier.sensitivity import Measure, Sensitivity, file_of, key_of, known
-from aiq_core.records import FP32_BITS, ImageSet, Move, Quantizer, SiteKind, SplitName
+from aiq_core.records import FP32_BITS, ImageSet, Move, Policy, Quantizer, SiteKind, SplitName
 from aiq_core.runtime.calibrate import calibration
 from aiq_core.runtime.data import to_input
 from aiq_core.runtime.evaluate import TorchEvaluator
@@ -38,18 +39,32 @@ Report = Callable[[int, int], None]
 """(widths measured, of how many): called between forwards, and may raise to stop."""
 
 
+class Forwards(Protocol):
+    """What gives the logits of policies: here, or on other machines."""
+
+    def expect_logits(self, policies: Sequence[Policy], base: Policy) -> None:
+        """Hears which will be asked for, in that order."""
+
+    def logits(self, policy: Policy, base: Policy) -> NDArray[np.float32]:
+        """What a policy gives for every image in order, float32[images, classes]."""
+
+
+MakeForwards = Callable[[Model, ImageSet, Quantizer], Forwards]
+
+
 def sensitivity(
     model: Model,
     settings: Quantizer,
     widths: tuple[int, ...],
     activation_widths: tuple[int, ...],
     measure: Measure = Measure.KL,
-    threads: int | None = None,
     shipped: bool = True,
     report: Report = lambda done, of: None,
+    forwards: MakeForwards = TorchEvaluator,
 ) -> Sensitivity:
     """A model's sensitivities at these widths: shipped, from the cache, or measured now and kept.
 
+    `forwards` makes what runs the network; Fisher's backward passes run here whatever it is.
     Raises EvaluationError where logits are NaN or infinite.
     """
     profile = model.profile
@@ -63,7 +78,7 @@ def sensitivity(
     held = dict(found.costs) if found else {}
     missing = [move for move in wanted if move not in held]
     if missing:
-        held |= _MEASURES[measure](model, settings, missing, threads, report)
+        held |= _MEASURES[measure](model, settings, missing, report, forwards)
         size = model.dataset.split(CALIBRATION).size
         found = Sensitivity(key_of(model, settings, measure), measure, size, held)
         write_sensitivity(found, file_of(found.key))
@@ -78,21 +93,23 @@ def write_sensitivity(made: Sensitivity, path: Path) -> None:
 
 def _by_forwards(
     distance: Callable[[Tensor, Tensor], Tensor],
-) -> Callable[[Model, Quantizer, list[Move], int | None, Report], dict[Move, float]]:
+) -> Callable[[Model, Quantizer, list[Move], Report, MakeForwards], dict[Move, float]]:
     """Every width by itself in the network: `distance`(FP32's logits, its logits) is a mean over images."""
 
     def costs(
-        model: Model, settings: Quantizer, moves: list[Move], threads: int | None, report: Report
+        model: Model, settings: Quantizer, moves: list[Move], report: Report, forwards: MakeForwards
     ) -> dict[Move, float]:
         # To an evaluator it is a split as others are; no evaluation of it is kept.
         images = ImageSet(cast(SplitName, CALIBRATION), model.dataset.split(CALIBRATION).size)
-        evaluator = TorchEvaluator(model, images, settings, threads)
+        evaluator = forwards(model, images, settings)
         fp32 = model.profile.uniform(FP32_BITS)
-        right = evaluator.logits(fp32, fp32)
+        policies = [model.profile.moved(fp32, move) for move in moves]
+        evaluator.expect_logits([fp32, *policies], fp32)
+        right = torch.from_numpy(evaluator.logits(fp32, fp32))
         found = {}
-        for done, move in enumerate(moves):
+        for done, (move, policy) in enumerate(zip(moves, policies, strict=True)):
             report(done, len(moves))
-            found[move] = float(distance(right, evaluator.logits(model.profile.moved(fp32, move), fp32)))
+            found[move] = float(distance(right, torch.from_numpy(evaluator.logits(policy, fp32))))
         return found
 
     return costs
@@ -110,11 +127,9 @@ def squared_error(right: Tensor, logits: Tensor) -> Tensor:
 
 
 def fisher(
-    model: Model, settings: Quantizer, moves: list[Move], threads: int | None, report: Report
+    model: Model, settings: Quantizer, moves: list[Move], report: Report, forwards: MakeForwards
 ) -> dict[Move, float]:
     """Half the mean squared derivative of the log-likelihood along what rounding changes."""
-    if threads:
-        torch.set_num_threads(threads)
     watched = _Watched(model, settings, moves)
     split = model.dataset.split(CALIBRATION)
     pixels, generator = split.images(split.size), torch.Generator().manual_seed(SEED)
@@ -237,7 +252,7 @@ def _gradient(tensor: Tensor) -> Tensor:
     return torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
 
 
-_MEASURES: dict[Measure, Callable[[Model, Quantizer, list[Move], int | None, Report], dict[Move, float]]] = {
+_MEASURES: dict[Measure, Callable[[Model, Quantizer, list[Move], Report, MakeForwards], dict[Move, float]]] = {
     Measure.FISHER: fisher,
     Measure.KL: _by_forwards(divergence),
     Measure.LOGIT: _by_forwards(squared_error),

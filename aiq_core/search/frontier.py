@@ -11,7 +11,7 @@ import numpy as np
 from aiq_core.errors import InfeasibleError
 from aiq_core.frontier import ALGORITHM, Budget, Quantity, Solution, Solver
 from aiq_core.records import Step
-from aiq_core.search.problem import Ask, Problem
+from aiq_core.search.problem import Ask, Problem, Question
 from aiq_core.search.refine import refined
 from aiq_core.search.strategy import Strategy
 from aiq_core.wording import number
@@ -100,6 +100,7 @@ def frontier(problem: Problem, ask: Ask) -> Iterator[Step]:
         for policy in solve.nearest(problem.budgets):
             yield _step(problem, ask, solve.solution(policy), 1, "comes nearest to a budget that none keeps")
         raise
+    problem.expect(Question(solution.policy, None, problem.start) for solution in found)
     steps = []
     for index, solution in enumerate(found, start=1):
         share = number(solve.value(Quantity.INTENSITY, solution.policy), 2)

@@ -1,11 +1,12 @@
 """The memo between a strategy and an evaluator: answers from the store, stops what cannot win, keeps everything."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from aiq_core.metrics import Metric
 from aiq_core.metrics.metric import Labels
 from aiq_core.records import Evaluation, EvaluationKey, ImageSet, Origin, Outcomes, Policy, Score, is_done
+from aiq_core.search.problem import Question
 
 
 class Evaluator(Protocol):
@@ -17,6 +18,9 @@ class Evaluator(Protocol):
 
     def integers(self, policy: Policy) -> str:
         """A hash of what a policy's weights are rounded to here; empty where that is the same everywhere."""
+
+    def expect(self, coming: Iterable[tuple[Question, Outcomes]]) -> None:
+        """Hears what will be asked next, with what is known of it: it may be computed ahead, or not even read."""
 
     def chunks(self, policy: Policy, base: Policy | None, outcomes: Outcomes) -> Iterator[Outcomes]:
         """Fills `outcomes` (of the split) where they are not done, the likeliest to change first; yields each chunk."""
@@ -52,6 +56,7 @@ class Memo:
         self._metric, self._key_of, self._labels, self._span = metric, key_of, labels, images.span
         self._store, self._make_evaluator, self._checkpoint = store, make_evaluator, checkpoint
         self._evaluator: Evaluator | None = None
+        self._coming: Iterable[Question] = ()
         self.asked = 0
         self.computed = 0
         self.disagreements = 0
@@ -66,16 +71,40 @@ class Memo:
         known = self._store.find(key)
         if known is not None and self._is_settled(known.outcomes, needs):
             return self._answer(known.outcomes, needs)
-        evaluator = self._evaluator = self._evaluator or self._make_evaluator()
-        outcomes = self._metric.blank(len(self._labels))
-        # A partial of another machine proves what it proves, but is never mixed with outcomes found here.
+        evaluator = self._evaluator
+        if evaluator is None:
+            evaluator = self._evaluator = self._make_evaluator()
+            evaluator.expect(self._unknown(evaluator, self._coming))
         integers = evaluator.integers(policy)
-        same = known is None or known.integers == integers
-        self.rounded_otherwise += not same
-        if known is not None and same and evaluator.origin.can_resume(known.origin):
-            outcomes[:] = known.outcomes
+        self.rounded_otherwise += known is not None and known.integers != integers
+        outcomes = self._begun(evaluator, known, integers)
         self._compute(evaluator, Evaluation(key, outcomes, evaluator.origin, integers), policy, base, needs)
         return self._answer(outcomes, needs)
+
+    def expect(self, coming: Iterable[Question]) -> None:
+        """Lets the evaluator know what is likely to be asked next; see `problem.Expect`."""
+        if self._evaluator is None:
+            self._coming = coming
+        else:
+            self._evaluator.expect(self._unknown(self._evaluator, coming))
+
+    def _unknown(self, evaluator: Evaluator, coming: Iterable[Question]) -> Iterator[tuple[Question, Outcomes]]:
+        """The questions that the store cannot answer, with what it knows."""
+        for question in coming:
+            known = self._store.find(self._key_of(question.policy))
+            if known is None or not self._is_settled(known.outcomes, question.needs):
+                integers = "" if known is None else evaluator.integers(question.policy)
+                yield question, self._begun(evaluator, known, integers)
+
+    def _begun(self, evaluator: Evaluator, known: Evaluation | None, integers: str) -> Outcomes:
+        """Outcomes to go on with: those stored where they were found on such a machine of such integers.
+
+        A partial of another machine proves what it proves, but is never mixed with outcomes found here.
+        """
+        outcomes = self._metric.blank(len(self._labels))
+        if known is not None and known.integers == integers and evaluator.origin.can_resume(known.origin):
+            outcomes[:] = known.outcomes
+        return outcomes
 
     def _compute(
         self,

@@ -1,7 +1,8 @@
 """What every strategy shares: the problem, the question it may ask, and choosing among candidate moves."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
+from typing import NamedTuple
 
 from aiq_core.frontier import Budget, Sensitivity
 from aiq_core.intensity import traffic
@@ -28,13 +29,32 @@ Ask = Callable[[Policy, Score | None, Policy], Score | None]
 """
 
 
+class Question(NamedTuple):
+    """What `Ask` is asked."""
+
+    policy: Policy
+    needs: Score | None
+    base: Policy
+
+
+Expect = Callable[[Iterable[Question]], None]
+"""expect(questions): what is likely to be asked from now on, in that order; a hint by which many machines work ahead.
+
+What was expected before is not any more. Questions are read as they are needed, perhaps never.
+"""
+
+
+def nothing_ahead(questions: Iterable[Question]) -> None:
+    """Expects nothing."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """A network, the loss to lower, the widths on offer, widest first, and the sites that may move, in tie order.
 
     `widths` are those of weights, `activation_widths` those of activation groups. A front has so many `points` within
     `budgets`, by what widths cost by themselves, and spends `refinement` evaluations on looking around them; one
-    that is drawn, from `seed`, is what so many evaluations find.
+    that is drawn, from `seed`, is what so many evaluations find. `expect` hears what will be asked.
     """
 
     profile: ModelProfile
@@ -52,6 +72,7 @@ class Problem:
     budgets: tuple[Budget, ...] = ()
     refinement: int = 0
     seed: int = 0
+    expect: Expect = nothing_ahead
 
     def offered(self, site: Site) -> tuple[int, ...]:
         """The widths on offer to a site, widest first."""
@@ -96,16 +117,26 @@ def choose(
     candidates = [
         Candidate(move, value, bound, Outcome.PRUNED) for move, value, bound in zip(moves, values, bounds, strict=True)
     ]
-    best, winner = state, None
-    for index in sorted(range(len(moves)), key=lambda i: (bounds[i], i)):
-        if bounds[index] > best.loss or (winner is None and bounds[index] == best.loss):
-            break
-        earlier = winner is not None and index < winner
-        needs = objective.min_score(values[index], best.loss, ties_win=earlier)
-        if needs is None:
-            continue
-        score = ask(policies[index], needs, state.policy)
-        if score is None or score < needs:
+    best: State = state
+    winner: int | None = None
+    order = sorted(range(len(moves)), key=lambda i: (bounds[i], i))
+
+    def asked(first: int) -> Iterator[tuple[int, int, Question]]:
+        """What is asked from a place in the order on, as far as is known now: place, index of its move, question."""
+        for place in range(first, len(order)):
+            index = order[place]
+            if bounds[index] > best.loss or (winner is None and bounds[index] == best.loss):
+                return
+            earlier = winner is not None and index < winner
+            needs = objective.min_score(values[index], best.loss, ties_win=earlier)
+            if needs is not None:
+                yield place, index, Question(policies[index], needs, state.policy)
+
+    for place, index, question in asked(0):
+        problem.expect(coming for _, _, coming in asked(place))
+        needs = question.needs
+        score = ask(*question)
+        if score is None or (needs is not None and score < needs):
             candidates[index] = replace(candidates[index], outcome=Outcome.CANNOT_WIN, needs=needs)
             continue
         loss = objective.loss(values[index], score)
@@ -113,6 +144,7 @@ def choose(
         if winner is not None:
             candidates[winner] = replace(candidates[winner], outcome=Outcome.LOST)
         best, winner = State(policies[index], values[index], score, loss), index
+    problem.expect(())
     return best, None if winner is None else moves[winner], tuple(candidates)
 
 

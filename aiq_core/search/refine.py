@@ -7,12 +7,13 @@ once it cannot reach that.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain, islice
 
 import numpy as np
 
 from aiq_core.frontier import Solver
 from aiq_core.records import Move, Policy, Score, Step
-from aiq_core.search.problem import Ask, Problem
+from aiq_core.search.problem import Ask, Problem, Question
 
 
 class _Point:
@@ -38,6 +39,8 @@ def refined(problem: Problem, solver: Solver, steps: Sequence[Step], ask: Ask) -
                 point.left.clear()
                 continue
             spent += 1
+            ahead = islice(_ahead(problem, points, place), problem.refinement - spent)
+            problem.expect(chain([Question(policy, needs, point.step.policy)], ahead))
             score = ask(policy, needs, point.step.policy)
             if score is None or score < needs:
                 continue
@@ -56,6 +59,18 @@ def refined(problem: Problem, solver: Solver, steps: Sequence[Step], ask: Ask) -
             )
             yield step
             points[place] = _Point(problem, solver, step)
+
+
+def _ahead(problem: Problem, points: Sequence[_Point], place: int) -> Iterator[Question]:
+    """What is asked after the point at `place` had its turn, if no pair is better than its point."""
+    tried = [0 if at > place else -1 for at in range(len(points))]
+    while any(len(point.left) > max(0, count) for point, count in zip(points, tried, strict=True)):
+        for at, point in enumerate(points):
+            tried[at] += 1
+            needs = _more(problem, point.step.score)
+            if tried[at] and needs is not None and tried[at] <= len(point.left):
+                policy = problem.profile.moved(point.step.policy, *point.left[-tried[at]])
+                yield Question(policy, needs, point.step.policy)
 
 
 def exchanges(problem: Problem, solver: Solver, policy: Policy) -> list[tuple[Move, Move]]:

@@ -73,7 +73,7 @@ def test_the_image_is_exact_at_8_bits() -> None:
     image = PROFILE.activation_groups.index("image")
     exact = activations(*(8 if place == image else 32 for place in range(6)))
     assert np.array_equal(predict(evaluator(), exact), predict(evaluator(), PROFILE.uniform(32)))
-    assert torch.equal(stored(exact)[0], evaluator()._inputs[0])
+    assert torch.equal(stored(exact)[0], evaluator()._image(0, (32,) * 6))
     assert len(stored(PROFILE.uniform(32, 2))[0].unique()) == 4  # levels of a grey image at 2 bits
 
 

@@ -87,7 +87,7 @@ def test_the_number_right_at_and_below_what_is_needed(
 def test_it_stops_with_the_first_chunk_that_settles_it(
     library: Library, evaluator: TorchEvaluator, predicted: NDArray[np.uint8]
 ) -> None:
-    wrong_in = [int((predicted != LABELS)[evaluator._chunk_images(index)].sum()) for index in range(4)]
+    wrong_in = [int((predicted != LABELS)[evaluator.chunk_images(index)].sum()) for index in range(4)]
     assert wrong_in[0] > 1 and wrong_in[1] > 0
     for chunks, allowed in ((1, wrong_in[0] - 1), (2, wrong_in[0])):
         policy_library = Library(Store(library.store.path.with_name(f"{chunks}.sqlite")), None)
@@ -113,7 +113,7 @@ def test_a_partial_of_another_machine_is_never_mixed_in(
     library: Library, evaluator: TorchEvaluator, predicted: NDArray[np.uint8]
 ) -> None:
     theirs = unfinished(500, np.dtype(np.uint8))
-    whole_chunk = evaluator._chunk_images(0)
+    whole_chunk = evaluator.chunk_images(0)
     theirs[whole_chunk] = (predicted[whole_chunk] + 1) % 10
     key = library.key(bundled.model("digits_cnn"), SplitName.SEARCH, POLICY)
     library.save_evaluation(Evaluation(key, theirs, replace(evaluator.origin, cpu="another cpu")))
