@@ -6,6 +6,7 @@ from math import ceil
 
 import numpy as np
 
+from aiq_core.charts.front import Mark, Standing
 from aiq_core.frontier import ALGORITHM, Budget
 from aiq_core.frontier.sensitivity import Measure, known
 from aiq_core.intensity import intensity
@@ -36,8 +37,8 @@ class Point:
     beaten: bool = False
 
 
-def points(library: Library, run: Run, report_images: int | None = None) -> tuple[Point, ...]:
-    """The points of a run's steps, from the lowest AI upwards."""
+def points(library: Library, run: Run, report_images: int | None = None, imported: bool = False) -> tuple[Point, ...]:
+    """The points of a run's steps, from the lowest AI upwards; `imported` evaluations count if asked."""
     request, model = run.request, library.model(run.request.model)
     profile, quantizer = model.profile, request.quantizer
     fp32 = profile.uniform(FP32_BITS)
@@ -48,7 +49,7 @@ def points(library: Library, run: Run, report_images: int | None = None) -> tupl
     judged = report_images or model.dataset.available(SplitName.REPORT)
 
     def against(split: SplitName, images: int, policy: Policy, start: int = 0) -> Comparison | None:
-        return library.paired(model, split, images, fp32, policy, quantizer, start=start)
+        return library.paired(model, split, images, fp32, policy, quantizer, imported, start)
 
     found = {}
     for step in run.steps:
@@ -79,6 +80,43 @@ def _marked(found: Sequence[Point]) -> tuple[Point, ...]:
 def _right(point: Point) -> float:
     """The value on the images that confirm; below all where it is not measured."""
     return -np.inf if point.confirm is None else point.confirm.after.value
+
+
+def marks(found: Sequence[Point]) -> tuple[Mark, ...]:
+    """The measured points as charts draw them, told how each stands on the images that confirm."""
+    measured = [point for point in found if point.confirm is not None]
+    hull = _hull([(point.intensity, max(0.0, _drop(point).drop.value)) for point in measured])
+    return tuple(
+        Mark(
+            policy=point.policy,
+            intensity=point.intensity,
+            ratio=point.ratio,
+            drop=_drop(point).drop,
+            cost=point.cost,
+            refined=point.refined,
+            standing=Standing.DOMINATED if point.beaten else Standing.HULL if place in hull else Standing.FRONT,
+        )
+        for place, point in enumerate(measured)
+    )
+
+
+def _hull(at: Sequence[tuple[float, float]]) -> set[int]:
+    """Which of (AI, points lost), by rising AI, lose least at some price of a point: the lower convex hull's."""
+    least = min((lost for _, lost in at), default=0.0)
+    hull: list[int] = []
+    for place, (value, lost) in enumerate(at):
+        if not hull or lost <= least:
+            hull = [place]  # more AI, and nothing lost for it
+            continue
+        while len(hull) > 1 and _steeper(at[hull[-2]], at[hull[-1]], (value, lost)):
+            hull.pop()
+        hull.append(place)
+    return set(hull)
+
+
+def _steeper(first: tuple[float, float], middle: tuple[float, float], last: tuple[float, float]) -> bool:
+    """Whether the middle one lies above the line between the others."""
+    return (middle[1] - first[1]) * (last[0] - first[0]) > (last[1] - first[1]) * (middle[0] - first[0])
 
 
 @dataclass(frozen=True, eq=False)

@@ -80,7 +80,7 @@ def complaints(asked: Mapping[str, str]) -> list[str]:
     return said
 
 
-def _asks_for_alpha(asked: Mapping[str, str]) -> bool:
+def asks_for_alpha(asked: Mapping[str, str]) -> bool:
     """Whether an address names an alpha or whose runs decide, and no budget: then no budget does."""
     return "budget" not in asked and ("alpha" in asked or "from" in asked)
 
@@ -158,7 +158,7 @@ def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> Non
     # On the first run only: after it the widgets write the address, and what they hold is on offer.
     for complaint in complaints(st.query_params) if "alpha" not in st.session_state else ():
         st.warning(f"{complaint}. Showing the default instead.", icon=":material/link_off:")
-    if "alpha" not in st.session_state and _asks_for_alpha(st.query_params):
+    if "alpha" not in st.session_state and asks_for_alpha(st.query_params):
         st.session_state["budget"] = OFF
     keep(*(name for name in SECTIONS if name not in sections and name not in own))
     slots = st.session_state[SLOTS] = {}
@@ -285,7 +285,7 @@ def asked(query: Mapping[str, str], dark: bool) -> View:
     """What an address asks for, as the controls will say once they are drawn; what is not on offer is the default."""
     said: dict[str, Any] = {POLICY: None, PINNED: None, "images": "all", **_DEFAULTS, **query}
     offered = {**_OFFERED, "model": known.library().models}
-    if _asks_for_alpha(query):
+    if asks_for_alpha(query):
         said["budget"] = OFF
     said |= {name: _DEFAULTS[name] for name, options in offered.items() if str(said[name]) not in options}
     if not _is_alpha(said["alpha"]):

@@ -1,6 +1,7 @@
 """What runs are called and where they stand, as people read it."""
 
 from aiq_core import jobs
+from aiq_core.frontier import Budget
 from aiq_core.records import UNFUSED, Run, RunStatus
 from aiq_core.search.strategies import strategy
 from aiq_core.space import space_of
@@ -29,6 +30,9 @@ def what(run: Run) -> str:
         text += f" at alpha {request.alpha:g}"
     elif len(request.policies) > 1:
         text += f", {len(request.policies)} policies"
+    elif request.points is not None:
+        text += f", {request.points} points"
+        text += "".join(f", {Budget.parse(budget).words}" for budget in request.within)
     if request.traffic != UNFUSED:
         text += f", {request.traffic} traffic"
     if request.is_joint:
@@ -92,7 +96,8 @@ def progress(run: Run) -> str:
     if not run.steps:
         return join([run.message or "loading, then FP32 and the first step", counts if run.evaluations else ""])
     expected = jobs.expected_steps(known.library(), run)
-    step = f"step {len(run.steps)}" + (f" of at most {expected}" if expected else "")
+    what = "step" if run.request.points is None else "point"
+    step = f"{what} {len(run.steps)}" + (f" of at most {expected}" if expected else "")
     return join([step, counts, left(run)])
 
 

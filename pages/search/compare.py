@@ -15,7 +15,8 @@ from aiq_core.wording import duration, number, per_byte, size
 from pages.common import known, names
 from pages.common.charts import card, chart
 from pages.common.controls import View
-from pages.search import actions, detail, differences, stored
+from pages.search import actions, differences, stored
+from pages.search.bars import policy_bits
 from pages.search.figures import progress_data, progress_figure, progress_frame
 
 
@@ -108,7 +109,7 @@ def _overlay(view: View, first: Run, second: Run) -> None:
 
 def _bits(view: View, first: Run, second: Run, a: Policy, b: Policy) -> None:
     profile = known.model(second.request.model).profile
-    data = detail.policy_bits(second, b, asked_step(second, b, profile), a)
+    data = policy_bits(second, b, asked_step(second, b, profile), a)
     frame = differences.sites(profile, a, b)
     title = f"differs from A in {in_words(a, b)}; lines show A" if len(frame) else "A and B agree"
     name = f"{first.id}-{second.id}-bits"

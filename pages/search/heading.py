@@ -36,11 +36,18 @@ def settings(run: Run) -> list[str]:
         said.append(f"{request.images:,} search images")
     else:
         confirming = request.images - request.choose_images
-        said.append(f"{request.choose_images:,} search images choose, {confirming:,} confirm")
-    if strategy(request.algorithm).searches:
+        refines = "choose" if request.points is None or request.refinement else "choose nothing"
+        said.append(f"{request.choose_images:,} search images {refines}, {confirming:,} confirm")
+    how = strategy(request.algorithm)
+    if how.searches or how.front:
         said.append(f"widths {_widths(request.widths)}")
         if request.activation_widths != (FP32_BITS,):
             said.append(f"of activations {_widths(request.activation_widths)}")
+    if how.front:
+        said.append(f"costs by {request.measure}")
+        if request.refinement:
+            said.append(f"refined by {request.refinement:,} evaluations")
+    if how.searches:
         if request.start is not None:
             said.append(f"from {uniform_name(request.start) or bit_counts(request.start)}")
         if run.intensity_normaliser is not None:
