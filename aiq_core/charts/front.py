@@ -58,6 +58,13 @@ class Uniform:
     drop: Interval
 
 
+def points_per_nat(known: Sequence[tuple[float, float]]) -> float | None:
+    """Of (nats, points lost): the slope through the origin by least squares; None where it is not above 0."""
+    squares = sum(cost**2 for cost, _ in known)
+    slope = sum(cost * lost for cost, lost in known) / squares if squares else 0.0
+    return slope if slope > 0 else None
+
+
 @dataclass(frozen=True)
 class FrontData:
     """Everything drawn: points from the lowest AI upwards, lost on `images` images that are called as `judges` says.
@@ -74,11 +81,8 @@ class FrontData:
 
     @property
     def points_per_nat(self) -> float | None:
-        """Points lost for a nat of predicted cost: least squares through the origin; None where costs say nothing."""
-        known = [(mark.cost, mark.drop.value) for mark in self.marks if mark.cost is not None]
-        squares = sum(cost**2 for cost, _ in known)
-        slope = sum(cost * lost for cost, lost in known) / squares if squares else 0.0
-        return slope if slope > 0 else None
+        """Points lost for a nat of predicted cost; None where costs say nothing."""
+        return points_per_nat([(mark.cost, mark.drop.value) for mark in self.marks if mark.cost is not None])
 
     @property
     def rank_correlation(self) -> float | None:

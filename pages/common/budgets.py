@@ -6,27 +6,29 @@ from aiq_core.frontier import Budget, Quantity
 from aiq_core.hardware import Machine
 
 FIELDS = (
-    (Quantity.INTENSITY, "AI, times FP32’s at least", 1.0, 1.0),
-    (Quantity.STORED, "MB stored at most", 0.01, 1e6),
-    (Quantity.BITS, "Bits a weight at most, on average", 0.1, 1.0),
+    (Quantity.INTENSITY, "× FP32’s AI, at least", 1.0, 1.0),
+    (Quantity.STORED, "MB stored, at most", 0.01, 1e6),
+    (Quantity.BITS, "bits a weight, at most", 0.1, 1.0),
+    (Quantity.TIME, "µs an image, at most", 10.0, 1e-6),
 )
 """What is limited, how it is asked for, by which steps, and how many of `Budget.limit`'s units one is."""
 
-NOTE = "Counted: stored with scales and biases, bits over all layers, held ones too. Never exceeded."
+FIELD_PX = 150
+
+NOTE = "Never exceeded. What is stored has scales and biases, bits are those of all layers, held ones too."
 
 
 def fields(key: str, machine: Machine) -> tuple[Budget, ...]:
     """A field for each; those that are filled are budgets. Time is at batch 1 on `machine`."""
     found = []
-    for quantity, label, step, unit in FIELDS:
-        value = st.number_input(
-            label, 0.0, None, None, step, format="%g", key=f"{key}-{quantity}", placeholder="no limit"
-        )
-        if value:
-            found.append(Budget(quantity, value * unit))
-    label = f"µs an image at most, {machine.name}"
-    value = st.number_input(label, 0.0, None, None, 10.0, format="%g", key=f"{key}-time", placeholder="no limit")
-    if value:
-        found.append(Budget(Quantity.TIME, value * 1e-6, machine.key))
-    st.caption(NOTE)
+    with st.container(horizontal=True, gap="small"):
+        for quantity, label, step, unit in FIELDS:
+            name = f"{key}-{quantity}"
+            value = st.number_input(
+                label, 0.0, None, None, step, format="%g", key=name, placeholder="no limit", width=FIELD_PX
+            )
+            if value:
+                on = machine.key if quantity is Quantity.TIME else None
+                found.append(Budget(quantity, value * unit, on))
+    st.caption(f"{NOTE} Time is predicted for {machine.name} at batch 1.")
     return tuple(found)

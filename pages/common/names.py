@@ -102,14 +102,21 @@ def progress(run: Run) -> str:
 
 
 def explore_query(run: Run) -> dict[str, str] | None:
-    """The address of a run's policy on Explore; None where Explore does not show its kind of policy."""
+    """The address of a run's policy or front on Explore; None where Explore does not show its kind of policy."""
     request, model = run.request, known.model(run.request.model)
     counts = known.image_counts(model)
     images = next((name for name, count in counts.items() if count == request.images), None)
     space = space_of(request, model.dataset)
-    if run.policy is None or space is None or images is None:
+    if space is None or images is None:
         return None
-    query = {"model": request.model, "policy": run.policy.key, "space": space.name}
+    is_front = bool(run.steps) and space.is_usual_front(request, request.quantizer, model.profile)
+    if run.policy is None and not is_front:
+        return None
+    query = {"model": request.model, "space": space.name}
+    if run.policy is not None:
+        query["policy"] = run.policy.key
+    else:
+        query["from"] = request.algorithm
     if strategy(request.algorithm).searches and request.alpha is not None:
         query |= {"from": request.algorithm, "alpha": f"{request.alpha:.2f}"}
     if images != "all":
