@@ -7,7 +7,7 @@ from math import ceil
 import numpy as np
 
 from aiq_core.charts.front import Mark, Standing
-from aiq_core.frontier import ALGORITHM, Budget
+from aiq_core.frontier import ALGORITHM, Budget, Quantity
 from aiq_core.frontier.sensitivity import Measure, known
 from aiq_core.intensity import intensity
 from aiq_core.library import Library
@@ -15,6 +15,9 @@ from aiq_core.records import FP32_BITS, Policy, Run, SplitName
 from aiq_core.search.frontier import REFINED
 from aiq_core.statistics import Z_ONE_SIDED, Comparison
 from aiq_core.wording import number
+
+WITHIN = Budget(Quantity.DROP, 0.5)
+"""The budget whose point stands for a front where one policy is wanted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +163,15 @@ def choose(found: Sequence[Point], budget: Budget) -> Choice:
     lost = number(_drop(nearest).drop.value, 2)
     told = f"no point keeps {budget.words} on {images}; the one that comes nearest loses {lost}"
     return Choice(None, nearest, told)
+
+
+def as_chosen(library: Library, run: Run) -> Run:
+    """A frontier run as one that chose its point within `WITHIN`, or the one that loses least; any other as it is."""
+    if run.request.points is None:
+        return run
+    choice = choose(points(library, run, imported=True), WITHIN)
+    point = choice.point or choice.nearest
+    return run if point is None else replace(run, policy=point.policy)
 
 
 def _drop(point: Point) -> Comparison:

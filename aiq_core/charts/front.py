@@ -1,14 +1,15 @@
 """A front's charts: points lost against AI, and against what they were predicted to cost."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from math import isnan
 from typing import Any
 
 import pandas as pd
 
-from aiq_core.charts import draw, style
+from aiq_core.charts import draw, labels, style
+from aiq_core.charts.labels import Anchor
 from aiq_core.charts.pareto import describe, uniforms
 from aiq_core.charts.style import Look
 from aiq_core.envelope import PolicyTable
@@ -165,6 +166,8 @@ def front_figure(data: FrontData, look: Look) -> dict[str, Any]:
     wide = max(across) - min(across) or max(across)
     highest = min(0.0, *(mark.drop.low for mark in data.marks))
     room = 0.05 * (deepest - highest)
+    x_range = min(across) - 0.05 * wide, max(across) + 0.07 * wide
+    y_range = highest - room, deepest + room
     rings = [mark for mark in data.marks if mark.policy == data.shown]
     return {
         "data": [trace for trace in traces if trace["x"]],
@@ -172,16 +175,11 @@ def front_figure(data: FrontData, look: Look) -> dict[str, Any]:
             look,
             HEIGHT_PX,
             MARGIN_PX,
-            xaxis=style.axis(
-                look, per_byte(data.traffic), range=[min(across) - 0.05 * wide, max(across) + 0.07 * wide]
-            ),
-            yaxis=style.axis(
-                look,
-                f"points lost, {data.images:,} {data.judges} images",
-                range=[deepest + room, highest - room],
-            ),
+            xaxis=style.axis(look, per_byte(data.traffic), range=[*x_range]),
+            # Downwards: fewer points lost stand higher, as more accuracy does elsewhere.
+            yaxis=style.axis(look, f"points lost, {data.images:,} {data.judges} images", range=[*reversed(y_range)]),
             shapes=[_zero(look), *(_ring(mark, look) for mark in rings)],
-            annotations=[_key(by, look), *(_name(even, look) for even in seen)],
+            annotations=[_key(by, look), *_names(seen, data.marks, x_range, y_range, look)],
         ),
     }
 
@@ -231,12 +229,35 @@ def _uniform(even: Uniform, look: Look) -> dict[str, Any]:
     return trace
 
 
-def _name(even: Uniform, look: Look) -> dict[str, Any]:
-    font = {"size": look.font_px * 0.95, "color": look.palette.bits[even.bits]}
-    where = {"xanchor": "center", "yanchor": "top", "yshift": -7 * look.scale}
-    return style.note(
-        look, widths_name(even.bits, even.activation_bits), even.intensity, even.drop.value, font=font, **where
-    )
+def _names(
+    seen: Sequence[Uniform],
+    marks: Sequence[Mark],
+    x_range: tuple[float, float],
+    y_range: tuple[float, float],
+    look: Look,
+) -> list[dict[str, Any]]:
+    """Names of the uniform policies, clear of each other and of the points."""
+
+    def anchor(at: Uniform | Mark, text: str, radius_px: float) -> Anchor:
+        across = (at.intensity - x_range[0]) / (x_range[1] - x_range[0])
+        return Anchor(across, (at.drop.value - y_range[0]) / (y_range[1] - y_range[0]), text, radius_px * look.scale)
+
+    names = [widths_name(even.bits, even.activation_bits) for even in seen]
+    anchors = [anchor(even, name, 7) for even, name in zip(seen, names, strict=True)]
+    height = (HEIGHT_PX - MARGIN_PX["t"] - MARGIN_PX["b"]) * look.scale
+    obstacles = [anchor(mark, "", 4) for mark in marks]
+    places = labels.place_labels(anchors, obstacles, height, look.font_px, labels.PLOT_WIDTHS_PX)
+    return [
+        style.note(
+            look,
+            name,
+            even.intensity,
+            even.drop.value,
+            **asdict(place),
+            font={"size": look.font_px * 0.95, "color": look.palette.bits[even.bits]},
+        )
+        for even, name, place in zip(seen, names, places, strict=True)
+    ]
 
 
 def _ring(mark: Mark, look: Look) -> dict[str, Any]:
@@ -266,7 +287,9 @@ def _key(by: dict[Standing, list[Mark]], look: Look) -> dict[str, Any]:
         Standing.FRONT: "○",
         Standing.DOMINATED: f"<span style='color:{style.faded(look.palette.muted, 0.7)}'>●</span>",
     }
-    parts = [f"{glyph} {standing}" for standing, glyph in glyphs.items() if by[standing]]
+    # Short, for phones.
+    words = {Standing.FRONT: "at some budget"}
+    parts = [f"{glyph} {words.get(standing, standing)}" for standing, glyph in glyphs.items() if by[standing]]
     return style.heading(look, "   ".join(parts), yshift=4)
 
 

@@ -5,8 +5,10 @@ from functools import partial
 
 import streamlit as st
 
+from aiq_core import fronts
 from aiq_core.charts.bits import bits_frame
 from aiq_core.charts.bits_figure import bits_figure
+from aiq_core.fronts import WITHIN
 from aiq_core.intensity import intensity, moved_bytes, stored_bytes, weight_bytes
 from aiq_core.library import asked_step
 from aiq_core.records import ImageSet, Policy, Run, SplitName
@@ -33,9 +35,11 @@ def draw(view: View, first: Run, second: Run) -> None:
                 args=(second.id, first.id),
             )
             st.button("Close", icon=":material/close:", type="tertiary", on_click=actions.stop_comparing)
+    first, second = (fronts.as_chosen(known.library(), run) for run in (first, second))
     a, b = differences.comparable(first, second)
     for letter, run in (("A", first), ("B", second)):
-        st.caption(f"**{letter}** {names.what(run)} · run {run.id} · {names.origin(run)} · {run.status}")
+        point = f", its point within {number(WITHIN.limit, 1)} points" if run.request.points is not None else ""
+        st.caption(f"**{letter}** {names.what(run)}{point} · run {run.id} · {names.origin(run)} · {run.status}")
     _numbers(first, second, a, b)
     _verdicts(first, second, a, b)
     left, right = st.columns(2, gap="small")

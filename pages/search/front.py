@@ -18,8 +18,7 @@ from aiq_core.charts.front import (
     predicted_words,
 )
 from aiq_core.envelope import PolicyTable
-from aiq_core.frontier import Budget, Quantity
-from aiq_core.fronts import Point
+from aiq_core.fronts import WITHIN, Point
 from aiq_core.intensity import stored_bytes
 from aiq_core.records import Run
 from aiq_core.space import space_of
@@ -29,9 +28,6 @@ from pages.common.charts import Click, card, chart
 from pages.common.controls import View
 from pages.search import stored
 from pages.search.bars import policy_bits
-
-WITHIN = Budget(Quantity.DROP, 0.5)
-"""The budget whose point stands out, and is shown first."""
 
 TABLE_PX, ROW_PX = 292, 35
 

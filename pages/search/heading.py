@@ -145,10 +145,10 @@ def _compare_button(run: Run) -> None:
         and other.request.images == run.request.images
         and other.id != run.id
         and other.status not in jobs.UNFINISHED
-        and other.policy is not None
+        and (other.policy is not None or other.request.points is not None)
         and not other.archived
     }
-    if not others or run.policy is None:
+    if not others or (run.policy is None and run.request.points is None):
         return
     with st.popover("Compare", icon=":material/compare_arrows:", type="tertiary"):
         chosen = st.selectbox(
