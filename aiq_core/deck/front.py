@@ -8,11 +8,10 @@ from aiq_core.charts.front import (
     FrontData,
     Mark,
     front_data,
-    front_figure,
     front_frame,
-    predicted_figure,
     predicted_words,
 )
+from aiq_core.charts.front_figure import front_figure, predicted_figure
 from aiq_core.deck.facts import Facts, kicker
 from aiq_core.deck.parts import counted, in_both, records
 from aiq_core.deck.slide import Number, Slide

@@ -12,11 +12,10 @@ from aiq_core.charts.costs import costs_figure, costs_frame
 from aiq_core.charts.front import (
     FrontData,
     front_data,
-    front_figure,
     front_frame,
-    predicted_figure,
     predicted_words,
 )
+from aiq_core.charts.front_figure import front_figure, predicted_figure
 from aiq_core.envelope import PolicyTable
 from aiq_core.fronts import WITHIN, Point
 from aiq_core.intensity import stored_bytes
