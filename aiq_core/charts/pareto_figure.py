@@ -303,7 +303,7 @@ def _key(data: ParetoData, look: Look) -> dict[str, Any]:
     if data.others:
         parts.append("○ other Pareto")
     if data.members:
-        parts.append(f"<span style='color:{look.palette.accent}'>●</span> {data.members_name.lower()}")
+        parts.append(f"<span style='color:{look.palette.accent}'>●</span> {data.members_name}")
     if data.dominated:
         parts.append(f"<span style='color:{style.faded(look.palette.muted, 0.6)}'>●</span> {data.rest_name}")
     return style.note(

@@ -49,6 +49,11 @@ def _front(model: Model, images: int, by: str, space_name: str, version: str) ->
     return Front(held, points_per_nat(list(zip(predicted, lost, strict=True))))
 
 
+def can_measure_costs(model: Model) -> bool:
+    """Whether there are calibration images, on which what widths cost by themselves is measured."""
+    return model.dataset.calibration_hash is not None
+
+
 def costs(model: Model, space: Space) -> Sensitivity | None:
     """What each width costs by itself, as the space's fronts measure it; None where nothing measured it yet."""
     return _costs(model, space.name, known.library().finished_version())

@@ -15,11 +15,12 @@ from aiq_core.charts.roofline_figure import roofline_figure
 from aiq_core.envelope import best
 from aiq_core.library import asked_step
 from aiq_core.records import DEFAULT_WIDTHS, UNFUSED, SplitName
+from aiq_core.search.strategies import strategy
 from aiq_core.space import JOINT, WEIGHTS
 from aiq_core.wording import differences, per_byte
 from pages.common import controls, fronts, known
 from pages.common.charts import Drawing
-from pages.common.controls import SOURCES, View
+from pages.common.controls import View
 from pages.explore import panels
 from pages.explore.shown import Shown
 
@@ -86,7 +87,7 @@ def trade_off(shown: Shown, dominated: bool, paper: bool) -> Drawing:
         random_name=RANDOM_NAMES[view.space.name],
         beside=_beside(shown),
         members=shown.members,
-        members_name=SOURCES[view.source],
+        members_name="" if view.algorithm is None else strategy(view.algorithm).noun,
     )
     against, counted = per_byte(view.traffic), _counted(view)
     alt = f"Top-1 against {against} for {len(shown.table.policies)} measured policies; the table has them too."

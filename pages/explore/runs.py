@@ -12,7 +12,7 @@ from aiq_core.search.frontier import FRONTIER
 from aiq_core.search.greedy import GREEDY
 from aiq_core.search.strategies import strategy
 from aiq_core.wording import number
-from pages.common import errors, known
+from pages.common import errors, fronts, known
 from pages.common.controls import View
 from pages.common.selection import comparable
 from pages.explore.shown import Shown
@@ -31,6 +31,9 @@ def offer(shown: Shown) -> None:
     view = shown.view
     here, everything = view.model.dataset.available(SplitName.SEARCH), known.image_counts(view.model)["all"]
     images = min(view.images, here)
+    if view.algorithm == FRONTIER.name and not fronts.can_measure_costs(view.model):
+        st.caption(f"A frontier needs calibration images, and {view.model.dataset.title} has none.")
+        return
     wants_front = view.algorithm is None and view.space.is_joint and not shown.front.policies
     algorithm = FRONTIER.name if wants_front else view.algorithm or GREEDY.name
     if algorithm == FRONTIER.name:
@@ -50,12 +53,19 @@ def offer(shown: Shown) -> None:
 def first(view: View) -> None:
     """What the page shows of a model that nothing is known of: why it is empty, and the button that changes it."""
     st.markdown(f"#### Nothing is measured yet for {view.model.title} on {view.images:,} search images")
+    images = min(view.images, view.model.dataset.available(SplitName.SEARCH))
+    if not fronts.can_measure_costs(view.model):
+        st.caption(
+            "A search measures FP32 first and then fills this page; it can be cancelled and resumed at any time."
+        )
+        if not read_only():
+            _button("Run the first search", view, GREEDY.name, images)
+        return
     st.caption(
         "The whole frontier is the best policy at each AI, from few bits to fewer, each measured; it can be cancelled "
         "and resumed at any time."
     )
     if not read_only():
-        images = min(view.images, view.model.dataset.available(SplitName.SEARCH))
         _button(WHOLE, view, FRONTIER.name, images)
 
 

@@ -21,7 +21,7 @@ from aiq_core.records import (
 from aiq_core.search.strategies import SEARCHES, strategy
 from aiq_core.space import Space
 from aiq_core.wording import number
-from pages.common import budgets, controls, known
+from pages.common import budgets, controls, fronts, known
 from pages.common.controls import View
 from pages.search import actions, draft, more, stored
 from pages.search.draft import Draft, Kind
@@ -77,7 +77,8 @@ def _start(requests: tuple[Request, ...]) -> None:
 def _fields(view: View) -> Draft:
     if "job-kind" not in st.session_state and controls.asks_for_alpha(st.query_params):
         st.session_state["job-kind"] = Kind.SEARCH
-    kind = st.selectbox("Run", list(KINDS), format_func=KINDS.__getitem__, key="job-kind", help=KIND_HELP)
+    kinds = [kind for kind in KINDS if kind is not Kind.FRONT or fronts.can_measure_costs(view.model)]
+    kind = st.selectbox("Run", kinds, format_func=KINDS.__getitem__, key="job-kind", help=KIND_HELP)
     values: dict[str, object] = {"kind": kind}
     if kind is not Kind.SEARCH:
         controls.keep("alpha")
