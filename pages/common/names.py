@@ -93,10 +93,10 @@ def progress(run: Run) -> str:
     if run.status is RunStatus.QUEUED:
         return "waiting for a worker"
     counts = f"{run.evaluations:,} evaluations, {run.evaluations_new:,} new"
-    if not run.steps:
-        return join([run.message or "loading, then FP32 and the first step", counts if run.evaluations else ""])
-    expected = jobs.expected_steps(known.library(), run)
     what = "step" if run.request.points is None else "point"
+    if not run.steps:
+        return join([run.message or f"loading, then FP32 and the first {what}", counts if run.evaluations else ""])
+    expected = jobs.expected_steps(known.library(), run)
     step = f"{what} {len(run.steps)}" + (f" of at most {expected}" if expected else "")
     return join([step, counts, left(run)])
 
