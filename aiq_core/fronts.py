@@ -11,7 +11,7 @@ from aiq_core.frontier import ALGORITHM, Budget, Quantity
 from aiq_core.frontier.sensitivity import Measure, known
 from aiq_core.intensity import intensity
 from aiq_core.library import Library
-from aiq_core.records import FP32_BITS, Policy, Run, SplitName
+from aiq_core.records import FP32_BITS, ImageSet, Policy, Request, Run, SplitName
 from aiq_core.search.frontier import REFINED
 from aiq_core.statistics import Z_ONE_SIDED, Comparison
 from aiq_core.wording import number
@@ -40,6 +40,20 @@ class Point:
     beaten: bool = False
 
 
+def confirming(request: Request) -> ImageSet:
+    """The search images that confirm a request's points: those on which none was chosen.
+
+    Costs are measured without search images, so where no point was chosen by evaluations these are all of them.
+    """
+    start = 0 if request.algorithm == ALGORITHM and not request.refinement else request.choose_images or 0
+    return ImageSet(SplitName.SEARCH, request.images, start)
+
+
+def judges(request: Request) -> str:
+    """What these are called beside their number: `confirm` where others were chosen on, else all `search` images."""
+    return "confirm" if confirming(request).start else "search"
+
+
 def points(library: Library, run: Run, report_images: int | None = None, imported: bool = False) -> tuple[Point, ...]:
     """The points of a run's steps, from the lowest AI upwards; `imported` evaluations count if asked."""
     request, model = run.request, library.model(run.request.model)
@@ -47,8 +61,7 @@ def points(library: Library, run: Run, report_images: int | None = None, importe
     fp32 = profile.uniform(FP32_BITS)
     costs = known(model, quantizer, Measure(request.measure)) if request.measure else None
     baseline = intensity(profile, fp32, by=request.traffic, quantizer=quantizer)
-    # Costs are measured without search images: where no point was chosen by evaluations, all of them confirm.
-    start = 0 if request.algorithm == ALGORITHM and not request.refinement else request.choose_images or 0
+    start = confirming(request).start
     judged = report_images or model.dataset.available(SplitName.REPORT)
 
     def against(split: SplitName, images: int, policy: Policy, start: int = 0) -> Comparison | None:

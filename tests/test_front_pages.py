@@ -16,7 +16,7 @@ from aiq_core.deck import build, html
 from aiq_core.deck.text import plain
 from aiq_core.documents import run_document
 from aiq_core.errors import SettingError
-from aiq_core.frontier import Budget, Quantity
+from aiq_core.frontier import DEFAULT_POINTS, Budget, Quantity
 from aiq_core.fronts import WITHIN, as_chosen, choose, points
 from aiq_core.hardware import MACHINES
 from aiq_core.records import Request, Run, RunStatus, SplitName
@@ -171,11 +171,13 @@ def test_the_policy_that_stands_for_a_front_keeps_the_budget() -> None:
 
 
 def test_explore_picks_from_the_front_and_marks_it(app: Callable[..., AppTest]) -> None:
-    _, run = fronts.made()
+    library, run = fronts.made()
     page = app(EXPLORE, model="digits_cnn", from_="frontier", alpha="1.00")
     words = said(page)
     assert "the frontier’s best at alpha 1.00" in words
-    assert f"{fronts.POINTS} points, marked in the trade-off" in words
+    shipped = next(run for run in library.runs(DIGITS) if run.request.points == DEFAULT_POINTS)
+    both = {step.policy for each in (run, library.run(shipped.id)) for step in each.steps}
+    assert f"{len(both)} points, marked in the trade-off" in words
     assert not [element for element in page.button if element.label.startswith("Whole frontier")]
     query = names.explore_query(run)
     assert query == {"model": "digits_cnn", "space": "joint", "from": "frontier"}

@@ -36,9 +36,7 @@ def _data(library: Library, known: Facts, table: PolicyTable | None) -> FrontDat
     """On report images where all points are measured there, else on those that confirm."""
     found, request = fronts.points(library, known.run, imported=known.imported), known.run.request
     marks = fronts.marks(found)
-    judges, images = "search" if request.choose_images is None else "confirm", 0
-    for point in found:
-        images = point.confirm.images if point.confirm else images
+    judges, images = fronts.judges(request), fronts.confirming(request).count
     reported = {point.policy: point.report for point in found if point.report is not None}
     if len(reported) == len(marks):
         marks = tuple(_reported(mark, reported) for mark in marks)

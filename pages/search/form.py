@@ -4,7 +4,7 @@ import os
 
 import streamlit as st
 
-from aiq_core import jobs
+from aiq_core import fronts, jobs
 from aiq_core.catalog import Model
 from aiq_core.errors import AiqError
 from aiq_core.estimate import estimate, sentence
@@ -21,8 +21,9 @@ from aiq_core.records import (
 from aiq_core.search.strategies import SEARCHES, strategy
 from aiq_core.space import Space
 from aiq_core.wording import number
-from pages.common import budgets, controls, fronts, known
+from pages.common import budgets, controls, known
 from pages.common.controls import View
+from pages.common.fronts import can_measure_costs
 from pages.search import actions, draft, more, stored
 from pages.search.draft import Draft, Kind
 
@@ -77,7 +78,7 @@ def _start(requests: tuple[Request, ...]) -> None:
 def _fields(view: View) -> Draft:
     if "job-kind" not in st.session_state and controls.asks_for_alpha(st.query_params):
         st.session_state["job-kind"] = Kind.SEARCH
-    kinds = [kind for kind in KINDS if kind is not Kind.FRONT or fronts.can_measure_costs(view.model)]
+    kinds = [kind for kind in KINDS if kind is not Kind.FRONT or can_measure_costs(view.model)]
     kind = st.selectbox("Run", kinds, format_func=KINDS.__getitem__, key="job-kind", help=KIND_HELP)
     values: dict[str, object] = {"kind": kind}
     if kind is not Kind.SEARCH:
@@ -126,8 +127,7 @@ def images_words(request: Request, model: Model) -> str:
     report = f"{model.dataset.available(SplitName.REPORT):,} report images judge"
     how = strategy(request.algorithm)
     if how.front:
-        confirming = request.images - (request.choose_images or 0)
-        return f"Points are confirmed on {confirming:,} search images; {report}."
+        return f"Points are confirmed on {fronts.confirming(request).count:,} search images; {report}."
     if not how.searches:
         return f"Measured on {request.images:,} search images; {report}."
     if request.choose_images is None:

@@ -16,11 +16,9 @@ from aiq_core.charts.front import (
     predicted_words,
 )
 from aiq_core.charts.front_figure import front_figure, predicted_figure
-from aiq_core.envelope import PolicyTable
 from aiq_core.fronts import WITHIN, Point
 from aiq_core.intensity import stored_bytes
 from aiq_core.records import Run
-from aiq_core.space import space_of
 from aiq_core.wording import bit_counts, duration, number, signed, span
 from pages.common import known
 from pages.common.charts import Click, card, chart
@@ -106,20 +104,10 @@ def _pick(run: Run, key: str) -> None:
     st.session_state[_key(run)] = key
 
 
-def _table_of(run: Run) -> PolicyTable | None:
-    """What is known on the images that confirm; None outside of the spaces, and without FP32."""
-    model, images = known.model(run.request.model), run.request.images
-    space = space_of(run.request, model.dataset)
-    # A table of a run that grows would be read again every second.
-    if space is None or run.request.choose_images != (space.choosing(images) or None):
-        return None
-    return stored.confirm_table(run.request, space)
-
-
 def _data(run: Run, found: tuple[Point, ...], point: Point) -> FrontData:
-    judges = "search" if run.request.choose_images is None else "confirm"
-    images = run.request.images - (run.request.choose_images or 0)
-    return front_data(fronts.marks(found), images, judges, point.policy, _table_of(run), run.request.traffic)
+    request, images = run.request, fronts.confirming(run.request).count
+    table = stored.confirm_table(request)
+    return front_data(fronts.marks(found), images, fronts.judges(request), point.policy, table, request.traffic)
 
 
 def _chart(view: View, run: Run, data: FrontData) -> None:

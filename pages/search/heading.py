@@ -32,12 +32,11 @@ def settings(run: Run) -> list[str]:
     """What a request sets apart from the usual."""
     request = run.request
     said = [(JOINT if request.is_joint else WEIGHTS).title]
-    if request.choose_images is None:
+    if request.choose_images is None or (request.points is not None and not request.refinement):
         said.append(f"{request.images:,} search images")
     else:
         confirming = request.images - request.choose_images
-        refines = "choose" if request.points is None or request.refinement else "choose nothing"
-        said.append(f"{request.choose_images:,} search images {refines}, {confirming:,} confirm")
+        said.append(f"{request.choose_images:,} search images choose, {confirming:,} confirm")
     how = strategy(request.algorithm)
     if how.searches or how.front:
         said.append(f"widths {_widths(request.widths)}")

@@ -14,8 +14,19 @@ from aiq_core.errors import DataError
 from aiq_core.frontier import Measure, Sensitivity, sensitivity
 from aiq_core.fronts import Point
 from aiq_core.library import Library, read_only
-from aiq_core.records import FP32_BITS, ImageSet, Policy, Quantizer, Request, Run, RunStatus, Score, SplitName
-from aiq_core.space import SPACES, Space
+from aiq_core.records import (
+    FP32_BITS,
+    UNFUSED,
+    ImageSet,
+    Policy,
+    Quantizer,
+    Request,
+    Run,
+    RunStatus,
+    Score,
+    SplitName,
+)
+from aiq_core.space import Space
 from aiq_core.statistics import Comparison
 from pages.common import errors, known
 
@@ -47,9 +58,9 @@ def is_stopping(of: Run) -> bool:
 
 
 @known.cached(8, TABLE_TTL_S)
-def _table(model: Model, images: int, quantizer: str) -> PolicyTable | None:
+def _table(model: Model, images: int, quantizer: str, start: int = 0, by: str = UNFUSED) -> PolicyTable | None:
     try:
-        return known.library().table(model, images, Quantizer.from_json(json.loads(quantizer)))
+        return known.library().table(model, images, Quantizer.from_json(json.loads(quantizer)), start=start, by=by)
     except DataError:
         return None
 
@@ -59,17 +70,10 @@ def table(of: Request) -> PolicyTable | None:
     return _table(known.model(of.model), of.chooses_on, json.dumps(of.quantizer.to_json()))
 
 
-@known.cached(8, TABLE_TTL_S)
-def _confirm_table(model: Model, space: str, images: int, by: str) -> PolicyTable | None:
-    try:
-        return known.library().table_in(SPACES[space], model, images, by)
-    except DataError:
-        return None
-
-
-def confirm_table(of: Request, space: Space) -> PolicyTable | None:
-    """What was known a moment ago of a space on the images that confirm a request; None without FP32."""
-    return _confirm_table(known.model(of.model), space.name, of.images, of.traffic)
+def confirm_table(of: Request) -> PolicyTable | None:
+    """What was known a moment ago on the images that confirm a front, rounded as it asks; None without FP32."""
+    on = fronts.confirming(of)
+    return _table(known.model(of.model), on.images, json.dumps(of.quantizer.to_json()), on.start, of.traffic)
 
 
 @known.cached(16)
@@ -79,9 +83,8 @@ def _points(run_id: str, steps: int, version: str) -> tuple[Point, ...]:
 
 def points(of: Run) -> tuple[Point, ...]:
     """The points of a front, from the lowest AI upwards."""
-    library, model = known.library(), known.model(of.request.model)
-    images = of.request.images - (of.request.choose_images or 0)
-    return _points(of.id, len(of.steps), library.table_version(model, images))
+    version = known.library().table_version(known.model(of.request.model), fronts.confirming(of.request).count)
+    return _points(of.id, len(of.steps), version)
 
 
 def costs(of: Request) -> Sensitivity | None:
