@@ -148,9 +148,13 @@ def _first(rows: NDArray[np.int64], score: NDArray[np.float64], table: PolicyTab
     return int(rows[order[0]])
 
 
-def best(table: PolicyTable, alpha: float, goal: Goal) -> int:
-    """The row of lowest loss at an alpha; ties go to the higher AI, then to the higher score."""
+def best(table: PolicyTable, alpha: float, goal: Goal, among: Collection[int] | None = None) -> int:
+    """The row of lowest loss at an alpha, of all or of those `among`, one of which at least must be allowed.
+
+    Ties go to the higher AI, then to the higher score.
+    """
     rows = np.flatnonzero(allowed(table, goal))
+    rows = rows if among is None else rows[np.isin(rows, [*among])]
     loss = -alpha * table.intensity[rows] / goal.intensity_normaliser
     loss += (1 - alpha) * table.drop_points[rows] / goal.accuracy_normaliser
     return _first(rows, -loss, table)

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aiq_core.frontier.sensitivity import Measure, known
 from aiq_core.library import Library, repeats
-from aiq_core.records import Request, Run, RunStatus
+from aiq_core.records import FP32_BITS, Request, Run, RunStatus
 from aiq_core.search.strategies import strategy
 from aiq_core.store.store import MEASURED
 from aiq_core.wording import duration, number
@@ -43,8 +44,11 @@ class Estimate:
         return min(count * self.rate.seconds, limit)
 
 
-def rate(runs: Sequence[Run], model: str, images: int) -> Rate | None:
-    """This machine's own pace for a model, from its newest runs that computed something; None where there are none."""
+def rate(runs: Sequence[Run], model: str, images: int, front: bool = False) -> Rate | None:
+    """This machine's own pace for a model, from its newest runs that computed something; None where there are none.
+
+    Fronts confirm every point and measure costs first, so that only they tell of fronts.
+    """
     usable = [
         run
         for run in runs
@@ -52,6 +56,7 @@ def rate(runs: Sequence[Run], model: str, images: int) -> Rate | None:
         and run.origin is not None
         and run.origin.source == MEASURED
         and run.evaluations_new > 0
+        and (run.request.points is not None) is front
         and run.request.tuning is None  # most of its seconds are training
         and run.seconds > 0
     ]
@@ -71,6 +76,8 @@ def most_evaluations(library: Library, request: Request) -> int | None:
     # A search that nobody knows the length of has no most.
     how = strategy(request.algorithm)
     most = _size(library, request) if how.most_steps(1) else None
+    if request.points is not None:
+        most = request.points + request.refinement
     if request.max_evaluations is None:
         return most
     return request.max_evaluations if most is None else min(most, request.max_evaluations)
@@ -85,7 +92,7 @@ def estimate(library: Library, requests: Sequence[Request], runs: Sequence[Run])
         likely=_total([count for count, _ in found]),
         most=_total([most_evaluations(library, request) for request in requests]),
         basis=told[0] if len(told) == 1 else ("as the nearest runs before" if told else ""),
-        rate=rate(runs, first.model, first.chooses_on),
+        rate=rate(runs, first.model, first.chooses_on, first.points is not None),
         max_minutes=first.max_minutes,
         jobs=len(requests),
     )
@@ -107,6 +114,8 @@ def _likely(library: Library, request: Request, runs: Sequence[Run]) -> tuple[in
         return same[0].evaluations, ""
     if request.policies:
         return len(request.policies), ""
+    if request.points is not None:
+        return most_evaluations(library, request), _costs(library, request)
     like = [
         run
         for run in finished
@@ -128,6 +137,17 @@ def _likely(library: Library, request: Request, runs: Sequence[Run]) -> tuple[in
     likely = max(1, round(count)) if limit is None else min(max(1, round(count)), limit)
     name = strategy(request.algorithm).noun
     return likely, f"{name} at alpha {near.request.alpha:g} asked for {near.evaluations:,}"
+
+
+def _costs(library: Library, request: Request) -> str:
+    """Whether what widths cost by themselves is known, or comes first."""
+    model, measure = library.model(request.model), Measure(request.measure or Measure.KL)
+    found = known(model, request.quantizer, measure, shipped=request.use_bundled)
+    sites = request.movable(model.profile)
+    wanted = {(site.kind, bits) for site in sites for bits in request.offered(site) if bits != FP32_BITS}
+    if found is not None and wanted <= found.widths:
+        return "what widths cost by themselves is known already"
+    return "after measuring what widths cost by themselves"
 
 
 def _size(library: Library, request: Request) -> int:

@@ -6,14 +6,18 @@ from math import ceil
 
 import numpy as np
 
-from aiq_core.frontier import ALGORITHM, Budget
+from aiq_core.charts.front import Mark, Standing
+from aiq_core.frontier import ALGORITHM, Budget, Quantity
 from aiq_core.frontier.sensitivity import Measure, known
 from aiq_core.intensity import intensity
 from aiq_core.library import Library
-from aiq_core.records import FP32_BITS, Policy, Run, SplitName
+from aiq_core.records import FP32_BITS, ImageSet, Policy, Request, Run, SplitName
 from aiq_core.search.frontier import REFINED
 from aiq_core.statistics import Z_ONE_SIDED, Comparison
 from aiq_core.wording import number
+
+WITHIN = Budget(Quantity.DROP, 0.5)
+"""The budget whose point stands for a front where one policy is wanted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,19 +40,32 @@ class Point:
     beaten: bool = False
 
 
-def points(library: Library, run: Run, report_images: int | None = None) -> tuple[Point, ...]:
-    """The points of a run's steps, from the lowest AI upwards."""
+def confirming(request: Request) -> ImageSet:
+    """The search images that confirm a request's points: those on which none was chosen.
+
+    Costs are measured without search images, so where no point was chosen by evaluations these are all of them.
+    """
+    start = 0 if request.algorithm == ALGORITHM and not request.refinement else request.choose_images or 0
+    return ImageSet(SplitName.SEARCH, request.images, start)
+
+
+def judges(request: Request) -> str:
+    """What these are called beside their number: `confirm` where others were chosen on, else all `search` images."""
+    return "confirm" if confirming(request).start else "search"
+
+
+def points(library: Library, run: Run, report_images: int | None = None, imported: bool = False) -> tuple[Point, ...]:
+    """The points of a run's steps, from the lowest AI upwards; `imported` evaluations count if asked."""
     request, model = run.request, library.model(run.request.model)
     profile, quantizer = model.profile, request.quantizer
     fp32 = profile.uniform(FP32_BITS)
     costs = known(model, quantizer, Measure(request.measure)) if request.measure else None
     baseline = intensity(profile, fp32, by=request.traffic, quantizer=quantizer)
-    # Costs are measured without search images: where no point was chosen by evaluations, all of them confirm.
-    start = 0 if request.algorithm == ALGORITHM and not request.refinement else request.choose_images or 0
+    start = confirming(request).start
     judged = report_images or model.dataset.available(SplitName.REPORT)
 
     def against(split: SplitName, images: int, policy: Policy, start: int = 0) -> Comparison | None:
-        return library.paired(model, split, images, fp32, policy, quantizer, start=start)
+        return library.paired(model, split, images, fp32, policy, quantizer, imported, start)
 
     found = {}
     for step in run.steps:
@@ -79,6 +96,43 @@ def _marked(found: Sequence[Point]) -> tuple[Point, ...]:
 def _right(point: Point) -> float:
     """The value on the images that confirm; below all where it is not measured."""
     return -np.inf if point.confirm is None else point.confirm.after.value
+
+
+def marks(found: Sequence[Point]) -> tuple[Mark, ...]:
+    """The measured points as charts draw them, told how each stands on the images that confirm."""
+    measured = [point for point in found if point.confirm is not None]
+    hull = _hull([(point.intensity, max(0.0, _drop(point).drop.value)) for point in measured])
+    return tuple(
+        Mark(
+            policy=point.policy,
+            intensity=point.intensity,
+            ratio=point.ratio,
+            drop=_drop(point).drop,
+            cost=point.cost,
+            refined=point.refined,
+            standing=Standing.DOMINATED if point.beaten else Standing.HULL if place in hull else Standing.FRONT,
+        )
+        for place, point in enumerate(measured)
+    )
+
+
+def _hull(at: Sequence[tuple[float, float]]) -> set[int]:
+    """Which of (AI, points lost), by rising AI, lose least at some price of a point: the lower convex hull's."""
+    least = min((lost for _, lost in at), default=0.0)
+    hull: list[int] = []
+    for place, (value, lost) in enumerate(at):
+        if not hull or lost <= least:
+            hull = [place]  # more AI, and nothing lost for it
+            continue
+        while len(hull) > 1 and _steeper(at[hull[-2]], at[hull[-1]], (value, lost)):
+            hull.pop()
+        hull.append(place)
+    return set(hull)
+
+
+def _steeper(first: tuple[float, float], middle: tuple[float, float], last: tuple[float, float]) -> bool:
+    """Whether the middle one lies above the line between the others."""
+    return (middle[1] - first[1]) * (last[0] - first[0]) > (last[1] - first[1]) * (middle[0] - first[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +176,15 @@ def choose(found: Sequence[Point], budget: Budget) -> Choice:
     lost = number(_drop(nearest).drop.value, 2)
     told = f"no point keeps {budget.words} on {images}; the one that comes nearest loses {lost}"
     return Choice(None, nearest, told)
+
+
+def as_chosen(library: Library, run: Run) -> Run:
+    """A frontier run as one that chose its point within `WITHIN`, or the one that loses least; any other as it is."""
+    if run.request.points is None:
+        return run
+    choice = choose(points(library, run, imported=True), WITHIN)
+    point = choice.point or choice.nearest
+    return run if point is None else replace(run, policy=point.policy)
 
 
 def _drop(point: Point) -> Comparison:

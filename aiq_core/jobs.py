@@ -176,6 +176,8 @@ def _lock(library: Library, name: str) -> FileLock:
 def expected_steps(library: Library, run: Run) -> int | None:
     """How many steps a run will take at most, None where nobody can say."""
     request = run.request
+    if request.points is not None:
+        return None if request.refinement else request.points
     return len(request.policies) or strategy(request.algorithm).most_steps(free_sites(library, request))
 
 
@@ -186,7 +188,9 @@ def free_sites(library: Library, request: Request) -> int:
 
 def share_done(library: Library, run: Run) -> float:
     """How far a run is, 0 to 1, by its steps; where nobody can say how many there will be, by how many as a rule."""
-    most = expected_steps(library, run)
+    most, request = expected_steps(library, run), run.request
+    if request.refinement:
+        return min(0.95, run.evaluations / ((request.points or 0) + request.refinement))
     if most:
         return len(run.steps) / most
     likely = strategy(run.request.algorithm).likely_steps(free_sites(library, run.request))
@@ -194,9 +198,12 @@ def share_done(library: Library, run: Run) -> float:
 
 
 def eta_s(library: Library, run: Run) -> float | None:
-    """Seconds left, from this run's own pace and what each step tries; None before its first step or without an end."""
+    """Seconds left, from this run's own pace and what each step tries; None before its first step or without an end.
+
+    Of a front too: most of its seconds went into costs of widths, before its first step.
+    """
     total, done = expected_steps(library, run), len(run.steps)
-    if total is None or not 0 < done < total:
+    if total is None or not 0 < done < total or run.request.points is not None:
         return None
     tries = [1 if run.request.policies else strategy(run.request.algorithm).tries(step, total) for step in range(total)]
     return run.seconds * sum(tries[done:]) / sum(tries[:done])

@@ -264,7 +264,9 @@ def first_asking(
 ) -> Run | None:
     """The first of runs, with their steps, that took or measured a policy so quantized; None where none did."""
     key = quantizer.key(policy)
-    asked = (run for run in runs if run.policy and run.request.quantizer.key(policy) == key)
+    # A front has steps and no policy; a list of policies alike, but nothing chose those.
+    chose = (run for run in runs if run.policy or run.request.points is not None)
+    asked = (run for run in chose if run.request.quantizer.key(policy) == key)
     return next((run for run in asked if asked_step(run, policy, profile) is not None), None)
 
 

@@ -113,6 +113,14 @@ class Space:
         how = ("alpha", "label", "sweep", "use_bundled", "traffic", "cluster")
         return not request.policies and request == replace(usual, **{name: getattr(request, name) for name in how})
 
+    def is_usual_front(self, request: Request, quantizer: Quantizer, profile: ModelProfile) -> bool:
+        """Whether a request is of a front over all that it offers, held by no budget, however it was found."""
+        if request.points is None:
+            return False
+        usual = self.front_request(request.model, quantizer, profile, request.images)
+        how = ("points", "measure", "refinement", "label", "sweep", "use_bundled", "traffic")
+        return request == replace(usual, **{name: getattr(request, name) for name in how})
+
     def rate(self, profile: ModelProfile, alpha: float, by: str = UNFUSED, how: Quantizer = Quantizer()) -> float:
         """Points of accuracy that one FLOP/byte is worth at an alpha, unless told otherwise (infinite at 1)."""
         normaliser = default_normaliser(profile, self.widths, by, how, self.activation_widths)

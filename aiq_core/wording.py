@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from math import isfinite
+from math import floor, isfinite, log10
 
 from aiq_core.hardware import NumberType
 from aiq_core.records import FP32_BITS, UNFUSED, Move, Policy, Quantizer
@@ -43,6 +43,12 @@ def significant(value: float) -> str:
     digits = 0 if value >= 99.95 else 1 if value >= 9.995 else 2
     text = f"{value:.{digits}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def nats(value: float) -> str:
+    """A divergence with two significant digits, however small: `0.00043 nats`."""
+    places = 2 if value <= 0 else max(0, 1 - floor(log10(value)))
+    return f"{number(value, places)} nats"
 
 
 def rate(value: float, number_type: NumberType) -> str:

@@ -536,7 +536,8 @@ def test_a_search_is_queued_and_shown(app: Callable[..., AppTest], tmp_path: Pat
 
 
 def test_a_search_is_by_the_traffic_model_chosen(app: Callable[..., AppTest], tmp_path: Path) -> None:
-    page = app(model="digits_cnn", alpha="0.9")
+    page = app(model="digits_cnn")
+    page.selectbox(key="job-kind").set_value("search").run()
     page.selectbox(key="job-traffic").set_value("fused").run()
     button(page, "start").click().run()
     assert not page.exception
@@ -567,6 +568,7 @@ def test_a_joint_search_is_asked_for_as_the_space_asks(app: Callable[..., AppTes
 
 def test_a_run_that_ships_with_the_app_is_not_run_again(app: Callable[..., AppTest]) -> None:
     page = app(model="digits_cnn")
+    page.selectbox(key="job-kind").set_value("search").run()
     assert any("ships with the app" in info.value for info in page.sidebar.info)
     assert button(page, "start").disabled
 

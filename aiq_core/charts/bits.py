@@ -10,6 +10,7 @@ import pandas as pd
 from aiq_core import wording
 from aiq_core.charts.reasons import Reason
 from aiq_core.envelope import PolicyTable
+from aiq_core.frontier import Sensitivity
 from aiq_core.intensity import stored_layers
 from aiq_core.records import DEFAULT_WIDTHS, Layer, ModelProfile, Move, Policy, Quantizer, Site, SiteKind
 from aiq_core.statistics import Interval
@@ -24,7 +25,8 @@ class Bar:
 
     `elements` are the weights, or those of one tensor of the group. `alone` maps bits to points of search top-1 lost
     with only this site at them. `writers` and `readers` are the layers of a group, by name. `stored_bytes` is all that
-    a deployed network keeps of a layer, its scales and bias too; None of a group.
+    a deployed network keeps of a layer, its scales and bias too; None of a group. `costs` maps bits to the nats that
+    they cost by themselves on calibration images.
     """
 
     site: Site
@@ -36,6 +38,7 @@ class Bar:
     pinned_bits: int | None
     writers: tuple[str, ...] = ()
     readers: tuple[str, ...] = ()
+    costs: tuple[tuple[int, float], ...] = ()
 
     @property
     def size_bytes(self) -> float:
@@ -64,13 +67,17 @@ class Column:
 
 @dataclass(frozen=True)
 class BitsData:
-    """Everything drawn: bars in network order, those of activation groups only where they tell something."""
+    """Everything drawn: bars in network order, those of activation groups only where they tell something.
+
+    `points_per_nat` is what a nat of cost came to on a front, where one was measured.
+    """
 
     model: str
     bars: tuple[Bar, ...]
     images: int
     origin: str
     judges: str = "search"
+    points_per_nat: float | None = None
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
@@ -116,6 +123,8 @@ def bits_data(
     origin: str = "",
     groups: bool = False,
     quantizer: Quantizer = Quantizer(),
+    costs: Sensitivity | None = None,
+    points_per_nat: float | None = None,
 ) -> BitsData:
     """A bar a quantizable layer, and one an activation group where any is below FP32 or `groups` asks for them.
 
@@ -134,11 +143,12 @@ def bits_data(
             pinned_bits=None if pinned is None else profile.width(pinned, site),
             writers=() if site.kind is SiteKind.WEIGHTS else _names(profile.writers(site.name)),
             readers=() if site.kind is SiteKind.WEIGHTS else _names(profile.readers(site.name)),
+            costs=() if costs is None else costs.of(site),
         )
         for site in (profile.sites if groups else profile.weight_sites)
     )
-    told = (0, origin) if table is None else (table.images, origin, table.judges)
-    return BitsData(profile.model, tuple(bars), *told)
+    images, judges = (0, "search") if table is None else (table.images, table.judges)
+    return BitsData(profile.model, tuple(bars), images, origin, judges, points_per_nat)
 
 
 def _names(layers: Sequence[Layer]) -> tuple[str, ...]:
@@ -172,6 +182,7 @@ def bits_frame(data: BitsData) -> pd.DataFrame:
                 f"alone_at_{bits}_bits_low": lost.low,
                 f"alone_at_{bits}_bits_high": lost.high,
             }
+        row |= {f"cost_at_{bits}_bits_nats": cost for bits, cost in bar.costs}
         rows.append(row | {"search_images": data.images, "why": bar.reason.why, "why_not_next": bar.reason.why_not})
         if bar.pinned_bits is not None:
             rows[-1]["pinned_bits"] = bar.pinned_bits
@@ -192,13 +203,30 @@ def hover(bar: Bar, data: BitsData) -> str:
     for bits, lost in bar.alone:
         noise = ", within noise" if lost.contains_zero else ""
         lines.append(f"alone at {bits} bits: {wording.number(lost.value, 2)} points lost ({wording.span(lost)}{noise})")
-    lines.append(f"<i>on {data.images:,} {data.judges} images</i>" if bar.alone else "cost alone: not measured")
+    lines += _costs(bar, data)
+    if bar.alone:
+        lines.append(f"<i>on {data.images:,} {data.judges} images</i>")
+    elif not bar.costs:
+        lines.append("cost alone: not measured")
     if bar.changed and bar.pinned_bits is not None:
         lines.append(f"A has {wording.bits_name(bar.pinned_bits)} here")
     lines.append(f"Why {wording.bits_name(bar.bits)}: {bar.reason.why}")
     if bar.reason.why_not:
         lines.append(f"Why not the next: {bar.reason.why_not}")
     return "<br>".join([f"<b>{bar.site}</b> {wording.bits_name(bar.bits)}", *lines])
+
+
+def _costs(bar: Bar, data: BitsData) -> list[str]:
+    """What its width and the next narrower one cost by themselves."""
+    narrower = [each for each in bar.costs if each[0] < bar.bits][:1]
+    told = []
+    for bits, cost in [*(each for each in bar.costs if each[0] == bar.bits), *narrower]:
+        points = (
+            "" if data.points_per_nat is None else f", about {wording.number(cost * data.points_per_nat, 2)} points"
+        )
+        here = " here" if bits == bar.bits else ""
+        told.append(f"by itself {wording.bits_name(bits)}{here} cost {wording.nats(cost)}{points}")
+    return told
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -80,7 +80,8 @@ class ParetoData:
     `random_name` says what the random policies were drawn like; `below` counts policies under the y axis. On report
     images, which do not choose, nothing is Pareto or dominated: `dominated` are the rest. `runs` are ringed and named.
     `beside` are named policies that were rounded otherwise than all others; `row` of such is -1.
-    AI is by the traffic model `traffic`; the paper's points stand only in its own.
+    `members` are the points of one strategy. AI is by the traffic model `traffic`; the paper's points stand only
+    in its own.
     """
 
     metric: Metric
@@ -103,6 +104,8 @@ class ParetoData:
     beside: tuple[tuple[str, Point], ...] = ()
     traffic: str = UNFUSED
     judges: str = "search"
+    members: tuple[Point, ...] = ()
+    members_name: str = ""
 
     @property
     def rest_name(self) -> str:
@@ -123,6 +126,8 @@ def pareto_data(
     split: SplitName = SplitName.SEARCH,
     runs: Sequence[tuple[str, Policy]] = (),
     beside: Sequence[tuple[str, Point]] = (),
+    members: Sequence[Policy] = (),
+    members_name: str = "",
 ) -> ParetoData:
     """Points of every policy known on a split; `path_rows` are those best at some alpha, by rising alpha.
 
@@ -178,6 +183,8 @@ def pareto_data(
         beside=tuple(beside),
         traffic=table.traffic,
         judges=table.judges if split is SplitName.SEARCH else split,
+        members=tuple(found for policy in members if (found := point_of(policy)) is not None),
+        members_name=members_name,
     )
 
 
@@ -223,6 +230,7 @@ def pareto_frame(data: ParetoData) -> pd.DataFrame:
         *((name, [point]) for name, point in data.beside),
         ("best at some alpha", data.path),
         ("Pareto", data.others),
+        (data.members_name, data.members),
         ("uniform", [even.point for even in data.uniform]),
         ("random", data.random),
         (data.rest_name, data.dominated),

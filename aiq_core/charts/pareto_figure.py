@@ -32,6 +32,7 @@ def pareto_figure(data: ParetoData, look: Look, widths: Sequence[float] = labels
         marks(data.path, palette.text, 6.5, "circle") | {"mode": "lines+markers", "line": path},
         marks(data.random, palette.muted, 7.5, "x-thin", edge=1.6, kind=data.random_name),
         marks(data.others, palette.text, 5.5, "circle-open", edge=1.3),
+        marks(data.members, palette.accent, 6.5, "circle"),
         *(_uniform(even, data.metric, look) for even in data.uniform),
         *(_beside(name, point, data.metric, look) for name, point in data.beside),
         _paper(data.paper, look),
@@ -301,6 +302,8 @@ def _key(data: ParetoData, look: Look) -> dict[str, Any]:
     parts = ["● best at some alpha"]
     if data.others:
         parts.append("○ other Pareto")
+    if data.members:
+        parts.append(f"<span style='color:{look.palette.accent}'>●</span> {data.members_name}")
     if data.dominated:
         parts.append(f"<span style='color:{style.faded(look.palette.muted, 0.6)}'>●</span> {data.rest_name}")
     return style.note(

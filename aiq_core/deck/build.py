@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from aiq_core import __version__
 from aiq_core.catalog import Model
-from aiq_core.deck import compare, roofline_slides, slides
+from aiq_core.deck import compare, front, roofline_slides, slides
 from aiq_core.deck.facts import Facts, facts
 from aiq_core.deck.landscape import PAPER_ALPHA, better, table_of
 from aiq_core.deck.provenance import provenance
@@ -71,6 +71,7 @@ def _of_run(
     library: Library, known: Facts, table: PolicyTable | None, found: Better | None, with_problem: bool
 ) -> list[Slide]:
     made: list[Slide | None] = [
+        *front.slides(library, known, table),
         slides.opening(known),
         roofline_slides.problem(known) if with_problem else None,
         roofline_slides.movement(known),

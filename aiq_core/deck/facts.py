@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aiq_core import documents
+from aiq_core import documents, fronts
 from aiq_core.catalog import Card, Model
 from aiq_core.deck.text import Shown, Text, digits, look_up, say, shown
 from aiq_core.errors import SettingError
+from aiq_core.fronts import WITHIN
 from aiq_core.hardware import Machine
 from aiq_core.intensity import intensity
 from aiq_core.library import Library
@@ -152,6 +153,8 @@ def method(run: Run) -> str:
     text = strategy(request.algorithm).noun
     if request.alpha is not None:
         text += f" at alpha {request.alpha:g}"
+    elif request.points is not None and run.policy is not None:
+        text += f", its point within {number(WITHIN.limit, 1)} points"
     elif request.algorithm == UNIFORM.name and run.policy is not None:
         name = uniform_name(run.policy) if run.policy.has_activations else None
         text += f", {name or f'{run.policy.weight_bits[0]} bits'}"
@@ -175,6 +178,8 @@ def kicker(facts: Facts, *more: str) -> str:
 
 def without_policy(run: Run) -> str:
     """Why a run has nothing to present."""
+    if run.request.points is not None:
+        return f"is {run.status} and no point of it is measured here"
     if run.status is RunStatus.DONE:
         return f"measured {strategy(run.request.algorithm).noun} and chose no policy"
     return f"is {run.status} and has no policy yet"
@@ -182,9 +187,10 @@ def without_policy(run: Run) -> str:
 
 def facts(library: Library, run: Run, machine: Machine, letter: str = "") -> Facts:
     """What the slides of a run say on a machine. Raises SettingError for a run that has chosen nothing yet."""
+    run = fronts.as_chosen(library, run)
     if run.policy is None:
         raise SettingError(f"run {run.id} {without_policy(run)}; choose a run that chose one")
-    document = documents.run_document(library, run)
+    document = documents.run_document(library, run, within=WITHIN)
     model = library.model(run.request.model)
     profile = model.profile
     bound: tuple[int | None, int | None] = (None, None)

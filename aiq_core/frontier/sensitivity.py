@@ -56,6 +56,17 @@ class Sensitivity:
             raise DataError(f"what {move.site} costs at {move.bits} bits was not measured; measure it again")
         return self.costs[move]
 
+    def of(self, site: Site) -> tuple[tuple[int, float], ...]:
+        """Widths of a site with their costs, widest first."""
+        return self._of.get(site, ())
+
+    @cached_property
+    def _of(self) -> dict[Site, tuple[tuple[int, float], ...]]:
+        found: dict[Site, list[tuple[int, float]]] = {}
+        for move, cost in self.costs.items():
+            found.setdefault(move.site, []).append((move.bits, cost))
+        return {site: tuple(sorted(widths, reverse=True)) for site, widths in found.items()}
+
     def predicted(self, profile: ModelProfile, policy: Policy) -> float:
         """What a policy costs: the sum over its sites."""
         return sum(self.cost(Move(site, profile.width(policy, site))) for site in profile.sites)

@@ -11,7 +11,7 @@ from aiq_core.catalog import Model
 from aiq_core.charts.style import Look
 from aiq_core.hardware import DEFAULT_MACHINE, MACHINES, Machine
 from aiq_core.records import UNFUSED
-from aiq_core.search.strategies import SEARCHES
+from aiq_core.search.strategies import FRONTIER, SEARCHES
 from aiq_core.space import JOINT, SPACES, WEIGHTS, Space
 from aiq_core.traffic import TRAFFIC_MODELS
 from pages.common import known
@@ -23,6 +23,7 @@ ALPHA = "Alpha: accuracy ↔ intensity"
 BEST = "best"
 SOURCES = {
     BEST: "Best found",
+    FRONTIER.name: FRONTIER.title,
     **{name: strategy.title for name, strategy in SEARCHES.items()},
 }
 OFF = "off"
@@ -80,7 +81,7 @@ def complaints(asked: Mapping[str, str]) -> list[str]:
     return said
 
 
-def _asks_for_alpha(asked: Mapping[str, str]) -> bool:
+def asks_for_alpha(asked: Mapping[str, str]) -> bool:
     """Whether an address names an alpha or whose runs decide, and no budget: then no budget does."""
     return "budget" not in asked and ("alpha" in asked or "from" in asked)
 
@@ -158,7 +159,7 @@ def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> Non
     # On the first run only: after it the widgets write the address, and what they hold is on offer.
     for complaint in complaints(st.query_params) if "alpha" not in st.session_state else ():
         st.warning(f"{complaint}. Showing the default instead.", icon=":material/link_off:")
-    if "alpha" not in st.session_state and _asks_for_alpha(st.query_params):
+    if "alpha" not in st.session_state and asks_for_alpha(st.query_params):
         st.session_state["budget"] = OFF
     keep(*(name for name in SECTIONS if name not in sections and name not in own))
     slots = st.session_state[SLOTS] = {}
@@ -173,7 +174,10 @@ def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> Non
             if dataset.calibration_hash is None:
                 st.caption(f"Weights only here: {dataset.title} has no calibration images for ranges of activations")
         if "from" in sections:
-            best = "Best found: the lowest loss at this alpha among every policy measured so far, by whatever search."
+            best = (
+                "Best found: the lowest loss at this alpha among every policy measured so far, by whatever strategy. "
+            )
+            best += "Of a named one, its own points are picked from and marked."
             _select("Policy from", "from", SOURCES, BEST, on_change=_decide_by_alpha, help=best)
         if "alpha" in sections:
             alpha_slider()
@@ -189,6 +193,7 @@ def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> Non
                 help="Shows the highest intensity whose measured drop is within it, on search images that no search "
                 "chose on where activations have bits. Alpha is ignored then; to touch it turns this off.",
             )
+            slots["budget"] = st.container()
         if "machine" in sections:
             _select("Hardware", "machine", {key: _machine_name(key) for key in MACHINES}, DEFAULT_MACHINE)
         if "batch" in sections:
@@ -285,7 +290,7 @@ def asked(query: Mapping[str, str], dark: bool) -> View:
     """What an address asks for, as the controls will say once they are drawn; what is not on offer is the default."""
     said: dict[str, Any] = {POLICY: None, PINNED: None, "images": "all", **_DEFAULTS, **query}
     offered = {**_OFFERED, "model": known.library().models}
-    if _asks_for_alpha(query):
+    if asks_for_alpha(query):
         said["budget"] = OFF
     said |= {name: _DEFAULTS[name] for name, options in offered.items() if str(said[name]) not in options}
     if not _is_alpha(said["alpha"]):

@@ -1,6 +1,7 @@
 """What runs are called and where they stand, as people read it."""
 
 from aiq_core import jobs
+from aiq_core.frontier import Budget
 from aiq_core.records import UNFUSED, Run, RunStatus
 from aiq_core.search.strategies import strategy
 from aiq_core.space import space_of
@@ -29,6 +30,9 @@ def what(run: Run) -> str:
         text += f" at alpha {request.alpha:g}"
     elif len(request.policies) > 1:
         text += f", {len(request.policies)} policies"
+    elif request.points is not None:
+        text += f", {request.points} points"
+        text += "".join(f", {Budget.parse(budget).words}" for budget in request.within)
     if request.traffic != UNFUSED:
         text += f", {request.traffic} traffic"
     if request.is_joint:
@@ -89,22 +93,30 @@ def progress(run: Run) -> str:
     if run.status is RunStatus.QUEUED:
         return "waiting for a worker"
     counts = f"{run.evaluations:,} evaluations, {run.evaluations_new:,} new"
+    what = "step" if run.request.points is None else "point"
     if not run.steps:
-        return join([run.message or "loading, then FP32 and the first step", counts if run.evaluations else ""])
+        return join([run.message or f"loading, then FP32 and the first {what}", counts if run.evaluations else ""])
     expected = jobs.expected_steps(known.library(), run)
-    step = f"step {len(run.steps)}" + (f" of at most {expected}" if expected else "")
+    step = f"{what} {len(run.steps)}" + (f" of at most {expected}" if expected else "")
     return join([step, counts, left(run)])
 
 
 def explore_query(run: Run) -> dict[str, str] | None:
-    """The address of a run's policy on Explore; None where Explore does not show its kind of policy."""
+    """The address of a run's policy or front on Explore; None where Explore does not show its kind of policy."""
     request, model = run.request, known.model(run.request.model)
     counts = known.image_counts(model)
     images = next((name for name, count in counts.items() if count == request.images), None)
     space = space_of(request, model.dataset)
-    if run.policy is None or space is None or images is None:
+    if space is None or images is None:
         return None
-    query = {"model": request.model, "policy": run.policy.key, "space": space.name}
+    is_front = bool(run.steps) and space.is_usual_front(request, request.quantizer, model.profile)
+    if run.policy is None and not is_front:
+        return None
+    query = {"model": request.model, "space": space.name}
+    if run.policy is not None:
+        query["policy"] = run.policy.key
+    else:
+        query["from"] = request.algorithm
     if strategy(request.algorithm).searches and request.alpha is not None:
         query |= {"from": request.algorithm, "alpha": f"{request.alpha:.2f}"}
     if images != "all":

@@ -1,12 +1,14 @@
 """Which policy the page shows: the control touched last decides."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
-from aiq_core.envelope import PolicyTable, best, within_budget
+from aiq_core.envelope import PolicyTable, allowed, best, within_budget
 from aiq_core.errors import SettingError
+from aiq_core.frontier import ALGORITHM as FRONTIER
 from aiq_core.records import UNFUSED, Policy, Run
 
 
@@ -16,6 +18,7 @@ class Decider(StrEnum):
     POLICY = "policy"
     BUDGET = "budget"
     RUN = "run"
+    FRONT = "front"
     ALPHA = "alpha"
 
 
@@ -39,8 +42,11 @@ class Wish:
     algorithm: str | None
 
 
-def select(table: PolicyTable, wish: Wish, runs: tuple[Run, ...]) -> Selection:
-    """The policy for a wish: a clicked or linked one, else the budget's, else a run's end, else the envelope's."""
+def select(table: PolicyTable, wish: Wish, runs: tuple[Run, ...], front: Sequence[Policy] = ()) -> Selection:
+    """The policy for a wish: a clicked or linked one, else the budget's, else a run's end, else the envelope's.
+
+    `front` are the points of frontier runs, which are one strategy's.
+    """
     if wish.policy is not None:
         try:
             policy = Policy.from_key(wish.policy)
@@ -52,10 +58,12 @@ def select(table: PolicyTable, wish: Wish, runs: tuple[Run, ...]) -> Selection:
         if nearest is None:
             note = f"The link's policy is for another model than {table.profile.model}; showing the best at this alpha."
             return _at_alpha(table, wish.alpha, note)
-        note = f"The link's policy is not measured on {table.judged_on}; showing the nearest one that is."
+        note = f"The policy asked for is not measured on {table.judged_on}; showing the nearest one that is."
         return Selection(nearest, Decider.POLICY, note=note)
     if wish.budget is not None:
         return Selection(table.policies[within_budget(table, wish.budget)], Decider.BUDGET)
+    if wish.algorithm == FRONTIER:
+        return _of_front(table, wish, front)
     if wish.algorithm is not None:
         return _of_run(table, wish, comparable(runs, wish.algorithm, table))
     return _at_alpha(table, wish.alpha)
@@ -63,6 +71,20 @@ def select(table: PolicyTable, wish: Wish, runs: tuple[Run, ...]) -> Selection:
 
 def _at_alpha(table: PolicyTable, alpha: float, note: str = "") -> Selection:
     return Selection(table.policies[best(table, alpha, table.usual_goal)], Decider.ALPHA, note=note)
+
+
+def _of_front(table: PolicyTable, wish: Wish, front: Sequence[Policy]) -> Selection:
+    open_to_all = allowed(table, table.usual_goal)
+    rows = [row for policy in front if (row := table.row(policy)) is not None and open_to_all[row]]
+    if not rows:
+        note = f"No frontier on {_where(table)} yet; showing the best found."
+        return _at_alpha(table, wish.alpha, note)
+    return Selection(table.policies[best(table, wish.alpha, table.usual_goal, rows)], Decider.FRONT)
+
+
+def _where(table: PolicyTable) -> str:
+    counted = "" if table.traffic == UNFUSED else f" by {table.traffic} traffic"
+    return f"{table.start + table.images:,} search images{counted}"
 
 
 def comparable(runs: tuple[Run, ...], algorithm: str, table: PolicyTable) -> dict[float, Run]:
@@ -80,9 +102,7 @@ def comparable(runs: tuple[Run, ...], algorithm: str, table: PolicyTable) -> dic
 def _of_run(table: PolicyTable, wish: Wish, searched: dict[float, Run]) -> Selection:
     usable = {a: run for a, run in searched.items() if run.policy is not None and table.row(run.policy) is not None}
     if not usable:
-        counted = "" if table.traffic == UNFUSED else f" by {table.traffic} traffic"
-        where = f"{table.start + table.images:,} search images{counted}"
-        note = f"No finished {wish.algorithm} run on {where} yet; showing the best found."
+        note = f"No finished {wish.algorithm} run on {_where(table)} yet; showing the best found."
         return _at_alpha(table, wish.alpha, note)
     alpha = min(usable, key=lambda searched_alpha: (abs(searched_alpha - wish.alpha), searched_alpha))
     run = usable[alpha]

@@ -75,7 +75,7 @@ def _foresight(key: str, _shown: Shown, _query: Mapping[str, str]) -> dict[str, 
     found: list[dict[str, Any]] = []
     for alpha in ALPHAS:
         asked = replace(view, alpha=alpha)
-        policy = select(table, wish(asked), _shown.finished).policy.key
+        policy = select(table, wish(asked), _shown.finished, _shown.front.policies).policy.key
         if policy not in places:
             places[policy] = len(found)
             shown = show(asked)

@@ -15,9 +15,10 @@ from aiq_core.charts.roofline_figure import roofline_figure
 from aiq_core.envelope import best
 from aiq_core.library import asked_step
 from aiq_core.records import DEFAULT_WIDTHS, UNFUSED, SplitName
+from aiq_core.search.strategies import strategy
 from aiq_core.space import JOINT, WEIGHTS
 from aiq_core.wording import differences, per_byte
-from pages.common import controls, known
+from pages.common import controls, fronts, known
 from pages.common.charts import Drawing
 from pages.common.controls import View
 from pages.explore import panels
@@ -85,6 +86,8 @@ def trade_off(shown: Shown, dominated: bool, paper: bool) -> Drawing:
         paper=paper,
         random_name=RANDOM_NAMES[view.space.name],
         beside=_beside(shown),
+        members=shown.members,
+        members_name="" if view.algorithm is None else strategy(view.algorithm).noun,
     )
     against, counted = per_byte(view.traffic), _counted(view)
     alt = f"Top-1 against {against} for {len(shown.table.policies)} measured policies; the table has them too."
@@ -131,7 +134,17 @@ def bits(shown: Shown) -> Drawing:
     position = None if run is None else asked_step(run, policy, profile)
     why = reasons(profile, policy, run, position, shown.view.traffic)
     origin = "" if run is None else run.id
-    data = bits_data(profile, policy, why, shown.table, shown.pinned, origin, groups=shown.view.space.is_joint)
+    data = bits_data(
+        profile,
+        policy,
+        why,
+        shown.table,
+        shown.pinned,
+        origin,
+        groups=shown.view.space.is_joint,
+        costs=fronts.costs(model, shown.view.space),
+        points_per_nat=shown.front.points_per_nat,
+    )
     where = "above: weights, below: activations" if data.has_groups else "network order"
     what = "site" if data.has_groups else "layer"
     subtitle = f"{where}; hover for why each {what} has its width" if shown.pinned is None else _difference(shown, data)

@@ -4,12 +4,12 @@ from functools import partial
 
 import streamlit as st
 
-from aiq_core.search.greedy import GREEDY
+from aiq_core.search.frontier import FRONTIER
 from aiq_core.wording import number
 from pages.common import controls, known, machines
 from pages.common.charts import drawing_card, has_roofline
 from pages.common.selection import comparable
-from pages.explore import ahead, drawings, numbers, panels, runs
+from pages.explore import ahead, budgets, drawings, numbers, panels, runs
 from pages.explore.shown import Shown, beneath, parts, show
 
 
@@ -64,11 +64,14 @@ def _sidebar(shown: Shown) -> None:
         else:
             st.caption("only intensity counts, down to the accuracy floor")
     with controls.slot("search"):
+        if algorithm == FRONTIER.name and shown.front.policies:
+            st.caption(f"{len(shown.front.policies)} points, marked in the trade-off")
         searched = {} if algorithm is None else comparable(shown.finished, algorithm, shown.table)
         if searched:
             st.caption("searched at alpha " + ", ".join(f"{alpha:g}" for alpha in searched))
-        wanted = algorithm or GREEDY.name
-        runs.offer(view, wanted, comparable(shown.finished, wanted, shown.table))
+        runs.offer(shown)
+    with controls.slot("budget"):
+        budgets.draw(shown)
 
 
 main()

@@ -47,7 +47,8 @@ def _pin(key: str | None) -> None:
     st.session_state[controls.PINNED] = key
 
 
-def _pick(key: str) -> None:
+def pick(key: str) -> None:
+    """Shows a policy, whatever else decided."""
     st.session_state[controls.POLICY] = key
     st.session_state[controls.CLICKED] = True
     st.session_state["budget"] = controls.OFF
@@ -56,7 +57,7 @@ def _pick(key: str) -> None:
 def point_clicked(click: Click) -> None:
     """A click on a policy's mark picks it; the paper's points are not policies of ours."""
     if isinstance(click.customdata, str):
-        _pick(click.customdata)
+        pick(click.customdata)
 
 
 def overlays(asked: Mapping[str, str], held: Mapping[str, Any]) -> dict[str, bool]:
@@ -122,7 +123,7 @@ def _table(shown: Shown) -> None:
     def picked() -> None:
         selected = st.session_state["trade-off-table"]["selection"]["rows"]
         if selected:
-            _pick(keys[selected[0]])
+            pick(keys[selected[0]])
 
     st.dataframe(
         frame, key="trade-off-table", hide_index=True, height=320, on_select=picked, selection_mode="single-row"

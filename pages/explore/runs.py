@@ -8,24 +8,44 @@ from aiq_core import jobs
 from aiq_core.catalog import Model
 from aiq_core.library import read_only
 from aiq_core.records import UNFUSED, Run, RunStatus, SplitName
+from aiq_core.search.frontier import FRONTIER
 from aiq_core.search.greedy import GREEDY
+from aiq_core.search.strategies import strategy
 from aiq_core.wording import number
-from pages.common import errors, known
+from pages.common import errors, fronts, known
 from pages.common.controls import View
+from pages.common.selection import comparable
+from pages.explore.shown import Shown
 
 POLL_S = 1.0
+WHOLE = "Whole frontier, about a minute"
 
 
-def offer(view: View, algorithm: str, searched: dict[float, Run]) -> None:
-    """A button that runs exactly this search, where no run matches it, and one that extends it to all images."""
+def offer(shown: Shown) -> None:
+    """A button that runs exactly what is asked for, where no run matches it, and one that extends it to all images.
+
+    Where nothing is asked for by name, and no front is known of both kinds of bits, it is the frontier.
+    """
     if read_only():
         return
+    view = shown.view
     here, everything = view.model.dataset.available(SplitName.SEARCH), known.image_counts(view.model)["all"]
     images = min(view.images, here)
-    if not any(abs(alpha - view.alpha) < 1e-9 for alpha in searched):
+    if view.algorithm == FRONTIER.name and not fronts.can_measure_costs(view.model):
+        st.caption(f"A frontier needs calibration images, and {view.model.dataset.title} has none.")
+        return
+    wants_front = view.algorithm is None and view.space.is_joint and not shown.front.policies
+    algorithm = FRONTIER.name if wants_front else view.algorithm or GREEDY.name
+    if algorithm == FRONTIER.name:
+        is_known = bool(shown.front.policies)
+    else:
+        searched = comparable(shown.finished, algorithm, shown.table)
+        is_known = any(abs(alpha - view.alpha) < 1e-9 for alpha in searched)
+    if not is_known:
         excerpt = "" if images == view.images else f", on the {images:,} images that ship with the app"
-        counted = "" if view.traffic == UNFUSED else f", {view.traffic} traffic"
-        _button(f"Search exactly here ({algorithm}{excerpt}{counted})", view, algorithm, images)
+        how = excerpt + ("" if view.traffic == UNFUSED else f", {view.traffic} traffic")
+        label = f"{WHOLE}{how}" if algorithm == FRONTIER.name else f"Search exactly here ({algorithm}{how})"
+        _button(label, view, algorithm, images)
     elif view.images < everything == here:
         _button(f"Extend to all {everything:,} images", view, algorithm, everything)
 
@@ -33,21 +53,32 @@ def offer(view: View, algorithm: str, searched: dict[float, Run]) -> None:
 def first(view: View) -> None:
     """What the page shows of a model that nothing is known of: why it is empty, and the button that changes it."""
     st.markdown(f"#### Nothing is measured yet for {view.model.title} on {view.images:,} search images")
-    st.caption("A search measures FP32 first and then fills this page; it can be cancelled and resumed at any time.")
+    images = min(view.images, view.model.dataset.available(SplitName.SEARCH))
+    if not fronts.can_measure_costs(view.model):
+        st.caption(
+            "A search measures FP32 first and then fills this page; it can be cancelled and resumed at any time."
+        )
+        if not read_only():
+            _button("Run the first search", view, GREEDY.name, images)
+        return
+    st.caption(
+        "The whole frontier is the best policy at each AI, from few bits to fewer, each measured; it can be cancelled "
+        "and resumed at any time."
+    )
     if not read_only():
-        images = min(view.images, view.model.dataset.available(SplitName.SEARCH))
-        _button("Run the first search", view, GREEDY.name, images)
+        _button(WHOLE, view, FRONTIER.name, images)
 
 
 def _button(label: str, view: View, algorithm: str, images: int) -> None:
+    what = "the frontier" if algorithm == FRONTIER.name else f"{algorithm} at alpha {view.alpha:.2f}"
     st.button(
         label,
         icon=":material/play_arrow:",
         on_click=_start,
         args=(view, algorithm, images),
         width="stretch",
-        help=f"Runs {algorithm} at alpha {view.alpha:.2f} on {images:,} search images in a process of its own; what is "
-        "known already is not evaluated again. All of CIFAR-10 comes with `python -m aiq_core data`.",
+        help=f"Runs {what} on {images:,} search images in a process of its own; what is known already is not evaluated "
+        "again. All of CIFAR-10 comes with `python -m aiq_core data`.",
     )
 
 
@@ -55,7 +86,10 @@ def _start(view: View, algorithm: str, images: int) -> None:
     model = view.model
     with errors.kept():
         how = view.space.quantizer(model.dataset)
-        usual = view.space.request(model.name, how, model.profile, algorithm, view.alpha, images)
+        if algorithm == FRONTIER.name:
+            usual = view.space.front_request(model.name, how, model.profile, images)
+        else:
+            usual = view.space.request(model.name, how, model.profile, algorithm, view.alpha, images)
         request = replace(usual, traffic=view.traffic)
         st.session_state["job"] = jobs.submit(known.library(), request).id
         # The page works at one number of images: the one that is searched.
@@ -91,18 +125,19 @@ def _progress(model: Model) -> None:
 
 
 def _text(run: Run) -> str:
-    name = f"{run.request.algorithm}"
+    name = strategy(run.request.algorithm).noun
     if run.request.alpha is not None:
         name += f" at alpha {run.request.alpha:g}"
     if run.status is RunStatus.QUEUED:
         return f"{name}: waiting for a worker"
     if not run.steps:
-        return f"{name}: loading the model, then FP32"
+        return f"{name}: {run.message or 'loading the model, then FP32'}"
     step, eta = run.steps[-1], jobs.eta_s(known.library(), run)
     left = "" if eta is None else f", about {number(eta, 0)} s left"
-    right = 100 * step.score / run.request.images
+    right = 100 * step.score / run.request.chooses_on
     so_far = f"AI {step.intensity:.2f}, {right:.2f} % on search, {run.evaluations} evaluations"
-    return f"{name}: step {step.index}, {so_far}{left}"
+    what = "step" if run.request.points is None else "point"
+    return f"{name}: {what} {step.index}, {so_far}{left}"
 
 
 def announcement() -> str:
@@ -111,8 +146,9 @@ def announcement() -> str:
     if ended is None:
         return ""
     run = known.library().run(ended)
+    name = "Search" if strategy(run.request.algorithm).searches else strategy(run.request.algorithm).noun.capitalize()
     if run.status is RunStatus.DONE:
         return (
-            f"Search {run.id} is done: {run.evaluations} evaluations, {run.evaluations_new} of them new. {run.message}"
+            f"{name} {run.id} is done: {run.evaluations} evaluations, {run.evaluations_new} of them new. {run.message}"
         )
-    return f"Search {run.id} is {run.status}: {run.message or 'its process died'}. Resume it on the Search page."
+    return f"{name} {run.id} is {run.status}: {run.message or 'its process died'}. Resume it on the Search page."

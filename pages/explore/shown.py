@@ -5,13 +5,15 @@ from dataclasses import dataclass
 
 from aiq_core.envelope import PolicyTable
 from aiq_core.errors import SettingError
+from aiq_core.frontier import ALGORITHM
 from aiq_core.records import UNFUSED, Policy, Run
 from aiq_core.search.baselines import RANDOM
 from aiq_core.space import WEIGHTS
 from aiq_core.wording import bit_counts, join, uniform_name, width_range
-from pages.common import controls, known
+from pages.common import controls, fronts, known
 from pages.common.controls import View
-from pages.common.selection import Decider, Selection, Wish, select
+from pages.common.fronts import Front
+from pages.common.selection import Decider, Selection, Wish, comparable, select
 from pages.explore.figures import Figures, figures
 from pages.explore.sentence import Facts, sentence
 
@@ -23,7 +25,7 @@ class Shown:
     """The policy shown, with what it was chosen from and its figures.
 
     `pinned` is the policy that it is compared with, `complaint` why the one that the link asks for is not; `version`
-    is that of what the stores hold.
+    is that of what the stores hold; `front` has the points of frontier runs.
     """
 
     view: View
@@ -34,13 +36,34 @@ class Shown:
     pinned: Policy | None
     complaint: str
     version: str
+    front: Front
 
     @property
     def charted(self) -> str:
         """Text that changes whenever a chart may."""
         view = self.view
         where = (view.model.name, view.images, view.machine.key, view.batch, view.budget, view.look, self.version)
-        return repr((*where, view.traffic, view.space.name, self.chosen.policy.key, self.pinned and self.pinned.key))
+        return repr(
+            (
+                *where,
+                view.traffic,
+                view.source,
+                view.space.name,
+                self.chosen.policy.key,
+                self.pinned and self.pinned.key,
+            )
+        )
+
+    @property
+    def members(self) -> list[Policy]:
+        """The policies of the strategy that is named: points of fronts, or ends of runs; none where none is."""
+        algorithm = self.view.algorithm
+        if algorithm is None:
+            return []
+        if algorithm == ALGORITHM:
+            return [*self.front.policies]
+        runs = comparable(self.finished, algorithm, self.table).values()
+        return [run.policy for run in runs if run.policy is not None]
 
     @property
     def random(self) -> list[Policy]:
@@ -70,7 +93,8 @@ def show(view: View) -> Shown:
     """Decides what a view shows; FP32 must be known (`known.is_known`)."""
     library, finished = known.library(), known.runs(view.model)
     table = known.table(view.model, view.images, view.traffic, view.space)
-    chosen = select(table, wish(view), finished)
+    front = fronts.front(view.model, view.images, view.traffic, view.space)
+    chosen = select(table, wish(view), finished, front.policies)
     pinned, complaint = _pinned(table, view.pinned)
     return Shown(
         view=view,
@@ -81,6 +105,7 @@ def show(view: View) -> Shown:
         pinned=pinned,
         complaint=complaint,
         version=f"{library.table_version(view.model, table.images)} {library.finished_version()}",
+        front=front,
     )
 
 
@@ -128,6 +153,7 @@ def beneath(shown: Shown) -> str:
         Decider.ALPHA: f"best found at alpha {view.alpha:.2f}",
         Decider.BUDGET: f"highest AI within {view.budget or 0:.1f} points",
         Decider.POLICY: "the policy you picked",
+        Decider.FRONT: f"the frontier’s best at alpha {view.alpha:.2f}",
         Decider.RUN: "" if request is None else f"{request.algorithm} at alpha {request.alpha:g}",
     }[shown.chosen.decider]
     measured = f"{len(shown.table.policies):,} policies on {shown.table.judged_on}"

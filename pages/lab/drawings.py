@@ -21,7 +21,7 @@ from aiq_core.envelope import PolicyTable
 from aiq_core.library import asked_step
 from aiq_core.records import FP32_BITS, OFFERED_BITS, UNFUSED, Site
 from aiq_core.wording import bits_name, number, size
-from pages.common import controls, known
+from pages.common import controls, fronts, known
 from pages.common.charts import Drawing
 from pages.lab.shown import Shown
 
@@ -44,8 +44,19 @@ def bits(shown: Shown) -> Drawing:
 
 def _bits_data(shown: Shown) -> BitsData:
     table, former = _table(shown), shown.former
+    view, space = shown.view, shown.space
+    costs = fronts.costs(view.model, space) if fronts.can_measure_costs(view.model) else None
+    rate = None if table is None else fronts.front(view.model, view.images, UNFUSED, space).points_per_nat
     return bits_data(
-        shown.profile, shown.policy, _reasons(shown), table, former, groups=True, quantizer=shown.quantizer
+        shown.profile,
+        shown.policy,
+        _reasons(shown),
+        table,
+        former,
+        groups=True,
+        quantizer=shown.quantizer,
+        costs=costs,
+        points_per_nat=rate,
     )
 
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from aiq_core.errors import SettingError
-from aiq_core.records import ModelProfile, Policy, Site, SiteKind
+from aiq_core.records import UNFUSED, ModelProfile, Policy, Site, SiteKind
 from aiq_core.space import SPACES, Space
 from aiq_core.wording import bits_name
-from pages.common import controls, errors, known
+from pages.common import controls, errors, fronts, known
 from pages.common.controls import View
 from pages.common.selection import Wish, select
 from pages.lab import policies
@@ -64,7 +64,9 @@ def default(view: View) -> Entry:
     if not known.is_known(view.model, view.images, view.space):
         return Entry(profile.uniform(32), "FP32", is_start=True)
     table = known.table(view.model, view.images, space=view.space)
-    chosen = select(table, Wish(view.alpha, view.budget, None, view.algorithm), known.runs(view.model))
+    front = fronts.front(view.model, view.images, UNFUSED, view.space)
+    wish = Wish(view.alpha, view.budget, None, view.algorithm)
+    chosen = select(table, wish, known.runs(view.model), front.policies)
     if chosen.run is not None:
         return Entry(chosen.policy, f"{view.algorithm} at alpha {chosen.run.request.alpha:g}", is_start=True)
     if view.budget is not None:

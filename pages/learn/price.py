@@ -10,7 +10,7 @@ from aiq_core.charts.lessons.price_figure import price_figure
 from aiq_core.envelope import PolicyTable
 from aiq_core.space import SPACES, WEIGHTS
 from aiq_core.wording import join, number, significant
-from pages.common import controls, known
+from pages.common import controls, fronts, known
 from pages.common.controls import View
 from pages.learn import address, frame, measured
 from pages.learn.address import Setting
@@ -79,7 +79,8 @@ def draw(view: View) -> None:
     state = frame.asked(LESSON, answers)
     chosen = data.chosen(alpha, least)
     data = data if least is None else replace(data, budgeted=chosen)
-    frame.message(message(data, alpha, least, chosen), _detail(data, model, excuse), TERMS, table.space)
+    detail = _detail(data, model, excuse) + _of_front(model, table)
+    frame.message(message(data, alpha, least, chosen), detail, TERMS, table.space)
     left, right = frame.halves()
     with left:
         frame.question(LESSON, question(data), answers, truth(data), TERMS)
@@ -111,6 +112,12 @@ def _frame(data: PriceData, revealed: bool):  # type: ignore[no-untyped-def]
 def _detail(data: PriceData, model: Model, excuse: str) -> str:
     detail = f"{data.policies:,} policies of {model.title} measured on {data.judged_on}; AI at batch 1"
     return f"{excuse} {detail}".strip()
+
+
+def _of_front(model: Model, table: PolicyTable) -> str:
+    """How many of the policies a frontier found, where one did."""
+    found = len(fronts.front(model, table.start + table.images, table.traffic, table.space).policies)
+    return f"; {found} of them a frontier’s, found without search labels" if found else ""
 
 
 def _place(policy: Known) -> str:

@@ -12,7 +12,7 @@ from aiq_core.deck.slide import Better, Deck
 from aiq_core.deck.text import plain
 from aiq_core.errors import AiqError
 from aiq_core.hardware import MACHINES
-from aiq_core.records import RunStatus
+from aiq_core.records import Run, RunStatus
 from pages.common import controls, known, names
 from pages.common.controls import View
 from pages.present import address, frame
@@ -69,11 +69,15 @@ def main() -> None:
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _titles(version: str) -> dict[str, str]:
     """Run id -> what it is called, of every run that has a policy, those of one model together."""
-    runs = [run for run in known.library().runs() if run.policy is not None]
+    runs = [run for run in known.library().runs() if run.policy is not None or _has_points(run)]
     order = list(known.library().models)
     runs.sort(key=lambda run: order.index(run.request.model))
     states = {run.id: "" if run.status is RunStatus.DONE else f" · {run.status}" for run in runs}
     return {run.id: f"{names.title(run)} · {run.id}{states[run.id]}" for run in runs}
+
+
+def _has_points(run: Run) -> bool:
+    return run.request.points is not None and run.status is RunStatus.DONE
 
 
 def _choose_first(view: View, titles: dict[str, str]) -> list[str]:

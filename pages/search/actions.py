@@ -62,7 +62,7 @@ def archive(run_id: str, archived: bool) -> None:
 def open_in_explore(query: dict[str, str]) -> None:
     """Sets the shared controls as the address `query` would; `go` then switches the page, which a callback cannot."""
     state = st.session_state
-    state["model"], state[controls.POLICY] = query["model"], query["policy"]
+    state["model"], state[controls.POLICY] = query["model"], query.get("policy")
     state["from"] = query.get("from", controls.BEST)
     state["alpha"] = float(query.get("alpha", controls.DEFAULT_ALPHA))
     state["images"] = query.get("images", "all")

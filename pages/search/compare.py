@@ -5,8 +5,10 @@ from functools import partial
 
 import streamlit as st
 
+from aiq_core import fronts
 from aiq_core.charts.bits import bits_frame
 from aiq_core.charts.bits_figure import bits_figure
+from aiq_core.fronts import WITHIN
 from aiq_core.intensity import intensity, moved_bytes, stored_bytes, weight_bytes
 from aiq_core.library import asked_step
 from aiq_core.records import ImageSet, Policy, Run, SplitName
@@ -15,7 +17,8 @@ from aiq_core.wording import duration, number, per_byte, size
 from pages.common import known, names
 from pages.common.charts import card, chart
 from pages.common.controls import View
-from pages.search import actions, detail, differences, stored
+from pages.search import actions, differences, stored
+from pages.search.bars import policy_bits
 from pages.search.figures import progress_data, progress_figure, progress_frame
 
 
@@ -32,9 +35,11 @@ def draw(view: View, first: Run, second: Run) -> None:
                 args=(second.id, first.id),
             )
             st.button("Close", icon=":material/close:", type="tertiary", on_click=actions.stop_comparing)
+    first, second = (fronts.as_chosen(known.library(), run) for run in (first, second))
     a, b = differences.comparable(first, second)
     for letter, run in (("A", first), ("B", second)):
-        st.caption(f"**{letter}** {names.what(run)} · run {run.id} · {names.origin(run)} · {run.status}")
+        point = f", its point within {number(WITHIN.limit, 1)} points" if run.request.points is not None else ""
+        st.caption(f"**{letter}** {names.what(run)}{point} · run {run.id} · {names.origin(run)} · {run.status}")
     _numbers(first, second, a, b)
     _verdicts(first, second, a, b)
     left, right = st.columns(2, gap="small")
@@ -108,7 +113,7 @@ def _overlay(view: View, first: Run, second: Run) -> None:
 
 def _bits(view: View, first: Run, second: Run, a: Policy, b: Policy) -> None:
     profile = known.model(second.request.model).profile
-    data = detail.policy_bits(second, b, asked_step(second, b, profile), a)
+    data = policy_bits(second, b, asked_step(second, b, profile), a)
     frame = differences.sites(profile, a, b)
     title = f"differs from A in {in_words(a, b)}; lines show A" if len(frame) else "A and B agree"
     name = f"{first.id}-{second.id}-bits"

@@ -6,16 +6,16 @@ import pandas as pd
 import streamlit as st
 
 from aiq_core import jobs
-from aiq_core.charts.bits import BitsData, bits_data, bits_frame
+from aiq_core.charts.bits import bits_frame
 from aiq_core.charts.bits_figure import bits_figure
-from aiq_core.charts.reasons import reasons
-from aiq_core.records import Policy, Run, RunStatus, Step
+from aiq_core.records import Run, RunStatus, Step
 from aiq_core.search.strategies import strategy
 from aiq_core.wording import bit_counts
 from pages.common import known, names
 from pages.common.charts import card, chart
 from pages.common.controls import View
-from pages.search import heading, numbers, stored
+from pages.search import front, heading, numbers, stored
+from pages.search.bars import policy_bits
 from pages.search.figures import progress_data, progress_figure, progress_frame
 from pages.search.moves import candidates_frame, counts, moves_frame, policies_frame, step_name
 
@@ -40,7 +40,11 @@ def draw(view: View, run: Run) -> None:
         st.caption(":material/info: Its process died. Everything evaluated is kept; resume goes on from there.")
     if not run.steps:
         if run.status in jobs.UNFINISHED:
-            st.caption("Its first step will show here.")
+            what = "step" if strategy(run.request.algorithm).front is None else "point"
+            st.caption(f"Its first {what} will show here.")
+        return
+    if strategy(run.request.algorithm).front:
+        front.draw(view, run)
         return
     numbers.draw(run)
     step = _step(run)
@@ -86,15 +90,6 @@ def _trade_off(view: View, run: Run) -> None:
         points = model.metric.title.capitalize()
         alt = f"{points} against FLOPs per byte over {len(run.steps)} steps of run {run.id}; the moves table has all."
         chart(progress_figure(data, view.look), f"path-{run.id}", f"{run.id}-path", alt)
-
-
-def policy_bits(run: Run, policy: Policy, position: int | None, pinned: Policy | None = None) -> BitsData:
-    """The bars of a policy with their reasons at a step of the run."""
-    model = known.model(run.request.model)
-    why = reasons(model.profile, policy, run, position, run.request.traffic)
-    return bits_data(
-        model.profile, policy, why, stored.table(run.request), pinned, run.id, quantizer=run.request.quantizer
-    )
 
 
 def _bits(view: View, run: Run, step: Step) -> None:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from aiq_core import execute, objective
 from aiq_core.catalog import Model
 from aiq_core.errors import SettingError
+from aiq_core.frontier import DEFAULT_POINTS, Measure, parse_budgets
 from aiq_core.manual import LABEL_LENGTH, parse_policies
 from aiq_core.records import (
     DEFAULT_ACCURACY_NORMALISER,
@@ -25,6 +26,7 @@ from aiq_core.wording import widths_name
 
 
 class Kind(StrEnum):
+    FRONT = "front"
     SEARCH = "search"
     SWEEP = "sweep"
     UNIFORM = "uniform"
@@ -35,7 +37,8 @@ class Kind(StrEnum):
 class Draft:
     """The form's fields. `alphas` are those of a sweep; `text` is the JSON of given policies.
 
-    What is None is the space's: widths, rounding and, as `space.parse_start` reads it, start.
+    A front has `points` within budgets, as `Budget.parse` reads them, and `refinement`. What is None is the space's:
+    widths, rounding and, as `space.parse_start` reads it, start.
     """
 
     model: Model
@@ -63,6 +66,10 @@ class Draft:
     use_bundled: bool = True
     label: str = ""
     traffic: str = UNFUSED
+    points: int = DEFAULT_POINTS
+    within: tuple[str, ...] = ()
+    measure: str = Measure.KL
+    refinement: int = 0
 
     @property
     def quantizer(self) -> Quantizer:
@@ -111,29 +118,44 @@ def _requests(draft: Draft) -> tuple[Request, ...]:
         if not draft.space.is_joint and any(policy.has_activations for policy in policies):
             raise SettingError(f"a policy gives activations bits; choose bits for {JOINT.title} to measure it")
         return (Request(draft.model.name, MANUAL.name, policies=policies, label=label, **shared),)
+    usual = _usual(draft)
+    start = usual.start if draft.start is None else parse_start(draft.start, profile)
+    asked = replace(
+        usual,
+        widths=_sorted(draft.widths, usual.widths),
+        activation_widths=_sorted(draft.activation_widths, usual.activation_widths),
+        start=None if start is None or start.is_fp32 else start,
+        excluded=tuple(name for name in profile.quantizable_names if name in draft.excluded),
+        fixed=draft.fixed,
+        max_evaluations=draft.max_evaluations,
+        label=label,
+        **shared,
+    )
+    if draft.kind is Kind.FRONT:
+        return (asked,)
     alphas = (draft.alpha,) if draft.kind is Kind.SEARCH else draft.alphas
     if not alphas:
         raise SettingError("a sweep needs at least one alpha; widen its range")
-    usual = draft.space.request(draft.model.name, draft.quantizer, profile, draft.algorithm, 0.0, draft.images)
-    start = usual.start if draft.start is None else parse_start(draft.start, profile)
     return tuple(
         replace(
-            usual,
+            asked,
             alpha=alpha,
-            widths=_sorted(draft.widths, usual.widths),
-            activation_widths=_sorted(draft.activation_widths, usual.activation_widths),
-            start=None if start is None or start.is_fp32 else start,
             intensity_normaliser=draft.intensity_normaliser,
             accuracy_normaliser=draft.accuracy_normaliser,
             floor_percent=draft.floor_percent,
-            excluded=tuple(name for name in profile.quantizable_names if name in draft.excluded),
-            fixed=draft.fixed,
-            max_evaluations=draft.max_evaluations,
-            label=label,
-            **shared,
         )
         for alpha in alphas
     )
+
+
+def _usual(draft: Draft) -> Request:
+    """What the space asks for unless told otherwise: a front, or a search at some alpha."""
+    model, how = draft.model, draft.quantizer
+    if draft.kind is Kind.FRONT:
+        within = tuple(map(str, parse_budgets(draft.within)))
+        usual = draft.space.front_request(model.name, how, model.profile, draft.images, draft.points, within)
+        return replace(usual, measure=draft.measure, refinement=draft.refinement)
+    return draft.space.request(model.name, how, model.profile, draft.algorithm, 0.0, draft.images)
 
 
 def _sorted(widths: tuple[int, ...] | None, usual: tuple[int, ...]) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from aiq_core.charts import labels
 from aiq_core.charts.style import SYMBOLS, Look, axis, faded, layout, note
 from aiq_core.intensity import intensity
 from aiq_core.objective import FLOOR_POINTS
-from aiq_core.records import UNFUSED, ModelProfile, Policy, Request, Run, Score, Step
+from aiq_core.records import FP32_BITS, UNFUSED, ModelProfile, Policy, Request, Run, Score, Step
 from aiq_core.search.strategies import strategy
 from aiq_core.statistics import Interval, wilson
 from aiq_core.wording import move_words, number, per_byte, span, uniform_name
@@ -129,7 +129,9 @@ def _ranges(
     floor_top1: float | None,
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """From FP32 to every layer at the lowest width on offer; from the floor to a little above FP32. Fixed for a run."""
-    offered = [(run.request.widths, run.request.activation_widths) for _, run in runs]
+    # A front ends long before every site stands at its lowest width.
+    searched = [run.request for _, run in runs if run.request.points is None]
+    offered = [(request.widths, request.activation_widths) for request in searched] or [((FP32_BITS,), (FP32_BITS,))]
     narrowest = profile.uniform(*(min(min(widths) for widths in kind) for kind in zip(*offered, strict=True)))
     listed = [mark for trail in trails if not trail.joined for mark in trail.taken]
     counting = runs[0][1].request.traffic, runs[0][1].request.quantizer

@@ -4,10 +4,12 @@ import os
 
 import streamlit as st
 
-from aiq_core import jobs
+from aiq_core import fronts, jobs
 from aiq_core.catalog import Model
 from aiq_core.errors import AiqError
 from aiq_core.estimate import estimate, sentence
+from aiq_core.frontier import DEFAULT_POINTS, MOST_POINTS
+from aiq_core.hardware import MACHINES
 from aiq_core.library import repeats
 from aiq_core.manual import BOTH
 from aiq_core.records import (
@@ -19,18 +21,24 @@ from aiq_core.records import (
 from aiq_core.search.strategies import SEARCHES, strategy
 from aiq_core.space import Space
 from aiq_core.wording import number
-from pages.common import controls, known
+from pages.common import budgets, controls, known
 from pages.common.controls import View
+from pages.common.fronts import can_measure_costs
 from pages.search import actions, draft, more, stored
 from pages.search.draft import Draft, Kind
 
 KINDS = {
+    Kind.FRONT: "The whole frontier",
     Kind.SEARCH: "A search at one alpha",
     Kind.SWEEP: "A sweep over alphas",
     Kind.UNIFORM: "Every layer at one width",
     Kind.POLICIES: "Policies of my own (JSON)",
 }
 ALGORITHMS = {name: strategy.title for name, strategy in SEARCHES.items()}
+KIND_HELP = (
+    "The whole frontier finds the best policy at each AI from what widths cost by themselves, without search labels, "
+    "and measures those alone: about a minute. A search takes single steps at one alpha, each judged by measuring."
+)
 STEPS = (0.05, 0.1, 0.2, 0.25)
 LOWER_BITS = OFFERED_BITS[1:]
 
@@ -68,7 +76,10 @@ def _start(requests: tuple[Request, ...]) -> None:
 
 
 def _fields(view: View) -> Draft:
-    kind = st.selectbox("Run", list(KINDS), format_func=KINDS.__getitem__, key="job-kind")
+    if "job-kind" not in st.session_state and controls.asks_for_alpha(st.query_params):
+        st.session_state["job-kind"] = Kind.SEARCH
+    kinds = [kind for kind in KINDS if kind is not Kind.FRONT or can_measure_costs(view.model)]
+    kind = st.selectbox("Run", kinds, format_func=KINDS.__getitem__, key="job-kind", help=KIND_HELP)
     values: dict[str, object] = {"kind": kind}
     if kind is not Kind.SEARCH:
         controls.keep("alpha")
@@ -81,7 +92,9 @@ def _fields(view: View) -> Draft:
             help="Greedy takes the single best move again and again. Coordinate descent gives each layer in turn its "
             "best width, sweep after sweep, and may take moves back. Both prune exactly.",
         )
-    if kind is Kind.SEARCH:
+    if kind is Kind.FRONT:
+        values |= _front()
+    elif kind is Kind.SEARCH:
         controls.alpha_slider()
         values["alpha"] = alpha = round(float(st.session_state["alpha"]), 2)
         if alpha < 1:
@@ -112,12 +125,34 @@ def _fields(view: View) -> Draft:
 def images_words(request: Request, model: Model) -> str:
     """Which images choose, confirm and report."""
     report = f"{model.dataset.available(SplitName.REPORT):,} report images judge"
-    if not strategy(request.algorithm).searches:
+    how = strategy(request.algorithm)
+    if how.front:
+        return f"Points are confirmed on {fronts.confirming(request).count:,} search images; {report}."
+    if not how.searches:
         return f"Measured on {request.images:,} search images; {report}."
     if request.choose_images is None:
         return f"Chooses on {request.images:,} search images; {report}."
     confirming = request.images - request.choose_images
     return f"Chooses on the first {request.choose_images:,} search images, confirms on {confirming:,} others; {report}."
+
+
+def _front() -> dict[str, object]:
+    """Points, evaluations to look around them, and budgets in words."""
+    with st.container(horizontal=True, gap="small"):
+        points = st.number_input("Points", 1, MOST_POINTS, DEFAULT_POINTS, 1, key="job-points-of-front", width=96)
+        refinement = st.number_input(
+            "Refine by",
+            0,
+            None,
+            0,
+            50,
+            key="job-refinement",
+            width=96,
+            help="Evaluations more, to exchange bits between two sites near the points found: minutes that pay little.",
+        )
+    with st.expander("Budgets", icon=":material/straighten:"):
+        within = budgets.fields("job-within", MACHINES[st.session_state["machine"]])
+    return {"points": points, "refinement": refinement, "within": tuple(map(str, within))}
 
 
 def _uniform_bits(space: Space) -> dict[str, object]:
@@ -147,7 +182,7 @@ def _budget(kind: Kind) -> dict[str, object]:
     minutes = _server_minutes()
     with st.container(horizontal=True, gap="small"):
         evaluations = None
-        if kind in (Kind.SEARCH, Kind.SWEEP):
+        if kind in (Kind.FRONT, Kind.SEARCH, Kind.SWEEP):
             evaluations = st.number_input(
                 "Evaluations",
                 min_value=0,

@@ -32,15 +32,21 @@ def settings(run: Run) -> list[str]:
     """What a request sets apart from the usual."""
     request = run.request
     said = [(JOINT if request.is_joint else WEIGHTS).title]
-    if request.choose_images is None:
+    if request.choose_images is None or (request.points is not None and not request.refinement):
         said.append(f"{request.images:,} search images")
     else:
         confirming = request.images - request.choose_images
         said.append(f"{request.choose_images:,} search images choose, {confirming:,} confirm")
-    if strategy(request.algorithm).searches:
+    how = strategy(request.algorithm)
+    if how.searches or how.front:
         said.append(f"widths {_widths(request.widths)}")
         if request.activation_widths != (FP32_BITS,):
             said.append(f"of activations {_widths(request.activation_widths)}")
+    if how.front:
+        said.append(f"costs by {request.measure}")
+        if request.refinement:
+            said.append(f"refined by {request.refinement:,} evaluations")
+    if how.searches:
         if request.start is not None:
             said.append(f"from {uniform_name(request.start) or bit_counts(request.start)}")
         if run.intensity_normaliser is not None:
@@ -138,10 +144,10 @@ def _compare_button(run: Run) -> None:
         and other.request.images == run.request.images
         and other.id != run.id
         and other.status not in jobs.UNFINISHED
-        and other.policy is not None
+        and (other.policy is not None or other.request.points is not None)
         and not other.archived
     }
-    if not others or run.policy is None:
+    if not others or (run.policy is None and run.request.points is None):
         return
     with st.popover("Compare", icon=":material/compare_arrows:", type="tertiary"):
         chosen = st.selectbox(

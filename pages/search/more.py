@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from aiq_core.frontier import Measure
 from aiq_core.objective import JOINT_NORMALISER_FACTOR, NORMALISER_FACTOR
 from aiq_core.records import DEFAULT_ACCURACY_NORMALISER, FP32_BITS, OFFERED_BITS, Granularity
 from aiq_core.rounding import ROUNDINGS
@@ -13,6 +14,11 @@ from pages.search import draft, stored
 from pages.search.draft import Kind
 
 LOWER_BITS = OFFERED_BITS[1:]
+MEASURES = {
+    Measure.KL: "Divergence of predictions (KL)",
+    Measure.FISHER: "Fisher information, the quick check",
+    Measure.LOGIT: "Squared error of logits",
+}
 STARTS = {False: ("fp32", "w8a32"), True: ("w8a8", "w6a6", "w4a8", "fp32")}
 """Where a search may begin, by whether activations have bits; the usual one first."""
 
@@ -20,8 +26,18 @@ STARTS = {False: ("fp32", "w8a32"), True: ("w8a8", "w6a6", "w4a8", "fp32")}
 def settings(view: View, kind: Kind) -> dict[str, object]:
     """The fields of a draft that the expander holds."""
     values: dict[str, object] = {}
+    if kind is Kind.FRONT:
+        values |= _layers(view, kind)
+        values["measure"] = st.selectbox(
+            "What a width costs by itself",
+            list(MEASURES),
+            format_func=MEASURES.__getitem__,
+            key="job-measure",
+            help="On calibration images, without labels. Divergence is what fronts are found by; the quick check takes "
+            "one pass.",
+        )
     if kind in (Kind.SEARCH, Kind.SWEEP):
-        values |= _layers(view)
+        values |= _layers(view, kind)
         top = _top1(view)
         values["floor_percent"] = st.number_input(
             "Accuracy floor (% on search images)",
@@ -78,22 +94,24 @@ def settings(view: View, kind: Kind) -> dict[str, object]:
     return values
 
 
-def _layers(view: View) -> dict[str, object]:
-    names, space = view.model.profile.quantizable_names, view.space
-    widths = _widths("Weights", space.widths, f"job-widths-{space.name}")
+def _layers(view: View, kind: Kind) -> dict[str, object]:
+    names, space, front = view.model.profile.quantizable_names, view.space, kind is Kind.FRONT
+    # Widths of a front are others than a search's, and so are the fields that hold them.
+    of = f"{space.name}-front" if front else space.name
+    widths = _widths("Weights", space.front_widths if front else space.widths, f"job-widths-{of}")
     lower = [bits for bits in widths if bits != FP32_BITS]
     found: dict[str, object] = {"widths": widths}
     if space.is_joint:
-        key = f"job-activation-widths-{space.name}"
-        found["activation_widths"] = _widths("Activations", space.activation_widths, key)
-    starts = STARTS[space.is_joint]
-    found["start"] = st.selectbox(
-        "Begins at",
-        starts,
-        format_func=lambda text: uniform_name(parse_start(text, view.model.profile)),
-        key=f"job-start-{space.name}",
-        help="A search takes single steps from here, to any width on offer.",
-    )
+        usual = space.front_activation_widths if front else space.activation_widths
+        found["activation_widths"] = _widths("Activations", usual, f"job-activation-widths-{of}")
+    if not front:
+        found["start"] = st.selectbox(
+            "Begins at",
+            STARTS[space.is_joint],
+            format_func=lambda text: uniform_name(parse_start(text, view.model.profile)),
+            key=f"job-start-{space.name}",
+            help="A search takes single steps from here, to any width on offer.",
+        )
     excluded = st.multiselect("Stay FP32", names, key=f"job-excluded-{view.model}", placeholder="none")
     fixed: dict[str, int] = {}
     for bits in sorted(lower, reverse=True):

@@ -61,9 +61,11 @@ def _chosen(view: View) -> tuple[Run | None, Run | None]:
 
 
 def _distance(view: View, run: Run) -> tuple[bool, float]:
-    """How far a run is from what the sidebar asks for: of its space, then near its alpha."""
-    alpha = run.request.alpha
-    return space_of(run.request, view.model.dataset) is not view.space, 2 if alpha is None else abs(alpha - view.alpha)
+    """How far a run is from what the sidebar asks for: of its space, then the whole front, then near its alpha."""
+    alpha, elsewhere = run.request.alpha, space_of(run.request, view.model.dataset) is not view.space
+    if run.request.points is not None:
+        return elsewhere, -1
+    return elsewhere, 2 if alpha is None else abs(alpha - view.alpha)
 
 
 def _age(run: Run) -> tuple[bool, str]:

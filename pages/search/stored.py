@@ -6,12 +6,26 @@ from typing import Any
 
 import streamlit as st
 
+from aiq_core import fronts
 from aiq_core.catalog import Model
 from aiq_core.charts.pareto import uniforms
 from aiq_core.envelope import PolicyTable
 from aiq_core.errors import DataError
+from aiq_core.frontier import Measure, Sensitivity, sensitivity
+from aiq_core.fronts import Point
 from aiq_core.library import Library, read_only
-from aiq_core.records import FP32_BITS, ImageSet, Policy, Quantizer, Request, Run, RunStatus, Score, SplitName
+from aiq_core.records import (
+    FP32_BITS,
+    UNFUSED,
+    ImageSet,
+    Policy,
+    Quantizer,
+    Request,
+    Run,
+    RunStatus,
+    Score,
+    SplitName,
+)
 from aiq_core.space import Space
 from aiq_core.statistics import Comparison
 from pages.common import errors, known
@@ -44,9 +58,9 @@ def is_stopping(of: Run) -> bool:
 
 
 @known.cached(8, TABLE_TTL_S)
-def _table(model: Model, images: int, quantizer: str) -> PolicyTable | None:
+def _table(model: Model, images: int, quantizer: str, start: int = 0, by: str = UNFUSED) -> PolicyTable | None:
     try:
-        return known.library().table(model, images, Quantizer.from_json(json.loads(quantizer)))
+        return known.library().table(model, images, Quantizer.from_json(json.loads(quantizer)), start=start, by=by)
     except DataError:
         return None
 
@@ -54,6 +68,35 @@ def _table(model: Model, images: int, quantizer: str) -> PolicyTable | None:
 def table(of: Request) -> PolicyTable | None:
     """What was known a moment ago on the images that a request chooses on, rounded as it asks; None without FP32."""
     return _table(known.model(of.model), of.chooses_on, json.dumps(of.quantizer.to_json()))
+
+
+def confirm_table(of: Request) -> PolicyTable | None:
+    """What was known a moment ago on the images that confirm a front, rounded as it asks; None without FP32."""
+    on = fronts.confirming(of)
+    return _table(known.model(of.model), on.images, json.dumps(of.quantizer.to_json()), on.start, of.traffic)
+
+
+@known.cached(16)
+def _points(run_id: str, steps: int, version: str) -> tuple[Point, ...]:
+    return fronts.points(known.library(), known.library().run(run_id), imported=True)
+
+
+def points(of: Run) -> tuple[Point, ...]:
+    """The points of a front, from the lowest AI upwards."""
+    version = known.library().table_version(known.model(of.request.model), fronts.confirming(of.request).count)
+    return _points(of.id, len(of.steps), version)
+
+
+def costs(of: Request) -> Sensitivity | None:
+    """What widths cost by themselves, as a front measured it; None for other requests, and where it is not here."""
+    if of.measure is None:
+        return None
+    return _costs(known.model(of.model), json.dumps(of.quantizer.to_json()), of.measure)
+
+
+@known.cached(8, TABLE_TTL_S)
+def _costs(model: Model, quantizer: str, measure: str) -> Sensitivity | None:
+    return sensitivity.known(model, Quantizer.from_json(json.loads(quantizer)), Measure(measure))
 
 
 def chooses_on(space: Space, images: int) -> int:

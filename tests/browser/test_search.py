@@ -21,6 +21,14 @@ LONG_MS = 90_000
 CANCEL_S = 10
 """Generous: what is promised is two seconds on a machine that does nothing else."""
 
+HULL_END = """() => {
+    const chart = document.querySelector('.js-plotly-plot'), {xaxis, yaxis} = chart._fullLayout;
+    const hull = chart.data.find(trace => trace.mode === 'lines+markers'), box = chart.getBoundingClientRect();
+    const along = (axis, values) => axis._offset + axis.l2p(values[values.length - 1]);
+    return {x: box.x + along(xaxis, hull.x), y: box.y + along(yaxis, hull.y)};
+}"""
+"""Where the point of highest AI stands in the first chart, in pixels of the window."""
+
 Visit = Callable[..., Page]
 Settle = Callable[..., None]
 
@@ -275,6 +283,32 @@ def test_a_job_from_start_to_archive(
     other.get_by_test_id("stPopoverButton").filter(has_text="Import").click()
     other.locator('input[type="file"]').set_input_files(exported)
     expect(other.get_by_text(re.compile("may be truncated"))).to_be_visible(timeout=LONG_MS)
+
+
+def test_a_front_comes_in_its_points_are_clicked_and_explore_marks_them(
+    start_server: Callable[..., Any], visit: Visit, settle: Settle
+) -> None:
+    server = start_server()
+    page = visit(f"{server.url}/search?model=digits_cnn")
+    form = sidebar(page)
+    form.get_by_label("Points", exact=True).fill("4")
+    page.keyboard.press("Enter")
+    expect(form.get_by_text("4 evaluations")).to_be_visible(timeout=LONG_MS)
+    form.get_by_role("button", name="Start").click()
+    # The run shown before is done too.
+    expect(page.locator("h4").filter(has_text="frontier, 4 points")).to_be_visible(timeout=LONG_MS)
+    status(page, "done")
+    settle(page)
+    expect(page.locator(".aiq-chart")).to_have_count(4, timeout=LONG_MS)  # front, bits, prediction, costs
+    bits = page.get_by_test_id("stMarkdown").filter(has_text="Bits of weights and activations")
+    shown = bits.inner_text()
+    at = page.evaluate(HULL_END)
+    page.mouse.click(at["x"], at["y"])
+    expect(bits).not_to_have_text(shown, timeout=LONG_MS)
+    page.get_by_role("button", name="Open in Explore").click()
+    page.wait_for_url(re.compile("from=frontier"), timeout=LONG_MS)
+    settle(page)
+    expect(page.get_by_text("4 points, marked in the trade-off")).to_be_visible(timeout=LONG_MS)
 
 
 def test_a_link_to_a_bundled_run_is_the_first_visit(start_server: Callable[..., Any], visit: Visit) -> None:
