@@ -107,8 +107,8 @@ class Request:
     the rest of them. `traffic` names how bytes are counted. With `tuning`, its one policy is trained before it is
     measured; from then on its quantizer says what came of that, which is no part of the digest. A frontier has so many
     `points`, each `within` these budgets (as text), of costs by `measure`; with `refinement`, so many evaluations more
-    look around them; one that is drawn from a `seed` is what so many `points` evaluated hold.
-    look around them. `cluster` is the address of a scheduler whose workers evaluate; it is no part of the digest.
+    look around them; one that is drawn from a `seed` is what so many `points` evaluated hold. `cluster` is
+    the address of a scheduler whose workers evaluate; it is no part of the digest.
     """
 
     model: str
