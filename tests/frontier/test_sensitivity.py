@@ -11,6 +11,7 @@ from aiq_core.errors import DataError
 from aiq_core.frontier import Measure, Sensitivity
 from aiq_core.frontier.sensitivity import FILE, key_of, known
 from aiq_core.records import FP32_BITS, Move, Site, SiteKind
+from aiq_core.runtime.evaluate import TorchEvaluator
 from aiq_core.runtime.sensitivity import divergence, fisher, sensitivity, squared_error
 from aiq_core.space import JOINT
 from tests import bundled
@@ -34,7 +35,7 @@ def test_shipped_costs_are_those_measured_here() -> None:
     """A few widths again, from nothing: what ships is of these weights, images and code."""
     assert KL is not None
     assert (KL.measure, KL.images) == (Measure.KL, MODEL.dataset.split("calibration").size)
-    again = sensitivity(MODEL, HOW, (4,), (FP32_BITS,), Measure.KL, threads=1, shipped=False)
+    again = sensitivity(MODEL, HOW, (4,), (FP32_BITS,), Measure.KL, shipped=False)
     assert again.key == KL.key
     for site in MODEL.profile.weight_sites:
         assert again.cost(Move(site, 4)) == pytest.approx(KL.cost(Move(site, 4)), rel=0.02)
@@ -44,7 +45,7 @@ def test_fishers_costs_are_the_divergences_of_small_changes() -> None:
     """To the second order, but with four labels drawn an image, and few images decide: alike on the whole, not each."""
     assert KL is not None
     small = [move for move, cost in KL.costs.items() if 0 < cost < 1e-3]
-    found = fisher(MODEL, HOW, small, 1, lambda done, of: None)
+    found = fisher(MODEL, HOW, small, lambda done, of: None, TorchEvaluator)
     costs = np.array([(found[move], KL.cost(move)) for move in small])
     ratios = np.log(costs[:, 0] / costs[:, 1])
     assert len(small) > 40
@@ -59,7 +60,7 @@ def test_what_changes_nothing_costs_nothing() -> None:
     assert KL.cost(Move(IMAGE, 8)) == 0  # pixels have 8 bits
     assert KL.cost(Move(IMAGE, FP32_BITS)) == 0
     assert KL.predicted(MODEL.profile, MODEL.profile.uniform(FP32_BITS)) == 0
-    assert fisher(MODEL, HOW, [Move(IMAGE, 8)], 1, lambda done, of: None)[Move(IMAGE, 8)] == 0
+    assert fisher(MODEL, HOW, [Move(IMAGE, 8)], lambda done, of: None, TorchEvaluator)[Move(IMAGE, 8)] == 0
 
 
 def test_fewer_bits_cost_more() -> None:

@@ -12,6 +12,7 @@ from aiq_core.frontier import ALGORITHM, Budget, Quantity
 from aiq_core.hardware import MACHINES
 from aiq_core.intensity import stored_bytes
 from aiq_core.library import Library
+from aiq_core.machines import Machines
 from aiq_core.records import Policy, Request, Run, RunStatus
 from aiq_core.roofline import predict
 from aiq_core.search.check import check
@@ -52,7 +53,7 @@ def test_a_run_that_died_takes_the_same_steps_when_resumed(tmp_path: Path, asked
     whole = run(Library(Store(tmp_path / "whole.sqlite"), None), asked)
     library = Library(Store(tmp_path / "died.sqlite"), None)
     begun = library.store.add_run(new_run(MODEL, asked))
-    turns = Execution(library, begun, Evaluators(1)).advance()
+    turns = Execution(library, begun, Machines(Evaluators(1))).advance()
     for _ in range(3):
         next(turns)
     del turns  # as if its process had been killed: the store says it runs
@@ -75,7 +76,8 @@ def test_a_front_rises_in_intensity_and_is_no_one_policy(library: Library) -> No
     costs = [point.cost for point in points]
     assert costs == sorted(costs)  # more AI is predicted to cost more
     assert all(point.search is not None and point.confirm is not None and point.report is None for point in points)
-    assert [point.confirm.images for point in points if point.confirm] == [250] * 6
+    # Nothing was chosen on search images, so all of them confirm.
+    assert [point.confirm.images for point in points if point.confirm] == [500] * 6
 
 
 def test_every_point_keeps_the_budgets(library: Library) -> None:
