@@ -72,12 +72,16 @@ def _front(known: Facts, data: FrontData) -> Slide:
     points = known.value("points")
     lead = say(f"Work per byte over FP32’s, and points lost on {data.images:,} {data.judges} images. Ring: shown next.")
     alt = f"Points lost against FLOPs per byte: {len(data.marks)} points."
-    origin, refinement = known.run.origin, known.run.request.refinement
+    refinement = known.run.request.refinement
     refined = f"{number(refinement, 0)} of them to refine, at most" if refinement else ""
     numbers = (
         Number("Points", say(f"{len(points)}"), say(f"{sum(not point['beaten'] for point in points)} not beaten")),
         Number("Evaluations", say(known.shown("evaluations", 0)), say(refined or "one a point, and none to choose")),
-        Number("Time", say(known.shown("seconds", duration)), say("" if origin is None else origin.cpu)),
+        Number(
+            "Time",
+            say(known.shown("seconds", duration)),
+            say(known.shown("evaluations_new", 0), " of them computed then"),
+        ),
     )
     notes = (
         say(counted(known.traffic)),
