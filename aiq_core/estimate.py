@@ -115,7 +115,8 @@ def _likely(library: Library, request: Request, runs: Sequence[Run]) -> tuple[in
     if request.policies:
         return len(request.policies), ""
     if request.points is not None:
-        return most_evaluations(library, request), _costs(library, request)
+        basis = _costs(library, request) if strategy(request.algorithm).uses_costs else ""
+        return most_evaluations(library, request), basis
     like = [
         run
         for run in finished

@@ -177,7 +177,8 @@ def expected_steps(library: Library, run: Run) -> int | None:
     """How many steps a run will take at most, None where nobody can say."""
     request = run.request
     if request.points is not None:
-        return None if request.refinement else request.points
+        # Of what is drawn only the policies on the front so far are steps.
+        return None if request.refinement or strategy(request.algorithm).draws else request.points
     return len(request.policies) or strategy(request.algorithm).most_steps(free_sites(library, request))
 
 
@@ -189,8 +190,8 @@ def free_sites(library: Library, request: Request) -> int:
 def share_done(library: Library, run: Run) -> float:
     """How far a run is, 0 to 1, by its steps; where nobody can say how many there will be, by how many as a rule."""
     most, request = expected_steps(library, run), run.request
-    if request.refinement:
-        return min(0.95, run.evaluations / ((request.points or 0) + request.refinement))
+    if request.points is not None and most is None:
+        return min(0.95, run.evaluations / (request.points + request.refinement))
     if most:
         return len(run.steps) / most
     likely = strategy(run.request.algorithm).likely_steps(free_sites(library, run.request))

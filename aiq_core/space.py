@@ -114,11 +114,22 @@ class Space:
         return not request.policies and request == replace(usual, **{name: getattr(request, name) for name in how})
 
     def is_usual_front(self, request: Request, quantizer: Quantizer, profile: ModelProfile) -> bool:
-        """Whether a request is of a front over all that it offers, held by no budget, however it was found."""
+        """Whether a request is of a front over all that it offers, held by no budget, by whatever strategy."""
         if request.points is None:
             return False
         usual = self.front_request(request.model, quantizer, profile, request.images)
-        how = ("points", "measure", "refinement", "label", "sweep", "use_bundled", "traffic")
+        how = (
+            "algorithm",
+            "seed",
+            "points",
+            "measure",
+            "refinement",
+            "label",
+            "sweep",
+            "use_bundled",
+            "traffic",
+            "cluster",
+        )
         return request == replace(usual, **{name: getattr(request, name) for name in how})
 
     def rate(self, profile: ModelProfile, alpha: float, by: str = UNFUSED, how: Quantizer = Quantizer()) -> float:

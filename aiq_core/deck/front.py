@@ -12,7 +12,7 @@ from aiq_core.charts.front import (
     predicted_words,
 )
 from aiq_core.charts.front_figure import front_figure, predicted_figure
-from aiq_core.deck.facts import Facts, kicker
+from aiq_core.deck.facts import Facts, kicker, method
 from aiq_core.deck.parts import counted, in_both, records
 from aiq_core.deck.slide import Number, Slide
 from aiq_core.deck.text import Text, say
@@ -72,23 +72,30 @@ def _front(known: Facts, data: FrontData) -> Slide:
     points = known.value("points")
     lead = say(f"Work per byte over FP32’s, and points lost on {data.images:,} {data.judges} images. Ring: shown next.")
     alt = f"Points lost against FLOPs per byte: {len(data.marks)} points."
-    refinement = known.run.request.refinement
+    refinement, chosen_by = known.run.request.refinement, known.run.request.measure
     refined = f"{number(refinement, 0)} of them to refine, at most" if refinement else ""
     numbers = (
         Number("Points", say(f"{len(points)}"), say(f"{sum(not point['beaten'] for point in points)} not beaten")),
-        Number("Evaluations", say(known.shown("evaluations", 0)), say(refined or "one a point, and none to choose")),
+        Number(
+            "Evaluations",
+            say(known.shown("evaluations", 0)),
+            say(refined or ("one a point, and none to choose" if chosen_by else "each of a policy that was drawn")),
+        ),
         Number(
             "Time",
             say(known.shown("seconds", duration)),
             say(known.shown("evaluations_new", 0), " of them computed then"),
         ),
     )
+    how = (
+        "Chosen by what widths cost by themselves on calibration images, without labels: for each AI the least sum, by "
+        "a mixed-integer linear program."
+        if chosen_by
+        else f"By {method(known.run)}: what stayed on the front of all that was drawn."
+    )
     notes = (
         say(counted(known.traffic)),
-        say(
-            "Chosen by what widths cost by themselves on calibration images, without labels: for each AI the least "
-            "sum, by a mixed-integer linear program."
-        ),
+        say(how),
         say("Intervals: 95 %, Newcombe, paired. A point within a budget as measured may lose more on other images."),
     )
     figure = in_both(lambda look: front_figure(data, look), alt, records(front_frame(data)))

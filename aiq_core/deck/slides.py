@@ -84,7 +84,7 @@ def _accuracy_note(facts: Facts) -> tuple[Text, ...]:
     )  # fmt: skip
     if facts.split is SplitName.REPORT:
         return (text, *_confirmed(facts))
-    if facts.run.request.points is not None and not facts.run.request.refinement:
+    if facts.run.request.measure is not None and not facts.run.request.refinement:
         return (text, say("No search chose on these images; not reported yet."))
     return (text, say("These images chose the policy and flatter it: search images, not reported yet."))
 

@@ -166,8 +166,10 @@ def cost(facts: Facts) -> Text:
         return say("Set by hand: no search, and nothing was evaluated for it")
     if facts.run.request.tuning is not None:
         return say("No search: the policy was trained at its widths, then measured")
-    if facts.run.request.points is not None:
+    if facts.run.request.measure is not None:
         return say("Found with ", shown, " evaluations, one a point: what widths cost by themselves chose them")
+    if facts.run.request.points is not None:
+        return say("Found with ", shown, " evaluations, each of a policy that was drawn")
     if not facts.searched:
         word = "policy was" if asked == 1 else "policies were"
         return say("No search: ", shown, f" {word} listed and measured")

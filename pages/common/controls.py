@@ -11,7 +11,7 @@ from aiq_core.catalog import Model
 from aiq_core.charts.style import Look
 from aiq_core.hardware import DEFAULT_MACHINE, MACHINES, Machine
 from aiq_core.records import UNFUSED
-from aiq_core.search.strategies import FRONTIER, SEARCHES
+from aiq_core.search.strategies import FRONTS, SEARCHES
 from aiq_core.space import JOINT, SPACES, WEIGHTS, Space
 from aiq_core.traffic import TRAFFIC_MODELS
 from pages.common import known
@@ -23,8 +23,7 @@ ALPHA = "Alpha: accuracy ↔ intensity"
 BEST = "best"
 SOURCES = {
     BEST: "Best found",
-    FRONTIER.name: FRONTIER.title,
-    **{name: strategy.title for name, strategy in SEARCHES.items()},
+    **{name: strategy.title for name, strategy in (FRONTS | SEARCHES).items()},
 }
 OFF = "off"
 BUDGETS = (OFF, *(f"{tenth / 10:.1f}" for tenth in range(31)))

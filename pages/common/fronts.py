@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from aiq_core.catalog import Model
 from aiq_core.charts.front import points_per_nat
-from aiq_core.frontier import Measure, Sensitivity, Solver, sensitivity
+from aiq_core.frontier import ALGORITHM, Measure, Sensitivity, Solver, sensitivity
 from aiq_core.records import UNFUSED, Policy, Site, SiteKind
 from aiq_core.space import SPACES, Space
 from pages.common import known
@@ -12,30 +12,30 @@ from pages.common import known
 
 @dataclass(frozen=True)
 class Front:
-    """The measured points of the space's usual frontier runs, from the lowest AI upwards; empty where there are none.
+    """The measured points of a strategy that finds fronts, of its usual runs in a space.
 
-    `points_per_nat` is what a nat of predicted cost came to.
+    From the lowest AI upwards, empty where there are none. `points_per_nat` is what a nat of predicted cost came to.
     """
 
     policies: tuple[Policy, ...]
     points_per_nat: float | None
 
 
-def front(model: Model, images: int, by: str, space: Space) -> Front:
-    """Of runs on so many search images, by a traffic model; FP32 must be known."""
+def front(model: Model, images: int, by: str, space: Space, algorithm: str = ALGORITHM) -> Front:
+    """Of an algorithm's runs on so many search images, by a traffic model; FP32 must be known."""
     library = known.library()
     version = f"{library.table_version(model, images - space.choosing(images))} {library.finished_version()}"
-    return _front(model, images, by, space.name, version)
+    return _front(model, images, by, space.name, algorithm, version)
 
 
 @known.cached(24)
-def _front(model: Model, images: int, by: str, space_name: str, version: str) -> Front:
+def _front(model: Model, images: int, by: str, space_name: str, algorithm: str, version: str) -> Front:
     space = SPACES[space_name]
     table = known.table(model, images, by, space)
     runs = [
         known.run(run.id, known.library().finished_version())
         for run in known.runs(model)
-        if run.request.images == images
+        if (run.request.algorithm, run.request.images) == (algorithm, images)
         and run.request.traffic == by
         and space.is_usual_front(run.request, table.quantizer, model.profile)
     ]

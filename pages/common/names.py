@@ -31,7 +31,7 @@ def what(run: Run) -> str:
     elif len(request.policies) > 1:
         text += f", {len(request.policies)} policies"
     elif request.points is not None:
-        text += f", {request.points} points"
+        text += f", {request.points} {'evaluations' if strategy(request.algorithm).draws else 'points'}"
         text += "".join(f", {Budget.parse(budget).words}" for budget in request.within)
     if request.traffic != UNFUSED:
         text += f", {request.traffic} traffic"

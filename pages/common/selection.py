@@ -8,8 +8,8 @@ import numpy as np
 
 from aiq_core.envelope import PolicyTable, allowed, best, within_budget
 from aiq_core.errors import SettingError
-from aiq_core.frontier import ALGORITHM as FRONTIER
 from aiq_core.records import UNFUSED, Policy, Run
+from aiq_core.search.strategies import FRONTS, strategy
 
 
 class Decider(StrEnum):
@@ -45,7 +45,7 @@ class Wish:
 def select(table: PolicyTable, wish: Wish, runs: tuple[Run, ...], front: Sequence[Policy] = ()) -> Selection:
     """The policy for a wish: a clicked or linked one, else the budget's, else a run's end, else the envelope's.
 
-    `front` are the points of frontier runs, which are one strategy's.
+    `front` are the points of the named strategy, where it is one that finds fronts.
     """
     if wish.policy is not None:
         try:
@@ -62,7 +62,7 @@ def select(table: PolicyTable, wish: Wish, runs: tuple[Run, ...], front: Sequenc
         return Selection(nearest, Decider.POLICY, note=note)
     if wish.budget is not None:
         return Selection(table.policies[within_budget(table, wish.budget)], Decider.BUDGET)
-    if wish.algorithm == FRONTIER:
+    if wish.algorithm in FRONTS:
         return _of_front(table, wish, front)
     if wish.algorithm is not None:
         return _of_run(table, wish, comparable(runs, wish.algorithm, table))
@@ -77,7 +77,8 @@ def _of_front(table: PolicyTable, wish: Wish, front: Sequence[Policy]) -> Select
     open_to_all = allowed(table, table.usual_goal)
     rows = [row for policy in front if (row := table.row(policy)) is not None and open_to_all[row]]
     if not rows:
-        note = f"No frontier on {_where(table)} yet; showing the best found."
+        noun = strategy(str(wish.algorithm)).noun
+        note = f"No {noun} on {_where(table)} yet; showing the best found."
         return _at_alpha(table, wish.alpha, note)
     return Selection(table.policies[best(table, wish.alpha, table.usual_goal, rows)], Decider.FRONT)
 

@@ -4,7 +4,7 @@ from functools import partial
 
 import streamlit as st
 
-from aiq_core.search.frontier import FRONTIER
+from aiq_core.search.strategies import FRONTS
 from aiq_core.wording import number
 from pages.common import controls, known, machines
 from pages.common.charts import drawing_card, has_roofline
@@ -64,7 +64,7 @@ def _sidebar(shown: Shown) -> None:
         else:
             st.caption("only intensity counts, down to the accuracy floor")
     with controls.slot("search"):
-        if algorithm == FRONTIER.name and shown.front.policies:
+        if algorithm in FRONTS and shown.front.policies:
             st.caption(f"{len(shown.front.policies)} points, marked in the trade-off")
         searched = {} if algorithm is None else comparable(shown.finished, algorithm, shown.table)
         if searched:

@@ -10,7 +10,7 @@ from aiq_core.library import read_only
 from aiq_core.records import UNFUSED, Run, RunStatus, SplitName
 from aiq_core.search.frontier import FRONTIER
 from aiq_core.search.greedy import GREEDY
-from aiq_core.search.strategies import strategy
+from aiq_core.search.strategies import FRONTS, strategy
 from aiq_core.wording import number
 from pages.common import errors, fronts, known
 from pages.common.controls import View
@@ -31,6 +31,10 @@ def offer(shown: Shown) -> None:
     view = shown.view
     here, everything = view.model.dataset.available(SplitName.SEARCH), known.image_counts(view.model)["all"]
     images = min(view.images, here)
+    if view.algorithm in FRONTS and view.algorithm != FRONTIER.name:
+        command = f"python -m aiq_core frontier {view.model.name} --algorithm {view.algorithm}"
+        st.caption(f"Drawn by hundreds of evaluations, as a rival: `{command}`")
+        return
     if view.algorithm == FRONTIER.name and not fronts.can_measure_costs(view.model):
         st.caption(f"A frontier needs calibration images, and {view.model.dataset.title} has none.")
         return

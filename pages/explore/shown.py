@@ -8,6 +8,7 @@ from aiq_core.errors import SettingError
 from aiq_core.frontier import ALGORITHM
 from aiq_core.records import UNFUSED, Policy, Run
 from aiq_core.search.baselines import RANDOM
+from aiq_core.search.strategies import FRONTS, strategy
 from aiq_core.space import WEIGHTS
 from aiq_core.wording import bit_counts, join, uniform_name, width_range
 from pages.common import controls, fronts, known
@@ -25,7 +26,7 @@ class Shown:
     """The policy shown, with what it was chosen from and its figures.
 
     `pinned` is the policy that it is compared with, `complaint` why the one that the link asks for is not; `version`
-    is that of what the stores hold; `front` has the points of frontier runs.
+    is that of what the stores hold; `front` has the points of frontier runs, or of the named rival.
     """
 
     view: View
@@ -60,7 +61,7 @@ class Shown:
         algorithm = self.view.algorithm
         if algorithm is None:
             return []
-        if algorithm == ALGORITHM:
+        if algorithm in FRONTS:
             return [*self.front.policies]
         runs = comparable(self.finished, algorithm, self.table).values()
         return [run.policy for run in runs if run.policy is not None]
@@ -93,7 +94,8 @@ def show(view: View) -> Shown:
     """Decides what a view shows; FP32 must be known (`known.is_known`)."""
     library, finished = known.library(), known.runs(view.model)
     table = known.table(view.model, view.images, view.traffic, view.space)
-    front = fronts.front(view.model, view.images, view.traffic, view.space)
+    algorithm = view.algorithm if view.algorithm in FRONTS else ALGORITHM
+    front = fronts.front(view.model, view.images, view.traffic, view.space, str(algorithm))
     chosen = select(table, wish(view), finished, front.policies)
     pinned, complaint = _pinned(table, view.pinned)
     return Shown(
@@ -153,7 +155,7 @@ def beneath(shown: Shown) -> str:
         Decider.ALPHA: f"best found at alpha {view.alpha:.2f}",
         Decider.BUDGET: f"highest AI within {view.budget or 0:.1f} points",
         Decider.POLICY: "the policy you picked",
-        Decider.FRONT: f"the frontier’s best at alpha {view.alpha:.2f}",
+        Decider.FRONT: f"{strategy(view.algorithm or ALGORITHM).noun} at alpha {view.alpha:.2f}",
         Decider.RUN: "" if request is None else f"{request.algorithm} at alpha {request.alpha:g}",
     }[shown.chosen.decider]
     measured = f"{len(shown.table.policies):,} policies on {shown.table.judged_on}"

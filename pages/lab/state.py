@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from aiq_core.errors import SettingError
+from aiq_core.frontier import ALGORITHM
 from aiq_core.records import UNFUSED, ModelProfile, Policy, Site, SiteKind
+from aiq_core.search.strategies import FRONTS
 from aiq_core.space import SPACES, Space
 from aiq_core.wording import bits_name
 from pages.common import controls, errors, fronts, known
@@ -64,7 +66,8 @@ def default(view: View) -> Entry:
     if not known.is_known(view.model, view.images, view.space):
         return Entry(profile.uniform(32), "FP32", is_start=True)
     table = known.table(view.model, view.images, space=view.space)
-    front = fronts.front(view.model, view.images, UNFUSED, view.space)
+    algorithm = view.algorithm if view.algorithm in FRONTS else ALGORITHM
+    front = fronts.front(view.model, view.images, UNFUSED, view.space, str(algorithm))
     wish = Wish(view.alpha, view.budget, None, view.algorithm)
     chosen = select(table, wish, known.runs(view.model), front.policies)
     if chosen.run is not None:

@@ -199,7 +199,8 @@ def _predicted(view: View, run: Run, data: FrontData) -> None:
     name = f"{run.id}-predicted"
     with card("Predicted against measured", "a mark a point", partial(front_frame, data), name):
         if all(mark.cost is None for mark in data.marks):
-            st.caption("What widths cost by themselves is not known here any longer; another front measures it again.")
+            gone = "What widths cost by themselves is not known here any longer; another front measures it again."
+            st.caption(gone if run.request.measure else "These policies were drawn: nothing predicted what they cost.")
             return
         alt = f"Points lost against predicted cost. {predicted_words(data)}"
         chart(predicted_figure(data, view.look), f"predicted-{run.id}", name, alt)

@@ -32,7 +32,7 @@ def settings(run: Run) -> list[str]:
     """What a request sets apart from the usual."""
     request = run.request
     said = [(JOINT if request.is_joint else WEIGHTS).title]
-    if request.choose_images is None or (request.points is not None and not request.refinement):
+    if request.choose_images is None or (request.measure is not None and not request.refinement):
         said.append(f"{request.images:,} search images")
     else:
         confirming = request.images - request.choose_images
@@ -43,7 +43,10 @@ def settings(run: Run) -> list[str]:
         if request.activation_widths != (FP32_BITS,):
             said.append(f"of activations {_widths(request.activation_widths)}")
     if how.front:
-        said.append(f"costs by {request.measure}")
+        if request.measure is not None:
+            said.append(f"costs by {request.measure}")
+        if request.seed is not None:
+            said.append(f"seed {request.seed}")
         if request.refinement:
             said.append(f"refined by {request.refinement:,} evaluations")
     if how.searches:
