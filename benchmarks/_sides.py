@@ -14,6 +14,7 @@ from aiq_core.catalog.dataset import CALIBRATION
 from aiq_core.execute import Evaluators, execute_together, new_run
 from aiq_core.frontier import Measure
 from aiq_core.frontier.sensitivity import file_of, key_of
+from aiq_core.fronts import confirming
 from aiq_core.intensity import intensity
 from aiq_core.library import BUNDLED_RESULTS, Library
 from aiq_core.records import FP32_BITS, ImageSet, Policy, Request, Run, RunStatus, SplitName, is_done
@@ -22,7 +23,6 @@ from aiq_core.search.greedy import GREEDY
 from aiq_core.search.memo import Memo
 from aiq_core.search.nsga2 import NSGA2
 from aiq_core.search.random_search import RANDOM_SEARCH
-from aiq_core.search.strategies import strategy
 from aiq_core.space import JOINT
 from aiq_core.store import Store
 
@@ -147,11 +147,8 @@ class Bench:
         return np.array(found[1:]) / found[0]
 
     def confirmed(self, side: Side) -> NDArray[np.int8]:
-        """What each policy of a side loses on the images that confirm, as `frontier.hypervolume.drawn` has it.
-
-        They are all search images where costs chose, and those that no choice was made on where evaluations did.
-        """
-        start = 0 if strategy(side.runs[0].request.algorithm).uses_costs else self.chooses
+        """What each policy of a side loses on the images that confirm, as `frontier.hypervolume.drawn` has it."""
+        start = confirming(side.runs[0].request).start
         return self._lost(self._library(side.name, side.seed), SplitName.SEARCH, side.policies, start, self.images)
 
     def reported(self, policies: Sequence[Policy]) -> NDArray[np.int8]:

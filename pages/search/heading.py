@@ -42,11 +42,10 @@ def settings(run: Run) -> list[str]:
         said.append(f"widths {_widths(request.widths)}")
         if request.activation_widths != (FP32_BITS,):
             said.append(f"of activations {_widths(request.activation_widths)}")
-    if how.front:
-        if request.measure is not None:
-            said.append(f"costs by {request.measure}")
-        if request.seed is not None:
-            said.append(f"seed {request.seed}")
+    if how.draws:
+        said.append(f"seed {request.seed}")
+    if how.uses_costs:
+        said.append(f"costs by {request.measure}")
         if request.refinement:
             said.append(f"refined by {request.refinement:,} evaluations")
     if how.searches:
