@@ -77,6 +77,12 @@ def timed(request: Request, model: Model, folder: Path) -> tuple[Run, float]:
     return run, spent
 
 
+def cpu_s() -> float:
+    """CPU seconds so far of this process and of those that it started and that ended, their start included."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
+
+
 def cache(folder: Path) -> Path:
     """A cache that holds the data and nothing else."""
     made = folder / "cache"
@@ -106,29 +112,32 @@ def main() -> None:
     request = space.JOINT.front_request(model.name, quantizer, model.profile, images, options.points)
     request = replace(request, use_bundled=False)
     print(f"{machine(1)}\n\n{options.points} points of {model.title}, {images:,} search images, from an empty store:\n")
-    found: list[tuple[str, Run, float]] = []
+    found: list[tuple[str, Run, float, float]] = []
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         for count in (0, *options.workers):
             folder = Path(name) / str(count)
             folder.mkdir()
+            used = -cpu_s()
             if count:
                 with workers(count, folder) as address:
                     run, spent = timed(replace(request, cluster=address), model, folder)
             else:
                 run, spent = timed(request, model, folder)
             called = f"{count} worker process{'es' if count > 1 else ''}" if count else "this process, one thread"
-            found.append((called, run, spent))
+            found.append((called, run, spent, used + cpu_s()))
             print(f"{called}: {run.seconds:.1f} s, load {os.getloadavg()[0]:.1f}", file=sys.stderr, flush=True)
     rows = [
         (
             called,
-            *(f"{seconds:.1f}" for seconds in (spent, run.seconds - spent, run.seconds)),
+            *(f"{seconds:.1f}" for seconds in (spent, run.seconds - spent, run.seconds, used)),
             f"{found[0][1].seconds / run.seconds:.2f}",
             "yes" if run.steps == found[0][1].steps else "NO",
         )
-        for called, run, spent in found
+        for called, run, spent, used in found
     ]
-    print(markdown(("computed by", "costs, s", "the rest, s", "in all, s", "times as fast", "same front"), rows))
+    print(
+        markdown(("computed by", "costs, s", "the rest, s", "in all, s", "CPU, s", "times as fast", "same front"), rows)
+    )
 
 
 if __name__ == "__main__":
