@@ -22,6 +22,7 @@ class NumberType(StrEnum):
     FP32 = "FP32"
     TF32 = "TF32"
     FP16 = "FP16"
+    BF16 = "BF16"
     INT8 = "INT8"
     INT4 = "INT4"
 

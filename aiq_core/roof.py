@@ -1,0 +1,142 @@
+"""A machine's roof as it was measured: bandwidth by footprint, the levels found in it, and peak rates a number type."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from aiq_core.hardware import Machine, NumberType, Source, SourceKind
+from aiq_core.statistics import Interval
+
+LEVEL_COST = 0.06
+"""What one more level must explain, in squares of the logarithm of bandwidth: two footprints that are 20 % off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bandwidth:
+    """Bytes/s of the best kernel on arrays of `footprint_bytes` in all; the ends are the lowest and highest round."""
+
+    footprint_bytes: int
+    kernel: str
+    rate: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A stretch of footprints of about one bandwidth: the largest of them, and the median of its rates."""
+
+    name: str
+    footprint_bytes: int
+    rate: Interval
+
+
+@dataclass(frozen=True, eq=False)
+class Roof:
+    """What `threads` threads of a CPU reach: `curve` by rising footprint, `peaks` in operations/s a number type.
+
+    `versions` are those of what computed, `flags` the CPU's instructions that matter for inference.
+    """
+
+    cpu: str
+    threads: int
+    curve: tuple[Bandwidth, ...]
+    peaks: Mapping[NumberType, Interval]
+    flags: tuple[str, ...]
+    versions: Mapping[str, str]
+    created_at: str
+    seconds: float
+
+    @cached_property
+    def levels(self) -> tuple[Level, ...]:
+        """The levels of memory, smallest first; the last is `memory`."""
+        return levels(self.curve)
+
+    @property
+    def key(self) -> str:
+        """Its name in addresses and on the command line."""
+        return f"here-{self.threads}t"
+
+    def machine(self) -> Machine:
+        """The machine that this roof is of; its bandwidth is that of the largest footprints."""
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        note = f"measured here on {self.created_at[:10]}, {threads}"
+
+        def source(rate: Interval, how: str) -> Source:
+            return Source(SourceKind.MEASURED, rate.value, f"{note}, {how}")
+
+        memory = self.levels[-1]
+        return Machine(
+            key=self.key,
+            name=f"This machine, {threads}",
+            rates={kind: source(rate, "products of square matrices") for kind, rate in self.peaks.items()},
+            bandwidth=source(memory.rate, f"{memory.footprint_bytes / 2**20:.0f} MiB"),
+            grade="A",
+            note=self.cpu,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready document; `from_json` reads it back."""
+        return {
+            **{name: getattr(self, name) for name in ("cpu", "threads", "created_at", "seconds")},
+            "flags": list(self.flags),
+            "versions": dict(self.versions),
+            "peaks": {kind: asdict(rate) for kind, rate in self.peaks.items()},
+            "curve": [asdict(point) for point in self.curve],
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Roof":
+        """The roof that `to_json` wrote."""
+        curve = (
+            Bandwidth(point["footprint_bytes"], point["kernel"], Interval(**point["rate"]))
+            for point in document["curve"]
+        )
+        return cls(
+            **{name: document[name] for name in ("cpu", "threads", "created_at", "seconds")},
+            curve=tuple(curve),
+            peaks={NumberType(kind): Interval(**rate) for kind, rate in document["peaks"].items()},
+            flags=tuple(document["flags"]),
+            versions=dict(document["versions"]),
+        )
+
+
+def levels(curve: Sequence[Bandwidth]) -> tuple[Level, ...]:
+    """The stretches of about equal bandwidth in a curve, found in it alone.
+
+    Footprints below that of the highest bandwidth are left out: there the calls take longer than the bytes. The rest is
+    made to fall, as it does but for what else a machine did meanwhile, and cut where that lowers the squared deviations of log bandwidth by more than `LEVEL_COST` a cut.
+    """
+    best = max(range(len(curve)), key=lambda place: curve[place].rate.value)
+    from scipy.optimize import isotonic_regression  # here, for pages import this module
+
+    points = curve[best:]
+    logs = -isotonic_regression([-np.log(point.rate.value) for point in points]).x
+
+    def spread(first: int, past: int) -> float:
+        return float(((logs[first:past] - logs[first:past].mean()) ** 2).sum())
+
+    costs, cuts = [0.0], [0]
+    for past in range(1, len(points) + 1):
+        options = [costs[first] + spread(first, past) + LEVEL_COST for first in range(past)]
+        cuts.append(int(np.argmin(options)))
+        costs.append(min(options))
+    bounds = [len(points)]
+    while bounds[-1]:
+        bounds.append(cuts[bounds[-1]])
+    found = [points[first:past] for first, past in pairwise(reversed(bounds))]
+    names = [*(f"cache {place}" for place in range(1, len(found))), "memory"]
+    return tuple(
+        Level(
+            name,
+            stretch[-1].footprint_bytes,
+            Interval(
+                float(np.median([point.rate.value for point in stretch])),
+                min(point.rate.low for point in stretch),
+                max(point.rate.high for point in stretch),
+            ),
+        )
+        for name, stretch in zip(names, found, strict=True)
+    )

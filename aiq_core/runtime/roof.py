@@ -1,0 +1,133 @@
+"""Measures what this machine sustains: bytes a second by footprint, and operations a second a number type."""
+
+import platform
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from aiq_core.errors import EvaluationError
+from aiq_core.hardware import NumberType
+from aiq_core.roof import Bandwidth, Roof
+from aiq_core.runtime.cpu import cpu_kind
+from aiq_core.statistics import Interval
+
+FOOTPRINTS = tuple(2**power for power in range(16, 30))
+"""Bytes: 64 KiB to 512 MiB, beyond the caches of what runs this."""
+
+ROUNDS = 7
+AT_LEAST_S = 0.004
+"""A round of a kernel, which is called again until it took that long: far above what a clock tells apart."""
+
+SIZES = (512, 1024, 1536)
+"""Rows of the square matrices whose products show the peak of a type; the best counts."""
+
+FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimddp", "i8mm", "bf16")
+"""Of those that a CPU names, the ones that decide what inference runs at."""
+
+Report = Callable[[str], None]
+
+
+def measure_roof(threads: int, report: Report = lambda told: None) -> Roof:
+    """The roof of so many threads. `report` hears what is measured, and may raise to stop."""
+    torch.set_num_threads(threads)
+    start = time.perf_counter()
+    with torch.inference_mode():
+        curve = []
+        for footprint in FOOTPRINTS:
+            report(f"bandwidth at {footprint / 2**20:g} MiB, {threads} threads")
+            curve.append(_bandwidth(footprint))
+        peaks = {}
+        for kind, product in _PRODUCTS.items():
+            report(f"peak rate of {kind}, {threads} threads")
+            peaks[kind] = max((_rate(product, size) for size in SIZES), key=lambda rate: rate.value)
+    return Roof(
+        cpu=cpu_kind(),
+        threads=threads,
+        curve=tuple(curve),
+        peaks=peaks,
+        flags=tuple(flag for flag in FLAGS if flag in _flags()),
+        versions={"torch": torch.__version__, "python": platform.python_version()},
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _bandwidth(footprint: int) -> Bandwidth:
+    """The best of three kernels at a footprint: what is sustained, not what one of them happens to lose."""
+    found = []
+    for name, (moved, call) in _kernels(footprint):
+        times = _times(call)
+        found.append(Bandwidth(footprint, name, Interval(*(moved / each for each in _spread(times)))))
+    return max(found, key=lambda point: point.rate.value)
+
+
+def _kernels(footprint: int) -> Iterator[tuple[str, tuple[int, Callable[[], object]]]]:
+    """Name -> (bytes moved a call, call)."""
+    third = footprint // 12
+    a, b, c = (torch.ones(third) for _ in range(3))
+    yield "triad", (12 * third, lambda: torch.add(b, c, alpha=0.5, out=a))
+    x = torch.ones(footprint // 4)
+    yield "sum", (footprint, x.sum)
+    rows = int((footprint / 4) ** 0.5)
+    matrix, vector, out = torch.ones(rows, rows), torch.ones(rows), torch.empty(rows)
+    yield "matrix-vector", (4 * rows * rows, lambda: torch.mv(matrix, vector, out=out))
+
+
+def _int8(size: int) -> Callable[[], object]:
+    a = torch.randint(-127, 128, (size, size), dtype=torch.int8)
+    return lambda: torch._int_mm(a, a)
+
+
+def _float(dtype: torch.dtype) -> Callable[[int], Callable[[], object]]:
+    def product(size: int) -> Callable[[], object]:
+        a = torch.rand(size, size).to(dtype)
+        return lambda: torch.mm(a, a)
+
+    return product
+
+
+_PRODUCTS: dict[NumberType, Callable[[int], Callable[[], object]]] = {
+    NumberType.FP32: _float(torch.float32),
+    NumberType.BF16: _float(torch.bfloat16),
+    NumberType.INT8: _int8,
+}
+
+
+def _rate(product: Callable[[int], Callable[[], object]], size: int) -> Interval:
+    """Operations/s of a product of matrices of that size: 2 · size³ each."""
+    return Interval(*(2 * size**3 / each for each in _spread(_times(product(size)))))
+
+
+def _times(call: Callable[[], object]) -> list[float]:
+    """Seconds a call, a figure a round. Raises EvaluationError where the clock does not go on."""
+    call()
+    begun = time.perf_counter()
+    call()
+    once = time.perf_counter() - begun
+    calls = max(1, int(AT_LEAST_S / max(once, 1e-7)))
+    rounds = []
+    for _ in range(ROUNDS):
+        begun = time.perf_counter()
+        for _ in range(calls):
+            call()
+        rounds.append((time.perf_counter() - begun) / calls)
+    if min(rounds) <= 0:
+        raise EvaluationError("this machine's clock stood still while a kernel ran; measure again")
+    return rounds
+
+
+def _spread(times: list[float]) -> tuple[float, float, float]:
+    """The median, the longest and the shortest, so that rates come as value, low, high."""
+    return float(np.median(times)), max(times), min(times)
+
+
+def _flags() -> set[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return set()
+    return {flag for line in lines if line.startswith(("flags", "Features")) for flag in line.split(":", 1)[1].split()}
