@@ -1,0 +1,1 @@
+"""Policies as files: an ONNX model that runtimes run, and packed storage."""
