@@ -9,10 +9,18 @@ from typing import Any
 import numpy as np
 
 from aiq_core.hardware import Machine, NumberType, Source, SourceKind
-from aiq_core.statistics import Interval
 
 LEVEL_COST = 0.06
 """What one more level must explain, in squares of the logarithm of bandwidth: two footprints that are 20 % off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A rate's median over rounds, and its lowest and highest round."""
+
+    value: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +29,7 @@ class Bandwidth:
 
     footprint_bytes: int
     kernel: str
-    rate: Interval
+    rate: Spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +38,7 @@ class Level:
 
     name: str
     footprint_bytes: int
-    rate: Interval
+    rate: Spread
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +51,7 @@ class Roof:
     cpu: str
     threads: int
     curve: tuple[Bandwidth, ...]
-    peaks: Mapping[NumberType, Interval]
+    peaks: Mapping[NumberType, Spread]
     flags: tuple[str, ...]
     versions: Mapping[str, str]
     created_at: str
@@ -64,7 +72,7 @@ class Roof:
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         note = f"measured here on {self.created_at[:10]}, {threads}"
 
-        def source(rate: Interval, how: str) -> Source:
+        def source(rate: Spread, how: str) -> Source:
             return Source(SourceKind.MEASURED, rate.value, f"{note}, {how}")
 
         memory = self.levels[-1]
@@ -91,13 +99,12 @@ class Roof:
     def from_json(cls, document: Mapping[str, Any]) -> "Roof":
         """The roof that `to_json` wrote."""
         curve = (
-            Bandwidth(point["footprint_bytes"], point["kernel"], Interval(**point["rate"]))
-            for point in document["curve"]
+            Bandwidth(point["footprint_bytes"], point["kernel"], Spread(**point["rate"])) for point in document["curve"]
         )
         return cls(
             **{name: document[name] for name in ("cpu", "threads", "created_at", "seconds")},
             curve=tuple(curve),
-            peaks={NumberType(kind): Interval(**rate) for kind, rate in document["peaks"].items()},
+            peaks={NumberType(kind): Spread(**rate) for kind, rate in document["peaks"].items()},
             flags=tuple(document["flags"]),
             versions=dict(document["versions"]),
         )
@@ -106,8 +113,9 @@ class Roof:
 def levels(curve: Sequence[Bandwidth]) -> tuple[Level, ...]:
     """The stretches of about equal bandwidth in a curve, found in it alone.
 
-    Footprints below that of the highest bandwidth are left out: there the calls take longer than the bytes. The rest is
-    made to fall, as it does but for what else a machine did meanwhile, and cut where that lowers the squared deviations of log bandwidth by more than `LEVEL_COST` a cut.
+    Footprints below that of the highest bandwidth are left out: there the calls take longer than the bytes. The rest
+    is made to fall, as it does but for what else a machine did meanwhile, and cut where that lowers the squared
+    deviations of log bandwidth by more than `LEVEL_COST` a cut.
     """
     best = max(range(len(curve)), key=lambda place: curve[place].rate.value)
     from scipy.optimize import isotonic_regression  # here, for pages import this module
@@ -132,7 +140,7 @@ def levels(curve: Sequence[Bandwidth]) -> tuple[Level, ...]:
         Level(
             name,
             stretch[-1].footprint_bytes,
-            Interval(
+            Spread(
                 float(np.median([point.rate.value for point in stretch])),
                 min(point.rate.low for point in stretch),
                 max(point.rate.high for point in stretch),

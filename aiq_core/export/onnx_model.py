@@ -1,9 +1,9 @@
-"""A policy of a model as an ONNX model: norms folded, our integers and scales exactly, written from the network's graph.
+"""A policy as an ONNX model, written from the network's graph: norms folded, our integers and scales exactly.
 
 It takes images as floats, pixels / 255 of [batch, channels, height, width], normalises them, and gives logits.
 - A layer whose weights and input both have at most 8 bits runs on integers: weights int8, a scale a channel, between a
-  quantize-dequantize pair of its input and its own dequantize. Widths below 8 bits keep their scale in an 8-bit container,
-  and what is beyond the top of their grid is clipped before it is quantized.
+  quantize-dequantize pair of its input and its own dequantize. Widths below 8 bits keep their scale in an 8-bit
+  container, and what is beyond the top of their grid is clipped before it is quantized.
 - Its bias is int32 at s_x · s_w, which integer kernels ask for; where that overflows, it stays FP32.
 - All other layers keep FP32 arithmetic; quantized weights are stored dequantized there.
 - The image is normalised in FP32, and what reads it stays FP32: padding is then the mean pixel, as in the network.
@@ -39,7 +39,7 @@ Rounded = Callable[[str, int], RoundedLayer]
 
 @dataclass(frozen=True, eq=False)
 class Exported:
-    """An ONNX model; `integer` are its layers that run on integers, `float_bias` those of them whose bias stays FP32."""
+    """An ONNX model; `integer` are the layers that run on integers, `float_bias` those of them with an FP32 bias."""
 
     proto: onnx.ModelProto
     integer: tuple[str, ...]
@@ -87,14 +87,14 @@ class _Writer:
             write = getattr(self, f"_{operation.operator}", None)
             if write is None:
                 raise UncountableOperatorError(
-                    f"{operation.operator} of {self.model} has no form in ONNX here; add one to aiq_core/export/onnx_model.py"
+                    f"{operation.operator} of {self.model} has no form in ONNX here; add one to aiq_core/export"
                 )
             self.values[place] = write(place, operation)
             group = profile.stored_tensors.get(place)
             bits = FP32_BITS if group is None else self.groups[group]
             if bits <= INTEGER_BITS and operation.operator != "image":
                 self.values[place] = self._stored(place, self.values[place], bits)
-        shape = ["batch", *self.model.card.input_shape]
+        shape: list[str | int | None] = ["batch", *self.model.card.input_shape]
         graph = helper.make_graph(
             self.nodes,
             self.model.name,
@@ -112,8 +112,8 @@ class _Writer:
 
     # Parts
 
-    def _constant(self, name: str, value: NDArray[Any]) -> str:
-        self.tensors[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
+    def _constant(self, name: str, value: Any) -> str:
+        self.tensors[name] = numpy_helper.from_array(np.asarray(value, order="C"), name)
         return name
 
     def _node(self, kind: str, inputs: list[str], name: str, **attributes: Any) -> str:
@@ -129,7 +129,10 @@ class _Writer:
         low, high = levels(bits, found.signed)
         name = f"stored_{place}"
         if bits < INTEGER_BITS:
-            ends = [self._constant(f"{name}.{end}", np.float32(level * scale)) for end, level in (("low", low), ("high", high))]
+            ends = [
+                self._constant(f"{name}.{end}", np.float32(level * scale))
+                for end, level in (("low", low), ("high", high))
+            ]
             value = self._node("Clip", [value, *ends], f"{name}.clipped")
         kind = np.int8 if found.signed else np.uint8
         pair = [self._constant(f"{name}.scale", np.float32(scale)), self._constant(f"{name}.zero", kind(0))]
@@ -147,7 +150,10 @@ class _Writer:
         layer = self.rounded(name, bits)
         scale = self.scales.get(read)
         if scale is None:
-            return [self._constant(f"{name}.weight", layer.weight), self._constant(f"{name}.bias", np.array(layer.bias))]
+            return [
+                self._constant(f"{name}.weight", layer.weight),
+                self._constant(f"{name}.bias", np.array(layer.bias)),
+            ]
         self.integer.append(name)
         channels = len(layer.integers)
         steps = np.broadcast_to(layer.scale.reshape(-1), channels).astype(np.float32)
@@ -185,7 +191,9 @@ class _Writer:
     def _conv2d(self, place: int, operation: Operation) -> str:
         name, read, how = str(operation.module), self.values[operation.inputs[0]], operation.attributes
         if how["padding_mode"] != "zeros" or isinstance(how["padding"], str):
-            raise UncountableOperatorError(f"{name} pads with {how['padding']!r}, {how['padding_mode']}; export knows zeros")
+            raise UncountableOperatorError(
+                f"{name} pads with {how['padding']!r}, {how['padding_mode']}; export knows zeros"
+            )
         return self._node(
             "Conv",
             [read, *self._layer(name, read)],
@@ -262,7 +270,11 @@ class _Writer:
     def _mean(self, place: int, operation: Operation) -> str:
         how = operation.attributes
         return self._node(
-            "ReduceMean", [self.values[operation.inputs[0]]], f"mean_{place}", axes=how["dim"], keepdims=int(how["keepdim"])
+            "ReduceMean",
+            [self.values[operation.inputs[0]]],
+            f"mean_{place}",
+            axes=how["dim"],
+            keepdims=int(how["keepdim"]),
         )
 
     def _flatten(self, place: int, operation: Operation) -> str:

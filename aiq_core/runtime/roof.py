@@ -11,9 +11,8 @@ import torch
 
 from aiq_core.errors import EvaluationError
 from aiq_core.hardware import NumberType
-from aiq_core.roof import Bandwidth, Roof
+from aiq_core.roof import Bandwidth, Roof, Spread
 from aiq_core.runtime.cpu import cpu_kind
-from aiq_core.statistics import Interval
 
 FOOTPRINTS = tuple(2**power for power in range(16, 30))
 """Bytes: 64 KiB to 512 MiB, beyond the caches of what runs this."""
@@ -61,7 +60,7 @@ def _bandwidth(footprint: int) -> Bandwidth:
     found = []
     for name, (moved, call) in _kernels(footprint):
         times = _times(call)
-        found.append(Bandwidth(footprint, name, Interval(*(moved / each for each in _spread(times)))))
+        found.append(Bandwidth(footprint, name, Spread(*(moved / each for each in _spread(times)))))
     return max(found, key=lambda point: point.rate.value)
 
 
@@ -97,9 +96,9 @@ _PRODUCTS: dict[NumberType, Callable[[int], Callable[[], object]]] = {
 }
 
 
-def _rate(product: Callable[[int], Callable[[], object]], size: int) -> Interval:
+def _rate(product: Callable[[int], Callable[[], object]], size: int) -> Spread:
     """Operations/s of a product of matrices of that size: 2 · size³ each."""
-    return Interval(*(2 * size**3 / each for each in _spread(_times(product(size)))))
+    return Spread(*(2 * size**3 / each for each in _spread(_times(product(size)))))
 
 
 def _times(call: Callable[[], object]) -> list[float]:

@@ -41,4 +41,13 @@ MIGRATIONS: tuple[str, ...] = (
     ) WITHOUT ROWID;
     """,
     "ALTER TABLE evaluations ADD COLUMN integers TEXT NOT NULL DEFAULT ''",
+    """
+    CREATE TABLE roofs (
+        cpu TEXT NOT NULL,
+        threads INTEGER NOT NULL,
+        created_at TEXT NOT NULL,
+        document TEXT NOT NULL,
+        PRIMARY KEY (cpu, threads, created_at)
+    ) WITHOUT ROWID
+    """,
 )

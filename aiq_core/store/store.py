@@ -14,6 +14,7 @@ import numpy as np
 
 from aiq_core.errors import StoreError, UnknownNameError
 from aiq_core.records import Evaluation, EvaluationKey, Origin, Run, RunStatus, Step, is_done
+from aiq_core.roof import Roof
 from aiq_core.store import codec, database
 
 MEASURED, BUNDLED, IMPORTED, SAVED = "measured", "bundled", "imported", "saved by hand"
@@ -257,6 +258,22 @@ class Store:
         """Hides a run from the history, or brings it back."""
         with self._writing() as db:
             db.execute("UPDATE runs SET archived=? WHERE id=?", (archived, run_id))
+
+    # Roofs
+
+    def save_roof(self, roof: Roof) -> None:
+        """Keeps a measured roof beside those before it."""
+        with self._writing() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO roofs (cpu, threads, created_at, document) VALUES (?,?,?,?)",
+                (roof.cpu, roof.threads, roof.created_at, _json(roof.to_json())),
+            )
+
+    def roofs(self) -> list[Roof]:
+        """The latest roof of each CPU and number of threads."""
+        with self._reading() as db:
+            rows = db.execute("SELECT document, MAX(created_at) FROM roofs GROUP BY cpu, threads").fetchall()
+        return [Roof.from_json(json.loads(document)) for document, _ in rows]
 
     # Copies
 
