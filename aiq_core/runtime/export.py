@@ -54,7 +54,7 @@ def exported(model: Model, policy: Policy, settings: Quantizer, path: Path, chec
 
 
 def packed(model: Model, policy: Policy, settings: Quantizer, path: Path, check: bool = True) -> dict[str, Any]:
-    """Writes a policy packed to its widths; what is said of it. Raises EvaluationError where it reads back otherwise."""
+    """Writes a policy packed to its widths; what is said of it. Raises EvaluationError where it reads back wrong."""
     rounded = RoundedLayers(model, settings)
     content = packed_model(model, policy, rounded)
     for name, integers in unpacked_integers(content).items():
