@@ -93,7 +93,7 @@ def _compared(model: Model, policy: Policy, settings: Quantizer, content: bytes,
         return {}
     images = model.dataset.available(SplitName.REPORT)
     evaluator = TorchEvaluator(model, ImageSet(SplitName.REPORT, images), settings)
-    simulated = evaluator.logits(policy, policy).numpy().argmax(axis=1)
+    simulated = evaluator.logits(policy, policy).argmax(axis=1)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = evaluator.threads
     options.log_severity_level = 3
