@@ -114,14 +114,12 @@ def levels(curve: Sequence[Bandwidth]) -> tuple[Level, ...]:
     """The stretches of about equal bandwidth in a curve, found in it alone.
 
     Footprints below that of the highest bandwidth are left out: there the calls take longer than the bytes. The rest
-    is made to fall, as it does but for what else a machine did meanwhile, and cut where that lowers the squared
+    is made to fall, as what a footprint sustains a smaller one does, and cut where that lowers the squared
     deviations of log bandwidth by more than `LEVEL_COST` a cut.
     """
     best = max(range(len(curve)), key=lambda place: curve[place].rate.value)
-    from scipy.optimize import isotonic_regression  # here, for pages import this module
-
     points = curve[best:]
-    logs = -isotonic_regression([-np.log(point.rate.value) for point in points]).x
+    logs = np.maximum.accumulate([np.log(point.rate.value) for point in reversed(points)])[::-1]
 
     def spread(first: int, past: int) -> float:
         return float(((logs[first:past] - logs[first:past].mean()) ** 2).sum())

@@ -153,7 +153,7 @@ REFUSED = [
     (short, "is not a SQLite file"),
     (nameless, r"belongs to another application \(id 0x0, ours is 0x41495145\) and was left untouched"),
     (somebody_elses, r"belongs to another application \(id 0xf055112"),
-    (newer, "has version 3, newer than the 2 known here, and was left untouched; update AIQ Explorer"),
+    (newer, "has version 4, newer than the 3 known here, and was left untouched; update AIQ Explorer"),
     (damaged, "store.sqlite"),
     (truncated, "store.sqlite"),
 ]
@@ -181,7 +181,7 @@ def test_a_newer_version_that_only_the_log_holds_is_refused(tmp_path: Path) -> N
     newer_app.execute(f"PRAGMA user_version={len(MIGRATIONS) + 1}")
     newer_app.commit()
     before = digest(path)
-    with pytest.raises(StoreError, match="newer than the 2 known here"):
+    with pytest.raises(StoreError, match="newer than the 3 known here"):
         Store(path)
     assert digest(path) == before
     newer_app.close()
