@@ -31,7 +31,7 @@ def measure(
         found.append(measure_roof(count, lambda told: None if as_json else err.print(told, highlight=False)))
         library.store.save_roof(found[-1])
     if as_json:
-        return print_json([document(roof) for roof in found])
+        return print_json(document(found[-1]) | {"roofs": [document(roof) for roof in found]})
     for roof in found:
         _print(roof)
 
