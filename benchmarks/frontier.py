@@ -21,7 +21,7 @@ from aiq_core.frontier import Measure
 from aiq_core.frontier.hypervolume import Floats, drawn, hypervolume, interval, pick
 from aiq_core.statistics import Interval
 from benchmarks._common import machine, markdown
-from benchmarks._exhaustive import gaps
+from benchmarks._gaps import gaps
 from benchmarks._sides import RIVALS, Bench, Side
 
 TABLE = ASSETS / "frontier.csv"

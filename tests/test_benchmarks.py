@@ -16,7 +16,8 @@ from aiq_core.runtime.evaluate import TorchEvaluator
 from aiq_core.space import JOINT
 from benchmarks import _common, joint_cost
 from benchmarks._common import Meter, markdown
-from benchmarks._exhaustive import Exhausted, Small, covered, strategies
+from benchmarks._exhaustive import Exhausted, Small
+from benchmarks._gaps import covered, strategies
 from benchmarks._plain import Unfolded
 from benchmarks._sides import Bench as SideBench
 from benchmarks.frontier import TABLE, reached, row
