@@ -1,6 +1,7 @@
 """How far each strategy stays from the best of two small spaces whose policies are all known."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,10 @@ from benchmarks._exhaustive import Exhausted, digits, last_eight
 
 EVALUATIONS = (20, 50, 200)
 """Of the strategies that draw: a front's points, about what its costs take too, and ten times the first."""
+
+
+REFINEMENT = 80
+"""Evaluations around a front's points: with these it asks for about as many policies as a sweep does."""
 
 
 def problem(ground: Exhausted, alpha: float = 0.0, points: int = 20, seed: int = 0) -> Problem:
@@ -83,6 +88,9 @@ def strategies(ground: Exhausted, seeds: int) -> Iterator[tuple[str, int, list[l
 
     asked = Asked(ground)
     yield "frontier", 20, [places(frontier(problem(ground), asked))]
+    asked = Asked(ground)
+    found = places(frontier(replace(problem(ground), refinement=REFINEMENT), asked))
+    yield "frontier, refined", len(asked.places), [found]
     asked = Asked(ground)
     swept = [places(greedy(problem(ground, alpha / 10), asked)) for alpha in range(11)]
     yield "greedy sweep", len(asked.places), [[place for one in swept for place in one]]
