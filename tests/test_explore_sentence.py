@@ -13,6 +13,7 @@ FACTS = Facts(
     drop=Interval(0.52, 0.21, 0.83),
     search_drop=Interval(0.3, 0.1, 0.5),
     judged_on="2,000 search images",
+    judges="search",
     machine="A100 (TF32)",
     speed_up=1.514,
     memory_bound=22,

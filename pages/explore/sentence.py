@@ -22,6 +22,7 @@ class Facts:
     drop: Interval | None
     search_drop: Interval
     judged_on: str
+    judges: str
     machine: str
     speed_up: float | None
     memory_bound: int
@@ -44,7 +45,8 @@ def _price(facts: Facts) -> str:
         return f"{_loss(facts.search_drop)} (on {facts.judged_on}, not reported yet)"
     if facts.budget is not None and facts.drop.low > 0 and round(facts.drop.value, 1) > facts.budget:
         lost = number(max(0.0, facts.search_drop.value), 1)
-        return f"{_loss(facts.drop)} on report images ({lost} on {facts.judged_on}, which the budget is on)"
+        # Short: the sentence is one line on a laptop.
+        return f"{_loss(facts.drop)} ({lost} on {facts.judges} images)"
     return _loss(facts.drop)
 
 

@@ -135,6 +135,7 @@ def parts(shown: Shown) -> tuple[str, str, str]:
         drop=None if found.report is None else found.report.drop,
         search_drop=found.search.drop,
         judged_on=shown.table.judged_on,
+        judges=shown.table.judges,
         machine=view.machine.name,
         speed_up=found.speed_up,
         memory_bound=found.memory_bound,

@@ -19,7 +19,6 @@ from aiq_core.charts.front_figure import front_figure, predicted_figure
 from aiq_core.fronts import WITHIN, Point
 from aiq_core.intensity import stored_bytes
 from aiq_core.records import Run
-from aiq_core.search.strategies import strategy
 from aiq_core.wording import bit_counts, duration, number, signed, span
 from pages.common import known
 from pages.common.charts import Click, card, chart
@@ -47,9 +46,8 @@ def draw(view: View, run: Run) -> None:
     left, right = st.columns(2, gap="small")
     with left:
         _table(run, found)
-    if strategy(run.request.algorithm).uses_costs:
-        with right:
-            _predicted(view, run, data)
+    with right:
+        _predicted(view, run, data)
     if any(bar.costs for bar in bits.bars):
         name = f"{run.id}-costs"
         with card("Costs", "what each width costs by itself, on calibration images", partial(costs_frame, bits), name):
