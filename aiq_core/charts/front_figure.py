@@ -157,7 +157,7 @@ def _key(by: dict[Standing, list[Mark]], look: Look) -> dict[str, Any]:
         Standing.DOMINATED: f"<span style='color:{style.faded(look.palette.muted, 0.7)}'>●</span>",
     }
     # Short, for phones.
-    words = {Standing.FRONT: "at some budget"}
+    words = {Standing.HULL: "hull", Standing.FRONT: "front"}
     parts = [f"{glyph} {words.get(standing, standing)}" for standing, glyph in glyphs.items() if by[standing]]
     return style.heading(look, "   ".join(parts), yshift=4)
 
