@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from aiq_core.activations import PIXEL_BITS, Calibration, coarser_pixels, levels
+from aiq_core.activations import PIXEL_BITS, Calibration, coarser_pixels
 from aiq_core.catalog import Model
 from aiq_core.catalog.dataset import CALIBRATION
 from aiq_core.errors import EvaluationError
@@ -20,7 +20,7 @@ from aiq_core.frontier.sensitivity import Measure, Sensitivity, file_of, key_of,
 from aiq_core.records import FP32_BITS, ImageSet, Move, Policy, Quantizer, SiteKind, SplitName
 from aiq_core.runtime.calibrate import calibration
 from aiq_core.runtime.data import to_input
-from aiq_core.runtime.evaluate import TorchEvaluator
+from aiq_core.runtime.evaluate import TorchEvaluator, coarsen
 from aiq_core.runtime.files import write_whole
 from aiq_core.runtime.models import spec
 from aiq_core.runtime.network import Network
@@ -241,11 +241,7 @@ class _Watched:
                 return value
             return to_input(coarser_pixels(pixels, bits), self.model.card.mean, self.model.card.std)
         assert self._ranges is not None  # there are groups among the moves
-        found = self._ranges.tensors[place]
-        scale = found.scale(bits)
-        if not scale:
-            return torch.zeros_like(value)
-        return (value * (1 / scale)).round_().clamp_(*levels(bits, found.signed)).mul_(scale)
+        return coarsen(self._ranges.tensors[place], bits, value.clone())
 
 
 def _gradient(tensor: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from aiq_core.records import FP32_BITS, ModelProfile, Move, Policy, Step
-from aiq_core.search.problem import Ask, Problem, Question
+from aiq_core.search.problem import Ask, Problem, Question, whole
 from aiq_core.search.strategy import Strategy
 
 
@@ -31,9 +31,7 @@ def listed(problem: Problem, policies: Sequence[Policy], ask: Ask) -> Iterator[S
     """Evaluates given policies in order and yields a step each; nothing is chosen."""
     problem.expect(Question(policy, None, problem.start) for policy in policies)
     for index, (policy, value) in enumerate(zip(policies, problem.intensity(policies), strict=True), start=1):
-        score = ask(policy, None, problem.start)
-        if score is None:
-            raise AssertionError("a question without a least score has an answer")
+        score = whole(problem, policy, ask)
         loss = problem.objective.loss(value, score)
         yield Step(index, 1, None, policy, value, score, loss, "evaluated as listed")
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from aiq_core.records import Policy, Score, Step
-from aiq_core.search.problem import Ask, Problem
+from aiq_core.search.problem import Ask, Problem, whole
 
 MOST_DRAWN = 10_000
 """Evaluations that a front may be drawn by."""
@@ -11,10 +11,7 @@ MOST_DRAWN = 10_000
 
 def measure(problem: Problem, policy: Policy, ask: Ask) -> tuple[float, Score]:
     """A policy's AI and score."""
-    score = ask(policy, None, problem.start)
-    if score is None:
-        raise AssertionError("a question without a least score has an answer")
-    return problem.intensity([policy])[0], score
+    return problem.intensity([policy])[0], whole(problem, policy, ask)
 
 
 def front(problem: Problem, measured: Iterable[tuple[Policy, float, Score]]) -> Iterator[Step]:

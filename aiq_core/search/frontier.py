@@ -11,7 +11,7 @@ import numpy as np
 from aiq_core.errors import InfeasibleError
 from aiq_core.frontier import ALGORITHM, Budget, Quantity, Solution, Solver
 from aiq_core.records import Step
-from aiq_core.search.problem import Ask, Problem, Question
+from aiq_core.search.problem import Ask, Problem, Question, whole
 from aiq_core.search.refine import refined
 from aiq_core.search.strategy import Strategy
 from aiq_core.wording import number
@@ -112,9 +112,7 @@ def frontier(problem: Problem, ask: Ask) -> Iterator[Step]:
 
 
 def _step(problem: Problem, ask: Ask, solution: Solution, index: int, reason: str) -> Step:
-    score = ask(solution.policy, None, problem.start)
-    if score is None:
-        raise AssertionError("a question without a least score has an answer")
+    score = whole(problem, solution.policy, ask)
     loss = problem.objective.loss(solution.intensity, score)
     return Step(index, SOLVED, None, solution.policy, solution.intensity, score, loss, reason)
 

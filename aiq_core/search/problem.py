@@ -96,6 +96,14 @@ class State:
     loss: float
 
 
+def whole(problem: Problem, policy: Policy, ask: Ask) -> Score:
+    """A policy's score on all images: nothing ends the question early."""
+    score = ask(policy, None, problem.start)
+    if score is None:
+        raise AssertionError("a question without a least score has an answer")
+    return score
+
+
 def start_state(problem: Problem) -> State:
     """The state at the problem's start policy."""
     value = problem.intensity([problem.start])[0]
