@@ -1,4 +1,4 @@
-"""Searches in processes of their own: submit, cancel, resume; what died is found and marked."""
+"""Searches in processes of their own: submit, cancel, resume; what died, tasks too, is found and marked."""
 
 import contextlib
 import os
@@ -94,20 +94,26 @@ def cancel(library: Library, run_id: str) -> None:
 
 
 def reap(library: Library) -> list[str]:
-    """Marks runs whose worker died as interrupted; returns their ids."""
+    """Marks runs and tasks whose worker died as interrupted; returns their ids."""
     dead = []
-    for run_id in library.store.with_status(RunStatus.RUNNING):
-        with contextlib.suppress(Timeout), run_lock(library, run_id).acquire(blocking=False):
-            if library.store.set_status(run_id, RunStatus.INTERRUPTED, only_from=[RunStatus.RUNNING]):
-                dead.append(run_id)
+    for held in (library.store, library.store.tasks):
+        for each in held.with_status(RunStatus.RUNNING):
+            with contextlib.suppress(Timeout), run_lock(library, each).acquire(blocking=False):
+                if held.set_status(each, RunStatus.INTERRUPTED, only_from=[RunStatus.RUNNING]):
+                    dead.append(each)
     return dead
 
 
+def is_waiting(library: Library) -> bool:
+    """Whether a run or a task is queued."""
+    return any(held.with_status(RunStatus.QUEUED) for held in (library.store, library.store.tasks))
+
+
 def ensure_worker(library: Library) -> None:
-    """Starts a worker where runs are queued and a slot is free."""
+    """Starts a worker where runs or tasks are queued and a slot is free."""
     _started[:] = [process for process in _started if process.poll() is None]
     reap(library)
-    if not library.store.with_status(RunStatus.QUEUED):
+    if not is_waiting(library):
         return
     for slot in range(most_workers()):
         with contextlib.suppress(Timeout), slot_lock(library, slot).acquire(blocking=False):
@@ -163,7 +169,7 @@ def slot_lock(library: Library, slot: int) -> FileLock:
 
 
 def run_lock(library: Library, run_id: str) -> FileLock:
-    """Held by the worker of a run while it lives."""
+    """Held by the worker of a run or a task while it lives."""
     return _lock(library, f"run-{run_id}")
 
 

@@ -6,9 +6,11 @@
 >>> run = library.run(library.runs(resnet)[0].id)
 """
 
+import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import TypeVar
 
 import numpy as np
@@ -25,6 +27,7 @@ from aiq_core.records import (
     Evaluation,
     EvaluationKey,
     ImageSet,
+    Measurement,
     ModelProfile,
     Move,
     Outcome,
@@ -42,6 +45,7 @@ from aiq_core.store.store import BUNDLED, IMPORTED, MEASURED
 
 T = TypeVar("T", bound=Evaluation | Run)
 BUNDLED_RESULTS = catalog.ASSETS / "runs" / "results.sqlite"
+BUNDLED_MEASUREMENTS = catalog.ASSETS / "measurements.json"
 
 
 def read_only() -> bool:
@@ -54,6 +58,14 @@ def open_library(bundled: bool = True) -> "Library":
     user = None if read_only() else Store(data_dir() / "store.sqlite")
     results = Store(BUNDLED_RESULTS, immutable=True) if bundled and BUNDLED_RESULTS.exists() else None
     return Library(user, results, (catalog.bundled(), Catalog(data_dir() / "catalog")))
+
+
+@cache
+def bundled_measurements() -> tuple[Measurement, ...]:
+    """What was measured on machines and ships with the app."""
+    if not BUNDLED_MEASUREMENTS.exists():
+        return ()
+    return tuple(Measurement(**document) for document in json.loads(BUNDLED_MEASUREMENTS.read_text()))
 
 
 class Library:
@@ -97,6 +109,20 @@ class Library:
     def finished_version(self) -> str:
         """Text that changes whenever the finished runs do."""
         return "-" if self.user is None else self.user.finished_version()
+
+    # Measurements
+
+    def measurements(self, kind: str) -> list[Measurement]:
+        """The latest measurement of each subject on each machine: the bundled ones, then the user's."""
+        found = {
+            (each.cpu, each.threads, each.subject): each
+            for each in (
+                *(bundled_measurements() if self.bundled else ()),
+                *(self.user.measurements.all(kind) if self.user else ()),
+            )
+            if each.kind == kind
+        }
+        return list(found.values())
 
     # Evaluations
 

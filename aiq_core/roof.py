@@ -9,6 +9,10 @@ from typing import Any
 import numpy as np
 
 from aiq_core.hardware import Machine, NumberType, Source, SourceKind
+from aiq_core.records import Measurement
+
+ROOF = "roof"
+"""The kind of measurement that a roof is."""
 
 LEVEL_COST = 0.06
 """What one more level must explain, in squares of the logarithm of bandwidth: two footprints that are 20 % off."""
@@ -66,6 +70,11 @@ class Roof:
     def key(self) -> str:
         """Its name in addresses and on the command line."""
         return f"here-{self.threads}t"
+
+    @property
+    def measurement(self) -> Measurement:
+        """It as a store keeps it."""
+        return Measurement(ROOF, self.cpu, self.threads, "", self.created_at, self.to_json())
 
     def machine(self) -> Machine:
         """The machine that this roof is of; its bandwidth is that of the largest footprints."""

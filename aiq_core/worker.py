@@ -1,11 +1,11 @@
-"""The process that runs queued searches, one after another, until none is left: `python -m aiq_core.worker`."""
+"""The process that runs queued searches and tasks, one after another, until none is left."""
 
 import contextlib
 import os
 
 from filelock import Timeout
 
-from aiq_core import jobs
+from aiq_core import jobs, tasks
 from aiq_core.execute import Evaluators, execute_together
 from aiq_core.library import Library, open_library
 from aiq_core.records import Run, RunStatus
@@ -24,7 +24,7 @@ def main() -> None:
     library = open_library()
     evaluators = Evaluators()
     # Looked at again after the slot is free: a run queued in between found it taken and started no worker.
-    while library.store.with_status(RunStatus.QUEUED):
+    while jobs.is_waiting(library):
         if not _work_in_a_slot(library, evaluators):
             return
 
@@ -34,9 +34,19 @@ def _work_in_a_slot(library: Library, evaluators: Evaluators) -> bool:
         with contextlib.suppress(Timeout), jobs.slot_lock(library, slot).acquire(SLOT_WAIT_S):
             jobs.arrived(library)
             jobs.reap(library)
-            while _work_once(library, evaluators):
+            while _run_task(library) or _work_once(library, evaluators):
                 pass
             return True
+    return False
+
+
+def _run_task(library: Library) -> bool:
+    """Runs the oldest queued task that no other worker has; whether there was one."""
+    for task_id in library.store.tasks.with_status(RunStatus.QUEUED):
+        with contextlib.suppress(Timeout), jobs.run_lock(library, task_id).acquire(blocking=False):
+            if library.store.tasks.set_status(task_id, RunStatus.RUNNING, only_from=[RunStatus.QUEUED]):
+                tasks.run(library, library.store.tasks.get(task_id))
+                return True
     return False
 
 

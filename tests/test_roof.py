@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from aiq_core.hardware import NumberType, SourceKind
-from aiq_core.roof import Bandwidth, Roof, Spread, levels
-from aiq_core.runtime.roof import measure_roof
+from aiq_core.library import Library
+from aiq_core.roof import ROOF, Bandwidth, Roof, Spread, levels
+from aiq_core.runtime.roof import STEPS, measure_roof
 from aiq_core.store import Store
 
 KIB = 1024
@@ -52,13 +53,14 @@ def test_a_roof_is_a_machine() -> None:
     assert made.ceiling(4, 32) == (NumberType.FP32, 1e11)
 
 
-def test_the_latest_roof_of_each_number_of_threads_is_kept(tmp_path: Path) -> None:
+def test_the_latest_roof_of_each_number_of_threads_counts(tmp_path: Path) -> None:
     store = Store(tmp_path / "store.sqlite")
     for each in (roof("2026-01-02T00:00:00"), roof("2026-01-01T00:00:00"), roof(threads=2)):
-        store.save_roof(each)
-    found = {each.threads: each for each in store.roofs()}
+        store.measurements.save(each.measurement)
+    found = {each.threads: Roof.from_json(each.document) for each in Library(store, None).measurements(ROOF)}
     assert found[1].created_at == "2026-01-02T00:00:00"
     assert found[2].to_json() == roof(threads=2).to_json()
+    assert len(store.measurements.all(ROOF)) == 3
 
 
 def test_this_machine_is_measured() -> None:
@@ -66,7 +68,7 @@ def test_this_machine_is_measured() -> None:
     found = measure_roof(1, told.append)
     assert found.threads == 1
     assert set(found.peaks) == {NumberType.FP32, NumberType.BF16, NumberType.INT8}
-    assert len(told) == len(found.curve) + len(found.peaks)
+    assert len(told) == STEPS
     for rate in (*(point.rate for point in found.curve), *found.peaks.values()):
         assert 0 < rate.low <= rate.value <= rate.high
     assert found.levels[-1].footprint_bytes == found.curve[-1].footprint_bytes

@@ -1,6 +1,5 @@
 """Commands about this machine and what runs on it: its roof, and policies as files."""
 
-import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +13,7 @@ from aiq_core.errors import SettingError
 from aiq_core.library import open_library
 from aiq_core.records import Policy
 from aiq_core.roof import Roof, Spread
+from aiq_core.tasks.measure import measured, most_threads
 from aiq_core.wording import prefixed_rate, size
 
 
@@ -23,29 +23,20 @@ def measure(
     as_json: Json = False,
 ) -> None:
     """Measure this machine's roof: bandwidth by footprint, and peak rates a number type."""
-    from aiq_core.runtime.roof import measure_roof
-
-    library = open_library()
-    found = []
-    for count in _threads(threads):
-        found.append(measure_roof(count, lambda told: None if as_json else err.print(told, highlight=False)))
-        library.store.save_roof(found[-1])
+    found = measured(
+        open_library(), _threads(threads), lambda share, told: None if as_json else err.print(told, highlight=False)
+    )
     if as_json:
         return print_json(document(found[-1]) | {"roofs": [document(roof) for roof in found]})
     for roof in found:
         _print(roof)
 
 
-def _threads(text: str) -> list[int]:
-    most = os.cpu_count() or 1
+def _threads(text: str) -> list[int] | None:
     try:
-        counts = [int(part) for part in text.split(",")] if text else sorted({1, most})
+        return [int(part) for part in text.split(",")] if text else None
     except ValueError:
-        raise SettingError(f"threads={text!r} cannot be read; write them like 1,{most}") from None
-    for count in counts:
-        if not 1 <= count <= most:
-            raise SettingError(f"threads={count} is not offered; this machine has 1 to {most}")
-    return counts
+        raise SettingError(f"threads={text!r} cannot be read; write them like 1,{most_threads()}") from None
 
 
 def document(roof: Roof) -> dict[str, Any]:

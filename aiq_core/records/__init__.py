@@ -11,6 +11,7 @@ from aiq_core.records.evaluation import (
     is_done,
     unfinished,
 )
+from aiq_core.records.measurement import Measurement
 from aiq_core.records.policy import DEFAULT_WIDTHS, FP32_BITS, OFFERED_BITS, Policy
 from aiq_core.records.profile import Layer, LayerKind, ModelProfile, Move, Site, SiteKind
 from aiq_core.records.quantizer import EVALUATOR_VERSION, FINE_TUNED, Granularity, Grid, Quantizer, Ranges
@@ -24,4 +25,5 @@ from aiq_core.records.run import (
     RunStatus,
     Step,
 )
+from aiq_core.records.task import Task
 from aiq_core.records.tuning import Tuning

@@ -96,6 +96,10 @@ _PRODUCTS: dict[NumberType, Callable[[int], Callable[[], object]]] = {
 }
 
 
+STEPS = len(FOOTPRINTS) + len(_PRODUCTS)
+"""How often `measure_roof` reports."""
+
+
 def _rate(product: Callable[[int], Callable[[], object]], size: int) -> Spread:
     """Operations/s of a product of matrices of that size: 2 · size³ each."""
     return Spread(*(2 * size**3 / each for each in _spread(_times(product(size)))))

@@ -50,4 +50,31 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (cpu, threads, created_at)
     ) WITHOUT ROWID
     """,
+    """
+    CREATE TABLE measurements (
+        kind TEXT NOT NULL,
+        cpu TEXT NOT NULL,
+        threads INTEGER NOT NULL,
+        subject TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        document TEXT NOT NULL,
+        PRIMARY KEY (kind, cpu, threads, subject, created_at)
+    ) WITHOUT ROWID;
+    INSERT INTO measurements SELECT 'roof', cpu, threads, '', created_at, document FROM roofs;
+    DROP TABLE roofs;
+    CREATE TABLE machines (
+        key TEXT PRIMARY KEY,
+        created_at TEXT NOT NULL,
+        document TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE tasks (
+        id TEXT PRIMARY KEY,
+        kind TEXT NOT NULL,
+        status TEXT NOT NULL,
+        cancel_requested INTEGER NOT NULL DEFAULT 0,
+        heartbeat_at REAL NOT NULL,
+        created_at TEXT NOT NULL,
+        document TEXT NOT NULL
+    ) WITHOUT ROWID
+    """,
 )

@@ -14,8 +14,9 @@ import numpy as np
 
 from aiq_core.errors import StoreError, UnknownNameError
 from aiq_core.records import Evaluation, EvaluationKey, Origin, Run, RunStatus, Step, is_done
-from aiq_core.roof import Roof
 from aiq_core.store import codec, database
+from aiq_core.store.measurements import Measurements
+from aiq_core.store.tasks import Tasks
 
 MEASURED, BUNDLED, IMPORTED, SAVED = "measured", "bundled", "imported", "saved by hand"
 """Where a row comes from: computed by this store's machine, shipped with the app, brought by a user, or a run that was
@@ -36,6 +37,7 @@ class Store:
         # Held for as long as the store is: threads come and go, and each last connection to close would checkpoint the
         # write-ahead log and take it away.
         self._first: sqlite3.Connection | None = self._connection()
+        self.measurements, self.tasks = Measurements(self), Tasks(self)
 
     def _connection(self) -> sqlite3.Connection:
         """This thread's connection."""
@@ -53,12 +55,14 @@ class Store:
             connection.close()
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """This thread's connection; SQLite's errors say what to do."""
         with database.translated(self.path):
             yield self._connection()
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """This thread's connection in one transaction. Raises StoreError where nothing may be written."""
         if self.immutable:
             raise StoreError(f"{self.path} is read-only; write to a store of your own")
         with database.translated(self.path), database.transaction(self._connection()):
@@ -74,7 +78,7 @@ class Store:
 
     def evaluations_version(self, model_hash: str, images: int) -> str:
         """Text that changes whenever an evaluation of a model on at least so many images was written."""
-        with self._reading() as db:
+        with self.reading() as db:
             row = db.execute(
                 "SELECT COUNT(*), TOTAL(done), MAX(created_at) FROM evaluations WHERE model_hash=? AND done>=?",
                 (model_hash, images),
@@ -83,7 +87,7 @@ class Store:
 
     def finished_version(self) -> str:
         """Text that changes whenever a run was finished, archived or restored."""
-        with self._reading() as db:
+        with self.reading() as db:
             (text,) = db.execute(
                 "SELECT GROUP_CONCAT(id || archived) FROM (SELECT id, archived FROM runs WHERE status=? ORDER BY id)",
                 (RunStatus.DONE,),
@@ -94,7 +98,7 @@ class Store:
 
     def evaluation(self, key: EvaluationKey, sources: Iterable[str] = (MEASURED,)) -> Evaluation | None:
         """The evaluation of that key from the first of `sources` that has one."""
-        with self._reading() as db:
+        with self.reading() as db:
             for source in sources:
                 row = db.execute(
                     f"SELECT {_EVALUATION_COLUMNS} FROM evaluations WHERE model_hash=? AND split_hash=?"
@@ -107,7 +111,7 @@ class Store:
 
     def evaluations(self, model_hash: str | None = None, split_hash: str | None = None) -> list[Evaluation]:
         """Every evaluation, of one model and split where they are given, measured before imported."""
-        with self._reading() as db:
+        with self.reading() as db:
             rows = db.execute(
                 f"SELECT {_EVALUATION_COLUMNS} FROM evaluations WHERE (?1 IS NULL OR model_hash=?1)"
                 " AND (?2 IS NULL OR split_hash=?2) ORDER BY source DESC, quantizer, policy",
@@ -120,7 +124,7 @@ class Store:
 
         Returns how many images two origins predict differently; the stored predictions then stand.
         """
-        with self._writing() as db:
+        with self.writing() as db:
             stored = self.evaluation(evaluation.key, (evaluation.origin.source,))
             outcomes, disagreements = evaluation.outcomes, 0
             if stored is not None:
@@ -150,7 +154,7 @@ class Store:
 
     def add_run(self, run: Run, reserved: Iterable[str] = ()) -> Run:
         """Keeps a new run; where its id is taken or `reserved`, it gets the next free one: ID-2, ID-3 and so on."""
-        with self._writing() as db:
+        with self.writing() as db:
             similar = db.execute("SELECT id FROM runs WHERE id=?1 OR id LIKE ?1 || '-%'", (run.id,))
             taken = {*reserved, *(row[0] for row in similar)}
             number, free = 1, run.id
@@ -171,7 +175,7 @@ class Store:
 
     def save_run(self, run: Run, new_steps: Iterable[Step] = ()) -> None:
         """Writes a run's state and appends steps, in one transaction; also its heartbeat."""
-        with self._writing() as db:
+        with self.writing() as db:
             db.execute(
                 "UPDATE runs SET status=?, heartbeat_at=?, document=? WHERE id=?",
                 (run.status, time.time(), _json(codec.run_to_json(run)), run.id),
@@ -186,12 +190,12 @@ class Store:
 
     def clear_steps(self, run_id: str) -> None:
         """Forgets a run's steps before it starts again; its evaluations stay, so they come back at once."""
-        with self._writing() as db:
+        with self.writing() as db:
             db.execute("DELETE FROM steps WHERE run_id=?", (run_id,))
 
     def runs(self, model: str | None = None) -> list[Run]:
         """Every run without its steps, oldest first."""
-        with self._reading() as db:
+        with self.reading() as db:
             rows = db.execute(
                 "SELECT id, status, archived, created_at, document FROM runs WHERE ?1 IS NULL OR model=?1"
                 " ORDER BY created_at, id",
@@ -201,12 +205,12 @@ class Store:
 
     def has_run(self, run_id: str) -> bool:
         """Whether there is a run of that id."""
-        with self._reading() as db:
+        with self.reading() as db:
             return db.execute("SELECT 1 FROM runs WHERE id=?", (run_id,)).fetchone() is not None
 
     def run(self, run_id: str) -> Run:
         """One run with its steps. Raises UnknownNameError."""
-        with self._reading() as db:
+        with self.reading() as db:
             row = db.execute(
                 "SELECT id, status, archived, created_at, document FROM runs WHERE id=?", (run_id,)
             ).fetchone()
@@ -219,7 +223,7 @@ class Store:
     def set_status(self, run_id: str, status: RunStatus, only_from: Iterable[RunStatus]) -> bool:
         """Moves a run to a status if it stands in one of `only_from`; whether it did."""
         allowed = list(only_from)
-        with self._writing() as db:
+        with self.writing() as db:
             cursor = db.execute(
                 f"UPDATE runs SET status=?, cancel_requested=0 WHERE id=? AND status IN ({_marks(allowed)})",
                 (status, run_id, *allowed),
@@ -228,7 +232,7 @@ class Store:
 
     def with_status(self, *statuses: RunStatus) -> list[str]:
         """Ids of the runs in those statuses, oldest first."""
-        with self._reading() as db:
+        with self.reading() as db:
             rows = db.execute(
                 f"SELECT id FROM runs WHERE status IN ({_marks(statuses)}) ORDER BY created_at, id", statuses
             )
@@ -236,7 +240,7 @@ class Store:
 
     def request_cancel(self, run_id: str) -> None:
         """Asks the worker of a run to stop; a queued run is cancelled at once."""
-        with self._writing() as db:
+        with self.writing() as db:
             db.execute("UPDATE runs SET cancel_requested=1 WHERE id=? AND status=?", (run_id, RunStatus.RUNNING))
             db.execute(
                 "UPDATE runs SET status=? WHERE id=? AND status=?", (RunStatus.CANCELLED, run_id, RunStatus.QUEUED)
@@ -244,36 +248,20 @@ class Store:
 
     def is_cancel_requested(self, run_id: str) -> bool:
         """Whether somebody asked a run to stop."""
-        with self._reading() as db:
+        with self.reading() as db:
             row = db.execute("SELECT cancel_requested FROM runs WHERE id=?", (run_id,)).fetchone()
         return row is None or bool(row[0])
 
     def heartbeat_age_s(self, run_id: str) -> float:
         """Seconds since the worker of a run last wrote."""
-        with self._reading() as db:
+        with self.reading() as db:
             row = db.execute("SELECT heartbeat_at FROM runs WHERE id=?", (run_id,)).fetchone()
         return time.time() - row[0] if row else float("inf")
 
     def set_archived(self, run_id: str, archived: bool) -> None:
         """Hides a run from the history, or brings it back."""
-        with self._writing() as db:
+        with self.writing() as db:
             db.execute("UPDATE runs SET archived=? WHERE id=?", (archived, run_id))
-
-    # Roofs
-
-    def save_roof(self, roof: Roof) -> None:
-        """Keeps a measured roof beside those before it."""
-        with self._writing() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO roofs (cpu, threads, created_at, document) VALUES (?,?,?,?)",
-                (roof.cpu, roof.threads, roof.created_at, _json(roof.to_json())),
-            )
-
-    def roofs(self) -> list[Roof]:
-        """The latest roof of each CPU and number of threads."""
-        with self._reading() as db:
-            rows = db.execute("SELECT document, MAX(created_at) FROM roofs GROUP BY cpu, threads").fetchall()
-        return [Roof.from_json(json.loads(document)) for document, _ in rows]
 
     # Copies
 
@@ -284,7 +272,7 @@ class Store:
         """
         if path.exists():
             raise StoreError(f"{path} exists already and was left untouched; move it away or name another file")
-        with self._reading() as db, database.translated(path):
+        with self.reading() as db, database.translated(path):
             target = sqlite3.connect(path)
             try:
                 db.backup(target)

@@ -80,7 +80,7 @@ def test_a_new_store_is_marked_ours_and_safe(tmp_path: Path) -> None:
     store = Store(tmp_path / "deep" / "folder" / "store.sqlite")
     header = store.path.read_bytes()[:100]
     assert int.from_bytes(header[APPLICATION_ID_AT : APPLICATION_ID_AT + 4], "big") == APPLICATION_ID
-    with store._reading() as db:
+    with store.reading() as db:
         assert db.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS)
         assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
         assert db.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL: what was reported done survives a crash
@@ -153,7 +153,7 @@ REFUSED = [
     (short, "is not a SQLite file"),
     (nameless, r"belongs to another application \(id 0x0, ours is 0x41495145\) and was left untouched"),
     (somebody_elses, r"belongs to another application \(id 0xf055112"),
-    (newer, "has version 4, newer than the 3 known here, and was left untouched; update AIQ Explorer"),
+    (newer, "has version 5, newer than the 4 known here, and was left untouched; update AIQ Explorer"),
     (damaged, "store.sqlite"),
     (truncated, "store.sqlite"),
 ]
@@ -181,7 +181,7 @@ def test_a_newer_version_that_only_the_log_holds_is_refused(tmp_path: Path) -> N
     newer_app.execute(f"PRAGMA user_version={len(MIGRATIONS) + 1}")
     newer_app.commit()
     before = digest(path)
-    with pytest.raises(StoreError, match="newer than the 3 known here"):
+    with pytest.raises(StoreError, match="newer than the 4 known here"):
         Store(path)
     assert digest(path) == before
     newer_app.close()
@@ -260,7 +260,7 @@ def test_a_locked_store_says_so_after_its_wait(tmp_path: Path, monkeypatch: pyte
 
 def test_an_error_inside_a_transaction_takes_all_of_it_back(tmp_path: Path) -> None:
     store = Store(tmp_path / "store.sqlite")
-    with store._reading() as db:
+    with store.reading() as db:
         with pytest.raises(sqlite3.IntegrityError), database.transaction(db):
             db.executemany("INSERT INTO steps VALUES ('x', ?, x'00')", [(1,)])  # no such run: the foreign key holds
         assert not db.in_transaction
