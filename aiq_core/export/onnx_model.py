@@ -3,7 +3,7 @@
 It takes images as floats, pixels / 255 of [batch, channels, height, width], normalises them, and gives logits.
 - A layer whose weights and input both have at most 8 bits runs on integers: weights int8, a scale a channel, between a
   quantize-dequantize pair of its input and its own dequantize. Widths below 8 bits keep their scale in an 8-bit
-  container, and what is beyond the top of their grid is clipped before it is quantized.
+  container, and what is beyond their grid is clipped there; a ReLU that this clipping does anyway is left out.
 - Its bias is int32 at s_x · s_w, which integer kernels ask for; where that overflows, it stays FP32.
 - All other layers keep FP32 arithmetic; quantized weights are stored dequantized there.
 - The image is normalised in FP32, and what reads it stays FP32: padding is then the mean pixel, as in the network.
@@ -31,6 +31,9 @@ OPSET = 17
 IR_VERSION = 9
 INTEGER_BITS = 8
 """The widest that runs on integers."""
+
+ZERO = 128
+"""The unsigned integer that stands for 0 where values are signed."""
 
 INPUT, OUTPUT = "image", "logits"
 
@@ -90,9 +93,8 @@ class _Writer:
                     f"{operation.operator} of {self.model} has no form in ONNX here; add one to aiq_core/export"
                 )
             self.values[place] = write(place, operation)
-            group = profile.stored_tensors.get(place)
-            bits = FP32_BITS if group is None else self.groups[group]
-            if bits <= INTEGER_BITS and operation.operator != "image":
+            bits = self._stored_bits(place)
+            if bits != FP32_BITS:
                 self.values[place] = self._stored(place, self.values[place], bits)
         shape: list[str | int | None] = ["batch", *self.model.card.input_shape]
         graph = helper.make_graph(
@@ -122,24 +124,43 @@ class _Writer:
         return name
 
     def _stored(self, place: int, value: str, bits: int) -> str:
-        """A value as it is stored: clipped to its grid, quantized to eight bits at its scale, and dequantized."""
-        assert self.ranges is not None  # `export` asked for them
-        found: TensorRange = self.ranges.tensors[place]
+        """A value as it is stored: quantized to eight bits at its scale, clipped to its grid, and dequantized.
+
+        Unsigned also where values are signed, for runtimes fuse a layer only where what it reads and writes has one
+        type. Clipped as integers, for they fuse it only where nothing stands before the quantizing. At eight bits
+        nothing is clipped: of a signed tensor -128 then is a level more.
+        """
+        found = self._range(place)
         scale = found.scale(bits) or 1.0
         low, high = levels(bits, found.signed)
-        name = f"stored_{place}"
+        name, zero = f"stored_{place}", ZERO if found.signed else 0
+        pair = [self._constant(f"{name}.scale", np.float32(scale)), self._constant(f"{name}.zero", np.uint8(zero))]
+        integers = self._node("QuantizeLinear", [value, *pair], f"{name}.integers")
         if bits < INTEGER_BITS:
             ends = [
-                self._constant(f"{name}.{end}", np.float32(level * scale))
-                for end, level in (("low", low), ("high", high))
+                self._constant(f"{name}.{end}", np.uint8(zero + level)) for end, level in (("low", low), ("high", high))
             ]
-            value = self._node("Clip", [value, *ends], f"{name}.clipped")
-        kind = np.int8 if found.signed else np.uint8
-        pair = [self._constant(f"{name}.scale", np.float32(scale)), self._constant(f"{name}.zero", kind(0))]
-        integers = self._node("QuantizeLinear", [value, *pair], f"{name}.integers")
+            integers = self._node("Clip", [integers, *ends], f"{name}.clipped")
         made = self._node("DequantizeLinear", [integers, *pair], name)
         self.scales[made] = scale
         return made
+
+    def _range(self, place: int) -> TensorRange:
+        assert self.ranges is not None  # `export` asked for them
+        return self.ranges.tensors[place]
+
+    def _stored_bits(self, place: int) -> int:
+        """The width at which an operation's result is stored, FP32's where it is not, or on more than eight bits."""
+        group = self.model.profile.stored_tensors.get(place)
+        bits = FP32_BITS if group is None else self.groups[group]
+        return bits if bits <= INTEGER_BITS and self.model.profile.graph[place].operator != "image" else FP32_BITS
+
+    def _is_clipped_by_storing(self, place: int, top: float) -> bool:
+        """Whether storing an operation's result clips it to 0 and at or below `top` in any case."""
+        bits = self._stored_bits(place)
+        if bits == FP32_BITS or self._range(place).signed:
+            return False
+        return levels(bits, False)[1] * self._range(place).scale(bits) <= top * (1 + 1e-6)
 
     def _layer(self, name: str, read: str) -> list[str]:
         """A layer's weight and bias, as integers where it and what it reads have at most eight bits."""
@@ -221,9 +242,13 @@ class _Writer:
         return self._node("BatchNormalization", [read, *parts], name, epsilon=operation.attributes["eps"])
 
     def _relu(self, place: int, operation: Operation) -> str:
+        if self._is_clipped_by_storing(place, np.inf):
+            return self.values[operation.inputs[0]]
         return self._node("Relu", [self.values[operation.inputs[0]]], f"relu_{place}")
 
     def _relu6(self, place: int, operation: Operation) -> str:
+        if self._is_clipped_by_storing(place, 6.0):
+            return self.values[operation.inputs[0]]
         ends = [self._constant("zero", np.float32(0)), self._constant("six", np.float32(6))]
         return self._node("Clip", [self.values[operation.inputs[0]], *ends], f"relu6_{place}")
 

@@ -1,8 +1,10 @@
 """Policies as files: integers exactly ours, predictions the simulation's, and packed widths."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -88,7 +90,7 @@ def test_biases_are_integers_at_the_product_of_scales() -> None:
         assert np.abs(counts * steps.astype(np.float64) - ROUNDED(name, 8).bias).max() <= 0.51 * steps.max()
 
 
-def test_what_is_beyond_the_grid_is_clipped_before_eight_bit_integers() -> None:
+def test_what_is_beyond_the_grid_is_clipped_among_eight_bit_integers() -> None:
     made = export(MODEL, MODEL.profile.uniform(8, 4), ROUNDED, RANGES)
     clipped = [node for node in made.proto.graph.node if node.name.endswith(".clipped")]
     stored = [place for place, step in enumerate(MODEL.profile.graph) if step.operator != "image"]
@@ -96,8 +98,27 @@ def test_what_is_beyond_the_grid_is_clipped_before_eight_bit_integers() -> None:
     tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in made.proto.graph.initializer}
     for node in clipped:
         name = node.name.removesuffix(".clipped")
-        top = tensors[f"{name}.high"] / tensors[f"{name}.scale"]
-        assert top == pytest.approx(15 if tensors[f"{name}.low"] == 0 else 7)  # 2⁴ − 1, or 2³ − 1 on both sides
+        zero, ends = tensors[f"{name}.zero"], (tensors[f"{name}.low"], tensors[f"{name}.high"])
+        # 2⁴ − 1, or 2³ − 1 on both sides of what stands for 0.
+        assert ends == ((0, 15) if zero == 0 else (121, 135))
+
+
+@pytest.mark.parametrize(("name", "bits"), [("digits_cnn", 8), ("mobilenet_v2", 8), ("mobilenet_v2", 6)])
+def test_every_layer_but_the_first_becomes_an_integer_kernel(name: str, bits: int, tmp_path: Path) -> None:
+    """ReLU6 too stands in no kernel's way, nor do signed tensors, nor what clips them to 6 bits."""
+    model = bundled.model(name)
+    how = JOINT.quantizer(model.dataset)
+    assert how.activations
+    made = export(
+        model, model.profile.uniform(bits, bits), RoundedLayers(model, how), calibration(model, how.activations)
+    )
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath, options.log_severity_level = str(tmp_path / "optimised.onnx"), 3
+    onnxruntime.InferenceSession(made.save(), options, providers=["CPUExecutionProvider"])
+    kinds = Counter(node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node)
+    layers = Counter(str(layer.kind) for layer in model.profile.layers[1:])
+    assert (kinds["QLinearConv"], kinds["QGemm"]) == (layers["conv2d"], layers["linear"])
+    assert kinds["Conv"] == 1
 
 
 def test_an_operator_without_a_form_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""Runs networks in the runtimes that they are deployed in, and measures that."""

@@ -1,0 +1,95 @@
+"""An ONNX model opened in a runtime, its threads and its precision pinned."""
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aiq_core.deployment.engine import Engine
+from aiq_core.errors import EvaluationError, SettingError
+from aiq_core.hardware import NumberType
+
+Feed = Mapping[str, NDArray[Any]]
+Call = Callable[[], list[NDArray[Any]]]
+"""Runs the model once on the arrays that it was opened with; its outputs, which the next call may overwrite."""
+
+
+def installed(engine: Engine) -> str | None:
+    """The version of what an engine needs, None where it is not installed."""
+    try:
+        return version(engine.package)
+    except PackageNotFoundError:
+        return None
+
+
+def opened(engine: Engine, content: bytes, feed: Feed, threads: int, precision: NumberType = NumberType.FP32) -> Call:
+    """The model in a runtime, with fixed shapes: those of `feed`, which it is run on.
+
+    Float layers run in `precision`, FP32 or BF16. Raises SettingError for a runtime that is not installed or lacks the
+    precision, EvaluationError for a model that it cannot load.
+    """
+    if installed(engine) is None:
+        raise SettingError(f"{engine.words} is not installed; pip install {engine.package}")
+    return _OPEN[engine](content, feed, threads, precision)
+
+
+def _onnxruntime(content: bytes, feed: Feed, threads: int, precision: NumberType) -> Call:
+    import onnxruntime
+
+    if precision is not NumberType.FP32:
+        raise SettingError(f"ONNX Runtime has no {precision} on CPUs; choose FP32, or OpenVINO")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise _unloadable(Engine.ONNX_RUNTIME, error) from None
+    inputs = dict(feed)
+    return lambda: list(session.run(None, inputs))
+
+
+def _openvino(content: bytes, feed: Feed, threads: int, precision: NumberType) -> Call:
+    import openvino
+
+    core = openvino.Core()
+    if precision is NumberType.BF16 and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise SettingError("this CPU has no BF16 arithmetic that OpenVINO uses; choose FP32")
+    try:
+        model = core.read_model(content)
+        model.reshape({name: list(array.shape) for name, array in feed.items()})
+        # Pinned: where there is AMX, its own choice would be BF16.
+        hint = "bf16" if precision is NumberType.BF16 else "f32"
+        settings = {
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": 1,
+            "INFERENCE_PRECISION_HINT": hint,
+            "ENABLE_CPU_PINNING": False,
+        }
+        request = core.compile_model(model, "CPU", settings).create_infer_request()
+    except Exception as error:
+        raise _unloadable(Engine.OPENVINO, error) from None
+    for name, array in feed.items():
+        request.set_tensor(name, openvino.Tensor(np.ascontiguousarray(array), shared_memory=True))
+    outputs = range(len(model.outputs))
+
+    def call() -> list[NDArray[Any]]:
+        request.infer()
+        return [request.get_output_tensor(place).data for place in outputs]
+
+    return call
+
+
+_OPEN: Mapping[Engine, Callable[[bytes, Feed, int, NumberType], Call]] = {
+    Engine.ONNX_RUNTIME: _onnxruntime,
+    Engine.OPENVINO: _openvino,
+}
+
+
+def _unloadable(engine: Engine, error: Exception) -> EvaluationError:
+    said = str(error).strip().splitlines()
+    return EvaluationError(
+        f"{engine.words} cannot load this model ({said[-1][:200] if said else type(error).__name__}); export it again"
+    )
