@@ -9,8 +9,9 @@ It takes images as floats, pixels / 255 of [batch, channels, height, width], nor
 - The image is normalised in FP32, and what reads it stays FP32: padding is then the mean pixel, as in the network.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -42,11 +43,28 @@ Rounded = Callable[[str, int], RoundedLayer]
 
 @dataclass(frozen=True, eq=False)
 class Exported:
-    """An ONNX model; `integer` are the layers that run on integers, `float_bias` those of them with an FP32 bias."""
+    """An ONNX model; `integer` are the layers that run on integers, `float_bias` those of them with an FP32 bias.
+
+    `given` names the FP32 value that an operation of the graph gives, `values` what those find who read it, dequantized
+    where integers are stored of it, and `stored` these.
+    """
 
     proto: onnx.ModelProto
     integer: tuple[str, ...]
     float_bias: tuple[str, ...]
+    given: Mapping[int, str]
+    values: Mapping[int, str]
+    stored: Mapping[int, str]
+
+    @cached_property
+    def nodes(self) -> dict[str, onnx.NodeProto]:
+        """Nodes by the value that each gives."""
+        return {node.output[0]: node for node in self.proto.graph.node}
+
+    @cached_property
+    def tensors(self) -> dict[str, onnx.TensorProto]:
+        """The file's own tensors by name."""
+        return {tensor.name: tensor for tensor in self.proto.graph.initializer}
 
     def save(self) -> bytes:
         """The file."""
@@ -76,6 +94,8 @@ class _Writer:
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     tensors: dict[str, onnx.TensorProto] = field(default_factory=dict)
     values: dict[int, str] = field(default_factory=dict)
+    given: dict[int, str] = field(default_factory=dict)
+    integers: dict[int, str] = field(default_factory=dict)
     scales: dict[str, float] = field(default_factory=dict)
     """Dequantized value -> its scale: who reads one may run on integers."""
     integer: list[str] = field(default_factory=list)
@@ -92,7 +112,7 @@ class _Writer:
                 raise UncountableOperatorError(
                     f"{operation.operator} of {self.model} has no form in ONNX here; add one to aiq_core/export"
                 )
-            self.values[place] = write(place, operation)
+            self.values[place] = self.given[place] = write(place, operation)
             bits = self._stored_bits(place)
             if bits != FP32_BITS:
                 self.values[place] = self._stored(place, self.values[place], bits)
@@ -110,7 +130,7 @@ class _Writer:
             entry = made.metadata_props.add()
             entry.key, entry.value = key, value
         onnx.checker.check_model(made)
-        return Exported(made, tuple(self.integer), tuple(self.float_bias))
+        return Exported(made, tuple(self.integer), tuple(self.float_bias), self.given, self.values, self.integers)
 
     # Parts
 
@@ -141,6 +161,7 @@ class _Writer:
                 self._constant(f"{name}.{end}", np.uint8(zero + level)) for end, level in (("low", low), ("high", high))
             ]
             integers = self._node("Clip", [integers, *ends], f"{name}.clipped")
+        self.integers[place] = integers
         made = self._node("DequantizeLinear", [integers, *pair], name)
         self.scales[made] = scale
         return made

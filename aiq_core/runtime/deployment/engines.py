@@ -11,6 +11,10 @@ from aiq_core.deployment.engine import Engine
 from aiq_core.errors import EvaluationError, SettingError
 from aiq_core.hardware import NumberType
 
+NOT_WANTED = ["WeightBiasQuantization"]
+"""What ONNX Runtime must not do: it would run a layer that a policy leaves at FP32 in INT8 too, at scales of its own (one
+a tensor), wherever what that layer reads and writes is quantized."""
+
 Feed = Mapping[str, NDArray[Any]]
 Call = Callable[[], list[NDArray[Any]]]
 """Runs the model once on the arrays that it was opened with; its outputs, which the next call may overwrite."""
@@ -44,7 +48,9 @@ def _onnxruntime(content: bytes, feed: Feed, threads: int, precision: NumberType
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            content, options, providers=["CPUExecutionProvider"], disabled_optimizers=NOT_WANTED
+        )
     except Exception as error:
         raise _unloadable(Engine.ONNX_RUNTIME, error) from None
     inputs = dict(feed)
