@@ -5,14 +5,12 @@ measured with them and without it, so that neither call nor layout of a tensor i
 tensor costs beside that, where it is not stored as both its kernels compute: quantizing, dequantizing, other layouts.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import sha256
 from json import dumps
 from typing import Any
-
-import numpy as np
 
 from aiq_core.deployment.engine import Engine
 from aiq_core.records import Measurement, ModelProfile, Policy
@@ -39,7 +37,7 @@ class KernelTimes:
 
 @dataclass(frozen=True, slots=True)
 class Border:
-    """Seconds that a tensor costs more between kernel `writer` and kernel `reader`, as these compute, stored as integers.
+    """Seconds that a tensor costs more between kernels `writer` and `reader`, as these compute, stored as integers.
 
     `fp32_int8` is of a writer in FP32 and a reader in INT8. Stored as FP32 between kernels in FP32 it costs nothing
     more, nor as integers between kernels in INT8.
@@ -55,7 +53,7 @@ class Border:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """The times of a model's kernels and borders, at a batch, in an engine of a version, on so many threads of a CPU."""
+    """The times of a model's kernels and borders at a batch, in an engine of a version, on so many threads of a CPU."""
 
     model_hash: str
     engine: Engine

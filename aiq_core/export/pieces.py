@@ -5,7 +5,7 @@ reads and writes integers. What lies between two kernels is stored as integers w
 where another kernel that reads it does.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,7 +18,7 @@ from aiq_core.catalog import Model
 from aiq_core.export.onnx_model import INPUT, Exported, Rounded, export
 from aiq_core.hardware import NumberType
 from aiq_core.records import FP32_BITS
-from aiq_core.traffic.fused import Kernel, kernels
+from aiq_core.traffic.fused import kernels
 
 FP32, INT8 = NumberType.FP32, NumberType.INT8
 BITS = {FP32: FP32_BITS, INT8: 8}
@@ -35,13 +35,13 @@ class Piece:
     def signature(self) -> str:
         """All that its time depends on: operators in order, with their attributes, shapes and types."""
         graph = self.proto.graph
-        made = {name: place for place, name in enumerate([*(node.output[0] for node in graph.node)])}
+        made = {node.output[0]: place for place, node in enumerate(graph.node)}
         shapes = {tensor.name: f"{list(tensor.dims)}{tensor.data_type}" for tensor in graph.initializer}
         fed = {name: f"{shape}{kind.__name__}" for name, (kind, shape) in self.inputs.items()}
         parts = []
         for node in graph.node:
             read = (shapes.get(name) or fed.get(name) or str(made[name]) for name in node.input)
-            attributes = (helper.printable_attribute(attribute) for attribute in node.attribute)
+            attributes = (str(helper.printable_attribute(attribute)) for attribute in node.attribute)
             parts.append(f"{node.op_type}({', '.join(read)}; {', '.join(sorted(attributes))})")
         return "\n".join([*parts, ", ".join(str(made[output.name]) for output in graph.output)])
 
@@ -97,10 +97,7 @@ class Pieces:
         written = {self.kernels[place].writes for place in computed}
         read_inside = {read for place in computed for read in self.kernels[place].reads}
         reads = {
-            read: kind
-            for place, kind in computed.items()
-            for read in self.kernels[place].reads
-            if read not in written
+            read: kind for place, kind in computed.items() for read in self.kernels[place].reads if read not in written
         }
         either = self._exported[stored, FP32]
         exports = {place: self._exported[stored, kind if stored is INT8 else FP32] for place, kind in computed.items()}

@@ -12,8 +12,8 @@ from aiq_core.errors import EvaluationError, SettingError
 from aiq_core.hardware import NumberType
 
 NOT_WANTED = ["WeightBiasQuantization"]
-"""What ONNX Runtime must not do: it would run a layer that a policy leaves at FP32 in INT8 too, at scales of its own (one
-a tensor), wherever what that layer reads and writes is quantized."""
+"""What ONNX Runtime must not do: wherever what a layer reads and writes is quantized, it would run the layer in
+INT8, though a policy leaves it at FP32, at one scale of its own for all its weights."""
 
 Feed = Mapping[str, NDArray[Any]]
 Call = Callable[[], list[NDArray[Any]]]

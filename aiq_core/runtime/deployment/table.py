@@ -36,11 +36,13 @@ def measure_table(
     assert settings.activations is not None
     pieces = Pieces(model, batch, RoundedLayers(model, settings), calibration(model, settings.activations))
     meter = _Meter(engine, threads)
+    names = {layer.name for layer in model.profile.layers}
     kernels, borders = [], []
     count = len(pieces.kernels) + len(pieces.edges)
     for place, kernel in enumerate(pieces.kernels):
+        modules = (str(model.profile.graph[operation].module) for operation in kernel.operations)
         say(place / count, f"kernel {place + 1} of {len(pieces.kernels)}, {engine.words}, batch {batch}")
-        layers = tuple(dict.fromkeys(str(step.module) for step in _layers(model, kernel.operations)))
+        layers = tuple(name for name in modules if name in names)
         int8 = _added(pieces, meter, place, INT8) if pieces.can_run_in_int8(place) else None
         kernels.append(KernelTimes(kernel.operations, layers, _added(pieces, meter, place, FP32), int8))
     for place, edge in enumerate(pieces.edges):
@@ -60,18 +62,15 @@ def measure_table(
     )
 
 
-def _layers(model: Model, operations: Sequence[int]) -> list:
-    names = {layer.name for layer in model.profile.layers}
-    return [model.profile.graph[place] for place in operations if model.profile.graph[place].module in names]
-
-
 def _added(pieces: Pieces, meter: "_Meter", place: int, kind: NumberType) -> float:
     """Seconds that a kernel adds to those before it, all of them computing in one type as far as they can."""
     window = {each: kind if pieces.can_run_in_int8(each) else FP32 for each in pieces.windows[place]}
     whole = pieces.piece(window, kind)
     if len(window) == 1:
         return float(meter([whole])[0])
-    with_it, without = meter([whole, pieces.piece({each: runs for each, runs in window.items() if each != place}, kind)])
+    with_it, without = meter(
+        [whole, pieces.piece({each: runs for each, runs in window.items() if each != place}, kind)]
+    )
     return float(with_it - without)
 
 
@@ -100,7 +99,9 @@ def _border(pieces: Pieces, meter: "_Meter", edge: tuple[int, int, int]) -> Bord
         pair(FP32, able[1], INT8),
         pair(able[0], FP32, INT8),
     ]
-    writes, writes_int8, reads, reads_int8, fp32, int8, stored, into, out = (float(each) for each in meter([*alone, *together]))
+    writes, writes_int8, reads, reads_int8, fp32, int8, stored, into, out = (
+        float(each) for each in meter([*alone, *together])
+    )
     saved = (writes + reads - fp32 + writes_int8 + reads_int8 - int8) / 2
     return Border(
         writer,
@@ -131,7 +132,9 @@ class _Meter:
     def _open(self, piece: Piece) -> Call:
         random = np.random.default_rng(0)
         feed = {
-            name: random.integers(0, 256, shape).astype(np.uint8) if kind is np.uint8 else random.random(shape, np.float32)
+            name: random.integers(0, 256, shape).astype(np.uint8)
+            if kind is np.uint8
+            else random.random(shape, np.float32)
             for name, (kind, shape) in piece.inputs.items()
         }
         return opened(self._engine, piece.proto.SerializeToString(), feed, self._threads)
