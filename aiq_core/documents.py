@@ -154,6 +154,7 @@ def _point(library: Library, run: Run, point: fronts.Point, by: str) -> dict[str
         "stored_bytes": stored_bytes(profile, point.policy, quantizer),
         "moved_bytes": moved_bytes(profile, point.policy, by=by, quantizer=quantizer),
         "predicted_cost_nats": point.cost,
+        **({} if point.seconds is None else {"predicted_us_an_image": 1e6 * point.seconds}),
         **{f"{name}_drop_points": None if each is None else each.drop.value for name, each in drops.items()},
         **{
             f"{name}_drop_interval": None if each is None else [each.drop.low, each.drop.high]

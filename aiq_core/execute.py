@@ -265,6 +265,7 @@ class Execution:
             refinement=request.refinement,
             seed=request.seed or 0,
             expect=self._expect,
+            table=None if request.table is None else self.library.kernel_table(request.table),
         )
 
     def _expect(self, coming: Iterable[Question]) -> None:

@@ -24,6 +24,7 @@ WITHIN = Budget(Quantity.DROP, 0.5)
 class Point:
     """A policy of a front against FP32: on all search images of its run, those that confirm, and report images.
 
+    `seconds` an image are what a table of kernels predicts, where the front is along time.
     `confirm` are all search images where nothing was chosen on any of them. None where it is not measured. `ratio` is
     its AI over FP32's by the run's traffic model; `cost` what it is predicted to cost, in nats. `beaten` says that
     another one has more AI and more right on the images that confirm.
@@ -38,6 +39,12 @@ class Point:
     confirm: Comparison | None
     report: Comparison | None
     beaten: bool = False
+    seconds: float | None = None
+
+    @property
+    def gain(self) -> float:
+        """What its front is along: AI, or speed."""
+        return self.intensity if self.seconds is None else -self.seconds
 
 
 def confirming(request: Request) -> ImageSet:
@@ -61,6 +68,7 @@ def points(library: Library, run: Run, report_images: int | None = None, importe
     fp32 = profile.uniform(FP32_BITS)
     costs = known(model, quantizer, Measure(request.measure)) if request.measure else None
     baseline = intensity(profile, fp32, by=request.traffic, quantizer=quantizer)
+    table = None if request.table is None else library.kernel_table(request.table)
     start = confirming(request).start
     judged = report_images or model.dataset.available(SplitName.REPORT)
 
@@ -79,18 +87,19 @@ def points(library: Library, run: Run, report_images: int | None = None, importe
             search=against(SplitName.SEARCH, request.images, policy),
             confirm=against(SplitName.SEARCH, request.images, policy, start),
             report=against(SplitName.REPORT, judged, policy),
+            seconds=None if table is None else table.seconds_an_image(profile, policy),
         )
     return _marked(sorted(found.values(), key=lambda point: point.intensity))
 
 
 def _marked(found: Sequence[Point]) -> tuple[Point, ...]:
-    """The points, told whether another beats them; of equal AI only the one with most right stands."""
+    """The points in their order, told whether another beats them; of equal gain only the one with most right stands."""
     best = -np.inf
-    marked: list[Point] = []
-    for point in sorted(found, key=lambda point: (point.intensity, _right(point)), reverse=True):
-        marked.append(replace(point, beaten=_right(point) <= best))
+    marked: dict[Policy, Point] = {}
+    for point in sorted(found, key=lambda point: (point.gain, _right(point)), reverse=True):
+        marked[point.policy] = replace(point, beaten=_right(point) <= best)
         best = max(best, _right(point))
-    return tuple(reversed(marked))
+    return tuple(marked[point.policy] for point in found)
 
 
 def _right(point: Point) -> float:
@@ -170,9 +179,9 @@ def choose(found: Sequence[Point], budget: Budget) -> Choice:
     # 1e-9: 0.1 points is not binary.
     kept = [point for point in measured if _drop(point).drop.value <= budget.limit + 1e-9]
     if kept:
-        most = max(kept, key=lambda point: point.intensity)
-        lost = number(_drop(most).drop.value, 2)
-        return Choice(most, nearest, f"the highest AI of {len(measured)} points: {lost} points lost on {images}")
+        most = max(kept, key=lambda point: point.gain)
+        lost, what = number(_drop(most).drop.value, 2), "highest AI" if most.seconds is None else "shortest time"
+        return Choice(most, nearest, f"the {what} of {len(measured)} points: {lost} points lost on {images}")
     lost = number(_drop(nearest).drop.value, 2)
     told = f"no point keeps {budget.words} on {images}; the one that comes nearest loses {lost}"
     return Choice(None, nearest, told)

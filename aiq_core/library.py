@@ -23,10 +23,12 @@ from aiq_core.intensity import traffic
 from aiq_core.metrics import Metric
 from aiq_core.metrics.metric import Labels
 from aiq_core.records import (
+    TABLE,
     UNFUSED,
     Evaluation,
     EvaluationKey,
     ImageSet,
+    KernelTable,
     Measurement,
     ModelProfile,
     Move,
@@ -123,6 +125,14 @@ class Library:
             if each.kind == kind
         }
         return list(found.values())
+
+    def kernel_table(self, table_hash: str) -> KernelTable:
+        """The table of kernels of that hash. Raises DataError where it is not known here."""
+        own = self.user.measurements.all(TABLE) if self.user else []
+        for each in (*(bundled_measurements() if self.bundled else ()), *own):
+            if each.kind == TABLE and (table := KernelTable.from_json(each.document)).hash == table_hash:
+                return table
+        raise DataError(f"the table of kernels {table_hash} is not known here; measure one and ask again")
 
     # Evaluations
 

@@ -31,6 +31,10 @@ MOST_CHOOSING = 2000
 policies that the one it chooses looks better on the images of its choice than it is."""
 
 
+TIMED_WIDTHS, TIME_POINTS = (FP32_BITS, 8), 8
+"""Widths that runtimes have kernels for, and points of a frontier along time: kernels come in two types."""
+
+
 @dataclass(frozen=True, slots=True)
 class Space:
     """Policies of these widths, rounded so; searches begin at `start`, (weight bits, activation bits).
@@ -106,6 +110,20 @@ class Space:
             within=within,
             measure=Measure.KL,
         )
+
+    def time_request(
+        self,
+        model: str,
+        quantizer: Quantizer,
+        profile: ModelProfile,
+        images: int,
+        table: str,
+        points: int = TIME_POINTS,
+        within: tuple[str, ...] = (),
+    ) -> Request:
+        """The frontier along the time that a table of kernels predicts: FP32 or 8 bits; no runtime is faster below."""
+        front = self.front_request(model, quantizer, profile, images, points, within)
+        return replace(front, widths=TIMED_WIDTHS, activation_widths=TIMED_WIDTHS, start=None, table=table)
 
     def is_usual(self, request: Request, quantizer: Quantizer, profile: ModelProfile) -> bool:
         """Whether only model, algorithm, alpha, images and traffic tell a search from what it asks for unless told."""

@@ -133,7 +133,9 @@ def print_run(library: Library, run: Run, as_json: bool, by: str | None = None, 
 def _print_front(document: dict[str, Any]) -> None:
     """A line a point, and the one that a budget leaves."""
     keys = ("bits",) if out.width >= LABEL_WIDTH else ()
-    heads = (Column(name, no_wrap=True) for name in ("AI", "gain", "lost, confirm", "95 %", "report", "stored"))
+    timed = ("µs an image",) if any("predicted_us_an_image" in point for point in document["points"]) else ()
+    names = ("AI", "gain", *timed, "lost, confirm", "95 %", "report", "stored")
+    heads = (Column(name, no_wrap=True) for name in names)
     table = Table(*heads, *keys, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for point in document["points"]:
         drop, judged = point["confirm_drop_points"], point["report_drop_points"]
@@ -141,6 +143,7 @@ def _print_front(document: dict[str, Any]) -> None:
         table.add_row(
             number(point["intensity"], 1) + (" " if point["beaten"] else " ◆"),
             f"{signed(point['intensity_gain_percent'], 0)} %",
+            *(number(point["predicted_us_an_image"], 1) for _ in timed),
             "" if drop is None else number(drop, 2),
             "" if interval is None else " to ".join(number(end, 2) for end in interval),
             "" if judged is None else number(judged, 2),
@@ -148,7 +151,8 @@ def _print_front(document: dict[str, Any]) -> None:
             *(point["policy_key"] for _ in keys),
         )
     out.print(table)
-    out.print("◆ no other point has more AI and more right on the images that confirm", highlight=False)
+    gain = "is faster, as predicted," if timed else "has more AI"
+    out.print(f"◆ no other point {gain} and has more right on the images that confirm", highlight=False)
     if "chosen" in document:
         words = document["budget"]
         chosen = document["chosen"]

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from aiq_core.deployment.engine import Engine
 from aiq_core.deployment.rates import RATES, Rates
-from aiq_core.deployment.table import INTEGER_BITS, TABLE, Table, subject
 from aiq_core.errors import SettingError
 from aiq_core.hardware import NumberType
 from aiq_core.intensity import traffic, weight_bytes
 from aiq_core.library import Library
-from aiq_core.records import FP32_BITS, ModelProfile, Policy
+from aiq_core.records import FP32_BITS, TABLE, KernelTable, ModelProfile, Policy, table_subject
+from aiq_core.records.kernel_table import INTEGER_BITS
 from aiq_core.roof import ROOF, Level, Roof
 from aiq_core.roofline import predict
 
@@ -46,7 +46,7 @@ class Measured:
 
     roof: Roof | None
     rates: Rates | None
-    table: Table | None
+    table: KernelTable | None
 
     @classmethod
     def of(cls, library: Library, model_hash: str, engine: Engine, batch: int, threads: int, cpu: str) -> "Measured":
@@ -61,11 +61,11 @@ class Measured:
             return found[-1] if found else None
 
         roof, rates = latest(ROOF, ""), latest(RATES, str(engine))
-        table = latest(TABLE, subject(model_hash, engine, batch))
+        table = latest(TABLE, table_subject(model_hash, engine, batch))
         return cls(
             None if roof is None else Roof.from_json(roof),
             None if rates is None else Rates.from_json(rates),
-            None if table is None else Table.from_json(table),
+            None if table is None else KernelTable.from_json(table),
         )
 
 

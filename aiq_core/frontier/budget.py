@@ -17,7 +17,8 @@ class Quantity(StrEnum):
     DROP is points of top-1 lost against FP32, measured on the images that judge. INTENSITY is AI over FP32's, at least.
     MOVED are bytes moved at batch 1, by the run's traffic model; STORED bytes of weights with their scales, folded
     biases and scales of activations. BITS are those of a weight on average, over all layers, the pinned ones and those
-    without a choice included. TIME is the roofline's, at batch 1.
+    without a choice included. TIME is the roofline's at batch 1; on KERNELS,
+    that of a table of them, at its batch.
     """
 
     DROP = "drop"
@@ -39,6 +40,9 @@ UNITS: dict[Quantity, dict[str, float]] = {
 """Unit -> how many of the one that `Budget.limit` is in: points, times FP32's, bytes, bits, seconds."""
 
 CONFIDENT = "95%"
+
+KERNELS = "kernels"
+"""What a TIME is on that a table of measured kernels predicts."""
 
 _FORM = re.compile(r"(?P<what>[a-z]+)\s*(?P<sign><=|>=)\s*(?P<value>[0-9.eE+-]+?)\s*(?P<unit>[a-zA-Zµ]*)(@(?P<at>.+))?")
 
@@ -80,7 +84,8 @@ class Budget:
         if quantity is Quantity.TIME:
             if at is None:
                 raise SettingError(f"budget {text!r} names no machine; write it like time<=200us@pi-5")
-            machine(at)
+            if at != KERNELS:
+                machine(at)
             return cls(quantity, limit, machine=at)
         if at is not None and (quantity is not Quantity.DROP or at != CONFIDENT):
             raise SettingError(f"{at!r} in budget {text!r} is not known; drop takes @{CONFIDENT}, time a machine")
@@ -119,7 +124,8 @@ class Budget:
             case Quantity.BITS:
                 return f"{number(self.limit, 2)} bits a weight on average"
             case Quantity.TIME:
-                return f"{number(1e6 * self.limit, 1)} µs an image on {machine(str(self.machine)).name}"
+                on = "by measured kernels" if self.machine == KERNELS else f"on {machine(str(self.machine)).name}"
+                return f"{number(1e6 * self.limit, 1)} µs an image {on}"
 
 
 def parse_budgets(texts: Iterable[str]) -> tuple[Budget, ...]:

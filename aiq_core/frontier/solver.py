@@ -14,11 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiq_core.errors import InfeasibleError, SettingError
-from aiq_core.frontier.budget import Budget, Quantity
+from aiq_core.frontier.budget import KERNELS, Budget, Quantity
+from aiq_core.frontier.kernel_time import KernelTime, kernel_time
 from aiq_core.frontier.sensitivity import Sensitivity
 from aiq_core.hardware import machine
 from aiq_core.intensity import intensity, moved_bytes, stored_bytes, traffic
-from aiq_core.records import FP32_BITS, UNFUSED, ModelProfile, Move, Policy, Quantizer, Site, SiteKind
+from aiq_core.records import (
+    FP32_BITS,
+    UNFUSED,
+    KernelTable,
+    ModelProfile,
+    Move,
+    Policy,
+    Quantizer,
+    Site,
+    SiteKind,
+)
 from aiq_core.roofline import predict
 
 Floats = NDArray[np.float64]
@@ -54,7 +65,8 @@ class _Limit:
 class Solver:
     """Of a network with costs: `offered` says which widths a site may take, all others are held as in `start`.
 
-    AI is by the traffic model `by`. `solve` takes milliseconds; nothing is measured anew for another budget.
+    AI is by the traffic model `by`, time on KERNELS by a `table` of them. `solve` takes milliseconds; nothing is
+    measured anew for another budget.
     """
 
     def __init__(
@@ -65,8 +77,10 @@ class Solver:
         offered: Mapping[Site, tuple[int, ...]],
         by: str = UNFUSED,
         quantizer: Quantizer = Quantizer(),
+        table: KernelTable | None = None,
     ) -> None:
         self.profile, self.costs, self.start, self.by, self.quantizer = profile, costs, start, by, quantizer
+        self.table = table
         self.offered = {site: offered[site] for site in profile.sites if site in offered}
         self.columns = tuple(Move(site, bits) for site, widths in self.offered.items() for bits in widths)
         sites = {site: row for row, site in enumerate(self.offered)}
@@ -93,11 +107,19 @@ class Solver:
                 bits = profile.named_bits(policy)
                 total = sum(layer.weights * bits.get(layer.name, FP32_BITS) for layer in profile.layers)
                 return total / sum(layer.weights for layer in profile.layers)
+            case Quantity.TIME if on == KERNELS:
+                return self._kernels.seconds_an_image(profile, policy)
             case Quantity.TIME:
                 times = predict(machine(str(on)), profile, [policy], by=self.by, quantizer=quantizer)
                 return float(times.total_seconds[0])
             case Quantity.DROP:
                 raise SettingError("a drop is measured, not counted; evaluate the policy")
+
+    @property
+    def _kernels(self) -> KernelTable:
+        if self.table is None:
+            raise SettingError("no kernels of this model are measured yet; measure them, or name a machine")
+        return self.table
 
     def keeps(self, budget: Budget, policy: Policy) -> bool:
         """Whether a policy keeps a budget that is counted."""
@@ -178,9 +200,12 @@ class Solver:
         if not self.columns:
             kept = all(self.keeps(budget, self.start) for budget in limits)
             return self.start if kept else None
-        timed = [*(budget.machine for budget in limits if budget.machine), *([fastest_on] if fastest_on else [])]
+        named = dict.fromkeys([*(budget.machine for budget in limits), fastest_on])
+        timed = [name for name in named if name and name != KERNELS]
         count, layers = len(self.columns), len(self.profile.layers)
-        width = count + layers * len(timed)
+        roofline = count + layers * len(timed)
+        kernels = self._kernel_time if KERNELS in named else None
+        width = roofline + (0 if kernels is None else kernels.variables)
         ones = sparse.csr_matrix((np.ones(count), (self._owner, np.arange(count))), (len(self.offered), width))
         constraints = [LinearConstraint(ones, 1, 1)]
         upper = np.ones(width)
@@ -202,6 +227,16 @@ class Solver:
             if limit is not None:
                 constraints.append(LinearConstraint(total[None], -np.inf, limit / time.unit))
             if name == fastest_on:
+                goal = total
+        if kernels is not None:
+            used = [*range(count), *range(roofline, width)]
+            rows, total = np.zeros((len(kernels.rows), width)), np.zeros(width)
+            rows[:, used], total[used] = kernels.rows, kernels.seconds / kernels.unit
+            constraints.append(LinearConstraint(sparse.csr_matrix(rows), kernels.least, np.inf))
+            limit = next((value for budget, value in limits.items() if budget.machine == KERNELS), None)
+            if limit is not None:
+                constraints.append(LinearConstraint(total[None], -np.inf, (limit - kernels.base) / kernels.unit))
+            if fastest_on == KERNELS:
                 goal = total
         for budget, limit in limits.items():
             if budget.machine is None:
@@ -225,6 +260,10 @@ class Solver:
             quantity, limit = Quantity.MOVED, self.profile.flops / (limit * self._fp32_intensity)
         linear = self._linear(quantity)
         return linear.columns / linear.scale, (limit - linear.base) / linear.scale
+
+    @cached_property
+    def _kernel_time(self) -> KernelTime:
+        return kernel_time(self._kernels, self.profile, self.start, self.offered, self.columns)
 
     def _time(self, name: str) -> "_Time":
         if name not in self._times:

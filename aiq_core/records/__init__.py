@@ -11,6 +11,7 @@ from aiq_core.records.evaluation import (
     is_done,
     unfinished,
 )
+from aiq_core.records.kernel_table import TABLE, Border, KernelTable, KernelTimes, integer_tensors, table_subject
 from aiq_core.records.measurement import Measurement
 from aiq_core.records.policy import DEFAULT_WIDTHS, FP32_BITS, OFFERED_BITS, Policy
 from aiq_core.records.profile import Layer, LayerKind, ModelProfile, Move, Site, SiteKind

@@ -88,6 +88,7 @@ _LATER: Mapping[str, Any] = {
     "refinement": 0,
     "seed": None,
     "cluster": None,
+    "table": None,
 }
 """Settings that came after the first runs were stored -> the value that means what was done before. Frozen: a setting
 enters the document and the digest only where it differs, so stored runs keep their ids whatever a default becomes."""
@@ -108,7 +109,8 @@ class Request:
     measured; from then on its quantizer says what came of that, which is no part of the digest. A frontier has so many
     `points`, each `within` these budgets (as text), of costs by `measure`; with `refinement`, so many evaluations more
     look around them; one that is drawn from a `seed` is what so many `points` evaluated hold. `cluster` is
-    the address of a scheduler whose workers evaluate; it is no part of the digest.
+    the address of a scheduler whose workers evaluate; it is no part of the digest. With the hash of a `table` of
+    kernels, a frontier is along the time that this predicts, not along AI.
     """
 
     model: str
@@ -139,6 +141,7 @@ class Request:
     refinement: int = 0
     seed: int | None = None
     cluster: str | None = None
+    table: str | None = None
 
     @cached_property
     def digest(self) -> str:

@@ -6,6 +6,7 @@ from aiq_core import rounding
 from aiq_core.activations import RULES
 from aiq_core.errors import InfeasibleError, SettingError, look_up
 from aiq_core.frontier import MOST_POINTS, Measure, parse_budgets
+from aiq_core.frontier.budget import KERNELS
 from aiq_core.hardware import machine
 from aiq_core.intensity import intensity
 from aiq_core.records import FP32_BITS, OFFERED_BITS, ModelProfile, Request
@@ -87,6 +88,8 @@ def _check_front(request: Request, profile: ModelProfile) -> None:
     how = strategy(request.algorithm)
     if (request.seed is not None) != how.draws:
         raise SettingError(f"algorithm={how.name} with seed={request.seed} is not offered; what draws alone has one")
+    if request.table is not None and not how.uses_costs:
+        raise SettingError(f"algorithm={how.name} knows no table of kernels; a frontier does")
     if not how.uses_costs and (request.within or request.measure is not None or request.refinement):
         raise SettingError(f"algorithm={how.name} has no budgets or costs; a frontier has them")
     if how.front is None:
@@ -103,7 +106,9 @@ def _check_front(request: Request, profile: ModelProfile) -> None:
     if request.refinement < 0:
         raise SettingError(f"refinement={request.refinement} is not offered; choose 0 or more evaluations")
     for budget in parse_budgets(request.within):
-        if budget.machine is not None:
+        if budget.machine == KERNELS and request.table is None:
+            raise SettingError(f"budget {str(budget)!r} is on measured kernels; ask for a frontier along time")
+        if budget.machine not in (None, KERNELS):
             predict(machine(budget.machine), profile, [profile.uniform(2, 2)], by=request.traffic)
 
 

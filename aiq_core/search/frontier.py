@@ -10,7 +10,8 @@ import numpy as np
 
 from aiq_core.errors import InfeasibleError
 from aiq_core.frontier import ALGORITHM, Budget, Quantity, Solution, Solver
-from aiq_core.records import Step
+from aiq_core.frontier.budget import KERNELS
+from aiq_core.records import Policy, Step
 from aiq_core.search.problem import Ask, Problem, Question, whole
 from aiq_core.search.refine import refined
 from aiq_core.search.strategy import Strategy
@@ -19,6 +20,9 @@ from aiq_core.wording import number
 MOST_COST = 0.05
 """Nats of divergence at which a front ends: policies predicted to cost more lost over 2.5 points on either CIFAR
 network. An intensity budget begins it anywhere."""
+
+TIME_GAP = 1e-6
+"""How much longer than a limit a policy may take, relatively: the shortest time itself is known to the solver's gap."""
 
 BISECTIONS = 12
 """Halvings until the AI of that cost is known to a thousandth of the range."""
@@ -35,7 +39,9 @@ def solver(problem: Problem) -> Solver:
     if problem.costs is None:
         raise AssertionError("a frontier needs the costs of widths")
     offered = {site: problem.offered(site) for site in problem.movable}
-    return Solver(problem.profile, problem.costs, problem.start, offered, problem.traffic, problem.quantizer)
+    return Solver(
+        problem.profile, problem.costs, problem.start, offered, problem.traffic, problem.quantizer, problem.table
+    )
 
 
 def solutions(solver: Solver, points: int, budgets: tuple[Budget, ...]) -> tuple[Solution, ...]:
@@ -75,6 +81,31 @@ def solutions(solver: Solver, points: int, budgets: tuple[Budget, ...]) -> tuple
     return _even(sorted(kept.values(), key=lambda solution: solution.intensity), points)
 
 
+def fastest(solver: Solver, points: int, budgets: tuple[Budget, ...]) -> tuple[Solution, ...]:
+    """At most so many policies, from the slowest to the fastest by the solver's table; each costs least at its time.
+
+    They begin where the cost is least and end at the shortest time within the budgets, or where the cost is
+    `MOST_COST`. Raises InfeasibleError.
+    """
+    held = [budget for budget in budgets if budget.machine != KERNELS]
+    first = solver.solve(budgets)
+
+    def seconds(policy: Policy) -> float:
+        return solver.value(Quantity.TIME, policy, KERNELS)
+
+    found = {first.policy: first}
+    shortest = seconds(solver.least(Quantity.TIME, KERNELS))
+    for limit in np.linspace(seconds(first.policy), shortest, points)[1:]:
+        try:
+            solution = solver.solve([*held, Budget(Quantity.TIME, float(limit) * (1 + TIME_GAP), KERNELS)])
+        except InfeasibleError:
+            break
+        if solution.cost > MOST_COST:
+            break
+        found[solution.policy] = solution
+    return tuple(found.values())
+
+
 def _even(found: Sequence[Solution], points: int) -> tuple[Solution, ...]:
     """So many of solutions in the order of their AI, evenly along their curve, its ends among them."""
     if len(found) <= points:
@@ -94,8 +125,9 @@ def frontier(problem: Problem, ask: Ask) -> Iterator[Step]:
     Where no policy keeps the budgets, what comes nearest is evaluated and kept before InfeasibleError is raised.
     """
     solve = solver(problem)
+    along = solutions if problem.table is None else fastest
     try:
-        found = solutions(solve, problem.points, problem.budgets)
+        found = along(solve, problem.points, problem.budgets)
     except InfeasibleError:
         for policy in solve.nearest(problem.budgets):
             yield _step(problem, ask, solve.solution(policy), 1, "comes nearest to a budget that none keeps")
@@ -103,8 +135,13 @@ def frontier(problem: Problem, ask: Ask) -> Iterator[Step]:
     problem.expect(Question(solution.policy, None, problem.start) for solution in found)
     steps = []
     for index, solution in enumerate(found, start=1):
-        share = number(solve.value(Quantity.INTENSITY, solution.policy), 2)
-        told = f"the least predicted cost, {number(solution.cost, 4)} nats, with AI at least {share} × FP32's"
+        if problem.table is None:
+            share = number(solve.value(Quantity.INTENSITY, solution.policy), 2)
+            told = f"with AI at least {share} × FP32's"
+        else:
+            seconds = solve.value(Quantity.TIME, solution.policy, KERNELS)
+            told = f"within {number(1e6 * seconds, 1)} µs an image by measured kernels"
+        told = f"the least predicted cost, {number(solution.cost, 4)} nats, {told}"
         steps.append(_step(problem, ask, solution, index, told))
         yield steps[-1]
     for step in refined(problem, solve, steps, ask):

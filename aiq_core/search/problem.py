@@ -11,6 +11,7 @@ from aiq_core.records import (
     FP32_BITS,
     UNFUSED,
     Candidate,
+    KernelTable,
     ModelProfile,
     Move,
     Outcome,
@@ -73,6 +74,7 @@ class Problem:
     refinement: int = 0
     seed: int = 0
     expect: Expect = nothing_ahead
+    table: KernelTable | None = None
 
     def offered(self, site: Site) -> tuple[int, ...]:
         """The widths on offer to a site, widest first."""

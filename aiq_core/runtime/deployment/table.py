@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from aiq_core.catalog import Model
 from aiq_core.deployment.engine import Engine
-from aiq_core.deployment.table import Border, KernelTimes, Table
 from aiq_core.export.pieces import FP32, INT8, Piece, Pieces
 from aiq_core.hardware import NumberType
-from aiq_core.records import Quantizer
+from aiq_core.records import Border, KernelTable, KernelTimes, Quantizer
 from aiq_core.runtime.calibrate import calibration
 from aiq_core.runtime.cpu import cpu_kind
 from aiq_core.runtime.deployment.clock import interleaved
@@ -26,7 +25,7 @@ Say = Callable[[float, str], None]
 
 def measure_table(
     model: Model, settings: Quantizer, engine: Engine, batch: int, threads: int, say: Say = lambda share, told: None
-) -> Table:
+) -> KernelTable:
     """The table of a model in a runtime. `say` hears how far it is, and may raise to stop.
 
     `settings` say how activations are calibrated: their ranges decide no time, but every grid has one. Raises what
@@ -48,9 +47,9 @@ def measure_table(
     for place, edge in enumerate(pieces.edges):
         say((len(kernels) + place) / count, f"border {place + 1} of {len(pieces.edges)}, {engine.words}, batch {batch}")
         borders.append(_border(pieces, meter, edge))
-    return Table(
+    return KernelTable(
         model_hash=model.hash,
-        engine=engine,
+        engine=str(engine),
         version=str(installed(engine)),
         batch=batch,
         threads=threads,
@@ -71,7 +70,7 @@ def _added(pieces: Pieces, meter: "_Meter", place: int, kind: NumberType) -> flo
     with_it, without = meter(
         [whole, pieces.piece({each: runs for each, runs in window.items() if each != place}, kind)]
     )
-    return float(with_it - without)
+    return float(max(0.0, with_it - without))
 
 
 def _border(pieces: Pieces, meter: "_Meter", edge: tuple[int, int, int]) -> Border:
@@ -107,9 +106,10 @@ def _border(pieces: Pieces, meter: "_Meter", edge: tuple[int, int, int]) -> Bord
         writer,
         reader,
         tensor,
-        fp32_fp32=stored - fp32,
-        fp32_int8=into - writes - reads_int8 + saved,
-        int8_fp32=out - writes_int8 - reads + saved,
+        # A border that seems to save time is one that costs less than the clock can tell.
+        fp32_fp32=max(0.0, stored - fp32),
+        fp32_int8=max(0.0, into - writes - reads_int8 + saved),
+        int8_fp32=max(0.0, out - writes_int8 - reads + saved),
     )
 
 

@@ -12,8 +12,9 @@ from hashlib import sha256
 from json import dumps
 from typing import Any
 
-from aiq_core.deployment.engine import Engine
-from aiq_core.records import Measurement, ModelProfile, Policy
+from aiq_core.records.measurement import Measurement
+from aiq_core.records.policy import Policy
+from aiq_core.records.profile import ModelProfile
 
 TABLE = "table"
 """The kind of measurement that a table is."""
@@ -52,11 +53,14 @@ class Border:
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
-    """The times of a model's kernels and borders at a batch, in an engine of a version, on so many threads of a CPU."""
+class KernelTable:
+    """The times of a model's kernels and borders at a batch, in an engine of a version, on so many threads of a CPU.
+
+    `engine` is the name of a `deployment.Engine`.
+    """
 
     model_hash: str
-    engine: Engine
+    engine: str
     version: str
     batch: int
     threads: int
@@ -79,7 +83,7 @@ class Table:
     @property
     def subject(self) -> str:
         """What it is of, among the tables of a machine."""
-        return subject(self.model_hash, self.engine, self.batch)
+        return table_subject(self.model_hash, self.engine, self.batch)
 
     def times(self, profile: ModelProfile, policy: Policy) -> list[float]:
         """Seconds a batch of each kernel under a policy."""
@@ -102,6 +106,10 @@ class Table:
         if writer:
             return 0.0 if reader else border.int8_fp32
         return border.fp32_int8 if reader else border.fp32_fp32
+
+    def seconds_an_image(self, profile: ModelProfile, policy: Policy) -> float:
+        """Seconds of an image under a policy, borders counted."""
+        return (sum(self.times(profile, policy)) + sum(self.border_times(profile, policy))) / self.batch
 
     def in_int8(self, profile: ModelProfile, policy: Policy) -> list[bool]:
         """Which kernels compute in INT8: those that read and write integers, and whose weights have at most 8 bits.
@@ -133,7 +141,7 @@ class Table:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> "Table":
+    def from_json(cls, document: Mapping[str, Any]) -> "KernelTable":
         """The table that `to_json` wrote."""
         fields = dict(document)
         kernels = tuple(
@@ -141,10 +149,10 @@ class Table:
             for row in fields.pop("kernels")
         )
         borders = tuple(Border(**row) for row in fields.pop("borders"))
-        return cls(engine=Engine(fields.pop("engine")), kernels=kernels, borders=borders, **fields)
+        return cls(kernels=kernels, borders=borders, **fields)
 
 
-def subject(model_hash: str, engine: Engine, batch: int) -> str:
+def table_subject(model_hash: str, engine: str, batch: int) -> str:
     """How the table of a model is told from others of a machine."""
     return f"{model_hash}/{engine}/{batch}"
 
