@@ -89,6 +89,9 @@ def export_model(
     output: Annotated[Path | None, typer.Option(help="Where to; MODEL-RUN.onnx or .aiq.")] = None,
     policy: Annotated[str | None, typer.Option(help="A policy's key, for a run of many.")] = None,
     check: Annotated[bool, typer.Option(help="Run the file on report images beside the simulation.")] = True,
+    reduce_range: Annotated[
+        bool, typer.Option("--reduce-range", help="7-bit weights where sums could saturate on CPUs without VNNI.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write a run's policy as an ONNX model, or packed to its widths."""
@@ -105,8 +108,13 @@ def export_model(
             f"run {run_id} has {len(run.steps)} policies; name one by --policy KEY, as `show` prints them"
         )
     path = output or Path(f"{model.name}-{run_id}.{'onnx' if form is Format.ONNX else 'aiq'}")
-    make = exported if form is Format.ONNX else packed
-    found = make(model, chosen, run.request.quantizer, path, check)
+    quantizer = run.request.quantizer
+    if form is Format.ONNX:
+        found = exported(model, chosen, quantizer, path, check, reduce_range)
+    elif reduce_range:
+        raise SettingError("--reduce-range is for files that run; packed ones only store: leave it out")
+    else:
+        found = packed(model, chosen, quantizer, path, check)
     if as_json:
         return print_json(found)
     out.print(f"{path}: {size(path.stat().st_size)}", highlight=False, soft_wrap=True, markup=False)

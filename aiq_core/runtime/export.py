@@ -8,11 +8,15 @@ from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 
 from aiq_core.catalog import Model
+from aiq_core.deployment.engine import Engine
 from aiq_core.errors import EvaluationError
 from aiq_core.export.onnx_model import INPUT, Exported, export
 from aiq_core.export.packed import packed_model, unpacked_integers
+from aiq_core.export.saturation import SAFE_BITS, adds_in_32_bits, reduced, saturating
 from aiq_core.records import FP32_BITS, ImageSet, Policy, Quantizer, SplitName
 from aiq_core.runtime.calibrate import calibration
+from aiq_core.runtime.cpu import cpu_flags
+from aiq_core.runtime.deployment.engines import installed, opened
 from aiq_core.runtime.evaluate import TorchEvaluator
 from aiq_core.runtime.files import write_whole
 from aiq_core.runtime.rounded import RoundedLayers
@@ -27,11 +31,20 @@ LEAST_EQUAL = 99.5
 """Percent of predictions that are equal as a rule, at 8 bits on CPUs whose INT8 products do not saturate."""
 
 
-def exported(model: Model, policy: Policy, settings: Quantizer, path: Path, check: bool = True) -> dict[str, Any]:
-    """Writes a policy as an ONNX model; what is said of it. Raises EvaluationError where its integers are not ours."""
+def exported(
+    model: Model, policy: Policy, settings: Quantizer, path: Path, check: bool = True, reduce_range: bool = False
+) -> dict[str, Any]:
+    """Writes a policy as an ONNX model; what is said of it. Raises EvaluationError where its integers are not ours.
+
+    With `reduce_range`, layers that can saturate on CPUs without VNNI have 7-bit weights: that is another policy.
+    """
     rounded = RoundedLayers(model, settings)
     ranges = calibration(model, settings.activations) if settings.activations and policy.has_activations else None
     made = export(model, policy, rounded, ranges)
+    layers = saturating(model, policy, made.integer, rounded)
+    if reduce_range and layers:
+        policy = reduced(model.profile, policy, layers)
+        made = export(model, policy, rounded, ranges)
     _check_integers(made, rounded, model, policy)
     write_whole(path, made.save())
     quantized = sum(bits != FP32_BITS for bits in policy.weight_bits)
@@ -41,8 +54,17 @@ def exported(model: Model, policy: Policy, settings: Quantizer, path: Path, chec
     ]
     if made.float_bias:
         said.append(f"the bias stays FP32, as it overflows 32 bits: {', '.join(made.float_bias)}")
+    if layers and reduce_range:
+        said.append(f"weights at {SAFE_BITS} bits, so that no sum saturates on CPUs without VNNI: {', '.join(layers)}")
+    elif layers:
+        here = "this CPU adds them in 32 bits" if adds_in_32_bits(cpu_flags()) else "this CPU is one of them"
+        said.append(
+            f"on CPUs without VNNI sums of INT8 products can saturate in {len(layers)} layers ({here}); "
+            "--reduce-range writes these with 7-bit weights"
+        )
     document: dict[str, Any] = {
         "file": str(path),
+        "saturating_layers": list(layers),
         "bytes": path.stat().st_size,
         "policy_key": policy.key,
         "integer_layers": list(made.integer),
@@ -86,30 +108,19 @@ def integers_of(proto: ModelProto) -> dict[str, NDArray[np.int8]]:
 
 def _compared(model: Model, policy: Policy, settings: Quantizer, content: bytes, said: list[str]) -> dict[str, Any]:
     """The file in ONNX Runtime beside the simulation, on all report images that are here."""
-    try:
-        import onnxruntime
-    except ImportError:
+    version = installed(Engine.ONNX_RUNTIME)
+    if version is None:
         said.append("not checked: onnxruntime is not installed; pip install onnxruntime")
         return {}
     images = model.dataset.available(SplitName.REPORT)
     evaluator = TorchEvaluator(model, ImageSet(SplitName.REPORT, images), settings)
     simulated = evaluator.logits(policy, policy).argmax(axis=1)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = evaluator.threads
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    pixels = model.dataset.report.images(images)
-    found = np.concatenate(
-        [
-            session.run(None, {INPUT: as_input(pixels[start : start + CHUNK])})[0].argmax(axis=1)
-            for start in range(0, images, CHUNK)
-        ]
-    )
+    found = predictions(Engine.ONNX_RUNTIME, content, model.dataset.report.images(images), evaluator.threads)
     labels = model.dataset.report.labels[:images]
     ran, meant = (100 * float((each == labels).mean()) for each in (found, simulated))
     equal = 100 * float((found == simulated).mean())
     said.append(
-        f"top-1 on {images:,} report images: {ran:.2f} % in ONNX Runtime {onnxruntime.__version__}, {meant:.2f} % "
+        f"top-1 on {images:,} report images: {ran:.2f} % in ONNX Runtime {version}, {meant:.2f} % "
         f"simulated; {equal:.2f} % of predictions equal"
     )
     if abs(ran - meant) > MOST_APART or equal < LEAST_EQUAL:
@@ -123,6 +134,18 @@ def _compared(model: Model, policy: Policy, settings: Quantizer, content: bytes,
         "simulated_top1_percent": meant,
         "agreement_percent": equal,
     }
+
+
+def predictions(engine: Engine, content: bytes, pixels: NDArray[np.uint8], threads: int) -> NDArray[np.int64]:
+    """The classes that a file gives in an engine for images uint8[n, H, W, C], `CHUNK` at a time; int64[n]."""
+    chunk = np.zeros((CHUNK, pixels.shape[3], *pixels.shape[1:3]), np.float32)
+    call = opened(engine, content, {INPUT: chunk}, threads)
+    found = []
+    for start in range(0, len(pixels), CHUNK):
+        images = as_input(pixels[start : start + CHUNK])
+        chunk[: len(images)] = images
+        found.append(call()[0][: len(images)].argmax(axis=1))
+    return np.concatenate(found)
 
 
 def as_input(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -4,7 +4,6 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from aiq_core.errors import EvaluationError
 from aiq_core.export.onnx_model import IR_VERSION, OPSET
 from aiq_core.hardware import NumberType
 from aiq_core.roof import Bandwidth, Roof, Spread
-from aiq_core.runtime.cpu import cpu_kind
+from aiq_core.runtime.cpu import cpu_flags, cpu_kind
 from aiq_core.runtime.deployment.engines import installed, opened
 
 FOOTPRINTS = tuple(2**power for power in range(16, 30))
@@ -56,7 +55,7 @@ def measure_roof(threads: int, report: Report = lambda told: None) -> Roof:
         threads=threads,
         curve=tuple(curve),
         peaks=peaks,
-        flags=tuple(flag for flag in FLAGS if flag in _flags()),
+        flags=tuple(flag for flag in FLAGS if flag in cpu_flags()),
         versions={"torch": torch.__version__, "python": platform.python_version()},
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=time.perf_counter() - start,
@@ -154,11 +153,3 @@ def _times(call: Callable[[], object]) -> list[float]:
 def _spread(times: list[float]) -> tuple[float, float, float]:
     """The median, the longest and the shortest, so that rates come as value, low, high."""
     return float(np.median(times)), max(times), min(times)
-
-
-def _flags() -> set[str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return set()
-    return {flag for line in lines if line.startswith(("flags", "Features")) for flag in line.split(":", 1)[1].split()}

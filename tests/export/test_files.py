@@ -163,3 +163,14 @@ def test_files_are_written_and_checked(tmp_path: Path) -> None:
     assert found["agreement_percent"] >= 99.5
     whole = packed(MODEL, MODEL.profile.uniform(8), HOW, tmp_path / "8.aiq")["bytes"]
     assert packed(MODEL, MODEL.profile.uniform(2), HOW, tmp_path / "2.aiq")["bytes"] < whole / 2
+
+
+def test_a_file_for_cpus_that_saturate_is_another_policy(tmp_path: Path) -> None:
+    policy = MODEL.profile.uniform(8, 8)
+    plain = exported(MODEL, policy, HOW, tmp_path / "8.onnx", check=False)
+    safe = exported(MODEL, policy, HOW, tmp_path / "7.onnx", check=False, reduce_range=True)
+    assert plain["policy_key"] == policy.key
+    assert any("--reduce-range" in line for line in plain["said"])
+    narrow = MODEL.profile.named_bits(Policy.from_key(safe["policy_key"]))
+    assert {name for name, bits in narrow.items() if bits == 7} == set(plain["saturating_layers"])
+    assert plain["saturating_layers"]
