@@ -6,7 +6,6 @@ from typing import Any
 from aiq_core import fronts
 from aiq_core.errors import SettingError
 from aiq_core.frontier import Budget
-from aiq_core.hardware import MACHINES
 from aiq_core.intensity import intensity, moved_bytes, stored_bytes, traffic, weight_bytes
 from aiq_core.library import Library
 from aiq_core.objective import exchange_rate
@@ -111,7 +110,7 @@ def _policy(library: Library, run: Run, by: str) -> dict[str, Any]:
         "moved_bytes": moved_bytes(profile, policy, by=by, quantizer=quantizer),
         "predicted_speedup": {
             machine.key: speed_up(machine, profile, baseline, policy, 1, by, quantizer) if machine.runs_fp32 else None
-            for machine in MACHINES.values()
+            for machine in library.machines.values()
         },
         **_accuracy(library, run, policy, "search", ImageSet(SplitName.SEARCH, run.request.chooses_on)),
         **_accuracy(library, run, policy, "confirm", _confirming(run)),
@@ -160,16 +159,18 @@ def _point(library: Library, run: Run, point: fronts.Point, by: str) -> dict[str
             f"{name}_drop_interval": None if each is None else [each.drop.low, each.drop.high]
             for name, each in drops.items()
         },
-        "predicted_time_us": _times(profile, point.policy, by, quantizer),
+        "predicted_time_us": _times(library, profile, point.policy, by, quantizer),
         "refined": point.refined,
         "beaten": point.beaten,
     }
 
 
-def _times(profile: ModelProfile, policy: Policy, by: str, quantizer: Quantizer) -> dict[str, float | None]:
+def _times(
+    library: Library, profile: ModelProfile, policy: Policy, by: str, quantizer: Quantizer
+) -> dict[str, float | None]:
     """Machine -> microseconds an image at batch 1, None where it lacks the arithmetic."""
     found: dict[str, float | None] = {}
-    for each in MACHINES.values():
+    for each in library.machines.values():
         try:
             time = predict(each, profile, [policy], by=by, quantizer=quantizer).total_seconds[0]
         except SettingError:

@@ -4,7 +4,7 @@ import logging
 import textwrap
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import tee
@@ -13,12 +13,13 @@ from aiq_core import fine_tuning, objective
 from aiq_core.catalog import Model
 from aiq_core.errors import AiqError, Cancelled, InfeasibleError
 from aiq_core.frontier import Sensitivity, parse_budgets
+from aiq_core.hardware import PRESETS, Machine
 from aiq_core.library import Library
 from aiq_core.machines import Evaluators, Machines, on
 from aiq_core.objective import Objective
 from aiq_core.records import ImageSet, Policy, Request, Run, RunStatus, Score, SplitName, Step
 from aiq_core.search.baselines import listed
-from aiq_core.search.check import check
+from aiq_core.search.check import check, check_machines
 from aiq_core.search.memo import Memo
 from aiq_core.search.problem import Problem, Question
 from aiq_core.search.strategies import strategy
@@ -41,9 +42,13 @@ def timestamp() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def new_run(model: Model, request: Request) -> Run:
-    """A queued run of a checked request. Raises SettingError or InfeasibleError where the request cannot be run."""
+def new_run(model: Model, request: Request, machines: Mapping[str, Machine] = PRESETS) -> Run:
+    """A queued run of a checked request; a time that it keeps is on one of `machines`.
+
+    Raises SettingError, UnknownNameError or InfeasibleError where the request cannot be run.
+    """
     check(request, model.profile)
+    check_machines(request, model.profile, machines)
     model.dataset.search.require(ImageSet(SplitName.SEARCH, request.images).images)
     return Run(
         id=request.digest_with(model.identity),
@@ -262,6 +267,7 @@ class Execution:
             costs=self._costs(),
             points=request.points or 0,
             budgets=parse_budgets(request.within),
+            machines=self.library.machines,
             refinement=request.refinement,
             seed=request.seed or 0,
             expect=self._expect,

@@ -183,7 +183,7 @@ def choose(found: Sequence[Point], budget: Budget) -> Choice:
         lost, what = number(_drop(most).drop.value, 2), "highest AI" if most.seconds is None else "shortest time"
         return Choice(most, nearest, f"the {what} of {len(measured)} points: {lost} points lost on {images}")
     lost = number(_drop(nearest).drop.value, 2)
-    told = f"no point keeps {budget.words} on {images}; the one that comes nearest loses {lost}"
+    told = f"no point keeps {budget.words()} on {images}; the one that comes nearest loses {lost}"
     return Choice(None, nearest, told)
 
 
@@ -214,8 +214,8 @@ def _not_passed(first: Point, budget: Budget) -> str:
     """That the first point already fails, and on how many images one that loses as much would pass."""
     compared = _drop(first)
     told = (
-        f"no point keeps {budget.words} on {compared.images:,} images that confirm: the first, of lowest AI, may lose "
-        f"{number(compared.most_lost, 2)}"
+        f"no point keeps {budget.words()} on {compared.images:,} images that confirm: the first, of lowest AI, may "
+        f"lose {number(compared.most_lost, 2)}"
     )
     room = (budget.limit - max(0.0, compared.drop.value)) / 100
     if room <= 0:

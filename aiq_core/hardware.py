@@ -1,5 +1,7 @@
 """Machines for the roofline: peak rates and DRAM bandwidth, one processor each, every number with its source.
 
+The presets stand here; `Library.machines` has those that were measured or entered too.
+
 Rates are dense peaks and one multiply-add counts as 2 operations. Integer rates are in operations per second and
 share the axis with FLOP/s. Type FP32 is plain FP32; TF32 is what A100 and H100 run FP32-typed convolutions in.
 Long because it is a table: a row a machine.
@@ -10,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 
-from aiq_core.errors import SettingError, look_up
+from aiq_core.errors import SettingError
 from aiq_core.records import FP32_BITS
 
 TERA, GIGA = 1e12, 1e9
@@ -28,11 +30,12 @@ class NumberType(StrEnum):
 
 
 class SourceKind(StrEnum):
-    """Who vouches for a number: its vendor (or reports of the vendor), a measurement, or factors multiplied here."""
+    """Who vouches for a number: its vendor (or reports of it), a measurement, factors multiplied here, or the user."""
 
     VENDOR = "vendor"
     MEASURED = "measured"
     DERIVED = "derived"
+    ENTERED = "entered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,8 @@ class Machine:
 
     `bandwidth` is that of DRAM, or of the slowest level that weights come from.
     `fp32_typed` is the arithmetic that FP32-typed layers run in, None where the machine has none.
-    `grade` is A (vendor document, two agreeing reports of it, or a direct measurement) or B (inferred in part).
+    `grade` is A (vendor document, two agreeing reports of it, or a direct measurement), B (inferred in part) or C (as
+    a user entered it).
     """
 
     key: str
@@ -67,21 +71,23 @@ class Machine:
         return self.fp32_typed is not None
 
     def ceiling(self, weight_bits: int, activation_bits: int) -> tuple[NumberType, float]:
-        """The number type and rate (operations/s) that bound a layer: those of the wider of its two types.
+        """The number type and rate (operations/s) that bound a layer.
 
-        Where the machine lacks the type, the next wider one that it has. Raises SettingError where there is none.
+        Of the types that hold the wider of its two, the fastest that the machine has: integers of 8 bits are whole in
+        FP16 and BF16, and a CPU without INT8 dot products multiplies them faster in FP32. Raises SettingError where
+        there is none.
         """
         bits = max(weight_bits, activation_bits)
-        wider: list[NumberType] = []
+        wide: list[NumberType] = []
         if bits <= 4:
-            wider.append(NumberType.INT4)
+            wide.append(NumberType.INT4)
         if bits <= 8:
-            wider += [NumberType.INT8, NumberType.FP16]
+            wide += [NumberType.INT8, NumberType.FP16, NumberType.BF16]
         if self.fp32_typed is not None:
-            wider.append(self.fp32_typed)
-        for number_type in wider:
-            if number_type in self.rates:
-                return number_type, self.rates[number_type].value
+            wide.append(self.fp32_typed)
+        rates = {number_type: self.rates[number_type].value for number_type in wide if number_type in self.rates}
+        if rates:
+            return max(rates.items(), key=lambda rate: rate[1])
         wanted = "FP32" if bits == FP32_BITS else f"{bits}-bit"
         raise SettingError(f"{self.name} can't run {wanted} activations; choose a machine that has this arithmetic")
 
@@ -133,7 +139,7 @@ _H100_RATES = {
 _H100_DRAM = _vendor(3350 * GIGA, f"{_HOPPER}, SXM")
 _NO_INT4_HOPPER = "no 4-bit tensor cores: 4-bit weights save bytes only (nunchux-ai/nunchaku issue 381)"
 
-_MACHINES = (
+_PRESETS = (
     Machine(
         "a100-tf32", "A100 (TF32)", _A100_RATES, _A100_DRAM, "A", "PyTorch's default in convolutions", NumberType.TF32
     ),
@@ -343,13 +349,8 @@ _MACHINES = (
     ),
 )
 
-MACHINES: Mapping[str, Machine] = {machine.key: machine for machine in _MACHINES}
+PRESETS: Mapping[str, Machine] = {machine.key: machine for machine in _PRESETS}
 """Key -> machine, in the order that menus show."""
 
 DEFAULT_MACHINE = "a100-tf32"
 """One where quantizing weights pays: all layers of ResNet-20 are memory-bound on it at batch 1."""
-
-
-def machine(key: str) -> Machine:
-    """The machine of a key. Raises UnknownNameError."""
-    return look_up("machine", key, MACHINES)

@@ -64,7 +64,7 @@ def submit_sweep(library: Library, requests: Sequence[Request]) -> list[Run]:
         raise SettingError(f"{waiting} searches are queued, this server takes at most {most:.0f}; wait for one to end")
     sweep = uuid.uuid4().hex[:8] if len(requests) > 1 else None
     runs = [
-        execute.new_run(library.model(request.model), _within_limits(replace(request, sweep=sweep)))
+        execute.new_run(library.model(request.model), _within_limits(replace(request, sweep=sweep)), library.machines)
         for request in requests
     ]
     runs = [library.add_run(run) for run in runs]

@@ -18,7 +18,9 @@ import numpy as np
 from aiq_core import catalog
 from aiq_core.catalog import Catalog, Model, data_dir
 from aiq_core.envelope import PolicyTable
-from aiq_core.errors import DataError, UnknownNameError, look_up
+from aiq_core.errors import DataError, SettingError, UnknownNameError, look_up
+from aiq_core.frontier.budget import KERNELS
+from aiq_core.hardware import PRESETS, Machine
 from aiq_core.intensity import traffic
 from aiq_core.metrics import Metric
 from aiq_core.metrics.metric import Labels
@@ -40,6 +42,7 @@ from aiq_core.records import (
     RunStatus,
     SplitName,
 )
+from aiq_core.roof import ROOF, Roof
 from aiq_core.space import Space
 from aiq_core.statistics import Comparison
 from aiq_core.store import Store
@@ -76,6 +79,7 @@ class Library:
     def __init__(self, user: Store | None, bundled: Store | None, catalogs: Sequence[Catalog] | None = None) -> None:
         self.user, self.bundled = user, bundled
         self.catalogs = (catalog.bundled(),) if catalogs is None else tuple(catalogs)
+        self._machines: tuple[str | None, Mapping[str, Machine]] = (None, {})
 
     def without_bundled(self) -> "Library":
         """The same without the bundled results, which then answer no search."""
@@ -133,6 +137,50 @@ class Library:
             if each.kind == TABLE and (table := KernelTable.from_json(each.document)).hash == table_hash:
                 return table
         raise DataError(f"the table of kernels {table_hash} is not known here; measure one and ask again")
+
+    # Machines
+
+    @property
+    def roofs(self) -> dict[str, Roof]:
+        """Measured roofs by the keys of their machines: those of this kind of CPU first, few threads before many."""
+        found = [Roof.from_json(each.document) for each in self.measurements(ROOF)]
+        return {roof.key: roof for roof in sorted(found, key=lambda roof: (not roof.is_here, roof.cpu, roof.threads))}
+
+    @property
+    def machines(self) -> Mapping[str, Machine]:
+        """Every machine by key, in the order that menus show: presets, measured ones, entered ones.
+
+        Read anew only when one was measured, entered or removed, by whatever process.
+        """
+        version, known = self.machines_version(), self._machines
+        if known[0] != version:
+            found = dict(PRESETS)
+            measured = (roof.machine() for roof in self.roofs.values())
+            for machine in (*measured, *(self.user.machines.all() if self.user else ())):
+                found.setdefault(machine.key, machine)
+            known = self._machines = version, found
+        return known[1]
+
+    def machines_version(self) -> str:
+        """Text that changes whenever the machines do."""
+        return "-" if self.user is None else self.user.machines.version(ROOF)
+
+    def machine(self, key: str) -> Machine:
+        """The machine of a key. Raises UnknownNameError."""
+        return look_up("machine", key, self.machines)
+
+    def add_machine(self, machine: Machine) -> None:
+        """Keeps a machine as a user entered it. Raises SettingError where its key is taken."""
+        taken = {KERNELS: "measured kernels"} | {key: known.name for key, known in self.machines.items()}
+        if machine.key in taken:
+            raise SettingError(f"key={machine.key!r} is {taken[machine.key]}’s already; choose another")
+        self.store.machines.add(machine)
+
+    def remove_machine(self, key: str) -> None:
+        """Forgets a machine that a user entered. Raises UnknownNameError where none has that key."""
+        entered = {machine.key: machine for machine in self.store.machines.all()}
+        look_up("entered machine", key, entered or {"(none yet)": None})
+        self.store.machines.remove(key)
 
     # Evaluations
 

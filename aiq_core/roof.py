@@ -1,9 +1,12 @@
 """A machine's roof as it was measured: bandwidth by footprint, the levels found in it, and peak rates a number type."""
 
+import platform
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,8 +71,13 @@ class Roof:
 
     @property
     def key(self) -> str:
-        """Its name in addresses and on the command line."""
-        return f"here-{self.threads}t"
+        """Its name in addresses and on the command line, the same wherever it is known."""
+        return f"{re.sub('[^a-z0-9]+', '-', _plain(self.cpu).lower()).strip('-')}-{self.threads}t"
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this machine's processor is of that kind."""
+        return _processor_of(self.cpu) == processor()
 
     @property
     def measurement(self) -> Measurement:
@@ -79,7 +87,7 @@ class Roof:
     def machine(self) -> Machine:
         """The machine that this roof is of; its bandwidth is that of the largest footprints."""
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
-        note = f"measured here on {self.created_at[:10]}, {threads}"
+        note = f"measured on {self.created_at[:10]}, {threads}"
 
         def source(rate: Spread, how: str) -> Source:
             return Source(SourceKind.MEASURED, rate.value, f"{note}, {how}")
@@ -87,7 +95,7 @@ class Roof:
         memory = self.levels[-1]
         return Machine(
             key=self.key,
-            name=f"This machine, {threads}",
+            name=f"{'This machine' if self.is_here else _plain(_processor_of(self.cpu))}, {threads}",
             rates={kind: source(rate, "products of square matrices") for kind, rate in self.peaks.items()},
             bandwidth=source(memory.rate, f"{memory.footprint_bytes / 2**20:.0f} MiB"),
             grade="A",
@@ -117,6 +125,28 @@ class Roof:
             flags=tuple(document["flags"]),
             versions=dict(document["versions"]),
         )
+
+
+@cache
+def processor() -> str:
+    """This machine's processor, as it names itself."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _processor_of(cpu: str) -> str:
+    """A kind of CPU without the instructions that were used on it."""
+    return re.sub(r" \([A-Z0-9_]+\)$", "", cpu)
+
+
+def _plain(cpu: str) -> str:
+    """A CPU's name without marks and what it says of every CPU."""
+    return " ".join(re.sub(r"\((R|TM)\)|\bCPU\b|@ [0-9.]+GHz", " ", cpu).split())
 
 
 def levels(curve: Sequence[Bandwidth]) -> tuple[Level, ...]:

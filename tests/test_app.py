@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from aiq_core.hardware import MACHINES
+from aiq_core.hardware import PRESETS
 from aiq_core.intensity import intensity, moved_bytes, stored_bytes, weight_bytes
 from aiq_core.wording import size
 from tests import bundled
@@ -90,11 +90,11 @@ def test_every_model_opens(app: Callable[..., AppTest], name: str) -> None:
     assert bundled.model(name).title in heading(app(model=name))
 
 
-@pytest.mark.parametrize("key", MACHINES)
+@pytest.mark.parametrize("key", PRESETS)
 def test_every_machine_has_an_answer(app: Callable[..., AppTest], key: str) -> None:
     test = app(machine=key)
-    assert MACHINES[key].name in heading(test)
-    if not MACHINES[key].runs_fp32:
+    assert PRESETS[key].name in heading(test)
+    if not PRESETS[key].runs_fp32:
         assert "can't run" in heading(test)
         assert "predicted" not in heading(test)
 

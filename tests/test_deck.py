@@ -20,7 +20,7 @@ import plotly.graph_objects as go
 import pytest
 
 from aiq_core import __main__ as command_line
-from aiq_core import exchange, hardware, manual
+from aiq_core import exchange, manual
 from aiq_core.catalog import Model
 from aiq_core.charts.labels import SLIDE_WIDTHS_PX, Anchor, Box, Place, text_box
 from aiq_core.deck import build, fonts, html
@@ -29,6 +29,7 @@ from aiq_core.deck.slide import Deck, Slide
 from aiq_core.deck.text import look_up, plain, say
 from aiq_core.documents import run_document
 from aiq_core.errors import SettingError, UnknownNameError
+from aiq_core.hardware import PRESETS
 from aiq_core.intensity import intensity, moved_bytes
 from aiq_core.library import BUNDLED_RESULTS, Library, open_library
 from aiq_core.records import Move, Policy, Quantizer, Run, RunStatus, Site, SiteKind, SplitName
@@ -56,7 +57,7 @@ def usual(known: Library, model: str) -> str:
 
 
 def deck(known: Library, *run_ids: str, machine: str = "a100-tf32") -> Deck:
-    return build.build(known, run_ids, hardware.machine(machine))
+    return build.build(known, run_ids, PRESETS[machine])
 
 
 def titled(of: Deck, key: str) -> str:
@@ -132,7 +133,7 @@ def test_every_displayed_figure_is_the_documents(known: Library, model: str, mac
         "evaluations_new", "seconds", "report_top1_percent", "report_baseline_top1_percent", "report_drop_points",
         "report_drop_interval.0", "report_drop_interval.1", "model_hash", "search_hash", "report_hash", "policy_key",
     }  # fmt: skip
-    assert (f"predicted_speedup.{machine}" in fields) is hardware.machine(machine).runs_fp32
+    assert (f"predicted_speedup.{machine}" in fields) is PRESETS[machine].runs_fp32
 
 
 def test_a_comparison_displays_the_documents_too(known: Library) -> None:
@@ -639,7 +640,7 @@ def test_data_as_json_and_csv(known: Library) -> None:
     assert document["runs"] == json.loads(json.dumps(list(made.runs)))
     assert [slide["title"] for slide in document["slides"]] == [plain(slide.title) for slide in made.slides]
     speed = next(slide for slide in document["slides"] if slide["key"] == "speed")
-    assert {row["machine"] for row in speed["rows"]} == {machine.name for machine in hardware.MACHINES.values()}
+    assert {row["machine"] for row in speed["rows"]} == {machine.name for machine in PRESETS.values()}
     rows = list(csv.DictReader(io.StringIO(html.table(made))))
     assert [row["id"] for row in rows] == [run["id"] for run in made.runs]
     assert float(rows[0]["report_drop_interval_low"]) == made.runs[0]["report_drop_interval"][0]

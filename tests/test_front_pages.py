@@ -18,7 +18,7 @@ from aiq_core.documents import run_document
 from aiq_core.errors import SettingError
 from aiq_core.frontier import DEFAULT_POINTS, Budget, Quantity
 from aiq_core.fronts import WITHIN, as_chosen, choose, points
-from aiq_core.hardware import MACHINES
+from aiq_core.hardware import PRESETS
 from aiq_core.records import Request, Run, RunStatus, SplitName
 from aiq_core.space import JOINT, WEIGHTS
 from aiq_core.store import Store
@@ -243,7 +243,7 @@ def test_budgets_are_answered_at_once_and_measured_by_one_button(app: Callable[.
 
 def test_a_front_s_slides_begin_with_the_front_and_go_on_with_its_point(app: Callable[..., AppTest]) -> None:
     library, run = fronts.made()
-    made = build.build(library, [run.id], MACHINES["pi-5"])
+    made = build.build(library, [run.id], PRESETS["pi-5"])
     assert [slide.key for slide in made.slides[:3]] == ["front", "predicted", "message"]
     gains = [100 * (point.ratio - 1) for point in points(library, run)]
     choice = choose(points(library, run), WITHIN).point

@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 from aiq_core import exchange, library, manual
 from aiq_core.errors import SettingError
 from aiq_core.execute import new_run
-from aiq_core.hardware import MACHINES
+from aiq_core.hardware import PRESETS
 from aiq_core.intensity import moved_bytes
 from aiq_core.records import (
     Evaluation,
@@ -679,7 +679,7 @@ def test_another_batch_and_machine_move_the_prediction(app: Callable[..., AppTes
     assert metrics(test)["Predicted time"].value == "17.6 ns"
     test = app(model="digits_cnn", policy=DIGITS.uniform(8).key, batch="64", machine="pi-5")
     assert metrics(test)["Predicted, batch 64"].value == "186 µs"
-    integer = next(key for key, machine in MACHINES.items() if not machine.runs_fp32)
+    integer = next(key for key, machine in PRESETS.items() if not machine.runs_fp32)
     test = app(model="digits_cnn", machine=integer)
     assert metrics(test)["Predicted time"].value == "–"
     assert any("integers" in info.value for info in test.info)

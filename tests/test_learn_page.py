@@ -10,7 +10,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from aiq_core.hardware import MACHINES
+from aiq_core.hardware import PRESETS
 from aiq_core.library import Library, open_library
 from aiq_core.records import Evaluation, Origin, SplitName
 from aiq_core.space import JOINT
@@ -271,8 +271,8 @@ def test_a_bad_link_says_what_was_not_used(
 @pytest.mark.parametrize(("key", "step"), list(product(("coral-usb", "rk3588-npu", "pi-5", "stm32h743"), (1, 2))))
 def test_every_machine_has_an_answer(learn: Callable[..., AppTest], key: str, step: int) -> None:
     page = learn(machine=key, step=str(step))
-    assert MACHINES[key].name in words(page)
-    assert ("can't run FP32" in words(page)) is not MACHINES[key].runs_fp32
+    assert PRESETS[key].name in words(page)
+    assert ("can't run FP32" in words(page)) is not PRESETS[key].runs_fp32
 
 
 def test_another_model_asks_anew(learn: Callable[..., AppTest]) -> None:

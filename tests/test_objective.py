@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aiq_core import entered
 from aiq_core.errors import DataError, InfeasibleError, SettingError, UnknownNameError
 from aiq_core.execute import new_run
 from aiq_core.intensity import intensity
 from aiq_core.objective import Objective, default_normaliser, exchange_rate, floor_score
 from aiq_core.records import Policy, Quantizer, Request
 from aiq_core.search.check import check
+from aiq_core.space import WEIGHTS
 from tests import bundled
 from tests.tables import TOP1
 
@@ -226,6 +228,15 @@ def test_a_run_that_cannot_be_run_is_refused_before_it_is_queued(
 ) -> None:
     with pytest.raises(error, match=message):
         new_run(bundled.model(changes.get("model", GOOD.model)), replace(GOOD, **changes))
+
+
+def test_a_time_is_kept_on_a_machine_that_is_known_here() -> None:
+    model = bundled.model("digits_cnn")
+    front = WEIGHTS.front_request(model.name, Quantizer(), model.profile, 500, 5, ("time<=1ms@mine",))
+    with pytest.raises(UnknownNameError, match=r"unknown machine 'mine'; choose from .*pi-5"):
+        new_run(model, front)
+    mine = entered.machine("mine", "Mine", 1e9, {"FP32": 1e9})
+    assert new_run(model, front, {"mine": mine}).request.within == ("time<=1ms@mine",)
 
 
 def test_a_search_starts_at_fp32_with_its_fixed_layers() -> None:

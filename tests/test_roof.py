@@ -24,7 +24,9 @@ def curve(*rates: float) -> tuple[Bandwidth, ...]:
 
 def roof(created_at: str = "2026-01-01T00:00:00+00:00", threads: int = 1) -> Roof:
     peaks = {NumberType.FP32: spread(1e11), NumberType.INT8: spread(8e11)}
-    return Roof("a CPU", threads, curve(100, 100, 30, 30, 10, 10), peaks, ("avx2",), {"torch": "2"}, created_at, 6.0)
+    return Roof(
+        "Cortex A76 (NEON)", threads, curve(100, 100, 30, 30, 10, 10), peaks, ("avx2",), {"torch": "2"}, created_at, 6.0
+    )
 
 
 def test_levels_are_where_the_curve_falls() -> None:
@@ -46,7 +48,7 @@ def test_one_bandwidth_is_one_level_and_what_disturbs_makes_none() -> None:
 
 def test_a_roof_is_a_machine() -> None:
     made = roof().machine()
-    assert (made.key, made.name) == ("here-1t", "This machine, 1 thread")
+    assert (made.key, made.name) == ("cortex-a76-neon-1t", "Cortex A76, 1 thread")
     assert made.bandwidth.value == 10e9
     assert made.bandwidth.kind is SourceKind.MEASURED
     assert made.ceiling(8, 8) == (NumberType.INT8, 8e11)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aiq_core.errors import SettingError
-from aiq_core.hardware import Machine, NumberType, Source, SourceKind, machine
+from aiq_core.hardware import PRESETS, Machine, NumberType, Source, SourceKind
 from aiq_core.records import Layer, LayerKind, ModelProfile, Policy
 from aiq_core.roofline import predict, ridge, speed_up
 
@@ -80,7 +80,7 @@ def test_predicted_time_counts_both_kinds() -> None:
 
 def test_ridges_of_the_presets() -> None:
     def fp32_ridge(key: str) -> float:
-        chosen = machine(key)
+        chosen = PRESETS[key]
         return ridge(chosen.ceiling(32, 32)[1], chosen.bandwidth.value)
 
     assert fp32_ridge("a100-tf32") == pytest.approx(156e12 / 1555e9)  # 100
@@ -92,4 +92,4 @@ def test_ridges_of_the_presets() -> None:
 
 def test_integer_only_machines_give_no_prediction() -> None:
     with pytest.raises(SettingError, match="can't run FP32 activations"):
-        predict(machine("coral-usb"), PROFILE, [PROFILE.uniform(4)])
+        predict(PRESETS["coral-usb"], PROFILE, [PROFILE.uniform(4)])

@@ -6,7 +6,7 @@ from statistics import fmean, stdev
 from aiq_core.claims import layers
 from aiq_core.claims.evidence import MOBILENET, RESNET, Claim, Evidence, candidates, gain
 from aiq_core.claims.paper import beats_uniform
-from aiq_core.hardware import MACHINES
+from aiq_core.hardware import PRESETS
 from aiq_core.judged import Judged, Kind
 from aiq_core.records import Policy, SplitName
 from aiq_core.roofline import speed_up
@@ -105,7 +105,7 @@ def _speed_ups(evidence: Evidence, model: str) -> Iterator[Claim]:
     faster = "{title}, AI +{goal:.0f} %: predicted faster on {machine}"
     slower = "{title}, AI +{goal:.0f} %: next to nothing on {machine}, where it is compute-bound"
     for key, machine_key in (("a100", "a100-tf32"), ("pi5", "pi-5")):
-        machine = MACHINES[machine_key]
+        machine = PRESETS[machine_key]
         memory_bound = key == "a100" or model == MOBILENET
         text = (faster if memory_bound else slower).format(
             title=evidence.title(model), goal=GOALS[model], machine=machine.name

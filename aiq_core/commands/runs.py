@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from aiq_core import documents, hardware, jobs
+from aiq_core import documents, jobs
 from aiq_core.commands.console import Json, app, err, out, print_json, print_run, print_runs
 from aiq_core.errors import SettingError
 from aiq_core.hardware import DEFAULT_MACHINE
@@ -78,7 +78,8 @@ def report(
     """Write runs as slides: one HTML file that opens without a network, or their data."""
     from aiq_core.deck import build, html
 
-    deck = build.build(open_library(), run_ids, hardware.machine(machine))
+    library = open_library()
+    deck = build.build(library, run_ids, library.machine(machine))
     path = output or Path(f"{html.file_name(deck)}.html")
     forms = {".html": html.page, ".json": html.to_json, ".csv": html.table}
     if path.suffix.lower() not in forms:

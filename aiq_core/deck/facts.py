@@ -47,7 +47,10 @@ class Rival:
 
 @dataclass(frozen=True)
 class Facts:
-    """A run for its slides. `letter` names it among several; bound layers are None where the machine can't run them."""
+    """A run for its slides. `letter` names it among several; bound layers are None where the machine can't run them.
+
+    `machines` are all those that it is predicted on.
+    """
 
     run: Run
     model: Model
@@ -57,6 +60,7 @@ class Facts:
     memory_bound_before: int | None
     memory_bound_after: int | None
     rivals: tuple[Rival, ...]
+    machines: Mapping[str, Machine]
 
     @property
     def card(self) -> Card:
@@ -198,10 +202,10 @@ def facts(library: Library, run: Run, machine: Machine, letter: str = "") -> Fac
         counting = run.request.traffic, run.request.quantizer
         at = predict(machine, profile, [profile.uniform(FP32_BITS), run.policy], 1, *counting)
         bound = int(at.memory_bound[0].sum()), int(at.memory_bound[1].sum())
-    known = Facts(run, model, document, machine, letter, *bound, ())
+    known = Facts(run, model, document, machine, letter, *bound, (), library.machines)
     joint = JOINT_RIVALS if run.policy.has_activations else ()
     rivals = tuple(_rival(library, known, *widths) for widths in (*joint, *RIVALS))
-    return Facts(run, model, document, machine, letter, *bound, rivals)
+    return Facts(run, model, document, machine, letter, *bound, rivals, known.machines)
 
 
 def _rival(library: Library, known: Facts, bits: int, activation_bits: int) -> Rival:

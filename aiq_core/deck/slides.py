@@ -14,7 +14,7 @@ from aiq_core.deck.parts import counted, if_kernels, in_both, records
 from aiq_core.deck.slide import Figure, Number, Slide
 from aiq_core.deck.text import Text, plain, say, size_of
 from aiq_core.envelope import PolicyTable
-from aiq_core.hardware import MACHINES, Machine
+from aiq_core.hardware import Machine
 from aiq_core.intensity import moved_bytes, weight_bytes
 from aiq_core.library import Library, asked_step
 from aiq_core.records import FINE_TUNED, FP32_BITS, Run, SplitName
@@ -223,7 +223,8 @@ def speed(facts: Facts) -> Slide:
     values = facts.document["predicted_speedup"]
     rows = [
         SpeedUp(machine.name, values[key], key == facts.machine.key, _compute_bound(facts, machine))
-        for key, machine in MACHINES.items()
+        for key, machine in facts.machines.items()
+        if key in values
     ]
     rows.sort(key=lambda row: -(row.value or 0))
     alt = "Predicted speed-up: " + "; ".join(

@@ -1,13 +1,13 @@
 """Budgets in words: what a policy may lose, store, move or take. `drop<=0.5`, `intensity>=10x`, `time<=200us@pi-5`."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
 
 from aiq_core.errors import SettingError
-from aiq_core.hardware import machine
+from aiq_core.hardware import PRESETS, Machine
 from aiq_core.wording import number, size
 
 
@@ -53,7 +53,8 @@ EXAMPLES = "drop<=0.5, drop<=0.5@95%, intensity>=10x, stored<=0.3MB, bits<=2.8 o
 class Budget:
     """A limit on a quantity: in points, times FP32's, bytes, bits or seconds. INTENSITY is a least value.
 
-    TIME's is on `machine`. A DROP that is `confident` is one whose one-sided 95 % bound stays within.
+    TIME's is on the machine whose key is `machine`. A DROP that is `confident` is one whose one-sided 95 % bound stays
+    within.
     """
 
     quantity: Quantity
@@ -63,7 +64,7 @@ class Budget:
 
     @classmethod
     def parse(cls, text: str) -> "Budget":
-        """The budget in a text. Raises SettingError, and UnknownNameError for a machine that is none."""
+        """The budget in a text, whether its machine is known or not. Raises SettingError."""
         found = _FORM.fullmatch(text.strip())
         if found is None or found["what"] not in tuple(Quantity):
             raise SettingError(f"budget {text!r} cannot be read; write it like {EXAMPLES}")
@@ -84,8 +85,6 @@ class Budget:
         if quantity is Quantity.TIME:
             if at is None:
                 raise SettingError(f"budget {text!r} names no machine; write it like time<=200us@pi-5")
-            if at != KERNELS:
-                machine(at)
             return cls(quantity, limit, machine=at)
         if at is not None and (quantity is not Quantity.DROP or at != CONFIDENT):
             raise SettingError(f"{at!r} in budget {text!r} is not known; drop takes @{CONFIDENT}, time a machine")
@@ -103,13 +102,11 @@ class Budget:
         """Whether arithmetic alone tells if a policy keeps it; a drop is measured."""
         return self.quantity is not Quantity.DROP
 
-    @property
-    def words(self) -> str:
-        """As people say it: `at most 0.30 MB stored`."""
-        return f"at {'least' if self.quantity is Quantity.INTENSITY else 'most'} {self.amount}"
+    def words(self, machines: Mapping[str, Machine] = PRESETS) -> str:
+        """As people say it: `at most 0.30 MB stored`. A machine has its name where `machines` knows it."""
+        return f"at {'least' if self.quantity is Quantity.INTENSITY else 'most'} {self.amount(machines)}"
 
-    @property
-    def amount(self) -> str:
+    def amount(self, machines: Mapping[str, Machine] = PRESETS) -> str:
         """The same without which side is limited: `0.30 MB stored`."""
         match self.quantity:
             case Quantity.DROP:
@@ -124,7 +121,9 @@ class Budget:
             case Quantity.BITS:
                 return f"{number(self.limit, 2)} bits a weight on average"
             case Quantity.TIME:
-                on = "by measured kernels" if self.machine == KERNELS else f"on {machine(str(self.machine)).name}"
+                known = machines.get(str(self.machine))
+                on = f"on {self.machine if known is None else known.name}"
+                on = "by measured kernels" if self.machine == KERNELS else on
                 return f"{number(1e6 * self.limit, 1)} µs an image {on}"
 
 

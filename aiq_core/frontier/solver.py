@@ -13,11 +13,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from aiq_core.errors import InfeasibleError, SettingError
+from aiq_core.errors import InfeasibleError, SettingError, look_up
 from aiq_core.frontier.budget import KERNELS, Budget, Quantity
 from aiq_core.frontier.kernel_time import KernelTime, kernel_time
 from aiq_core.frontier.sensitivity import Sensitivity
-from aiq_core.hardware import machine
+from aiq_core.hardware import PRESETS, Machine
 from aiq_core.intensity import intensity, moved_bytes, stored_bytes, traffic
 from aiq_core.records import (
     FP32_BITS,
@@ -65,8 +65,8 @@ class _Limit:
 class Solver:
     """Of a network with costs: `offered` says which widths a site may take, all others are held as in `start`.
 
-    AI is by the traffic model `by`, time on KERNELS by a `table` of them. `solve` takes milliseconds; nothing is
-    measured anew for another budget.
+    AI is by the traffic model `by`, seconds are on `machines`, on KERNELS by a `table` of them. `solve` takes
+    milliseconds; nothing is measured anew for another budget.
     """
 
     def __init__(
@@ -78,9 +78,10 @@ class Solver:
         by: str = UNFUSED,
         quantizer: Quantizer = Quantizer(),
         table: KernelTable | None = None,
+        machines: Mapping[str, Machine] = PRESETS,
     ) -> None:
         self.profile, self.costs, self.start, self.by, self.quantizer = profile, costs, start, by, quantizer
-        self.table = table
+        self.table, self.machines = table, machines
         self.offered = {site: offered[site] for site in profile.sites if site in offered}
         self.columns = tuple(Move(site, bits) for site, widths in self.offered.items() for bits in widths)
         sites = {site: row for row, site in enumerate(self.offered)}
@@ -110,7 +111,7 @@ class Solver:
             case Quantity.TIME if on == KERNELS:
                 return self._kernels.seconds_an_image(profile, policy)
             case Quantity.TIME:
-                times = predict(machine(str(on)), profile, [policy], by=self.by, quantizer=quantizer)
+                times = predict(self._machine(on), profile, [policy], by=self.by, quantizer=quantizer)
                 return float(times.total_seconds[0])
             case Quantity.DROP:
                 raise SettingError("a drop is measured, not counted; evaluate the policy")
@@ -120,6 +121,9 @@ class Solver:
         if self.table is None:
             raise SettingError("no kernels of this model are measured yet; measure them, or name a machine")
         return self.table
+
+    def _machine(self, key: str | None) -> Machine:
+        return look_up("machine", str(key), self.machines)
 
     def keeps(self, budget: Budget, policy: Policy) -> bool:
         """Whether a policy keeps a budget that is counted."""
@@ -183,11 +187,12 @@ class Solver:
             for nearest in self.nearest([budget]):
                 value = self.value(budget.quantity, nearest, budget.machine)
                 least = Budget(budget.quantity, value, budget.machine)
+                least_words = least.amount(self.machines)
                 return InfeasibleError(
-                    f"{budget.words} is out of reach: {nearest.key} comes nearest, with {least.amount}; "
+                    f"{budget.words(self.machines)} is out of reach: {nearest.key} comes nearest, with {least_words}; "
                     "allow that much, offer lower widths, or fix fewer layers"
                 )
-        words = " and ".join(budget.words for budget in budgets)
+        words = " and ".join(budget.words(self.machines) for budget in budgets)
         return InfeasibleError(f"each by itself can be kept, but not together: {words}; loosen one of them")
 
     def _best(
@@ -275,7 +280,8 @@ class Solver:
         return {}
 
     def _timed(self, name: str) -> "_Time":
-        on, profile, places = machine(name), self.profile, {move: place for place, move in enumerate(self.columns)}
+        on, profile = self._machine(name), self.profile
+        places = {move: place for place, move in enumerate(self.columns)}
         counted = traffic(profile, [self._base, *self._policies], by=self.by, quantizer=self.quantizer)
         moved = counted.layer_bytes / on.bandwidth.value
         unit = float(moved[0].sum())

@@ -1,24 +1,15 @@
 """What kind of CPU this is: predictions are compared, never assumed equal, across kinds."""
 
-import platform
 from pathlib import Path
 
 import torch
 
+from aiq_core.roof import processor
+
 
 def cpu_kind() -> str:
     """The processor's name and the vector instructions torch uses on it."""
-    return f"{_processor()} ({torch.backends.cpu.get_cpu_capability()})"
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+    return f"{processor()} ({torch.backends.cpu.get_cpu_capability()})"
 
 
 def cpu_flags() -> set[str]:

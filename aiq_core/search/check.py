@@ -1,5 +1,6 @@
 """Whether a request can be run, said before it is queued."""
 
+from collections.abc import Mapping
 from math import isfinite
 
 from aiq_core import rounding
@@ -7,7 +8,7 @@ from aiq_core.activations import RULES
 from aiq_core.errors import InfeasibleError, SettingError, look_up
 from aiq_core.frontier import MOST_POINTS, Measure, parse_budgets
 from aiq_core.frontier.budget import KERNELS
-from aiq_core.hardware import machine
+from aiq_core.hardware import Machine
 from aiq_core.intensity import intensity
 from aiq_core.records import FP32_BITS, OFFERED_BITS, ModelProfile, Request
 from aiq_core.roofline import predict
@@ -108,8 +109,17 @@ def _check_front(request: Request, profile: ModelProfile) -> None:
     for budget in parse_budgets(request.within):
         if budget.machine == KERNELS and request.table is None:
             raise SettingError(f"budget {str(budget)!r} is on measured kernels; ask for a frontier along time")
+
+
+def check_machines(request: Request, profile: ModelProfile, machines: Mapping[str, Machine]) -> None:
+    """Raises UnknownNameError for a budget's machine that is not there, SettingError for one that runs nothing here.
+
+    Apart from `check`: a run that another machine made may name one that is only known there.
+    """
+    for budget in parse_budgets(request.within):
         if budget.machine not in (None, KERNELS):
-            predict(machine(budget.machine), profile, [profile.uniform(2, 2)], by=request.traffic)
+            on = look_up("machine", str(budget.machine), machines)
+            predict(on, profile, [profile.uniform(2, 2)], by=request.traffic)
 
 
 def _check_tuning(request: Request) -> None:

@@ -39,9 +39,8 @@ def solver(problem: Problem) -> Solver:
     if problem.costs is None:
         raise AssertionError("a frontier needs the costs of widths")
     offered = {site: problem.offered(site) for site in problem.movable}
-    return Solver(
-        problem.profile, problem.costs, problem.start, offered, problem.traffic, problem.quantizer, problem.table
-    )
+    counting = problem.traffic, problem.quantizer, problem.table, problem.machines
+    return Solver(problem.profile, problem.costs, problem.start, offered, *counting)
 
 
 def solutions(solver: Solver, points: int, budgets: tuple[Budget, ...]) -> tuple[Solution, ...]:

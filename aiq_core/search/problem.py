@@ -1,10 +1,11 @@
 """What every strategy shares: the problem, the question it may ask, and choosing among candidate moves."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import NamedTuple
 
 from aiq_core.frontier import Budget, Sensitivity
+from aiq_core.hardware import PRESETS, Machine
 from aiq_core.intensity import traffic
 from aiq_core.objective import Objective
 from aiq_core.records import (
@@ -54,8 +55,9 @@ class Problem:
     """A network, the loss to lower, the widths on offer, widest first, and the sites that may move, in tie order.
 
     `widths` are those of weights, `activation_widths` those of activation groups. A front has so many `points` within
-    `budgets`, by what widths cost by themselves, and spends `refinement` evaluations on looking around them; one
-    that is drawn, from `seed`, is what so many evaluations find. `expect` hears what will be asked.
+    `budgets`, seconds among them on `machines`, by what widths cost by themselves, and spends `refinement` evaluations
+    on looking around them; one that is drawn, from `seed`, is what so many evaluations find. `expect` hears what will
+    be asked.
     """
 
     profile: ModelProfile
@@ -71,6 +73,7 @@ class Problem:
     costs: Sensitivity | None = None
     points: int = 0
     budgets: tuple[Budget, ...] = ()
+    machines: Mapping[str, Machine] = field(default_factory=lambda: PRESETS)
     refinement: int = 0
     seed: int = 0
     expect: Expect = nothing_ahead

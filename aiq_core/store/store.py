@@ -15,6 +15,7 @@ import numpy as np
 from aiq_core.errors import StoreError, UnknownNameError
 from aiq_core.records import Evaluation, EvaluationKey, Origin, Run, RunStatus, Step, is_done
 from aiq_core.store import codec, database
+from aiq_core.store.machines import Machines
 from aiq_core.store.measurements import Measurements
 from aiq_core.store.tasks import Tasks
 
@@ -37,7 +38,7 @@ class Store:
         # Held for as long as the store is: threads come and go, and each last connection to close would checkpoint the
         # write-ahead log and take it away.
         self._first: sqlite3.Connection | None = self._connection()
-        self.measurements, self.tasks = Measurements(self), Tasks(self)
+        self.measurements, self.machines, self.tasks = Measurements(self), Machines(self), Tasks(self)
 
     def _connection(self) -> sqlite3.Connection:
         """This thread's connection."""

@@ -9,7 +9,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from aiq_core.catalog import Model
 from aiq_core.charts.style import Look
-from aiq_core.hardware import DEFAULT_MACHINE, MACHINES, Machine
+from aiq_core.hardware import DEFAULT_MACHINE, PRESETS, Machine
 from aiq_core.records import UNFUSED
 from aiq_core.search.strategies import FRONTS, SEARCHES
 from aiq_core.space import JOINT, SPACES, WEIGHTS, Space
@@ -73,7 +73,7 @@ def complaints(asked: Mapping[str, str]) -> list[str]:
     alpha = asked.get("alpha", str(DEFAULT_ALPHA))
     if not _is_alpha(alpha):
         said.append(f"alpha={alpha!r} is not offered; choose a number from 0 (accuracy) to 1 (AI)")
-    for name, offered in _OFFERED.items():
+    for name, offered in _offered().items():
         value = asked.get(name)
         if value is not None and value not in offered:
             said.append(f"{name}={value!r} is not offered; choose from {', '.join(offered[:16])}")
@@ -194,7 +194,8 @@ def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> Non
             )
             slots["budget"] = st.container()
         if "machine" in sections:
-            _select("Hardware", "machine", {key: _machine_name(key) for key in MACHINES}, DEFAULT_MACHINE)
+            names = {key: _machine_name(each) for key, each in known.library().machines.items()}
+            _select("Hardware", "machine", names, DEFAULT_MACHINE)
         if "batch" in sections:
             st.select_slider(
                 "Images at once (batch)",
@@ -264,19 +265,32 @@ _DEFAULTS = {
     "batch": 1,
     "traffic": UNFUSED,
 }
-_OFFERED = {
-    "budget": BUDGETS,
-    "machine": tuple(MACHINES),
-    "batch": tuple(map(str, BATCHES)),
-    "from": tuple(SOURCES),
-    "traffic": tuple(TRAFFIC_MODELS),
-    "space": tuple(SPACES),
-}
 
 
-def _machine_name(key: str) -> str:
-    machine = MACHINES[key]
+def _offered() -> dict[str, tuple[str, ...]]:
+    """What an address may say of each control that has a list."""
+    return {
+        "budget": BUDGETS,
+        "machine": tuple(known.library().machines),
+        "batch": tuple(map(str, BATCHES)),
+        "from": tuple(SOURCES),
+        "traffic": tuple(TRAFFIC_MODELS),
+        "space": tuple(SPACES),
+    }
+
+
+def _machine_name(machine: Machine) -> str:
     return machine.name if machine.runs_fp32 else f"{machine.name} (can't run FP32 activations)"
+
+
+def _machine(key: str) -> Machine:
+    # One that was removed since the session chose it is no fault of the reader's.
+    return known.library().machines.get(key, PRESETS[DEFAULT_MACHINE])
+
+
+def machine() -> Machine:
+    """The machine that is chosen, where no more of the view is asked for."""
+    return _machine(st.session_state["machine"])
 
 
 def view() -> View:
@@ -288,7 +302,7 @@ def view() -> View:
 def asked(query: Mapping[str, str], dark: bool) -> View:
     """What an address asks for, as the controls will say once they are drawn; what is not on offer is the default."""
     said: dict[str, Any] = {POLICY: None, PINNED: None, "images": "all", **_DEFAULTS, **query}
-    offered = {**_OFFERED, "model": known.library().models}
+    offered = {**_offered(), "model": known.library().models}
     if asks_for_alpha(query):
         said["budget"] = OFF
     said |= {name: _DEFAULTS[name] for name, options in offered.items() if str(said[name]) not in options}
@@ -307,7 +321,7 @@ def _view(said: Mapping[str, Any], look: Look) -> View:
         budget=None if said["budget"] == OFF else float(said["budget"]),
         policy=said[POLICY],
         pinned=said[PINNED],
-        machine=MACHINES[said["machine"]],
+        machine=_machine(said["machine"]),
         batch=int(said["batch"]),
         images=counts.get(said["images"], counts["all"]),
         look=look,

@@ -65,7 +65,7 @@ def _costs(model: Model, space: str, version: str) -> Sensitivity | None:
 
 
 @known.cached(12)
-def _solver(model: Model, space_name: str, by: str, version: str) -> Solver | None:
+def _solver(model: Model, space_name: str, by: str, version: str, machines: str) -> Solver | None:
     space, profile = SPACES[space_name], model.profile
     found = costs(model, space)
     offered = {SiteKind.WEIGHTS: space.front_widths, SiteKind.ACTIVATIONS: space.front_activation_widths}
@@ -76,9 +76,10 @@ def _solver(model: Model, space_name: str, by: str, version: str) -> Solver | No
     if found is None or not wanted <= found.widths:
         return None
     start = profile.uniform(*(space.start or (32,)))
-    return Solver(profile, found, start, sites, by, space.quantizer(model.dataset))
+    return Solver(profile, found, start, sites, by, space.quantizer(model.dataset), machines=known.library().machines)
 
 
 def solver(model: Model, space: Space, by: str = UNFUSED) -> Solver | None:
     """What answers budgets at once; None where what widths cost is not known."""
-    return _solver(model, space.name, by, known.library().finished_version())
+    library = known.library()
+    return _solver(model, space.name, by, library.finished_version(), library.machines_version())

@@ -9,7 +9,11 @@ from aiq_core.hardware import Machine
 from aiq_core.wording import rate, significant
 from pages.common.popovers import popover
 
-GRADES = {"A": "vendor document, two agreeing reports of it, or direct measurement", "B": "inferred in part"}
+GRADES = {
+    "A": "vendor document, two agreeing reports of it, or direct measurement",
+    "B": "inferred in part",
+    "C": "as entered",
+}
 
 
 def machine_sources(machine: Machine) -> None:

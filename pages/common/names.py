@@ -32,7 +32,7 @@ def what(run: Run) -> str:
         text += f", {len(request.policies)} policies"
     elif request.points is not None:
         text += f", {request.points} {'evaluations' if strategy(request.algorithm).draws else 'points'}"
-        text += "".join(f", {Budget.parse(budget).words}" for budget in request.within)
+        text += "".join(f", {Budget.parse(budget).words(known.library().machines)}" for budget in request.within)
     if request.traffic != UNFUSED:
         text += f", {request.traffic} traffic"
     if request.is_joint:

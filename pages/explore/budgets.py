@@ -1,6 +1,7 @@
 """Budgets beside points lost: what the costs of widths answer at once, measured or not."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import streamlit as st
@@ -45,11 +46,11 @@ def _content(shown: Shown) -> None:
 
 def words(solver: Solver, found: Solution, asked: Sequence[Budget], points_per_nat: float | None) -> str:
     """What the policy has of each, and what it is predicted to cost."""
-    has = [Budget(Quantity.INTENSITY, solver.value(Quantity.INTENSITY, found.policy)).amount]
+    has = [Budget(Quantity.INTENSITY, solver.value(Quantity.INTENSITY, found.policy)).amount()]
     has.append(f"{size(solver.value(Quantity.STORED, found.policy))} stored")
     limited = [each for each in asked if each.quantity not in (Quantity.INTENSITY, Quantity.STORED)]
     has += [
-        Budget(each.quantity, solver.value(each.quantity, found.policy, each.machine), each.machine).amount
+        replace(each, limit=solver.value(each.quantity, found.policy, each.machine)).amount(solver.machines)
         for each in limited
     ]
     points = "" if points_per_nat is None else f", about {number(points_per_nat * found.cost, 1)} points"

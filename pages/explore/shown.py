@@ -43,7 +43,7 @@ class Shown:
     def charted(self) -> str:
         """Text that changes whenever a chart may."""
         view = self.view
-        where = (view.model.name, view.images, view.machine.key, view.batch, view.budget, view.look, self.version)
+        where = (view.model.name, view.images, view.machine, view.batch, view.budget, view.look, self.version)
         return repr(
             (
                 *where,

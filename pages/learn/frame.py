@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from aiq_core.hardware import DEFAULT_MACHINE, MACHINES, Machine
+from aiq_core.hardware import DEFAULT_MACHINE, PRESETS, Machine
 from aiq_core.space import SPACES, Space
+from pages.common import known
 from pages.common.charts import Click, card, chart
 from pages.common.controls import View
 from pages.common.popovers import popover
@@ -246,7 +247,7 @@ def machine_box() -> None:
     st.session_state["learn-machine"] = st.session_state["machine"]
     names = {
         key: machine.name if machine.runs_fp32 else f"{machine.name} (can't run FP32)"
-        for key, machine in MACHINES.items()
+        for key, machine in known.library().machines.items()
     }
     st.selectbox("Machine", list(names), format_func=names.__getitem__, key="learn-machine", on_change=_machine)
 
@@ -270,6 +271,6 @@ def fp32_machine(view: View) -> tuple[Machine, str]:
     """The machine for FP32 kernels, and what to say where the chosen one has no such arithmetic."""
     if view.machine.runs_fp32:
         return view.machine, ""
-    other = MACHINES[DEFAULT_MACHINE]
+    other = PRESETS[DEFAULT_MACHINE]
     why = f"**{view.machine.name} can't run FP32 kernels, so this shows {other.name}**, not measured here."
     return other, f":material/swap_horiz: {why}"

@@ -11,7 +11,6 @@ from aiq_core.deck.facts import without_policy
 from aiq_core.deck.slide import Better, Deck
 from aiq_core.deck.text import plain
 from aiq_core.errors import AiqError
-from aiq_core.hardware import MACHINES
 from aiq_core.records import Run, RunStatus
 from pages.common import controls, known, names
 from pages.common.controls import View
@@ -22,7 +21,7 @@ CHOSEN, OF_MODEL, OPENED = "present-runs", "present-model", "present-opened"
 
 @st.cache_resource(max_entries=12, show_spinner="Making the slides…")
 def _deck(run_ids: tuple[str, ...], machine: str, version: str) -> Deck:
-    return build(known.library(), run_ids, MACHINES[machine])
+    return build(known.library(), run_ids, known.library().machine(machine))
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)

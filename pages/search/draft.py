@@ -23,6 +23,7 @@ from aiq_core.search.baselines import MANUAL, UNIFORM, uniform
 from aiq_core.search.greedy import GREEDY
 from aiq_core.space import JOINT, WEIGHTS, Space, parse_start, quantizer
 from aiq_core.wording import widths_name
+from pages.common import known
 
 
 class Kind(StrEnum):
@@ -90,7 +91,7 @@ def requests(draft: Draft, baseline: Score | None) -> tuple[Request, ...]:
     found = _requests(draft)
     for request in found:
         # Builds the run as `submit` will, and throws it away: whatever it refuses, it refuses here.
-        execute.new_run(draft.model, request)
+        execute.new_run(draft.model, request, known.library().machines)
         if request.floor_percent is not None and baseline is not None:
             objective.floor_score(draft.model.metric, request.floor_percent, baseline, request.chooses_on)
     return found

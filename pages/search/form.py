@@ -9,7 +9,6 @@ from aiq_core.catalog import Model
 from aiq_core.errors import AiqError
 from aiq_core.estimate import estimate, sentence
 from aiq_core.frontier import DEFAULT_POINTS, MOST_POINTS
-from aiq_core.hardware import MACHINES
 from aiq_core.library import repeats
 from aiq_core.manual import BOTH
 from aiq_core.records import (
@@ -151,7 +150,7 @@ def _front() -> dict[str, object]:
             help="Evaluations more, to exchange bits between two sites near the points found: minutes that pay little.",
         )
     with st.expander("Budgets", icon=":material/straighten:"):
-        within = budgets.fields("job-within", MACHINES[st.session_state["machine"]])
+        within = budgets.fields("job-within", controls.machine())
     return {"points": points, "refinement": refinement, "within": tuple(map(str, within))}
 
 

@@ -71,7 +71,7 @@ def _numbers(run: Run, found: tuple[Point, ...], choice: fronts.Choice) -> None:
             width=220,
         )
         st.metric(
-            WITHIN.words.capitalize(),
+            WITHIN.words().capitalize(),
             "–" if point is None else f"{signed(100 * (point.ratio - 1), 0)} %",
             "no point" if point is None or point.confirm is None else f"95 %: {span(point.confirm.drop)}",
             delta_color="off",

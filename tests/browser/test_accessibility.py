@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from aiq_core.deck import build, html
-from aiq_core.hardware import MACHINES
+from aiq_core.hardware import PRESETS
 from aiq_core.library import BUNDLED_RESULTS, Library
 from aiq_core.store import Store
 from tests import bundled
@@ -75,7 +75,7 @@ def test_the_exported_slides(browser: Browser, tmp_path: Path, scheme: Any) -> N
     library = Library(None, Store(BUNDLED_RESULTS, immutable=True))
     runs = [build.default_run(library, bundled.model(model)) for model in ("resnet20", "digits_cnn")]
     path = tmp_path / "deck.html"
-    made = build.build(library, [run.id for run in runs if run is not None], MACHINES["a100-tf32"])
+    made = build.build(library, [run.id for run in runs if run is not None], PRESETS["a100-tf32"])
     path.write_text(html.page(made), encoding="utf-8")
     context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
     page = context.new_page()

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect
 from aiq_core.deck import build, html
 from aiq_core.deck.text import look_up
 from aiq_core.documents import run_document
-from aiq_core.hardware import MACHINES
+from aiq_core.hardware import PRESETS
 from aiq_core.library import BUNDLED_RESULTS, Library
 from aiq_core.store import Store
 from tests import bundled
@@ -131,7 +131,7 @@ def test_the_page_shows_the_file_that_it_saves(app_server: str, visit: Visit, tm
         page.get_by_role("button", name="Save as HTML").click()
     assert started.value.suggested_filename == f"aiq-digits_cnn-{usual('digits_cnn')}.html"
     saved = Path(started.value.path()).read_text(encoding="utf-8")
-    assert saved == html.page(build.build(LIBRARY, [usual("digits_cnn")], MACHINES["a100-tf32"]))
+    assert saved == html.page(build.build(LIBRARY, [usual("digits_cnn")], PRESETS["a100-tf32"]))
     shown = page.locator("iframe").get_attribute("srcdoc")
     assert shown == saved.replace(html.plotly_script(), "")  # which the page brings itself
     expect(deck.locator(".slide")).to_have_count(saved.count('class="slide"'))
@@ -148,7 +148,7 @@ def offline(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Page]]:
 
     def open_deck(*models: str, machine: str = "a100-tf32", scheme: Any = "light", width: int = 1440) -> Page:
         path = tmp_path / "deck.html"
-        deck = build.build(LIBRARY, [usual(model) for model in models], MACHINES[machine])
+        deck = build.build(LIBRARY, [usual(model) for model in models], PRESETS[machine])
         path.write_text(html.page(deck), encoding="utf-8")
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         context.set_offline(True)

@@ -34,14 +34,14 @@ from aiq_core.charts.lessons.walk import Walk, walk, walk_frame
 from aiq_core.charts.lessons.walk_figure import PLAYED, walk_figure
 from aiq_core.charts.style import Look
 from aiq_core.envelope import envelope
-from aiq_core.hardware import machine
+from aiq_core.hardware import PRESETS
 from aiq_core.records import SplitName
 from aiq_core.rounding.grid import Grid, round_to_grid
 from tests import bundled
 
 MEASURED = ("resnet20", "mobilenet_v2", "digits_cnn")
 LOOKS = (Look(), Look(dark=True, projector=True))
-A100 = machine("a100-tf32")
+A100 = PRESETS["a100-tf32"]
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_the_roof_by_hand() -> None:
 
 
 def test_only_bandwidth_speeds_up_a_kernel_left_of_the_ridge() -> None:
-    data = roof_data(machine("pi-5"), bundled.profile("resnet20"), "ResNet-20")
+    data = roof_data(PRESETS["pi-5"], bundled.profile("resnet20"), "ResNet-20")
     x = data.ridge / 4
     assert data.asked.intensity == x
     assert data.attainable(x, Change.PEAK) == data.attainable(x)
@@ -133,7 +133,7 @@ def lines(figure: dict[str, Any], width: float) -> NDArray[np.float64]:
 @pytest.mark.parametrize(("key", "look"), list(product(("t4", "a100-tf32", "pi-5"), LOOKS)))
 def test_the_model_s_name_stands_clear_of_the_roofs_and_of_the_kernel_s(key: str, look: Look) -> None:
     """On a T4 the model stands at the ridge, and twice the FLOP/s leave the old roof right below it."""
-    data = roof_data(machine(key), bundled.profile("resnet20"), "ResNet-20", 1000 / 33)
+    data = roof_data(PRESETS[key], bundled.profile("resnet20"), "ResNet-20", 1000 / 33)
     for change, width in product((Change.NONE, Change.PEAK), roofline_figure.PLOT_WIDTHS_PX[look.projector]):
         figure = roof_figure(data, look, change, True)
         boxes = name_boxes(figure, look, width, {"ResNet-20", "your kernel"})
@@ -145,7 +145,7 @@ def test_the_model_s_name_stands_clear_of_the_roofs_and_of_the_kernel_s(key: str
 
 
 def test_the_question_s_name_goes_where_its_kernel_goes() -> None:
-    data = roof_data(machine("t4"), bundled.profile("resnet20"), "ResNet-20")
+    data = roof_data(PRESETS["t4"], bundled.profile("resnet20"), "ResNet-20")
     for change in Change:
         (note,) = (
             note for note in roof_figure(data, Look(), change)["layout"]["annotations"] if "question" in note["text"]

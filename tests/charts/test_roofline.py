@@ -10,7 +10,7 @@ from aiq_core.charts.roofline import RooflineData, roofline_data, roofline_frame
 from aiq_core.charts.roofline_figure import LABELLED, roofline_figure
 from aiq_core.charts.style import Look
 from aiq_core.errors import SettingError
-from aiq_core.hardware import MACHINES, machine
+from aiq_core.hardware import PRESETS
 from aiq_core.records import Granularity, ModelProfile, Policy, Quantizer
 from tests import bundled
 
@@ -19,7 +19,7 @@ A100 = "a100-tf32"
 
 
 def data(profile: ModelProfile, after: Policy, key: str = A100, batch: int = 1) -> RooflineData:
-    return roofline_data(machine(key), profile, profile.uniform(32), after, batch, WIDTHS, BATCHES)
+    return roofline_data(PRESETS[key], profile, profile.uniform(32), after, batch, WIDTHS, BATCHES)
 
 
 def test_a_dot_holds_what_the_traffic_model_says(profile: ModelProfile) -> None:
@@ -33,7 +33,7 @@ def test_a_dot_holds_what_the_traffic_model_says(profile: ModelProfile) -> None:
 
 def test_a_dot_is_by_the_traffic_model_that_the_axis_names(profile: ModelProfile) -> None:
     after = profile.policy({"stem": 4})
-    fixed = (machine(A100), profile, profile.uniform(32), after, 1, WIDTHS, BATCHES)
+    fixed = (PRESETS[A100], profile, profile.uniform(32), after, 1, WIDTHS, BATCHES)
     by_channel = roofline_data(*fixed, by="as-stored")
     by_tensor = roofline_data(*fixed, by="as-stored", quantizer=Quantizer(granularity=Granularity.TENSOR))
     assert by_channel.dots[0].after.intensity == 2 * 5000 / (100 * 0.5 + 2 * 4 + (50 + 100) * 4)
@@ -97,7 +97,7 @@ def test_a_frame_has_a_row_a_layer(profile: ModelProfile) -> None:
     assert frame["after_share_of_predicted_time"].sum() == pytest.approx(1)
 
 
-@pytest.mark.parametrize("key", [key for key, value in MACHINES.items() if value.runs_fp32])
+@pytest.mark.parametrize("key", [key for key, value in PRESETS.items() if value.runs_fp32])
 @pytest.mark.parametrize("name", ["resnet20", "mobilenet_v2", "digits_cnn"])
 def test_layer_labels_stack_without_overlap_on_every_machine(name: str, key: str) -> None:
     profile = bundled.profile(name)
@@ -191,7 +191,7 @@ def test_axes_hold_for_every_policy_with_quantized_activations(profile: ModelPro
 
 def test_axes_of_a_joint_space_hold_for_fp32_too(profile: ModelProfile) -> None:
     fp32, w8a8 = profile.uniform(32), profile.uniform(8, 8)
-    where = machine(A100), profile, fp32
+    where = PRESETS[A100], profile, fp32
     views = [roofline_data(*where, after, 1, WIDTHS, BATCHES, joint=True) for after in (fp32, profile.uniform(4), w8a8)]
     assert len({(view.x_range, view.y_range) for view in views}) == 1
     assert views[0].x_range != data(profile, fp32).x_range

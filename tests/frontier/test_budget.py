@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiq_core.errors import SettingError, UnknownNameError
+from aiq_core import entered
+from aiq_core.errors import SettingError
 from aiq_core.frontier import Budget, Quantity, parse_budgets
-from aiq_core.hardware import MACHINES
+from aiq_core.hardware import PRESETS
 
 
 @pytest.mark.parametrize(
@@ -67,9 +68,10 @@ def test_what_is_no_budget_says_why(text: str, said: str) -> None:
     assert said in str(error.value)
 
 
-def test_an_unknown_machine_is_named_with_those_there_are() -> None:
-    with pytest.raises(UnknownNameError, match=r"'pi-6'.*pi-5"):
-        Budget.parse("time<=200us@pi-6")
+def test_a_machine_that_is_only_known_elsewhere_has_its_key_for_a_name() -> None:
+    assert Budget.parse("time<=200us@pi-6").words() == "at most 200.0 µs an image on pi-6"
+    mine = entered.machine("pi-6", "My Pi", 1e9, {"FP32": 1e9})
+    assert Budget.parse("time<=200us@pi-6").words({"pi-6": mine}) == "at most 200.0 µs an image on My Pi"
 
 
 def test_a_quantity_is_limited_once_and_each_machine_has_its_own_time() -> None:
@@ -84,7 +86,7 @@ def test_a_quantity_is_limited_once_and_each_machine_has_its_own_time() -> None:
     st.sampled_from(list(Quantity)),
     st.floats(1e-6, 1e9),
     st.booleans(),
-    st.sampled_from(sorted(MACHINES)),
+    st.sampled_from(sorted(PRESETS)),
 )
 def test_text_is_read_back(quantity: Quantity, limit: float, confident: bool, name: str) -> None:
     is_time = quantity is Quantity.TIME
@@ -106,4 +108,4 @@ def test_text_is_read_back(quantity: Quantity, limit: float, confident: bool, na
     ],
 )
 def test_budgets_in_words(text: str, words: str) -> None:
-    assert Budget.parse(text).words == words
+    assert Budget.parse(text).words() == words

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from aiq_core.errors import InfeasibleError, SettingError
 from aiq_core.frontier import Budget, Measure, Quantity, Sensitivity, Solver
-from aiq_core.hardware import MACHINES
+from aiq_core.hardware import PRESETS
 from aiq_core.records import FP32_BITS, OFFERED_BITS, Layer, LayerKind, ModelProfile, Move, Policy, Site, SiteKind
 from aiq_core.roofline import predict
 from aiq_core.traffic import TRAFFIC_MODELS
@@ -205,20 +205,20 @@ def test_the_solution_is_the_best_of_all_policies(solver: Solver, quantity: Quan
     check_against_every(solver, quantity, None, share)
 
 
-@pytest.mark.parametrize("name", MACHINES)
+@pytest.mark.parametrize("name", PRESETS)
 @settings(max_examples=5, deadline=None)
 @given(solver=problems(), share=st.floats(0, 1))
 def test_within_a_time_too_on_every_machine(name: str, solver: Solver, share: float) -> None:
     check_against_every(solver, Quantity.TIME, name, share)
 
 
-@pytest.mark.parametrize("name", MACHINES)
+@pytest.mark.parametrize("name", PRESETS)
 def test_ceilings_do_not_rise_with_bits(name: str) -> None:
     """Which makes a layer's ceiling the lower one of its two types', as the solver takes it."""
     rates = []
     for bits in sorted(OFFERED_BITS, reverse=True):
         try:
-            rates.append(MACHINES[name].ceiling(bits, bits)[1])
+            rates.append(PRESETS[name].ceiling(bits, bits)[1])
         except SettingError:
             assert not rates or bits == FP32_BITS  # only the widest may be lacking
     assert rates == sorted(rates)
@@ -234,7 +234,7 @@ def test_times_of_solutions_are_the_rooflines(name: str, on: str) -> None:
     profile = bundled.profile(name)
     offered = {site: (8, 4, 2) if site.kind is SiteKind.WEIGHTS else (8, 4) for site in profile.sites}
     solver = solver_of(profile, offered, profile.uniform(8, 8))
-    machine = MACHINES[on]
+    machine = PRESETS[on]
     least, most = (
         float(predict(machine, profile, [policy]).total_seconds[0])
         for policy in (solver.least(Quantity.TIME, on), profile.uniform(8, 8))

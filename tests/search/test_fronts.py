@@ -9,7 +9,7 @@ from aiq_core import fronts
 from aiq_core.errors import SettingError
 from aiq_core.execute import Evaluators, Execution, execute, new_run
 from aiq_core.frontier import ALGORITHM, Budget, Quantity
-from aiq_core.hardware import MACHINES
+from aiq_core.hardware import PRESETS
 from aiq_core.intensity import stored_bytes
 from aiq_core.library import Library
 from aiq_core.machines import Machines
@@ -86,9 +86,9 @@ def test_every_point_keeps_the_budgets(library: Library) -> None:
     assert found.status is RunStatus.DONE, found.message
     assert all(stored_bytes(MODEL.profile, policy, found.request.quantizer) <= 8000 for policy in policies(found))
     assert all(point.ratio >= 6 for point in fronts.points(library, found))
-    times = predict(MACHINES["pi-5"], MODEL.profile, policies(found)).total_seconds
+    times = predict(PRESETS["pi-5"], MODEL.profile, policies(found)).total_seconds
     assert times.max() <= 0.8e-6 * (1 + 1e-9)
-    assert predict(MACHINES["pi-5"], MODEL.profile, [MODEL.profile.uniform(8, 8)]).total_seconds[0] > 0.9e-6
+    assert predict(PRESETS["pi-5"], MODEL.profile, [MODEL.profile.uniform(8, 8)]).total_seconds[0] > 0.9e-6
 
 
 def test_what_no_policy_keeps_is_said_and_the_nearest_miss_is_kept(library: Library) -> None:
