@@ -47,6 +47,11 @@ def machine(key: str, name: str, bandwidth: float, rates: Mapping[str, float]) -
     )
 
 
+def key_of(name: str) -> str:
+    """The key that a name suggests."""
+    return re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")[:LONGEST_KEY].strip("-") or "mine"
+
+
 def to_json(entered: Machine) -> dict[str, Any]:
     """What `machine` takes beside the key, JSON-ready."""
     rates = {str(kind): source.value for kind, source in entered.rates.items()}

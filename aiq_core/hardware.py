@@ -66,6 +66,11 @@ class Machine:
     fp32_typed: NumberType | None = NumberType.FP32
 
     @property
+    def spoken(self) -> str:
+        """Its name within a sentence."""
+        return f"t{self.name[1:]}" if self.name.startswith("This machine") else self.name
+
+    @property
     def runs_fp32(self) -> bool:
         """Whether it can run layers whose activations are FP32."""
         return self.fp32_typed is not None

@@ -25,7 +25,8 @@ ROOF_HEIGHT = 0.6
 class State:
     """A layer under one policy: AI in FLOPs/byte, attainable FLOP/s, seconds a batch and its share of the model's.
 
-    `bits` are its weights', `input_bits` those of what it reads; it computes in `number_type`, the wider one's.
+    `bits` are its weights', `input_bits` those of what it reads; it computes in `number_type`, the wider one's, whose
+    rate is `peak` FLOP/s.
     """
 
     bits: int
@@ -33,6 +34,7 @@ class State:
     number_type: NumberType
     intensity: float
     rate: float
+    peak: float
     seconds: float
     share: float
     memory_bound: bool
@@ -80,7 +82,7 @@ class Ceiling:
 
 @dataclass(frozen=True)
 class RooflineData:
-    """Everything drawn, AI by the traffic model `traffic`.
+    """Everything drawn, AI by the traffic model `traffic`, in `height_px` pixels.
 
     Ranges are (low, high) in FLOPs/byte and FLOP/s, fixed by machine, model and traffic model.
     """
@@ -96,6 +98,7 @@ class RooflineData:
     y_range: tuple[float, float]
     traffic: str = UNFUSED
     joint: bool = False
+    height_px: float = 292
 
     @property
     def roof(self) -> Ceiling:
@@ -139,6 +142,7 @@ def roofline_data(
     by: str = UNFUSED,
     quantizer: Quantizer = Quantizer(),
     joint: bool = False,
+    height_px: float = 292,
 ) -> RooflineData:
     """The dots of every layer under two policies, on axes that hold for all `widths` and `batches`.
 
@@ -169,7 +173,7 @@ def roofline_data(
     )
     x_range, y_range = _ranges(machine, ceilings, reached, *corners)
     return RooflineData(
-        profile.model, machine, batch, before_name, dots, ceilings, bandwidth, x_range, y_range, by, joint
+        profile.model, machine, batch, before_name, dots, ceilings, bandwidth, x_range, y_range, by, joint, height_px
     )
 
 
@@ -188,6 +192,7 @@ def _state(
         number_type=machine.ceiling(bits, input_bits)[0],
         intensity=float(prediction.intensity[at]),
         rate=float(prediction.attainable[at]),
+        peak=float(prediction.ceiling[at]),
         seconds=float(prediction.seconds[at]),
         share=float(prediction.share[at]),
         memory_bound=bool(prediction.memory_bound[at]),
@@ -231,6 +236,7 @@ def roofline_frame(data: RooflineData) -> pd.DataFrame:
                 f"{side}_number_type": str(state.number_type),
                 f"{side}_flops_per_byte": state.intensity,
                 f"{side}_attainable_flops_per_s": state.rate,
+                f"{side}_peak_flops_per_s": state.peak,
                 f"{side}_predicted_s": state.seconds,
                 f"{side}_share_of_predicted_time": state.share,
                 f"{side}_memory_bound": state.memory_bound,
@@ -243,7 +249,8 @@ def hover(spot: Spot, before_name: str) -> str:
     """What a mark says under the pointer, in lines of HTML."""
     names = list(spot.names)
     listed = "<br>".join(", ".join(names[i : i + 3]) for i in range(0, len(names), 3))
-    bound = "memory-bound" if spot.after.memory_bound else "compute-bound"
+    after = spot.after
+    bound = "memory-bound" if after.memory_bound else "compute-bound"
     change = _change(spot.before.bits, spot.after.bits, before_name)
     if {spot.before.input_bits, spot.after.input_bits} != {FP32_BITS}:
         change = (
@@ -253,7 +260,8 @@ def hover(spot: Spot, before_name: str) -> str:
     each = " each" if len(names) > 1 else ""
     return (
         f"<b>{listed}</b><br>{change}<br>AI {wording.significant(spot.before.intensity)} → "
-        f"{wording.significant(spot.after.intensity)} FLOPs/byte, {bound}<br>"
+        f"{wording.significant(spot.after.intensity)} FLOPs/byte<br>"
+        f"{bound}, {wording.significant(100 * after.rate / after.peak)} % of {after.number_type}’s peak<br>"
         f"{wording.seconds(spot.after.seconds)}{each} predicted, {100 * spot.share:.0f} % of the model's time"
     )
 

@@ -10,7 +10,6 @@ from aiq_core.charts.style import Look
 from aiq_core.records import FP32_BITS
 
 LABELLED = 6
-HEIGHT_PX = 292
 MARGIN_PX = {"l": 50, "r": 66, "t": 22, "b": 38}
 LARGEST_MARK_PX = 22
 SMALLEST_MARK_PX = 6
@@ -34,7 +33,7 @@ def roofline_figure(data: RooflineData, look: Look) -> dict[str, Any]:
         ],
         "layout": style.layout(
             look,
-            HEIGHT_PX,
+            data.height_px,
             MARGIN_PX,
             shapes=[
                 *zones(look, data.x_range, data.roof.ridge, layer="above"),
@@ -120,10 +119,10 @@ def _roof_traces(data: RooflineData, look: Look) -> list[dict[str, Any]]:
     ]
 
 
-def _up_px(data: RooflineData, rate: float, look: Look) -> float:
+def up_px(data: RooflineData, rate: float, look: Look) -> float:
     """Height of a rate above the x axis in pixels."""
     low, high = data.y_range
-    height = (HEIGHT_PX - MARGIN_PX["t"] - MARGIN_PX["b"]) * look.scale
+    height = (data.height_px - MARGIN_PX["t"] - MARGIN_PX["b"]) * look.scale
     return height * log10(rate / low) / log10(high / low)
 
 
@@ -133,16 +132,17 @@ def _across(data: RooflineData, intensity: float) -> float:
     return log10(intensity / low) / log10(high / low)
 
 
-def _line_px(look: Look) -> float:
+def line_px(look: Look) -> float:
+    """Height of a line of labels in pixels."""
     return labels.LINE_EM * 0.9 * look.font_px
 
 
 def _ceiling_labels(data: RooflineData, look: Look) -> list[dict[str, Any]]:
     """A label right of each ceiling, in the margin, so that marks and labels inside stay clear."""
     ceilings = sorted(data.ceilings, key=lambda ceiling: ceiling.rate)
-    wanted = [_up_px(data, ceiling.rate, look) for ceiling in ceilings]
+    wanted = [up_px(data, ceiling.rate, look) for ceiling in ceilings]
     found = []
-    for ceiling, height, at in zip(ceilings, labels.spread(wanted, _line_px(look)), wanted, strict=True):
+    for ceiling, height, at in zip(ceilings, labels.spread(wanted, line_px(look)), wanted, strict=True):
         text = f"{ceiling.number_type} {wording.prefixed_rate(ceiling.rate)}"
         roof = ceiling is data.roof
         found.append(
@@ -251,11 +251,11 @@ def _label_traces(data: RooflineData, look: Look) -> list[dict[str, Any]]:
     quicker to draw than annotations.
     """
     largest = sorted(data.spots[:LABELLED], key=lambda spot: spot.after.intensity)
-    gap = _line_px(look)
+    gap = line_px(look)
     above = [spot for spot in largest if _across(data, spot.after.intensity) >= CROWDED_LEFT]
     below = [spot for spot in largest if spot not in above][::-1]
-    heights = labels.spread([_up_px(data, spot.after.rate, look) + 0.9 * gap for spot in above], gap)
-    depths = labels.spread([0.9 * gap - _up_px(data, spot.after.rate, look) for spot in below], gap)
+    heights = labels.spread([up_px(data, spot.after.rate, look) + 0.9 * gap for spot in above], gap)
+    depths = labels.spread([0.9 * gap - up_px(data, spot.after.rate, look) for spot in below], gap)
     # Spot, height of its label above the axis in pixels, and the label's side: -1 is left.
     places = [
         *((spot, height, -1) for spot, height in zip(above, heights, strict=True)),
@@ -263,7 +263,7 @@ def _label_traces(data: RooflineData, look: Look) -> list[dict[str, Any]]:
     ]
     short = wording.without_shared_head([dot.layer for dot in data.dots])
     (x_low, x_high), (y_low, y_high) = data.x_range, data.y_range
-    plot_px = _up_px(data, y_high, look)
+    plot_px = up_px(data, y_high, look)
     aside = (x_high / x_low) ** AWAY
     xs = [spot.after.intensity * aside**side for spot, _, side in places]
     ys = [y_low * (y_high / y_low) ** (height / plot_px) for _, height, _ in places]

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 from rich import box
-from rich.table import Table
+from rich.table import Column, Table
 
 from aiq_core import entered
 from aiq_core.commands.console import Json, app, out, print_json
@@ -26,7 +26,7 @@ def listed(context: typer.Context, as_json: Json = False) -> None:
     known = open_library().machines.values()
     if as_json:
         return print_json([document(machine) for machine in known])
-    table = Table("key", "name", "bandwidth", "peak rates", "", box=box.SIMPLE_HEAD)
+    table = Table(Column("key", no_wrap=True), "name", "bandwidth", "peak rates", "", box=box.SIMPLE_HEAD)
     for machine in known:
         memory = f"{prefixed_rate(machine.bandwidth.value, ' ')}B/s"
         rates = ", ".join(f"{kind} {rate(source.value, kind)}" for kind, source in machine.rates.items())

@@ -38,7 +38,7 @@ def _price(facts: Facts) -> Text:
 
 
 def _use(facts: Facts) -> Text:
-    name = facts.machine.name
+    name = facts.machine.spoken
     if facts.speed_up is None:
         return say(f"but {name} can't run its FP32 activations")
     if facts.is_faster:
@@ -58,7 +58,7 @@ def _no_gain(facts: Facts) -> str:
 
 def problem(facts: Facts) -> Text:
     """Where FP32 stands on the machine's roofline."""
-    name, title, layers = facts.machine.name, facts.card.title, len(facts.profile.layers)
+    name, title, layers = facts.machine.spoken, facts.card.title, len(facts.profile.layers)
     bound = facts.memory_bound_before
     if bound is None:
         return say(f"{name} can't run FP32 activations, so {title} has no place on its roofline")
@@ -75,12 +75,12 @@ def movement(facts: Facts) -> Text:
         return say("Nothing is quantized, so no layer moves")
     gain = say(facts.shown("intensity_gain_percent", size_of), " % more work per byte")
     if facts.speed_up is None:
-        return say(gain, f", which {facts.machine.name} can't use: it has no FP32 arithmetic")
+        return say(gain, f", which {facts.machine.spoken} can't use: it has no FP32 arithmetic")
     if facts.is_faster:
         return say("Fewer bits move the layers right and up: ", gain)
     if facts.memory_bound_before == len(facts.profile.layers):
         return say(gain, ": too few bytes are saved to move the layers")
-    return say(f"On {facts.machine.name} the layers only slide along the roof: ", gain, ", no more speed")
+    return say(f"On {facts.machine.spoken} the layers only slide along the roof: ", gain, ", no more speed")
 
 
 def widths(facts: Facts) -> Text:
@@ -143,7 +143,7 @@ def _difference(rival: Rival) -> str:
 
 def speed(facts: Facts) -> Text:
     """What it buys on the machine, and where it buys nothing."""
-    name = facts.machine.name
+    name = facts.machine.spoken
     values = [value for value in facts.document["predicted_speedup"].values() if value is not None]
     slower = sum(value < FASTER for value in values)
     elsewhere = "no machine" if slower == len(values) else f"{len(values) - slower} of {len(values)} machines"

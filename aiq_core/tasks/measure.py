@@ -16,7 +16,10 @@ def work(library: Library, settings: Mapping[str, Any], say: Callable[[float, st
 
 def measured(library: Library, threads: Sequence[int] | None, say: Callable[[float, str], None]) -> list[Roof]:
     """The roofs of so many threads, kept. Raises SettingError for more threads than there are."""
-    from aiq_core.runtime.roof import STEPS, measure_roof
+    try:
+        from aiq_core.runtime.roof import STEPS, measure_roof
+    except ModuleNotFoundError as error:
+        raise SettingError(f"measuring needs {error.name}, which is not here; `make app` installs it") from None
 
     counts = default_threads() if threads is None else threads
     for count in counts:

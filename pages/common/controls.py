@@ -106,7 +106,7 @@ def put(name: str, value: str | None) -> None:
         st.query_params[name] = value
 
 
-def _select(label: str, key: str, options: dict[str, str], default: str, **more: Any) -> None:
+def select(label: str, key: str, options: dict[str, str], default: str, **more: Any) -> None:
     """A selectbox whose address holds the option's key: Streamlit's own binding would hold what it shows."""
     if key not in st.session_state or is_return():
         asked = st.query_params.get(key, default)
@@ -165,10 +165,10 @@ def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> Non
     with st.sidebar:
         models = known.library().models.items()
         names = {name: f"{model.title} · {model.dataset.title}" for name, model in models}
-        _select("Model", "model", names, DEFAULT_MODEL, on_change=_changed_model)
+        select("Model", "model", names, DEFAULT_MODEL, on_change=_changed_model)
         if "space" in sections:
             titles = {name: space.title.capitalize() for name, space in SPACES.items()}
-            _select("Bits for", "space", titles, DEFAULT_SPACE, on_change=forget_policy, help=SPACE_HELP)
+            select("Bits for", "space", titles, DEFAULT_SPACE, on_change=forget_policy, help=SPACE_HELP)
             dataset = known.model(st.session_state["model"]).dataset
             if dataset.calibration_hash is None:
                 st.caption(f"Weights only here: {dataset.title} has no calibration images for ranges of activations")
@@ -177,7 +177,7 @@ def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> Non
                 "Best found: the lowest loss at this alpha among every policy measured so far, by whatever strategy. "
             )
             best += "Of a named one, its own points are picked from and marked."
-            _select("Policy from", "from", SOURCES, BEST, on_change=_decide_by_alpha, help=best)
+            select("Policy from", "from", SOURCES, BEST, on_change=_decide_by_alpha, help=best)
         if "alpha" in sections:
             alpha_slider()
         slots |= {"alpha": st.empty(), "search": st.container(), "form": st.container()}
@@ -195,7 +195,7 @@ def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> Non
             slots["budget"] = st.container()
         if "machine" in sections:
             names = {key: _machine_name(each) for key, each in known.library().machines.items()}
-            _select("Hardware", "machine", names, DEFAULT_MACHINE)
+            select("Hardware", "machine", names, DEFAULT_MACHINE)
         if "batch" in sections:
             st.select_slider(
                 "Images at once (batch)",
@@ -208,13 +208,13 @@ def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> Non
             )
         if "traffic" in sections:
             titles = {name: model.title for name, model in TRAFFIC_MODELS.items()}
-            _select("Bytes counted", "traffic", titles, UNFUSED, help=TRAFFIC_HELP)
+            select("Bytes counted", "traffic", titles, UNFUSED, help=TRAFFIC_HELP)
         with st.expander("More", icon=":material/tune:"):
             model = known.model(st.session_state["model"])
             counts = known.image_counts(model)
             shown = {name: f"{n:,}" + (" (all)" if name == "all" else " (excerpt)") for name, n in counts.items()}
             shares = "; ".join(f"{n:,} have {model.dataset.search.balance(n)}" for n in counts.values())
-            _select("Search images", "images", shown, "all", on_change=_touched_images, help=shares + ".")
+            select("Search images", "images", shown, "all", on_change=_touched_images, help=shares + ".")
             st.toggle("Projector: larger type and marks", key="projector", bind="query-params")
     _in_address(POLICY)
     _in_address(PINNED)

@@ -136,7 +136,7 @@ def parts(shown: Shown) -> tuple[str, str, str]:
         search_drop=found.search.drop,
         judged_on=shown.table.judged_on,
         judges=shown.table.judges,
-        machine=view.machine.name,
+        machine=view.machine.spoken,
         speed_up=found.speed_up,
         memory_bound=found.memory_bound,
         layers=found.layers,

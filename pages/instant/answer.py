@@ -39,6 +39,7 @@ PURPOSES = {
     "": "Explore: bits, accuracy and arithmetic intensity of one policy",
     "search": "Search: every run, its moves and what was measured",
     "lab": "Lab: change a layer's bits and see what follows",
+    "roofline": "Roofline: what a machine sustains, measured or by its data sheet, and where each layer stands",
     "results": "Results: each claim, recomputed from what was measured",
     "learn": "Learn: rooflines and quantization in six lessons",
     "present": "Present: runs as slides",
