@@ -9,6 +9,7 @@ from aiq_core.errors import SettingError, look_up
 from aiq_core.hardware import Machine, NumberType, Source, SourceKind
 
 LONGEST_KEY, LONGEST_NAME = 40, 60
+MARKUP = "\\`*_$<>[]{}|~#"
 _KEY = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -22,9 +23,11 @@ def machine(key: str, name: str, bandwidth: float, rates: Mapping[str, float]) -
         raise SettingError(
             f"key={key!r} is not offered; use at most {LONGEST_KEY} of a to z, 0 to 9 and single hyphens between them"
         )
-    name = name.strip()
+    name = " ".join(name.split())
     if not 0 < len(name) <= LONGEST_NAME:
         raise SettingError(f"name={name!r} has {len(name)} characters; use 1 to {LONGEST_NAME}")
+    if markup := sorted(set(name) & set(MARKUP)):
+        raise SettingError(f"name={name!r} has {markup[0]!r}, which pages would read as markup; leave it out")
     known = {str(kind): kind for kind in NumberType}
     given = {look_up("number type", str(kind), known): rate for kind, rate in rates.items()}
     if not given:

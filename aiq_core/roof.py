@@ -86,7 +86,7 @@ class Roof:
 
     def machine(self) -> Machine:
         """The machine that this roof is of; its bandwidth is that of the largest footprints."""
-        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        threads = threads_words(self.threads)
         note = f"measured on {self.created_at[:10]}, {threads}"
 
         def source(rate: Spread, how: str) -> Source:
@@ -125,6 +125,11 @@ class Roof:
             flags=tuple(document["flags"]),
             versions=dict(document["versions"]),
         )
+
+
+def threads_words(count: int) -> str:
+    """`1 thread`, `2 threads`."""
+    return f"{count} thread{'' if count == 1 else 's'}"
 
 
 @cache

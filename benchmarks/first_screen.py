@@ -37,6 +37,7 @@ PARTS = {
 OTHERS = {
     "search": ("heading", "chart"),
     "lab": ("heading", "chart"),
+    "roofline": ("heading", "chart"),
     "results": ("heading", "chart"),
     "learn": ("heading", "chart"),
     "present": ("heading",),

@@ -717,7 +717,7 @@ def test_a_policy_is_saved_as_a_run_without_steps(app: Callable[..., AppTest], t
     assert run.evaluations == run.evaluations_new == 0
     # Every page that lists runs still opens.
     test.query_params["run"] = run.id
-    for page in ("search", "explore", "results", "lab", "present"):
+    for page in ("search", "explore", "results", "lab", "roofline", "present"):
         healthy(test.switch_page(str(ROOT / "pages" / page / "page.py")).run())
 
 

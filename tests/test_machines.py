@@ -9,11 +9,15 @@ import pytest
 
 from aiq_core import __main__ as command_line
 from aiq_core import entered, roof
+from aiq_core.deck import build
+from aiq_core.documents import run_document
 from aiq_core.errors import DataError, SettingError, UnknownNameError
 from aiq_core.hardware import PRESETS, NumberType, SourceKind
-from aiq_core.library import Library
+from aiq_core.library import Library, open_library
 from aiq_core.roof import Bandwidth, Roof, Spread
+from aiq_core.roofline import predict
 from aiq_core.store import Store
+from tests import bundled
 
 MINE = entered.machine("mine", "Mine", 25e9, {"INT8": 4e11, "FP32": 1e11})
 ROOF = Roof(
@@ -97,6 +101,7 @@ def test_types_that_hold_a_width_are_taken_by_their_speed() -> None:
         ("a" * 41, "Mine", 1e9, {"FP32": 1e9}, "use at most 40 of a to z"),
         ("mine", " ", 1e9, {"FP32": 1e9}, "name='' has 0 characters; use 1 to 60"),
         ("mine", "m" * 61, 1e9, {"FP32": 1e9}, "has 61 characters; use 1 to 60"),
+        ("mine", "My $x$", 1e9, {"FP32": 1e9}, r"name='My \$x\$' has '\$', which pages would read as markup"),
         ("mine", "Mine", 0, {"FP32": 1e9}, "bandwidth=0 is not a number above 0"),
         ("mine", "Mine", 1e9, {"FP32": float("nan")}, "FP32=nan is not a number above 0"),
         ("mine", "Mine", 1e9, {"INT8": -1}, "INT8=-1 is not a number above 0"),
@@ -122,6 +127,20 @@ def test_a_key_is_taken_once_and_only_what_was_entered_is_removed(library: Libra
         library.machine("v100")
     with pytest.raises(DataError, match="read-only"):
         Library(None, None).add_machine(MINE)
+
+
+def test_what_is_predicted_is_predicted_for_them_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIQ_DATA_DIR", str(tmp_path))
+    library = open_library()
+    library.add_machine(MINE)
+    run = next(run for run in library.runs(bundled.model("digits_cnn")) if run.policy is not None)
+    assert run.policy is not None
+    times = run_document(library, run)["predicted_speedup"]
+    profile = bundled.profile("digits_cnn")
+    assert list(times) == [*PRESETS, "mine"]
+    before, after = predict(MINE, profile, [profile.uniform(32), run.policy]).total_seconds
+    assert times["mine"] == pytest.approx(before / after)
+    assert build.build(library, [run.id], library.machine("mine")).machine_name == "Mine"
 
 
 @pytest.fixture

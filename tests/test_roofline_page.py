@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from aiq_core.hardware import NumberType
 from aiq_core.library import Library, open_library
 from aiq_core.records import RunStatus, Task
 from aiq_core.roof import Bandwidth, Roof, Spread, processor
-from pages.common import known
+from pages.common import controls, known
+from pages.explore.shown import show
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -103,9 +105,19 @@ def test_a_machine_just_measured_is_offered_at_once(library: Library, app: Calla
     assert "On this machine, 1 thread" in heading(test)
 
 
+def test_charts_follow_a_machine_that_is_measured_again(library: Library) -> None:
+    asked = {"machine": roof().key, "model": "digits_cnn"}
+    library.store.measurements.save(roof().measurement)
+    first = show(controls.asked(asked, dark=False)).charted
+    assert show(controls.asked(asked, dark=False)).charted == first
+    again = replace(roof(), created_at="2026-01-02T00:00:00", peaks={NumberType.FP32: spread(2e11)})
+    library.store.measurements.save(again.measurement)
+    assert show(controls.asked(asked, dark=False)).charted != first
+
+
 def test_a_machine_is_entered_shown_and_removed_once_confirmed(library: Library, app: Callable[..., AppTest]) -> None:
     test = app()
-    test.session_state["popover-Enter a machine"] = True
+    test.session_state["enter-machine-0"] = True
     healthy(test.run())
     test.text_input(key="enter-name").set_value("My Laptop")
     test.number_input(key="enter-bandwidth").set_value(50.0)
@@ -126,7 +138,7 @@ def test_a_machine_is_entered_shown_and_removed_once_confirmed(library: Library,
 
 def test_what_cannot_be_entered_says_why(app: Callable[..., AppTest]) -> None:
     test = app()
-    test.session_state["popover-Enter a machine"] = True
+    test.session_state["enter-machine-0"] = True
     healthy(test.run())
     test.text_input(key="enter-name").set_value("My Laptop")
     test.number_input(key="enter-FP32").set_value(200.0)

@@ -12,7 +12,7 @@ from aiq_core.commands.console import Json, app, err, out, print_json
 from aiq_core.errors import SettingError
 from aiq_core.library import open_library
 from aiq_core.records import Policy
-from aiq_core.roof import Roof, Spread
+from aiq_core.roof import Roof, Spread, threads_words
 from aiq_core.tasks.measure import measured, most_threads
 from aiq_core.wording import prefixed_rate, size
 
@@ -64,7 +64,9 @@ def document(roof: Roof) -> dict[str, Any]:
 
 
 def _print(roof: Roof) -> None:
-    out.print(f"[bold]{roof.cpu}[/bold], {roof.threads} threads, measured in {roof.seconds:.0f} s", highlight=False)
+    out.print(
+        f"[bold]{roof.cpu}[/bold], {threads_words(roof.threads)}, measured in {roof.seconds:.0f} s", highlight=False
+    )
     table = Table("", "sustained", "lowest", "highest", box=box.SIMPLE_HEAD)
     for level in roof.levels:
         rates = (f"{prefixed_rate(rate, ' ')}B/s" for rate in (level.rate.value, level.rate.low, level.rate.high))

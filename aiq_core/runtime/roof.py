@@ -14,7 +14,7 @@ from aiq_core.deployment.engine import RUNTIMES, Engine
 from aiq_core.errors import EvaluationError
 from aiq_core.export.onnx_model import IR_VERSION, OPSET
 from aiq_core.hardware import NumberType
-from aiq_core.roof import Bandwidth, Roof, Spread
+from aiq_core.roof import Bandwidth, Roof, Spread, threads_words
 from aiq_core.runtime.cpu import cpu_flags, cpu_kind
 from aiq_core.runtime.deployment.engines import installed, opened
 
@@ -43,11 +43,11 @@ def measure_roof(threads: int, report: Report = lambda told: None) -> Roof:
     with torch.inference_mode():
         curve = []
         for footprint in FOOTPRINTS:
-            report(f"bandwidth at {footprint / 2**20:g} MiB, {threads} threads")
+            report(f"bandwidth at {footprint / 2**20:g} MiB, {threads_words(threads)}")
             curve.append(_bandwidth(footprint))
         peaks = {}
         for kind, products in _PRODUCTS.items():
-            report(f"peak rate of {kind}, {threads} threads")
+            report(f"peak rate of {kind}, {threads_words(threads)}")
             rates = (_rate(product, size) for product in products for size in SIZES)
             peaks[kind] = max(rates, key=lambda rate: rate.value)
     return Roof(

@@ -10,11 +10,12 @@ import streamlit as st
 from aiq_core.errors import SettingError
 from pages.common import controls
 from pages.common.charts import Drawing
+from pages.common.picked import beneath, wish
 from pages.common.selection import select
 from pages.explore import drawings, numbers, panels
 from pages.explore.drawings import all_drawings
 from pages.explore.numbers import Metric
-from pages.explore.shown import Shown, beneath, has_usual_parts, parts, show, wish
+from pages.explore.shown import Shown, has_usual_parts, parts, show
 
 ALPHAS = tuple(step / 100 for step in range(101))
 """The slider's."""

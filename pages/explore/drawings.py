@@ -40,7 +40,7 @@ def all_drawings(shown: Shown, query: Mapping[str, str]) -> list[Drawing]:
 def roofline(shown: Shown) -> Drawing:
     """From FP32, or the pinned policy A, to the policy shown; for a machine that has a roofline here."""
     view, profile = shown.view, shown.table.profile
-    before, name = (profile.uniform(32), "FP32") if shown.pinned is None else (shown.pinned, "A")
+    before, name = shown.before
     data = roofline_data(
         view.machine,
         profile,

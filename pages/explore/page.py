@@ -8,9 +8,10 @@ from aiq_core.search.strategies import FRONTS
 from aiq_core.wording import number
 from pages.common import controls, known, machines
 from pages.common.charts import drawing_card, has_roofline
+from pages.common.picked import beneath
 from pages.common.selection import comparable
 from pages.explore import ahead, budgets, drawings, numbers, panels, runs
-from pages.explore.shown import Shown, beneath, parts, show
+from pages.explore.shown import Shown, parts, show
 
 
 def main() -> None:

@@ -12,35 +12,35 @@ from aiq_core.roof import Roof
 from aiq_core.wording import number, prefixed_rate, rate, size
 from pages.common import controls
 from pages.common.charts import Drawing
-from pages.explore.shown import Shown
+from pages.common.picked import Picked
 
 HEIGHT_PX = 400
 
 
-def data(shown: Shown, machine: Machine) -> RooflineData:
+def data(picked: Picked, machine: Machine) -> RooflineData:
     """From FP32, or the pinned policy A, to the policy shown, on a machine that runs FP32 activations."""
-    view, profile = shown.view, shown.table.profile
-    before, name = (profile.uniform(32), "FP32") if shown.pinned is None else (shown.pinned, "A")
+    view, profile = picked.view, picked.table.profile
+    before, name = picked.before
     return roofline_data(
         machine,
         profile,
         before,
-        shown.chosen.policy,
+        picked.chosen.policy,
         view.batch,
         DEFAULT_WIDTHS,
         controls.BATCHES,
         name,
         view.traffic,
-        shown.table.quantizer,
+        picked.table.quantizer,
         view.space.is_joint,
         height_px=HEIGHT_PX,
     )
 
 
-def roofline(shown: Shown, found: RooflineData, roof: Roof | None, other: Machine | None) -> Drawing:
+def roofline(picked: Picked, found: RooflineData, roof: Roof | None, other: Machine | None) -> Drawing:
     """The machine's roof with its layers, banded where it was measured, and another machine's roof beside it."""
-    view = shown.view
-    beside = None if other is None else data(shown, other)
+    view = picked.view
+    beside = None if other is None else data(picked, other)
     alt = (
         f"Roofline of {view.machine.name} with {len(found.dots)} layers of {view.model} at batch {view.batch}; "
         f"{found.memory_bound} are memory-bound with this policy."

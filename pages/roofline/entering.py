@@ -29,14 +29,15 @@ def draw() -> None:
             st.caption("One that is not in the list: enter what its data sheet says, and every page predicts for it.")
         for machine in mine:
             _row(machine)
-        popover("Enter a machine", "add", _form)
+        # By another name once one is entered: Streamlit would leave it open.
+        popover("Enter a machine", "add", _form, key=f"enter-machine-{len(mine)}")
 
 
 def _row(machine: Machine) -> None:
     rates = ", ".join(f"{kind} {rate(source.value, kind)}" for kind, source in machine.rates.items())
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         memory = f"{prefixed_rate(machine.bandwidth.value, ' ')}B/s"
-        st.markdown(f"{machine.name.replace('$', chr(92) + '$')} :gray[{memory}; {rates}]")
+        st.markdown(f"{machine.name} :gray[{memory}; {rates}]")
         st.button("Show it", key=f"show-{machine.key}", type="tertiary", on_click=measuring.choose, args=(machine.key,))
         popover("Remove", "delete", partial(_ask, machine), key=f"remove-{machine.key}")
 

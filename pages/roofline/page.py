@@ -10,8 +10,8 @@ from aiq_core.roof import Roof
 from aiq_core.wording import join
 from pages.common import controls, errors, known, machines
 from pages.common.charts import card, drawing_card, has_roofline
-from pages.explore import runs
-from pages.explore.shown import Shown, beneath, show
+from pages.common.controls import View
+from pages.common.picked import Picked, beneath, pick
 from pages.roofline import drawing, entering, measuring
 from pages.roofline.sentence import Facts, origin, ridge_words, sentence
 
@@ -25,15 +25,21 @@ def main() -> None:
     roof = roofs.get(view.machine.key)
     other = None
     if not known.is_known(view.model, view.images, view.space):
-        runs.first(view)
+        _nothing(view)
     elif has_roofline(view.machine):
-        other = _chart(show(view), roof)
+        other = _chart(pick(view), roof)
     left, right = st.columns([0.6, 0.4], gap="small")
     with left:
         _numbers(view.machine, roof, other)
     with right:
         measuring.draw(roofs)
         entering.draw()
+
+
+def _nothing(view: View) -> None:
+    st.markdown(f"#### Nothing is measured yet for {view.model.title} on {view.images:,} search images")
+    st.caption("There is no policy to draw under a roof before Explore's first search.")
+    st.page_link("pages/explore/page.py", label="To Explore", icon=":material/query_stats:")
 
 
 def _numbers(machine: Machine, roof: Roof | None, other: Machine | None) -> None:
@@ -43,22 +49,22 @@ def _numbers(machine: Machine, roof: Roof | None, other: Machine | None) -> None
         st.caption(origin(machine, roof))
 
 
-def _chart(shown: Shown, roof: Roof | None) -> Machine | None:
+def _chart(picked: Picked, roof: Roof | None) -> Machine | None:
     """The sentence and the chart; the machine whose roof stands beside, if any."""
-    machine = shown.view.machine
-    found = drawing.data(shown, machine)
-    if shown.complaint:
-        st.warning(shown.complaint)
-    facts = _facts(shown, found)
+    machine = picked.view.machine
+    found = drawing.data(picked, machine)
+    if picked.complaint:
+        st.warning(picked.complaint)
+    facts = _facts(picked, found)
     opened, gain, after = sentence(facts, "|").split("|")
     st.markdown(f"#### {opened}:violet[{gain}]{after}")
     options = {key: each for key, each in known.library().machines.items() if key != machine.key and each.runs_fp32}
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
-        st.caption(join([ridge_words(facts), beneath(shown)]), width="content")
+        st.caption(join([ridge_words(facts), beneath(picked)]), width="content")
         other = _beside(options)
-    if shown.chosen.note:
-        st.caption(f":material/info: {shown.chosen.note}")
-    drawing_card(drawing.roofline(shown, found, roof, other), partial(machines.machine_sources, machine))
+    if picked.chosen.note:
+        st.caption(f":material/info: {picked.chosen.note}")
+    drawing_card(drawing.roofline(picked, found, roof, other), partial(machines.machine_sources, machine))
     return other
 
 
@@ -72,15 +78,15 @@ def _beside(options: dict[str, Machine]) -> Machine | None:
     return options.get(st.session_state[BESIDE])
 
 
-def _facts(shown: Shown, found: RooflineData) -> Facts:
+def _facts(picked: Picked, found: RooflineData) -> Facts:
     before = sum(dot.before.seconds for dot in found.dots)
-    kind = shown.view.machine.fp32_typed
+    kind = picked.view.machine.fp32_typed
     ceiling = next(ceiling for ceiling in found.ceilings if ceiling.number_type is kind)
     return Facts(
-        machine=shown.view.machine.spoken,
-        title=shown.view.model.title,
+        machine=picked.view.machine.spoken,
+        title=picked.view.model.title,
         before=found.before_name,
-        batch=shown.view.batch,
+        batch=picked.view.batch,
         ridge=ceiling.ridge,
         memory_bound=sum(dot.before.memory_bound for dot in found.dots),
         layers=len(found.dots),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from aiq_core.hardware import Machine
-from aiq_core.roof import Roof
+from aiq_core.roof import Roof, threads_words
 from aiq_core.wording import number, significant
 from pages.common.machines import GRADES
 
@@ -50,12 +50,11 @@ def origin(machine: Machine, roof: Roof | None) -> str:
     """Who vouches for the machine's numbers."""
     if roof is None:
         return f"{GRADES[machine.grade][:1].upper()}{GRADES[machine.grade][1:]}; not measured here"
-    threads = "1 thread" if roof.threads == 1 else f"{roof.threads} threads"
     versions = ", ".join(f"{name} {version}" for name, version in roof.versions.items())
     flags = f"; {', '.join(roof.flags)}" if roof.flags else ""
     return (
-        f"Measured on {roof.created_at[:10]} by {threads} of {roof.cpu}: medians, bands from the lowest to the highest "
-        f"round; {versions}{flags}"
+        f"Measured on {roof.created_at[:10]} by {threads_words(roof.threads)} of {roof.cpu}: medians, bands from the "
+        f"lowest to the highest round; {versions}{flags}"
     )
 
 

@@ -15,7 +15,7 @@ def test_every_page_works_after_another(
     app_server: str, visit: Callable[..., Page], settle: Callable[..., None]
 ) -> None:
     page = visit(f"{app_server}/present")
-    for name in ("Explore", "Search", "Lab", "Results", "Learn", "Present", "Lab"):
+    for name in ("Explore", "Search", "Lab", "Roofline", "Results", "Learn", "Present", "Lab"):
         page.get_by_role("link", name=name, exact=True).first.click()
         if name == "Present":
             page.frame_locator(SLIDES).locator("html.drawn").wait_for(timeout=30_000)
@@ -26,7 +26,7 @@ def test_every_page_works_after_another(
 
 
 SLIDES = "iframe[title^='Slides:']"
-CHARTS = {"": 3, "search": 2, "lab": 3, "results": 2, "learn": 1, "learn?step=5": 1, "present": 0}
+CHARTS = {"": 3, "search": 2, "lab": 3, "roofline": 1, "results": 2, "learn": 1, "learn?step=5": 1, "present": 0}
 """How many charts each page opens with; Present's are in its frame."""
 
 SETTLED = f"""
@@ -91,7 +91,7 @@ def test_every_page_works_in_firefox(app_server: str, firefox: Any) -> None:
     assert not found, "\n".join(found)
 
 
-CHARTED = ("", "search", "lab", "results", *(f"learn?step={step}" for step in range(1, 7)))
+CHARTED = ("", "search", "lab", "roofline", "results", *(f"learn?step={step}" for step in range(1, 7)))
 
 OUTSIDE = """
 () => [...document.querySelectorAll('.aiq-chart')].flatMap(box => {
