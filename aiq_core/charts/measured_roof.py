@@ -5,7 +5,6 @@ from typing import Any
 
 import pandas as pd
 
-from aiq_core import wording
 from aiq_core.charts import draw, style
 from aiq_core.charts.roofline import Ceiling, RooflineData
 from aiq_core.charts.roofline_figure import line_px, roofline_figure, up_px
@@ -129,8 +128,7 @@ def _roof_label(data: RooflineData, look: Look, other: RooflineData) -> dict[str
     above = not 1 < data.roof.rate / top.rate < a_line**1.5
     return style.label(
         look,
-        f"{other.machine.name}: {top.number_type} {wording.prefixed_rate(top.rate)}, "
-        f"{wording.prefixed_rate(other.bandwidth, ' ')}B/s",
+        other.machine.name,
         1,
         top.rate,
         (0, 0),
