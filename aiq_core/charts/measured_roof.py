@@ -3,16 +3,21 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from aiq_core.charts import draw, style
+from aiq_core import wording
+from aiq_core.charts import draw, labels, style
 from aiq_core.charts.roofline import Ceiling, RooflineData
 from aiq_core.charts.roofline_figure import line_px, roofline_figure, up_px
 from aiq_core.charts.style import Look
 from aiq_core.hardware import Machine
-from aiq_core.roof import Level, Roof, Spread
+from aiq_core.roof import Roof, Spread
 
 Points = list[tuple[float, float]]
+
+HOVERED = 24
+"""Points of a cache's line, each of which says what it is."""
 
 
 def measured_roof_figure(
@@ -27,12 +32,12 @@ def measured_roof_figure(
     figure = roofline_figure(data, look)
     # Beneath the marks: what is drawn first lies lowest.
     beneath = [] if roof is None else [*_bands(data, look, roof), *_levels(data, look, roof)]
-    labels = [] if roof is None else _level_labels(data, look, roof)
+    named = [] if roof is None or len(roof.levels) == 1 else [_levels_note(data, look)]
     if other is not None:
         beneath.append(_roof_line(data, look, other))
-        labels.append(_roof_label(data, look, other))
+        named.append(_roof_label(data, look, other))
     figure["data"] = [*beneath, *figure["data"]]
-    figure["layout"]["shapes"] = [*figure["layout"]["shapes"][:-1], *labels, figure["layout"]["shapes"][-1]]
+    figure["layout"]["shapes"] = [*figure["layout"]["shapes"][:-1], *named, figure["layout"]["shapes"][-1]]
     return figure
 
 
@@ -75,44 +80,25 @@ def _area(look: Look, outline: Points, name: str) -> dict[str, Any]:
 
 
 def _levels(data: RooflineData, look: Look, roof: Roof) -> list[dict[str, Any]]:
-    """What layers that stay in a cache could reach, lighter than memory's own."""
-    low, faint = data.x_range[0], style.faded(look.palette.muted, 0.55)
-    return [
-        draw.line(look, [low, x], [low * level.rate.value, y], faint, width=1.2, name=level.name)
-        for level, x, y in _level_ends(data, look, roof)
-    ]
-
-
-def _level_ends(data: RooflineData, look: Look, roof: Roof) -> list[tuple[Level, float, float]]:
-    """Each cache level with the end of its line: on the roof the fastest one's, the others a line of text higher each.
-
-    So what is left of an end is free for its name.
-    """
-    low, high = data.y_range
-    a_line = (high / low) ** (line_px(look) / up_px(data, high, look))
+    """What layers that stay in a cache could reach, up to the roof, lighter than memory's own line; each says what."""
+    faint = style.faded(look.palette.muted, 0.55)
     found = []
-    for place, level in enumerate(roof.levels[:-1]):
-        rate = data.roof.rate * a_line**place
-        found.append((level, rate / level.rate.value, rate))
+    for level in roof.levels[:-1]:
+        xs = np.geomspace(data.x_range[0], data.roof.rate / level.rate.value, HOVERED)
+        said = (
+            f"{level.name}, up to {wording.size(level.footprint_bytes)}: "
+            f"{wording.prefixed_rate(level.rate.value, ' ')}B/s"
+        )
+        line = draw.line(look, [*xs], [*(xs * level.rate.value)], faint, width=1.2, name=level.name)
+        found.append(line | {"hoverinfo": "text"} | draw.hover([said] * HOVERED))
     return found
 
 
-def _level_labels(data: RooflineData, look: Look, roof: Roof) -> list[dict[str, Any]]:
-    return [
-        style.label(
-            look,
-            level.name,
-            x,
-            y,
-            (0, 0),
-            padding=4,
-            xref="x",
-            yref="y",
-            xanchor="right",
-            yanchor="middle",
-        )
-        for level, x, y in _level_ends(data, look, roof)
-    ]
+def _levels_note(data: RooflineData, look: Look) -> dict[str, Any]:
+    """Under the name of the zone: names at the lines would lie on those of layers."""
+    shift = 6 * look.scale, -5 - labels.LINE_EM * look.font_px
+    where = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "top"}
+    return style.label(look, "thin lines: caches", 0, 1, shift, **where)
 
 
 def _roof_line(data: RooflineData, look: Look, other: RooflineData) -> dict[str, Any]:

@@ -64,8 +64,8 @@ def test_every_other_peak_has_a_band_from_its_ridge_on() -> None:
 def test_a_cache_is_a_line_above_memorys_up_to_the_roof() -> None:
     found = data(ROOF.machine())
     xs, ys = drawn(measured_roof_figure(found, LOOK, ROOF), "cache 1")
-    assert xs == pytest.approx([found.x_range[0], 1e11 / 1e11])
-    assert ys == pytest.approx([found.x_range[0] * 1e11, 1e11])
+    assert (xs[0], xs[-1]) == pytest.approx((found.x_range[0], 1e11 / 1e11))
+    assert (ys[0], ys[-1]) == pytest.approx((found.x_range[0] * 1e11, 1e11))
 
 
 def test_another_roof_is_on_the_same_axes() -> None:
@@ -77,7 +77,7 @@ def test_another_roof_is_on_the_same_axes() -> None:
     low, high = (10**end for end in figure["layout"]["yaxis"]["range"])
     assert (low, high) == pytest.approx((mine.y_range[0], other.y_range[1]))
     texts = [shape.get("label", {}).get("text") for shape in figure["layout"]["shapes"]]
-    assert {"A100 (TF32)", "cache 1"} <= {*texts}
+    assert {"A100 (TF32)", "thin lines: caches"} <= {*texts}
 
 
 def test_without_a_measurement_it_is_the_roofline_alone() -> None:
