@@ -50,7 +50,7 @@ class Kernel:
         scales = rows * columns / (self.group or columns) * self.scale_bytes
         return rows * columns * self.bits / 8 + scales
 
-    def moved_bytes(self, rows: int, columns: int, batch: int) -> float:
+    def moved_bytes(self, rows: int, columns: int, batch: float) -> float:
         """Bytes of weights, scales, input and output, each once."""
         return self.stored_bytes(rows, columns) + batch * (rows + columns) * self.activation_bytes
 
@@ -80,7 +80,7 @@ def baseline(key: str) -> str:
     return next(name for name, kernel in KERNELS.items() if kernel.engine == KERNELS[key].engine)
 
 
-def byte_ratio(key: str, rows: int, columns: int, batch: int) -> float:
+def byte_ratio(key: str, rows: int, columns: int, batch: float) -> float:
     """How many times fewer bytes a kernel moves than FP32 does."""
     before = KERNELS[baseline(key)].moved_bytes(rows, columns, batch)
     return before / KERNELS[key].moved_bytes(rows, columns, batch)
@@ -177,7 +177,7 @@ class Linear:
                 gone = batch
         return gone
 
-    def byte_ratio(self, key: str, batch: int) -> float:
+    def byte_ratio(self, key: str, batch: float) -> float:
         """How many times fewer bytes a kernel moves than FP32 does."""
         return byte_ratio(key, self.rows, self.columns, batch)
 
@@ -187,7 +187,7 @@ class Linear:
         work = 2 * self.rows * self.columns
         return max([self.peaks[NumberType.FP32].value, *(work * each.batch / each.seconds.value for each in own)])
 
-    def byte_gain(self, key: str, batch: int) -> float:
+    def byte_gain(self, key: str, batch: float) -> float:
         """What a kernel's fewer bytes can buy under the roof, where both compute in FP32.
 
         A layer takes the longer of moving its bytes and computing. What a kernel gains beyond this is arithmetic.

@@ -1,17 +1,22 @@
-"""What a timed linear layer says, in sentences that stand alike on the page, in the lesson and on the command line."""
+"""A timed linear layer: its table, and what it says on the page, in the lesson and on the command line."""
 
 from math import isfinite
 
-from aiq_core.linear import KERNELS, Linear
+import pandas as pd
+
+from aiq_core.linear import KERNELS, Linear, rows_of
 from aiq_core.wording import number, significant
 
 
-def message(found: Linear, key: str) -> str:
-    """What a kernel gains at the smallest batch, what its bytes promised, and what becomes of that."""
+def message(found: Linear, key: str, where: str = "here") -> str:
+    """What a kernel gains at the smallest batch, what its bytes promised, and what becomes of that.
+
+    `where` names the machine.
+    """
     first, last = found.measured_batches[0], found.measured_batches[-1]
     gain, promised = found.table[key, first].gain.value, found.byte_ratio(key, first)
     text = (
-        f"At batch {first}, {_weights(key)} run {number(gain, 1)} × as fast as FP32 here; the bytes promised "
+        f"At batch {first}, {weights(key)} run {number(gain, 1)} × as fast as FP32 {where}; the bytes promised "
         f"{number(promised, 1)} ×"
     )
     return text if last == first else f"{text}; {fate(found, key)}"
@@ -53,6 +58,25 @@ def ridge_words(found: Linear, key: str) -> str:
     )
 
 
-def _weights(key: str) -> str:
+def weights(key: str) -> str:
+    """`4-bit weights`, `BF16 weights`."""
     kernel = KERNELS[key]
     return f"{kernel.width} weights" if kernel.bits >= 16 else f"{kernel.bits}-bit weights"
+
+
+def engines(found: Linear) -> tuple[str, ...]:
+    """The engines with narrow weights timed, the one with the fastest fewest bits first."""
+    keys = sorted(
+        found.narrow, key=lambda key: (KERNELS[key].bits, found.table[key, found.measured_batches[0]].seconds.value)
+    )
+    return tuple(dict.fromkeys(KERNELS[key].engine for key in keys))
+
+
+def keys_of(found: Linear, engine: str) -> tuple[str, ...]:
+    """An engine's kernels of narrow weights, fewest bits first."""
+    return tuple(sorted((k for k in found.narrow if KERNELS[k].engine == engine), key=lambda k: KERNELS[k].bits))
+
+
+def linear_frame(found: Linear) -> pd.DataFrame:
+    """A row a timing, then a kernel that was not timed."""
+    return pd.DataFrame(rows_of(found))

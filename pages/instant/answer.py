@@ -40,7 +40,7 @@ PURPOSES = {
     "search": "Search: every run, its moves and what was measured",
     "lab": "Lab: change a layer's bits and see what follows",
     "results": "Results: each claim, recomputed from what was measured",
-    "learn": "Learn: rooflines and quantization in six lessons",
+    "learn": "Learn: rooflines and quantization in seven lessons",
     "present": "Present: runs as slides",
 }
 """What each page is for, by its address."""
