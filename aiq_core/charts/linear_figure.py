@@ -138,7 +138,7 @@ def _key(keys: Sequence[str], look: Look, explained: bool) -> dict[str, Any]:
         f"{KERNELS[key].width}"
         for key in keys
     )
-    lines = "╌ bytes promise" + ("   ┈ bytes can buy" if explained else "")
+    lines = "╌ promised" + ("  ┈ can buy" if explained else "")
     return style.heading(look, f"{'  '.join(glyphs)}   {lines}", yshift=4)
 
 
@@ -174,7 +174,7 @@ def _names(found: Linear, keys: Sequence[str], look: Look) -> list[dict[str, Any
     return [
         style.note(
             look,
-            f"{number(found.byte_ratio(key, last), 1)} × fewer bytes",
+            f"bytes ÷ {number(found.byte_ratio(key, last), 1)}",
             log10(last),
             log10(found.byte_ratio(key, last)),
             xanchor="right",

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 from rich import box
-from rich.table import Table
+from rich.table import Column, Table
 
 from aiq_core.charts.linear import message, provenance
 from aiq_core.commands.console import Json, app, err, out, print_json
@@ -25,9 +25,13 @@ def linear(
 ) -> None:
     """Time a linear layer in FP32, 8 and 4 bits with real kernels, weights cold, by batch."""
 
+    heard = ""
+
     def say(share: float, told: str) -> None:
-        if not as_json:
+        nonlocal heard
+        if not as_json and told != heard:
             err.print(f"{100 * share:3.0f} %  {told}", highlight=False)
+        heard = told
 
     found = timed(open_library(), rows, columns, _batches(batch), threads, say)
     if as_json:
@@ -66,7 +70,9 @@ def _ridge(found: Linear, key: str) -> dict[str, float | None]:
 def _print(found: Linear) -> None:
     out.print(provenance(found), highlight=False, markup=False)
     batches = found.measured_batches
-    table = Table("batch", "", *map(str, batches), box=box.SIMPLE_HEAD, title="FP32 in ms, the others × its speed")
+    names = (Column("batch", no_wrap=True), Column("", no_wrap=True))
+    title = "FP32 in ms, the others × its speed"
+    table = Table(*names, *map(str, batches), box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), title=title)
     for key in dict.fromkeys(each.kernel for each in found.timings):
         at = [found.table.get((key, batch)) for batch in batches]
         is_fp32 = key == baseline(key)

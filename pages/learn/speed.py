@@ -204,8 +204,11 @@ def _charts(view: View, data: SpeedData, state: frame.Asked) -> None:
         first = data.batches[0]
         alt = f"Gain over FP32 against the batch in {data.engine}: {number(data.gain(first), 1)} × at batch {first}"
         alt += f", {number(data.gain(data.asked), 1)} × at {data.asked}." if state.revealed else ", then hidden."
+        dotted = ", dotted what they can buy" if state.revealed else ""
         spec = speed_figure(data, view.look, state.revealed, state.ghost)
-        frame.figure("Gain", f"against batch, {data.engine}", spec, table, "speed", alt)
+        frame.figure(
+            "Gain", f"against batch, {data.engine}; dashed what bytes promise{dotted}", spec, table, "speed", alt
+        )
     with bars:
         hidden = data.batch != data.batches[0] and not state.revealed
         times = data.times(data.batch, data.fp32)

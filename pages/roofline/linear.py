@@ -65,7 +65,10 @@ def _shown(found: Linear, look: Look) -> None:
     alt = f"{engine}: what narrow weights gain over FP32 against the batch. {said}."
     name = f"linear-{found.subject}-{engine.lower().replace(' ', '-')}"
     with card(
-        f"{found.rows} × {found.columns}", "× as fast as the same engine’s FP32", lambda: linear_frame(found), name
+        f"{found.rows} × {found.columns}",
+        "× the same engine’s FP32; dashed what bytes promise, dotted what they can buy",
+        lambda: linear_frame(found),
+        name,
     ):
         chart(gain_figure(found, engine, look), "linear-gain", name, alt)
     spread = f"{number(gain.low, 1)} to {number(gain.high, 1)} × over the rounds at batch {found.measured_batches[0]}"

@@ -12,7 +12,7 @@ from aiq_core.errors import EvaluationError, SettingError
 from aiq_core.linear import GROUP, KERNELS, Linear, Timing, baseline
 from aiq_core.roof import Roof, Spread
 from aiq_core.runtime.cpu import cpu_kind
-from aiq_core.runtime.deployment.linear_kernels import Built, Call, Floats, build, values, versions
+from aiq_core.runtime.deployment.linear_kernels import Call, Floats, build, values, versions
 
 ROUNDS = 7
 AT_LEAST_S = 0.4
@@ -55,7 +55,7 @@ def measure_linear(
     cache = _cache_bytes(roof)
     copies = _copies(rows, columns, cache)
     wanted = tuple(sorted(set(batches)))
-    bench = _Bench(rows, columns, copies, roof.threads, report, len(wanted))
+    bench = _Bench(rows, columns, copies, roof.threads, report, wanted)
     found = Linear(
         cpu=cpu_kind(),
         threads=roof.threads,
@@ -73,7 +73,7 @@ def measure_linear(
         seconds=0.0,
     )
     done = set(found.measured_batches)
-    bench.open(found.missing)
+    bench.open(found.missing, [batch for batch in wanted if batch not in done])
     held = sum(KERNELS[key].stored_bytes(rows, columns) for key in bench.built) * copies
     for place, batch in enumerate(wanted):
         if batch not in done:
@@ -124,42 +124,45 @@ class _Bench:
     copies: int
     threads: int
     report: Report
-    batches: int
+    batches: Sequence[int]
 
-    def open(self, missing: Mapping[str, str]) -> None:
-        """Builds every kernel that is not known to be missing."""
+    def open(self, missing: Mapping[str, str], batches: Sequence[int]) -> None:
+        """Builds every kernel that is not known to be missing, with what it should give at each batch left."""
         draw = np.random.default_rng(0)
-        self.weights = draw.standard_normal((self.rows, self.columns), dtype=np.float32) / self.columns**0.5
-        self.draw = draw
+        weights = draw.standard_normal((self.rows, self.columns), dtype=np.float32) / np.float32(self.columns**0.5)
+        self.inputs = {batch: draw.standard_normal((batch, self.columns), dtype=np.float32) for batch in batches}
         self.missing = dict(missing)
-        self.built: dict[str, Built] = {}
+        self.built: dict[str, Callable[[Floats], list[Call]]] = {}
+        self.wanted: dict[str, dict[int, Floats]] = {}
         for place, key in enumerate(KERNELS):
             if key not in missing:
                 self._say(place, f"packing {KERNELS[key].name}")
-                self._open(key)
+                self._open(key, weights)
 
-    def _open(self, key: str) -> None:
+    def _open(self, key: str, weights: Floats) -> None:
         try:
-            self.built[key] = build(key, self.weights, self.copies, self.threads)
+            built = build(key, weights, self.copies, self.threads)
+            # The dequantized weights go again: ten kernels' are more than all that is timed.
+            self.wanted[key] = {batch: x @ built.meant.T for batch, x in self.inputs.items()}
+            self.built[key] = built.calls
         except ImportError:
             self.missing[key] = f"{KERNELS[key].engine} is not installed; `make app` installs it"
         except Exception as error:  # An engine's own: this CPU, or this version, has no such kernel.
             self.missing[key] = _first_line(error)
 
     def _say(self, step: int, told: str) -> None:
-        self.report(step, len(KERNELS) * (1 + self.batches), told)
+        self.report(step, len(KERNELS) * (1 + len(self.batches)), told)
 
     def time(self, batch: int, place: int) -> list[Timing]:
         """Every kernel at a batch: checked first, then in rounds that all of them take part in."""
-        x = self.draw.standard_normal((batch, self.columns), dtype=np.float32)
         calls: dict[str, list[Call]] = {}
         errors: dict[str, float] = {}
         steps = len(KERNELS) * (1 + place)
         for step, key in enumerate(tuple(self.built)):
             self._say(steps + step, f"{KERNELS[key].name}, batch {batch}")
             try:
-                calls[key] = self.built[key].calls(x)
-                errors[key] = _error(values(calls[key][0]()), x @ self.built[key].meant.T)
+                calls[key] = self.built[key](self.inputs[batch])
+                errors[key] = _error(values(calls[key][0]()), self.wanted[key][batch])
             except Exception as error:
                 calls.pop(key, None)
                 self._drop(key, _first_line(error))
