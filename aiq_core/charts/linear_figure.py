@@ -138,7 +138,7 @@ def _key(keys: Sequence[str], look: Look, explained: bool) -> dict[str, Any]:
         f"{KERNELS[key].width}"
         for key in keys
     )
-    lines = "╌ promised" + ("  ┈ can buy" if explained else "")
+    lines = "╌ bytes promise" + (" ┈ buy" if explained else "")
     return style.heading(look, f"{'  '.join(glyphs)}   {lines}", yshift=4)
 
 

@@ -66,7 +66,7 @@ def _shown(found: Linear, look: Look) -> None:
     name = f"linear-{found.subject}-{engine.lower().replace(' ', '-')}"
     with card(
         f"{found.rows} × {found.columns}",
-        "× the same engine’s FP32; dashed what bytes promise, dotted what they can buy",
+        "× the same engine’s FP32",
         lambda: linear_frame(found),
         name,
     ):
