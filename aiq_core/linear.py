@@ -64,13 +64,17 @@ KERNELS: Mapping[str, Kernel] = {
     "ort-4": Kernel(ONNX_RUNTIME, 4, NumberType.INT8, GROUP, 4),
     "torch-fp32": Kernel(PYTORCH, 32, NumberType.FP32),
     "torch-bf16": Kernel(PYTORCH, 16, NumberType.BF16, activation_bytes=2),
-    "torch-8": Kernel(PYTORCH, 8, NumberType.BF16, None, 2, 2),
-    "torch-4": Kernel(PYTORCH, 4, NumberType.BF16, GROUP, 4, 2),
+    "torch-8": Kernel(PYTORCH, 8, NumberType.FP32, None, 2, 2),
+    "torch-4": Kernel(PYTORCH, 4, NumberType.FP32, GROUP, 4, 2),
     "openvino-fp32": Kernel(OPENVINO, 32, NumberType.FP32),
     "openvino-8": Kernel(OPENVINO, 8, NumberType.INT8, None, 4),
     "openvino-4": Kernel(OPENVINO, 4, NumberType.INT8, GROUP, 2),
 }
-"""Each engine's FP32 first, with which its others are compared. PyTorch's 4 bits keep a zero point beside the scale."""
+"""Each engine's FP32 first, with which its others are compared. PyTorch's 4 bits keep a zero point beside the scale.
+
+PyTorch's packed kernels read and write BF16 and multiply in FP32: tinygemm_kernel of its int4mm_kernel.cpp and
+int8mm_kernel.cpp.
+"""
 
 BATCHES = tuple(2**power for power in range(9))
 

@@ -4,6 +4,7 @@ from math import isfinite
 
 import pandas as pd
 
+from aiq_core.hardware import NumberType
 from aiq_core.linear import KERNELS, Linear, rows_of
 from aiq_core.wording import number, significant
 
@@ -30,11 +31,18 @@ def fate(found: Linear, key: str) -> str:
     at_last = found.table.get((key, last))
     if at_last is None or last < edge:
         return f"at batch {last} FP32 still waits for bytes"
-    arithmetic = KERNELS[key].arithmetic
     return (
         f"beyond the ridge, batch {number(edge, 0)}, bytes buy nothing, and the {number(at_last.gain.value, 1)} × left "
-        f"at batch {last} is {arithmetic} arithmetic"
+        f"at batch {last} is {source(key)}"
     )
+
+
+def source(key: str) -> str:
+    """What a gain is that bytes do not explain: narrower numbers multiplied, or the same ones by a better kernel."""
+    kernel = KERNELS[key]
+    if kernel.arithmetic is NumberType.FP32:
+        return f"a kernel that computes faster than {kernel.engine}’s FP32"
+    return f"{kernel.arithmetic} arithmetic"
 
 
 def provenance(found: Linear) -> str:

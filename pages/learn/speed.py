@@ -8,7 +8,7 @@ import streamlit as st
 from aiq_core.catalog import Model
 from aiq_core.charts.lessons.speed import SpeedData, Waiting, waiting
 from aiq_core.charts.lessons.speed_figure import speed_figure, times_figure
-from aiq_core.charts.linear import engines, linear_frame, provenance, ridge_words, weights
+from aiq_core.charts.linear import engines, linear_frame, provenance, ridge_words, source, weights
 from aiq_core.linear import GONE, KERNELS
 from aiq_core.space import WEIGHTS
 from aiq_core.wording import number, seconds, significant
@@ -110,7 +110,7 @@ def _why(data: SpeedData) -> str:
         return "FP32 waits for bytes here."
     if data.gain(data.batch) < GONE:
         return "FP32 computes here and waits for no byte."
-    return f"FP32 waits for no byte here: the gain is {KERNELS[data.key].arithmetic} arithmetic."
+    return f"FP32 waits for no byte here: the gain is {source(data.key)}."
 
 
 def question(data: SpeedData) -> str:
@@ -153,10 +153,9 @@ def _alike(one: float, other: float) -> bool:
 
 def _left(data: SpeedData) -> str:
     """What the gain at the batch asked about is made of."""
-    arithmetic = KERNELS[data.key].arithmetic
     if data.gain(data.asked) < GONE:
         return "FP32 waits for arithmetic there, and these weights are multiplied no faster."
-    return f"Bytes buy {number(data.bought(data.asked), 1)} × there; the rest is {arithmetic} arithmetic."
+    return f"Bytes buy {number(data.bought(data.asked), 1)} × there; the rest is {source(data.key)}."
 
 
 def truth(data: SpeedData) -> str:

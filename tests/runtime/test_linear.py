@@ -66,8 +66,10 @@ def test_where_the_gain_goes_is_told() -> None:
         "gone"
     )
     assert fate(layer(torch_4=(4, 2, 1.6)), "torch-4") == (
-        "beyond the ridge, batch 20, bytes buy nothing, and the 1.6 × left at batch 256 is BF16 arithmetic"
+        "beyond the ridge, batch 20, bytes buy nothing, and the 1.6 × left at batch 256 is a kernel that "
+        "computes faster than PyTorch’s FP32"
     )
+    assert fate(layer(ort_4=(4, 2, 1.6)), "ort-4").endswith("the 1.6 × left at batch 256 is INT8 arithmetic")
     waiting = replace(layer(ort_4=(5, 5, 5)), bandwidth=spread(1e6))
     assert fate(waiting, "ort-4") == "at batch 256 FP32 still waits for bytes"
     # A dip in the middle is not the end.
