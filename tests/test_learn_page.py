@@ -15,14 +15,15 @@ from aiq_core.library import Library, open_library
 from aiq_core.records import Evaluation, Origin, SplitName
 from aiq_core.space import JOINT
 from aiq_core.store import Store
-from pages.learn import batch, glossary, layers, roofline
+from pages.learn import batch, glossary, layers, roofline, speed
 from pages.learn.frame import TITLES
 from tests import bundled
+from tests.layers import layer
 from tests.studies import save_study
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = range(1, len(TITLES) + 1)
-LESSONS = range(1, 7)
+LESSONS = range(1, len(TITLES))
 
 
 @pytest.fixture
@@ -154,6 +155,7 @@ def test_all_layers_tell_error_from_accuracy(learn: Callable[..., AppTest], tmp_
         (4, "Weights only."),
         (5, "Weights only."),
         (6, "Weights only."),
+        (7, "Weights only."),
     ],
 )
 def test_every_lesson_says_which_bits_it_shows(learn: Callable[..., AppTest], step: int, shows: str) -> None:
@@ -202,7 +204,7 @@ def test_what_is_veiled_is_not_told(learn: Callable[..., AppTest]) -> None:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_teacher_holds_the_answers_back(learn: Callable[..., AppTest], step: int) -> None:
-    page = learn(step=str(step), hide="1", done=str(min(step, 6)), guess=f"{min(step, 6)}-1")
+    page = learn(step=str(step), hide="1", done=str(min(step, 7)), guess=f"{min(step, 7)}-1")
     assert addressed(page, "hide") == "1"
     if step in LESSONS:
         assert button(page, f"learn-{step}-reveal").disabled
@@ -225,6 +227,7 @@ def test_a_teacher_holds_the_answers_back(learn: Callable[..., AppTest], step: i
         (4, " points, "),
         (5, "It assumes that the accuracy spent"),
         (6, "even alphas don’t give even policies"),
+        (7, "narrower weights meet theirs before it"),
     ],
 )
 def test_try_this_tells_its_answer_where_no_teacher_holds_it_back(
@@ -257,6 +260,8 @@ def test_try_this_tells_its_answer_where_no_teacher_holds_it_back(
         ({"step": "6", "price": "7"}, "price='7' is not offered"),
         ({"step": "6", "price": "nan"}, "price='nan' is not offered"),
         ({"step": "6", "least": "12"}, "least='12' is not offered"),
+        ({"step": "7", "batchsize": "3"}, "batchsize='3' is not offered"),
+        ({"step": "7", "engine": "TVM"}, "engine='TVM' is not offered"),
     ],
 )
 def test_a_bad_link_says_what_was_not_used(
@@ -306,17 +311,55 @@ def test_an_absent_coordinate_run_can_be_started(
     assert [run.request.algorithm for run in known.library().store.runs()] == ["coordinate"]
 
 
-def test_the_six_questions_have_answers_with_numbers(learn: Callable[..., AppTest]) -> None:
-    page = learn(step="7", space="weights")
+def test_the_questions_have_answers_with_numbers(learn: Callable[..., AppTest]) -> None:
+    page = learn(step="8", space="weights")
     said = words(page)
     assert "29.85 FLOPs/byte" in said
     assert "FLOP/byte may cost up to 1.5 points" in said
-    assert sum(element.label == "Answer" for element in page.expander) == 6
+    assert sum(element.label == "Answer" for element in page.expander) == 7
 
 
 def test_lesson_words_are_in_the_glossary() -> None:
-    for lesson in (roofline, batch, layers):
+    for lesson in (roofline, batch, layers, speed):
         assert set(lesson.TERMS) <= set(glossary.TERMS)
+
+
+def test_speed_is_told_of_this_machine_once_it_is_measured(learn: Callable[..., AppTest], tmp_path: Path) -> None:
+    Store(tmp_path / "store.sqlite").measurements.save(layer(ort_8=(3.0, 2.0, 1.0)).measurement)
+    page = learn(step="7")
+    assert "8-bit weights move 3.9 × fewer bytes and run :violet[3.0 × as fast as FP32]" in heading(page)
+    assert "Measured 2026-01-01 on a CPU, 1 thread" in words(page)
+    page.select_slider(key="learn-7-batchsize").set_value(256)
+    healthy(page.run())
+    assert "run :violet[? × as fast as FP32]: guess first" in heading(page)
+    # At 256 the bytes promise 2.9 and batch 1 gave 3.0, 1 is right and ½ is less.
+    page.radio(key="learn-7-guess").set_value(2)
+    healthy(page.run())
+    button(page, "learn-7-reveal").click()
+    healthy(page.run())
+    assert "Right." in words(page)
+    assert "FP32 computes here and waits for no byte" in heading(page)
+
+
+def test_speed_opens_its_answer_at_the_batch_asked_about(learn: Callable[..., AppTest]) -> None:
+    page = learn(step="7")
+    button(page, "learn-7-reveal").click()
+    healthy(page.run())
+    assert addressed(page, "batchsize") == "256"
+    assert "layers of ResNet-20 wait for them here" in words(page)
+    page = learn(step="7", engine="PyTorch", done="7", batchsize="256")
+    assert "the gain is a kernel that computes faster than PyTorch’s FP32" in heading(page)
+    assert addressed(page, "engine") == "PyTorch"
+
+
+def test_speed_without_a_measurement_says_how_to_make_one(
+    learn: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiq_core.library.bundled_measurements", tuple)
+    page = learn(step="7")
+    assert "No kernel is timed yet" in heading(page)
+    assert "python -m aiq_core linear" in words(page)
+    assert "reads packed weights" in words(learn(step="8"))
 
 
 def test_guesses_near_the_truth_count() -> None:

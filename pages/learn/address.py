@@ -9,9 +9,9 @@ from typing import Any
 
 import streamlit as st
 
-LESSONS = 6
-QUESTIONS = 7
-"""The last step: the six final questions."""
+LESSONS = 7
+QUESTIONS = LESSONS + 1
+"""The last step: the final questions."""
 
 STEP, DONE, GUESSES, HIDE, COMPLAINTS, MOVED = (
     f"learn:{name}" for name in ("step", "done", "guess", "hide", "complaints", "moved")
@@ -35,8 +35,9 @@ def start() -> None:
     said: list[str] = []
     state[STEP] = _step(asked.get("step", "1"), said)
     done = asked.get("done", "")
-    state[DONE] = {int(digit) for digit in done if digit in "123456"}
-    if not all(digit in "123456" for digit in done):
+    lessons = "".join(map(str, range(1, LESSONS + 1)))
+    state[DONE] = {int(digit) for digit in done if digit in lessons}
+    if not all(digit in lessons for digit in done):
         said.append(f"done={done[:20]!r} is not offered; list lessons such as 124")
     state[GUESSES] = _guesses(asked.get("guess", ""), said)
     state[HIDE] = asked.get("hide") == "1"
@@ -185,7 +186,7 @@ def put(setting: Setting, new: Any) -> None:
 
 
 NAMES = ("step", "done", "guess", "hide", "kernel", "what", "batchsize", "bits", "range", "per", "zero", "layer",
-         "order", "search", "at", "move", "price", "least")  # fmt: skip
+         "order", "search", "at", "move", "price", "least", "engine")  # fmt: skip
 """Everything of this page that may stand in the address."""
 
 

@@ -17,7 +17,7 @@ from pages.common.popovers import popover
 from pages.learn import address, glossary
 from pages.learn.address import Setting
 
-TITLES = ("Roofline", "Batch", "Rounding", "Layers", "Search", "Alpha", "Questions")
+TITLES = ("Roofline", "Batch", "Rounding", "Layers", "Search", "Alpha", "Speed", "Questions")
 TABLE_PX = 300
 
 

@@ -22,6 +22,9 @@ TERMS = {
     "Memory-bound": "moving bytes takes longer than computing.",
     "Compute-bound": "computing takes longer than moving bytes.",
     "Bandwidth": "bytes that memory delivers per second.",
+    "Integer arithmetic": "INT8 multiply-adds: more a second than FP32 ones, where the CPU has them and both factors "
+    "are integers.",
+    "Depthwise": "a convolution that reads one channel for each that it writes: few FLOPs for each byte.",
     "Batch": "images that are run through the network together.",
     "Activations": "what layers read and write: the image on its way through the network.",
     "Quantization": "storing numbers as small integers times a scale.",

@@ -1,11 +1,11 @@
-"""Learn: six lessons, each a screen; predict, then reveal. The numbers are the chosen model's and machine's."""
+"""Learn: seven lessons, each a screen; predict, then reveal. The numbers are the chosen model's and machine's."""
 
 import streamlit as st
 
 from pages.common import controls
-from pages.learn import address, batch, frame, layers, price, questions, roofline, rounding, walk
+from pages.learn import address, batch, frame, layers, price, questions, roofline, rounding, speed, walk
 
-STEPS = {1: roofline, 2: batch, 3: rounding, 4: layers, 5: walk, 6: price, address.QUESTIONS: questions}
+STEPS = {1: roofline, 2: batch, 3: rounding, 4: layers, 5: walk, 6: price, 7: speed, address.QUESTIONS: questions}
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The six final questions, with answers on demand: computed for the chosen model and machine."""
+"""The final questions, with answers on demand: computed for the chosen model and machine."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from aiq_core.search.greedy import GREEDY
 from aiq_core.wording import number, significant, size
 from pages.common import known
 from pages.common.controls import DEFAULT_MODEL, View
-from pages.learn import address, batch, cut, frame, glossary, layers, measured, price, runs
+from pages.learn import address, batch, cut, frame, glossary, layers, measured, price, runs, speed
 
 SETTINGS = ()
 TERMS = ("Arithmetic intensity (AI)", "Memory-bound", "Ridge", "Clipping", "Alpha", "Pareto front")
@@ -29,7 +29,7 @@ class Final:
 
 
 def draw(view: View) -> None:
-    st.markdown("#### Six questions: :violet[answer each aloud, then look]")
+    st.markdown("#### Seven questions: :violet[answer each aloud, then look]")
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         seen = len(address.done())
         st.caption(
@@ -39,8 +39,9 @@ def draw(view: View) -> None:
         glossary.popover(TERMS)
     if address.is_hidden():
         st.caption(":material/lock: The teacher holds the answers back.")
-    columns = [column for _ in range(3) for column in st.columns(2, gap="small")]
-    for number_, final in enumerate(questions(view), start=1):
+    finals = questions(view)
+    columns = [column for _ in range(0, len(finals), 2) for column in st.columns(2, gap="small")]
+    for number_, final in enumerate(finals, start=1):
         with columns[number_ - 1], st.container(border=True, height="stretch"):
             st.markdown(f"**{number_}.** {final.text}")
             with st.container(horizontal=True, gap="small", vertical_alignment="top"):
@@ -77,6 +78,7 @@ def questions(view: View) -> list[Final]:
             lambda: _exact(view), 5,
         ),
         Final("What does alpha 0.9 mean, and what can’t it reach?", lambda: _alpha(view), 6),
+        Final("A layer’s weights shrink eight times. When is it eight times as fast, and when not at all?", _speed, 7),
     ]  # fmt: skip
 
 
@@ -143,6 +145,19 @@ def _exact(view: View) -> str:
         first = runs.steps_of(run_id, known.library().finished_version()).steps[0]
         text += f" In step 1 of {len(steps)}, {first.measured} of {len(first.options)} moves were measured."
     return f"{text} A sweep can change a layer again, back to FP32 too."
+
+
+def _speed() -> str:
+    data = speed.subject()
+    if data is None:
+        return "While it waits for bytes, and its kernel reads packed weights; not at all beyond the ridge."
+    first, last = data.batches[0], data.asked
+    return (
+        f"Nearly, while it waits for bytes and its kernel reads packed weights: {number(data.gain(first), 1)} × at "
+        f"batch {first}, measured in {data.engine}. Beyond the ridge, here batch {significant(data.ridge_batch)}, "
+        f"fewer bytes buy nothing; the {number(data.gain(last), 1)} × at batch {last} is arithmetic. Nor where "
+        "convolutions unpack to FP32 first, or conversions at borders cost what is gained."
+    )
 
 
 def _alpha(view: View) -> str:

@@ -12,7 +12,7 @@ from pages.common import controls, errors, known, machines
 from pages.common.charts import card, drawing_card, has_roofline
 from pages.common.controls import View
 from pages.common.picked import Picked, beneath, pick
-from pages.roofline import drawing, entering, measuring
+from pages.roofline import drawing, entering, linear, measuring
 from pages.roofline.sentence import Facts, origin, ridge_words, sentence
 
 BESIDE, NOTHING = "beside", "none"
@@ -34,6 +34,7 @@ def main() -> None:
     with right:
         measuring.draw(roofs)
         entering.draw()
+    linear.section(view.look)
 
 
 def _nothing(view: View) -> None:

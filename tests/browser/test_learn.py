@@ -47,14 +47,14 @@ def test_guess_reveal_ghost_next_and_the_link(app_server: str, visit: Visit, set
 
 @pytest.mark.thorough
 @pytest.mark.thorough
-@pytest.mark.parametrize("step", range(1, 8))
+@pytest.mark.parametrize("step", range(1, 9))
 def test_a_lesson_is_one_screen(app_server: str, visit: Visit, step: int) -> None:
     page = visit(f"{app_server}/learn?step={step}")
     assert not scrolls(page)
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("step", [3, 5])
+@pytest.mark.parametrize("step", [3, 5, 7])
 def test_a_phone_is_not_scrolled_sideways(app_server: str, visit: Visit, step: int) -> None:
     page = visit(f"{app_server}/learn?step={step}&done={step}", scheme="dark", width=390)
     sideways = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

@@ -91,7 +91,7 @@ def test_every_page_works_in_firefox(app_server: str, firefox: Any) -> None:
     assert not found, "\n".join(found)
 
 
-CHARTED = ("", "search", "lab", "roofline", "results", *(f"learn?step={step}" for step in range(1, 7)))
+CHARTED = ("", "search", "lab", "roofline", "results", *(f"learn?step={step}" for step in range(1, 8)))
 
 OUTSIDE = """
 () => [...document.querySelectorAll('.aiq-chart')].flatMap(box => {

@@ -30,6 +30,8 @@ from aiq_core.charts.lessons.rounding import (
     rounding_frame,
 )
 from aiq_core.charts.lessons.rounding_figure import error_figure, histogram_figure
+from aiq_core.charts.lessons.speed import SpeedData, waiting
+from aiq_core.charts.lessons.speed_figure import speed_figure, times_figure
 from aiq_core.charts.lessons.walk import Walk, walk, walk_frame
 from aiq_core.charts.lessons.walk_figure import PLAYED, walk_figure
 from aiq_core.charts.style import Look
@@ -37,7 +39,7 @@ from aiq_core.envelope import envelope
 from aiq_core.hardware import PRESETS
 from aiq_core.records import SplitName
 from aiq_core.rounding.grid import Grid, round_to_grid
-from tests import bundled
+from tests import bundled, layers
 
 MEASURED = ("resnet20", "mobilenet_v2", "digits_cnn")
 LOOKS = (Look(), Look(dark=True, projector=True))
@@ -471,3 +473,43 @@ def test_every_alpha_is_drawn(known: library.Library, name: str, look: Look) -> 
         veils = sum(trace.get("name") == VEIL for trace in figure["data"])
         assert veils == (0 if revealed else len(data.picks) - 1)
     assert len(price_frame(data)) >= len(data.picks)
+
+
+# 7 Speed
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_speed_is_veiled_beyond_the_first_batch(look: Look) -> None:
+    found = layers.layer(ort_4=(5.0, 2.0, 1.0), ort_8=(3.0, 2.0, 1.2))
+    for batch, revealed in product((1, 256), (False, True)):
+        data = SpeedData(found, "ONNX Runtime", batch)
+        gains, times = speed_figure(data, look, revealed, 0.5), times_figure(data, look, revealed)
+        drawn(gains)
+        drawn(times)
+        assert (VEIL in names(gains)) is not revealed
+        assert (VEIL in names(times)) is (batch > 1 and not revealed)
+        shown = next(trace["x"] for trace in gains["data"] if trace.get("name") == "4 bits")
+        assert shown == ([1, 16, 256] if revealed else [1])
+        # The lowest guess stands in the plot.
+        assert 10 ** gains["layout"]["yaxis"]["range"][0] < 0.5
+
+
+def test_the_times_of_a_layer_by_hand() -> None:
+    data = SpeedData(layers.layer(ort_4=(5.0, 2.0, 1.0), ort_8=(3.0, 2.0, 1.2)), "ONNX Runtime", 256)
+    fp32 = data.times(256, data.fp32)
+    # Under 16 GB/s and 160 GFLOP/s.
+    assert fp32.moving == pytest.approx((4 * layers.SIZE + 256 * 2 * layers.ROWS * 4) / 16e9)
+    assert fp32.computing == pytest.approx(2 * 256 * layers.SIZE / 160e9)
+    assert data.times(256).measured == pytest.approx(fp32.computing)
+    assert data.wider == "ort-8"
+    assert data.bought(256) == 1
+
+
+def test_layers_that_wait_for_bytes_are_counted() -> None:
+    profile = bundled.profile("digits_cnn")
+    every = waiting(profile, 1e9)
+    assert every.count == every.layers == len(profile.layers)
+    model = batch_model(profile, "Digits CNN")
+    assert every.activation_share == pytest.approx(1 - model.weight_share)
+    assert waiting(profile, 0.0).count == 0
+    assert waiting(profile, 0.0).activation_share == 0

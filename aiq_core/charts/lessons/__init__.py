@@ -1,1 +1,1 @@
-"""The figures of the six lessons: each a typed data step, then a figure step."""
+"""The figures of the seven lessons: each a typed data step, then a figure step."""
