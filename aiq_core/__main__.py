@@ -5,7 +5,7 @@ from collections.abc import Callable
 from rich.text import Text
 
 # In the order in which help lists their commands.
-from aiq_core.commands import models, searches, frontier, fastest, machine, tuning, runs, cluster  # isort: skip
+from aiq_core.commands import models, searches, frontier, fastest, machine, bench, tuning, runs, cluster  # isort: skip
 from aiq_core.commands.console import app, err
 from aiq_core.errors import AiqError
 
