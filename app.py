@@ -25,6 +25,7 @@ PAGES = (
     st.Page(ROOT / "pages" / "explore" / "page.py", title="Explore", icon=":material/query_stats:", default=True),
     st.Page(ROOT / "pages" / "search" / "page.py", title="Search", icon=":material/manage_search:", url_path="search"),
     st.Page(ROOT / "pages" / "lab" / "page.py", title="Lab", icon=":material/science:", url_path="lab"),
+    st.Page(ROOT / "pages" / "deploy" / "page.py", title="Deploy", icon=":material/speed:", url_path="deploy"),
     st.Page(ROOT / "pages" / "results" / "page.py", title="Results", icon=":material/fact_check:", url_path="results"),
     st.Page(ROOT / "pages" / "learn" / "page.py", title="Learn", icon=":material/school:", url_path="learn"),
     st.Page(ROOT / "pages" / "present" / "page.py", title="Present", icon=":material/slideshow:", url_path="present"),
@@ -33,6 +34,7 @@ PAGES = (
 SIDEBARS = {
     "search": {"sections": ("space",), "own": ("alpha",)},
     "lab": {"sections": ("space", "machine", "batch")},
+    "deploy": {"sections": ("batch",)},
     "results": {"sections": ()},
     "learn": {"sections": ("space", "machine")},
     "present": {"sections": ("machine",)},

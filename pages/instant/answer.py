@@ -40,6 +40,7 @@ PURPOSES = {
     "search": "Search: every run, its moves and what was measured",
     "lab": "Lab: change a layer's bits and see what follows",
     "results": "Results: each claim, recomputed from what was measured",
+    "deploy": "Deploy: what a policy gains in real runtimes, measured",
     "learn": "Learn: rooflines and quantization in six lessons",
     "present": "Present: runs as slides",
 }
