@@ -108,7 +108,7 @@ def variants(library: Library, model: Model, run: Run | None, ask: Ask | None = 
 
 
 def deployed_policy(library: Library, run: Run) -> Policy:
-    """The policy that stands for a run: its own, or the recommended point of a front.
+    """The policy that stands for a run with its steps: its own, or the recommended point of a front.
 
     Raises SettingError for a run of several policies, and for one that has none yet.
     """
