@@ -14,7 +14,7 @@ from aiq_core import tasks
 from aiq_core.commands.bench import document
 from aiq_core.deployment.engine import RUNTIMES, Engine
 from aiq_core.deployment.nodes import NODES
-from aiq_core.deployment.rows import chosen_variants, nodes, timings
+from aiq_core.deployment.rows import chosen_variants, kept_timings, nodes
 from aiq_core.errors import Cancelled, EvaluationError, SettingError, UnknownNameError
 from aiq_core.hardware import NumberType
 from aiq_core.library import BUNDLED_RESULTS, Library
@@ -82,8 +82,9 @@ def test_accuracy_is_of_all_report_images_in_the_engine_itself(found: Benched) -
 
 
 def test_nodes_hold_every_layer_and_integers_fuse(library: Library, found: Benched) -> None:
+    known = nodes(library, found.rows)
     for row in found.rows:
-        kept = nodes(library, row.timing)
+        kept = known.get(row.timing.subject)
         if row.engine not in RUNTIMES:
             assert kept is None
             continue
@@ -107,10 +108,10 @@ def test_the_variants_of_a_run_are_kept_with_it(library: Library, found: Benched
 
 
 def test_what_was_measured_since_a_task_began_stands(library: Library, found: Benched, weights: str) -> None:
-    before = {timing.subject: timing.created_at for timing in timings(library, MODEL)}
+    before = {kept.subject: kept.created_at for kept in kept_timings(library, MODEL)}
     again = replace(WANTED, run=weights)
     assert len(benched(library, again, lambda share, said: None).rows) == len(found.rows)
-    assert {timing.subject: timing.created_at for timing in timings(library, MODEL)} == before
+    assert {kept.subject: kept.created_at for kept in kept_timings(library, MODEL)} == before
 
 
 def test_cancelled_between_batches_it_goes_on_with_the_next(tmp_path: Path) -> None:
@@ -125,13 +126,13 @@ def test_cancelled_between_batches_it_goes_on_with_the_next(tmp_path: Path) -> N
 
     with pytest.raises(Cancelled):
         tasks.KINDS["bench"](library, settings, stop)
-    first = {timing.subject: timing.created_at for timing in timings(library, MODEL)}
+    first = {kept.subject: kept.created_at for kept in kept_timings(library, MODEL)}
     assert {subject.rpartition("/")[2] for subject in first} == {"1"}
     heard.clear()
     library.store.tasks.add(Task("one", "bench", settings, RunStatus.RUNNING, settings["since"]))
     ended = tasks.run(library, library.store.tasks.get("one"))
     assert (ended.status, ended.result["rows"]) == (RunStatus.DONE, 2 * len(first))
-    after = {timing.subject: timing.created_at for timing in timings(library, MODEL)}
+    after = {kept.subject: kept.created_at for kept in kept_timings(library, MODEL)}
     assert first.items() <= after.items()
     assert {kept.subject for kept in library.measurements(NODES)} == after.keys()
 

@@ -1,6 +1,8 @@
 """Deploy without a browser: its sentence and tables from measurements by hand, what starts a bench, and its absence."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,10 @@ from aiq_core.deployment.engine import Engine
 from aiq_core.deployment.prediction import Predictor
 from aiq_core.deployment.rows import Row
 from aiq_core.deployment.variant import Variant, deployable, variants
-from aiq_core.library import Library, open_library
+from aiq_core.library import Library, bundled_measurements, open_library
 from aiq_core.records import Run, RunStatus, Task
 from aiq_core.space import JOINT
+from aiq_core.store import Store
 from aiq_core.tasks.export import Format
 from aiq_core.tasks.export import path as export_path
 from pages.deploy.sentence import sentence
@@ -92,6 +95,30 @@ def test_its_sentence_numbers_and_tables(app: Callable[..., AppTest], library: L
     assert f"1 of 2 layers that were to run on integers do; not {second}; reorders and transposes take 25.0 %" in said(
         page
     )
+
+
+def test_what_ships_is_shown_with_its_machine_and_ones_own_first(
+    app: Callable[..., AppTest], library: Library, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = Library(Store(tmp_path / "elsewhere.sqlite"), library.bundled, library.catalogs)
+    deployed.save(elsewhere, run, {"policy": 3.0}, place=replace(deployed.PLACE, cpu="another CPU"))
+    shipped = tmp_path / "measurements.json"
+    shipped.write_text(json.dumps([vars(kept) for kept in elsewhere.store.measurements.all()]))
+    monkeypatch.setattr("aiq_core.library.BUNDLED_MEASUREMENTS", shipped)
+    bundled_measurements.cache_clear()
+    try:
+        page = app(batch="8")
+        assert heading(page).startswith("#### On another CPU ONNX Runtime runs Digits CNN’s policy :violet[3.00 ×]")
+        button(page, "Measure here")
+        deployed.save(library, run, {"policy": 2.0})
+        page = page.run()
+        assert heading(page).startswith("#### On this machine ONNX Runtime runs Digits CNN’s policy :violet[2.00 ×]")
+        (box,) = (found for found in page.selectbox if found.label == "Measured on")
+        assert box.options == ["this machine · a CPU", "another CPU"]
+        page = box.set_value("another CPU").run()
+        assert heading(page).startswith("#### On another CPU")
+    finally:
+        bundled_measurements.cache_clear()
 
 
 def test_another_batch_shows_the_nearest_and_says_so(app: Callable[..., AppTest], library: Library, run: Run) -> None:

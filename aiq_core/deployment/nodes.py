@@ -15,19 +15,20 @@ NODES = "nodes"
 MOVES = ("Reorder", "ReorderInput", "ReorderOutput", "Transpose")
 """Operators that only lay values out anew."""
 
-CONVERSIONS = ("QuantizeLinear", "DequantizeLinear", "FakeQuantize", "Convert")
-"""Operators that only change the type of values."""
-
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node after optimisation: its share of all nodes' time, and the layers in it."""
+    """A node after optimisation: its share of all nodes' time, and the layers in it.
+
+    `is_integer` says that it computes in integers, `converts` that it only quantizes or dequantizes.
+    """
 
     name: str
     operator: str
     share: float
     layers: tuple[str, ...] = ()
     is_integer: bool = False
+    converts: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +55,15 @@ class Nodes:
         fused = {name for node in self.nodes if node.is_integer for name in node.layers}
         return tuple(name for name in self.wanted if name not in fused)
 
-    def share_of(self, operators: tuple[str, ...]) -> float:
-        """The share of time of nodes of these operators that hold no layer."""
-        return sum(node.share for node in self.nodes if node.operator in operators and not node.layers)
+    @property
+    def moving(self) -> float:
+        """The share of time of reorders and transposes."""
+        return sum(node.share for node in self.nodes if node.operator in MOVES)
+
+    @property
+    def converting(self) -> float:
+        """The share of time of quantizing and dequantizing by themselves."""
+        return sum(node.share for node in self.nodes if node.converts)
 
     @property
     def subject(self) -> str:

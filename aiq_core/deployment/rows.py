@@ -84,7 +84,7 @@ def ratio_ends(ratio: Spread) -> dict[str, float | None]:
 def rows(library: Library, model: Model, variants: Sequence[Variant], cpu: str, threads: int) -> list[Row]:
     """What is known of these variants on a machine: by batch, then engine, then in the variants' order."""
     names = {variant.key: place for place, variant in enumerate(variants)}
-    here = [each for each in timings(library, model) if (each.place.cpu, each.place.threads) == (cpu, threads)]
+    here = [Timing.of(kept) for kept in kept_timings(library, model) if (kept.cpu, kept.threads) == (cpu, threads)]
     accuracies = {
         kept.subject: Deployed.of(kept)
         for kept in library.measurements(DEPLOYED)
@@ -107,17 +107,16 @@ def rows(library: Library, model: Model, variants: Sequence[Variant], cpu: str, 
     return sorted(found, key=lambda row: (row.timing.batch, order.index(row.engine), names[row.variant.key]))
 
 
-def timings(library: Library, model: Model) -> list[Timing]:
+def kept_timings(library: Library, model: Model) -> list[Measurement]:
     """Every time that is kept of a model as it is now; the bundled ones, then the user's."""
-    prefix = f"{model.hash}/"
-    return [Timing.of(kept) for kept in library.measurements(TIMING) if kept.subject.startswith(prefix)]
+    return [kept for kept in library.measurements(TIMING) if kept.subject.startswith(f"{model.hash}/")]
 
 
-def nodes(library: Library, timing: Timing) -> Nodes | None:
-    """Where the time of a timing goes, where that was measured on its machine."""
-    kept = (each for each in library.measurements(NODES) if each.subject == timing.subject)
-    wanted = timing.place.cpu, timing.place.threads
-    return next((Nodes.of(each) for each in kept if (each.cpu, each.threads) == wanted), None)
+def nodes(library: Library, found: Sequence[Row]) -> dict[str, Nodes]:
+    """Subject of a timing -> where its time goes, of the rows of which that was measured on their machine."""
+    wanted = {(row.timing.subject, row.timing.place.cpu, row.timing.place.threads) for row in found}
+    kept = [each for each in library.measurements(NODES) if (each.subject, each.cpu, each.threads) in wanted]
+    return {each.subject: Nodes.of(each) for each in kept}
 
 
 def chosen_variants(library: Library, model: Model, run: Run | None) -> tuple[Variant, ...]:

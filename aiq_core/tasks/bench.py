@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiq_core.catalog import Model
 from aiq_core.deployment.engine import RUNTIMES, Engine
-from aiq_core.deployment.rows import Row, kept_variants, rows, timings
-from aiq_core.deployment.timing import DEPLOYED, Deployed, Place, deployed_subject
+from aiq_core.deployment.rows import Row, kept_timings, kept_variants, rows
+from aiq_core.deployment.timing import DEPLOYED, Deployed, Place, Timing, deployed_subject
 from aiq_core.deployment.variant import Variant, variants
 from aiq_core.errors import SettingError, look_up
 from aiq_core.execute import timestamp
@@ -100,11 +100,12 @@ def benched(library: Library, wanted: Wanted, say: Say) -> Benched:
 
 def _is_done(library: Library, model: Model, wanted: Wanted, batch: int, bench: "Bench") -> bool:
     """Whether all cells were timed at a batch since the task began."""
+    place = bench.place
+    kept = [Timing.of(each) for each in kept_timings(library, model) if each.created_at >= wanted.since]
     since = {
         (timing.engine, timing.variant.key)
-        for timing in timings(library, model)
-        if timing.batch == batch and timing.created_at >= wanted.since
-        if (timing.place.cpu, timing.place.threads) == (bench.place.cpu, bench.threads)
+        for timing in kept
+        if (timing.batch, timing.place.cpu, timing.place.threads) == (batch, place.cpu, place.threads)
     }
     return bool(wanted.since) and since >= {(cell.engine, cell.variant.key) for cell in bench.cells}
 

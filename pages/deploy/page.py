@@ -5,7 +5,6 @@ from functools import partial
 import streamlit as st
 
 from aiq_core.charts.throughput import throughput_figure, throughput_frame
-from aiq_core.deployment.engine import RUNTIMES
 from aiq_core.deployment.rows import Row
 from aiq_core.wording import join, number, seconds, signed, span
 from pages.common import controls, errors
@@ -121,8 +120,7 @@ def _table(shown: Shown) -> None:
     with card("Every variant", f"batch {shown.batch}, accuracy on report images in the engine itself"):
         found = tables.table(shown.rows, model.metric)
         wide = {name: st.column_config.TextColumn(width=150) for name in found.columns if "(95 %)" in name}
-        height = min(MOST_PX, ROW_PX * (len(found) + 1) + 3)
-        st.dataframe(found, hide_index=True, height=height, column_config=wide)
+        st.dataframe(found, hide_index=True, height="content", column_config=wide)
         st.caption(
             "Real integer kernels multiply integers; where only weights have bits, FP32 kernels run on what they round "
             "to, so speed stays FP32’s. Points lost are against FP32 in the same engine. "
@@ -131,12 +129,8 @@ def _table(shown: Shown) -> None:
 
 
 def _nodes(shown: Shown) -> None:
-    found = {
-        row.variant.title: nodes
-        for row in shown.rows
-        if row.engine is shown.engine and (nodes := shown.nodes(row)) is not None
-    }
-    if not found or shown.engine not in RUNTIMES:
+    found = shown.nodes()
+    if not found:
         return
     lead = shown.lead.variant.title if shown.lead is not None else next(iter(found))
     with card("Where the time goes", f"{shown.engine.words}’s nodes after optimisation, by its own profiler"):

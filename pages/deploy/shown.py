@@ -9,11 +9,11 @@ import streamlit as st
 from aiq_core.catalog import Model
 from aiq_core.deployment.engine import RUNTIMES, Engine
 from aiq_core.deployment.nodes import Nodes
-from aiq_core.deployment.rows import Row, chosen_variants, nodes, rows, timings
+from aiq_core.deployment.rows import Row, chosen_variants, kept_timings, nodes, rows
 from aiq_core.deployment.timing import TIMING
 from aiq_core.deployment.variant import Variant, deployable, variants
 from aiq_core.errors import UnknownNameError
-from aiq_core.records import Run
+from aiq_core.records import Measurement, Run
 from pages.common import controls, known, names
 from pages.common.controls import View
 
@@ -53,9 +53,11 @@ class Shown:
         name = next((each for each in LEADING if each in offered), None)
         return None if name is None else self.row(self.engine, name)
 
-    def nodes(self, row: Row) -> Nodes | None:
-        """Where the time of a row goes, where that is known."""
-        return nodes(known.library(), row.timing)
+    def nodes(self) -> dict[str, Nodes]:
+        """Title of a variant -> where its time goes in the chosen runtime, where that is known."""
+        own = [row for row in self.rows if row.engine is self.engine]
+        found = nodes(known.library(), own)
+        return {row.variant.title: found[row.timing.subject] for row in own if row.timing.subject in found}
 
 
 def show(view: View) -> Shown:
@@ -64,12 +66,13 @@ def show(view: View) -> Shown:
     with controls.slot("form"):
         run = _run(model)
         runtime = _choose("Runtime", RUNTIME, {str(engine): engine.words for engine in RUNTIMES})
-        own, cpus = _machines(model)
+        kept = kept_timings(library, model)
+        own, cpus = _machines(kept)
         cpu = None
         if cpus:
             labels = {each: f"this machine · {each}" if each in own else each for each in cpus}
             cpu = _choose("Measured on", CPU, labels) if len(cpus) > 1 else cpus[0]
-        threads = int(_choose("Threads", THREADS, {str(count): str(count) for count in _threads(model, cpu)}))
+        threads = int(_choose("Threads", THREADS, {str(count): str(count) for count in _threads(kept, cpu)}))
     found = chosen_variants(library, model, run) or _variants(model, run)
     every = [] if cpu is None else rows(library, model, found, cpu, threads)
     batches = tuple(sorted({row.timing.batch for row in every}))
@@ -135,15 +138,15 @@ def _choose(label: str, name: str, options: dict[str, str], help_text: str | Non
     return value
 
 
-def _machines(model: Model) -> tuple[set[str], list[str]]:
+def _machines(kept: Sequence[Measurement]) -> tuple[set[str], list[str]]:
     """The CPUs that the user's own store has measured on, and all that a model was measured on, own ones first."""
-    library = known.library()
-    own = set() if library.user is None else {kept.cpu for kept in library.user.measurements.all(TIMING)}
-    every = [timing.place.cpu for timing in reversed(timings(library, model))]
-    return own, sorted(dict.fromkeys(every), key=lambda cpu: cpu not in own)
+    user = known.library().user
+    own = set() if user is None else {each.cpu for each in user.measurements.all(TIMING)}
+    return own, sorted(dict.fromkeys(each.cpu for each in reversed(kept)), key=lambda cpu: cpu not in own)
 
 
-def _threads(model: Model, cpu: str | None) -> Sequence[int]:
-    """One, all of this machine, and what was measured on a CPU."""
-    measured = {timing.place.threads for timing in timings(known.library(), model) if timing.place.cpu == cpu}
-    return sorted({1, os.cpu_count() or 1, *measured})
+def _threads(kept: Sequence[Measurement], cpu: str | None) -> Sequence[int]:
+    """One, all of this machine, and what was measured on a CPU; what was measured comes first."""
+    measured = {each.threads for each in kept if each.cpu == cpu}
+    offered = sorted({1, os.cpu_count() or 1, *measured})
+    return sorted(offered, key=lambda count: count not in measured)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from aiq_core.charts.throughput import Bar
 from aiq_core.deployment.engine import RUNTIMES, Engine
-from aiq_core.deployment.nodes import CONVERSIONS, MOVES, Nodes
+from aiq_core.deployment.nodes import Nodes
 from aiq_core.deployment.rows import Row
 from aiq_core.deployment.variant import Variant
 from aiq_core.hardware import NumberType
@@ -123,7 +123,6 @@ def nodes_words(found: Nodes) -> str:
         if missed:
             more = f" and {len(missed) - MOST_NAMED} more" if len(missed) > MOST_NAMED else ""
             said.append(f"not {', '.join(missed[:MOST_NAMED])}{more}")
-    moves, conversions = found.share_of(MOVES), found.share_of(CONVERSIONS)
-    said.append(f"reorders and transposes take {number(100 * moves, 1)} % of the time")
-    said.append(f"quantizing and dequantizing {number(100 * conversions, 1)} %")
+    said.append(f"reorders and transposes take {number(100 * found.moving, 1)} % of the time")
+    said.append(f"quantizing and dequantizing {number(100 * found.converting, 1)} %")
     return f"{'; '.join(said)}."

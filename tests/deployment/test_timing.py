@@ -7,7 +7,7 @@ import pytest
 
 from aiq_core.deployment.engine import Engine
 from aiq_core.deployment.memory import HELD, check_batch, needed_bytes
-from aiq_core.deployment.nodes import MOVES, Node, Nodes
+from aiq_core.deployment.nodes import Node, Nodes
 from aiq_core.deployment.timing import Deployed, Place, Timing
 from aiq_core.deployment.variant import Variant, fp32
 from aiq_core.errors import SettingError
@@ -69,12 +69,13 @@ def test_nodes_that_did_not_fuse_and_what_only_moves() -> None:
         Node("a", "QLinearConv", 0.5, ("one",), True),
         Node("b", "Conv", 0.25, ("two",)),
         Node("c", "Reorder", 0.125),
-        Node("d", "Transpose", 0.125),
+        Node("d", "Transpose", 0.0625),
+        Node("e", "QuantizeLinear", 0.0625, converts=True),
     )
     kept = {name: WHAT[name] for name in ("model_hash", "engine", "version", "variant")}
     found = Nodes(**kept, **WHERE, batch=8, nodes=nodes, wanted=("one", "two"))  # type: ignore[arg-type]
     assert found.unfused == ("two",)
-    assert found.share_of(MOVES) == 0.25
+    assert (found.moving, found.converting) == (0.1875, 0.0625)
     assert vars(Nodes.of(found.measurement)) == vars(found)
 
 

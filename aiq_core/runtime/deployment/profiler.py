@@ -4,6 +4,7 @@ import json
 import re
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -24,6 +25,9 @@ FUSED_AFTER = ("Relu", "Clip", "QuantizeLinear", "DequantizeLinear", "Identity")
 
 _ADDED = re.compile(r"(_kernel_time|_nchwc|_token_\d+|_quant|_\d+_fused)+$")
 """What ONNX Runtime appends to the names of nodes."""
+
+_CONVERTS = re.compile(r"stored_\d+|Convert_")
+"""Names of what quantizes and dequantizes in our models, and of what OpenVINO makes of that."""
 
 _COMPUTES = re.compile("Conv|Gemm|MatMul|FullyConnected")
 
@@ -48,17 +52,15 @@ def _onnxruntime(made: Exported, feed: Feed, threads: int, precision: NumberType
             said = event["args"]
             key = f"{said['node_index']} {event['name'].removesuffix('_kernel_time')}"
             found.setdefault(key, (said["op_name"], []))[1].append(event["dur"])
-    times = {key: median(each[1][WARM:]) for key, each in found.items()}
-    return _shared(
-        times,
-        lambda key: Node(
-            name := key.partition(" ")[2],
-            operator := found[key][0],
-            0.0,
-            (holds[plain],) if _COMPUTES.search(operator) and (plain := _ADDED.sub("", name)) in holds else (),
-            operator.startswith(("QLinear", "QGemm", "ConvInteger", "MatMulInteger")),
-        ),
-    )
+
+    def node(key: str) -> Node:
+        name, operator = key.partition(" ")[2], found[key][0]
+        plain = _ADDED.sub("", name)
+        layers = (holds[plain],) if _COMPUTES.search(operator) and plain in holds else ()
+        is_integer = operator.startswith(("QLinear", "QGemm", "ConvInteger", "MatMulInteger"))
+        return Node(name, operator, 0.0, layers, is_integer, not layers and _CONVERTS.match(plain) is not None)
+
+    return _shared({key: median(each[1][WARM:]) for key, each in found.items()}, node)
 
 
 def _openvino(made: Exported, feed: Feed, threads: int, precision: NumberType, names: set[str]) -> tuple[Node, ...]:
@@ -84,7 +86,9 @@ def _openvino(made: Exported, feed: Feed, threads: int, precision: NumberType, n
         heads = [head.partition("/")[0] for head in (key, *holds.get(key, ()))]
         # Others go by the name of the layer that they serve, which they do not hold.
         layers = {before[head]: None for head in heads if head in before and _COMPUTES.search(operator)}
-        return Node(key, operator, 0.0, tuple(layers), kernel.endswith(("I8", "i8", "u8")))
+        # What stores a tensor as integers, or reads it, compiled to a kernel of its own.
+        converts = operator in ("Subgraph", "FakeQuantize", "Convert") and any(_CONVERTS.match(head) for head in heads)
+        return Node(key, operator, 0.0, tuple(layers), kernel.endswith(("I8", "i8", "u8")), converts)
 
     return _shared({key: median(each[WARM:] or each) for key, each in times.items()}, node)
 
@@ -100,10 +104,7 @@ def _shared(times: Mapping[str, float], node: Callable[[str], Node]) -> tuple[No
     whole = sum(times.values())
     if whole <= 0:
         raise EvaluationError("the runtime's profiler counted no time; choose a larger batch")
-    made = {key: node(key) for key in times}
-    return tuple(
-        Node(each.name, each.operator, times[key] / whole, each.layers, each.is_integer) for key, each in made.items()
-    )
+    return tuple(replace(node(key), share=each / whole) for key, each in times.items())
 
 
 def layers_before(graph: GraphProto, names: set[str]) -> dict[str, str]:
