@@ -84,7 +84,8 @@ def _print(found: Benched) -> None:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    judged, own, eager = row.against_fp32, row.timing.ratio_to_engine_fp32, row.timing.ratio_to_eager_fp32
+    judged, eager = row.against_fp32, row.timing.ratio_to_eager_fp32
+    own = None if row.variant.is_fp32 else row.timing.ratio_to_engine_fp32
     return (
         str(row.timing.batch),
         _SHORT[row.engine],

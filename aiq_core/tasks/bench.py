@@ -66,42 +66,51 @@ def work(library: Library, settings: Mapping[str, Any], say: Say) -> Mapping[str
 def benched(library: Library, wanted: Wanted, say: Say) -> Benched:
     """Times every variant of a run in every engine, batch by batch, then runs report images through each.
 
-    Raises SettingError for a batch, threads or an engine that is not offered.
+    Raises SettingError for a batch, threads or an engine that is not offered, before anything is evaluated.
     """
-    from aiq_core.runtime.deployment.bench import Bench
+    model, run = _asked_for(library, wanted)
+    _bench(model, variants(library, model, run), wanted).check(wanted.batches)
+    asked = _Asked(library, model, partial(say, 0.0, "choosing variants on search images"))
+    chosen = variants(library, model, run, asked.score)
+    bench = _bench(model, chosen, wanted)
+    # A batch takes about as long as three accuracies.
+    whole = 3 * len(wanted.batches) + len(bench.cells)
+    for place, batch in enumerate(wanted.batches):
+        if not _is_done(library, wanted, batch, bench):
+            _time(library, bench, run, chosen, batch, partial(say, 3 * place / whole))
+    for place, cell in enumerate(bench.cells, 3 * len(wanted.batches)):
+        asked.say = partial(say, place / whole, "simulating on report images")
+        _judge(library, bench, cell, asked, partial(say, place / whole))
+    found = rows(library, model, [cell.variant for cell in bench.cells], bench.place.cpu, wanted.threads)
+    of_these = (row for row in found if row.timing.batch in wanted.batches and row.engine in bench.versions)
+    return Benched(model, tuple(of_these), bench.place, bench.missing)
 
-    engines = [look_up("engine", name, {str(each): each for each in Engine}) for name in wanted.engines]
+
+def _asked_for(library: Library, wanted: Wanted) -> tuple[Model, Run | None]:
     if not wanted.batches:
         raise SettingError("no batch is given; choose some, like 1,8,32,128")
     model = library.model(wanted.model)
     run = None if wanted.run is None else library.run(wanted.run)
     if run is not None and run.request.model != model.name:
         raise SettingError(f"run {run.id} is of {run.request.model}, not of {model}; choose one of its own")
-    asked = _Asked(library, model, partial(say, 0.0, "choosing variants on search images"))
-    chosen = variants(library, model, run, asked.score)
-    bench = Bench(model, chosen, engines, wanted.threads)
-    bench.check(wanted.batches)
-    if not bench.cells:
-        raise SettingError(f"none of the engines is installed; pip install {engines[0].package}")
-    # A batch takes about as long as three accuracies.
-    whole = 3 * len(wanted.batches) + len(bench.cells)
-    for place, batch in enumerate(wanted.batches):
-        said = partial(say, 3 * place / whole)
-        if not _is_done(library, model, wanted, batch, bench):
-            _time(library, bench, run, chosen, batch, said)
-    for place, cell in enumerate(bench.cells):
-        share = (3 * len(wanted.batches) + place) / whole
-        asked.say = partial(say, share, "simulating on report images")
-        _judge(library, bench, cell, asked, partial(say, share))
-    found = rows(library, model, [cell.variant for cell in bench.cells], bench.place.cpu, wanted.threads)
-    asked_for = tuple(row for row in found if row.timing.batch in wanted.batches and row.engine in engines)
-    return Benched(model, asked_for, bench.place, bench.missing)
+    return model, run
 
 
-def _is_done(library: Library, model: Model, wanted: Wanted, batch: int, bench: "Bench") -> bool:
+def _bench(model: Model, chosen: Sequence[Variant], wanted: Wanted) -> "Bench":
+    from aiq_core.runtime.deployment.bench import Bench
+
+    engines = [look_up("engine", name, {str(each): each for each in Engine}) for name in wanted.engines]
+    made = Bench(model, chosen, engines, wanted.threads)
+    if not made.cells:
+        missing = ", ".join(dict.fromkeys(engine.package for engine in made.missing))
+        raise SettingError(f"none of the engines is installed; pip install {missing or 'onnxruntime'}")
+    return made
+
+
+def _is_done(library: Library, wanted: Wanted, batch: int, bench: "Bench") -> bool:
     """Whether all cells were timed at a batch since the task began."""
     place = bench.place
-    kept = [Timing.of(each) for each in kept_timings(library, model) if each.created_at >= wanted.since]
+    kept = [Timing.of(each) for each in kept_timings(library, bench.model) if each.created_at >= wanted.since]
     since = {
         (timing.engine, timing.variant.key)
         for timing in kept
