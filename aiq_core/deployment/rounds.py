@@ -11,17 +11,26 @@ from aiq_core.errors import EvaluationError
 
 Key = TypeVar("Key")
 
-ROUNDS = 9
-AT_LEAST_S = 0.004
-"""A cell of a round, which is called again until it took that long: far above what a clock tells apart."""
-
-WARM_S, WARM_CALLS = 0.05, 3
 MOST_OFF = 2.0
 """A round of which a cell is off by more than this factor is measured again."""
 
-MOST_AGAIN = 3
+WARM_CALLS = 3
 
 Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How many rounds there are, and how often at most rounds that are off are measured again.
+
+    Each cell is called for `warm_s` before, and in a round until that took `at_least_s`: far above what a clock tells
+    apart.
+    """
+
+    rounds: int = 9
+    again: int = 3
+    at_least_s: float = 0.004
+    warm_s: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,7 @@ class Rounds(Generic[Key]):
 
 def interleaved(
     cells: Mapping[Key, Callable[[], object]],
-    rounds: int = ROUNDS,
+    pace: Pace = Pace(),
     clock: Clock = time.perf_counter,
     say: Callable[[int], None] = lambda place: None,
 ) -> Rounds[Key]:
@@ -42,7 +51,7 @@ def interleaved(
 
     Raises EvaluationError where the clock stands still or runs backwards.
     """
-    calls = {key: _warmed(call, clock) for key, call in cells.items()}
+    calls = {key: _warmed(call, pace, clock) for key, call in cells.items()}
     keys = list(cells)
 
     def one(place: int) -> dict[Key, float]:
@@ -50,8 +59,8 @@ def interleaved(
         order = keys if place % 2 == 0 else keys[::-1]
         return {key: _seconds(cells[key], calls[key], clock) for key in order}
 
-    found = [one(place) for place in range(rounds)]
-    for _ in range(MOST_AGAIN):
+    found = [one(place) for place in range(pace.rounds)]
+    for _ in range(pace.again):
         off = off_rounds(found)
         if not off:
             break
@@ -70,13 +79,13 @@ def off_rounds(found: Sequence[Mapping[Key, float]]) -> list[int]:
     ]
 
 
-def _warmed(call: Callable[[], object], clock: Clock) -> int:
+def _warmed(call: Callable[[], object], pace: Pace, clock: Clock) -> int:
     """Calls until nothing is new to it; how many calls make a cell of a round."""
     spent, shortest, done = 0.0, float("inf"), 0
-    while done < WARM_CALLS or spent < WARM_S:
+    while done < WARM_CALLS or spent < pace.warm_s:
         once = _seconds(call, 1, clock)
         spent, shortest, done = spent + once, min(shortest, once), done + 1
-    return max(1, ceil(AT_LEAST_S / shortest))
+    return max(1, ceil(pace.at_least_s / shortest))
 
 
 def _seconds(call: Callable[[], object], calls: int, clock: Clock) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from aiq_core.deployment.rounds import MOST_AGAIN, interleaved, off_rounds
+from aiq_core.deployment.rounds import Pace, interleaved, off_rounds
 from aiq_core.errors import EvaluationError
 
 A, B = 0.010, 0.020
@@ -40,7 +40,7 @@ WARM = 5
 
 def test_every_round_is_of_all_cells_and_turns_about() -> None:
     machine, heard = Machine(), []
-    found = interleaved(machine.cells(), 3, machine.clock, heard.append)
+    found = interleaved(machine.cells(), Pace(rounds=3), machine.clock, heard.append)
     assert found.seconds == {"a": pytest.approx([A] * 3), "b": pytest.approx([B] * 3)}
     assert found.unsteady == 0
     assert heard == [0, 1, 2]
@@ -54,7 +54,7 @@ def test_short_calls_are_repeated_until_a_clock_can_tell() -> None:
         nonlocal now, calls
         now, calls = now + 0.0015, calls + 1
 
-    found = interleaved({"short": short}, 1, lambda: now)
+    found = interleaved({"short": short}, Pace(rounds=1), lambda: now)
     assert found.seconds["short"] == pytest.approx((0.0015,))
     # 34 calls of 1.5 ms are the first to exceed 50 ms; 3 of them exceed 4 ms.
     assert calls == 34 + 3
@@ -62,7 +62,7 @@ def test_short_calls_are_repeated_until_a_clock_can_tell() -> None:
 
 def test_a_round_that_is_off_is_measured_again() -> None:
     machine = Machine(slow=(WARM + 1,))
-    found = interleaved(machine.cells(), 5, machine.clock)
+    found = interleaved(machine.cells(), Pace(rounds=5), machine.clock)
     assert found.seconds["a"] == pytest.approx([A] * 5)
     assert found.unsteady == 0
     assert machine.calls == WARM + 5 + 1
@@ -70,9 +70,9 @@ def test_a_round_that_is_off_is_measured_again() -> None:
 
 def test_one_that_stays_off_is_told() -> None:
     machine = Machine(slow=(WARM + 1, *range(WARM + 5, WARM + 100)))
-    found = interleaved(machine.cells(), 5, machine.clock)
+    found = interleaved(machine.cells(), Pace(rounds=5), machine.clock)
     assert found.unsteady == 1
-    assert machine.calls == WARM + 5 + MOST_AGAIN
+    assert machine.calls == WARM + 5 + Pace().again
 
 
 def test_off_is_by_more_than_a_factor_of_two_either_way() -> None:
@@ -89,4 +89,4 @@ def test_a_clock_that_stands_still_or_runs_backwards(step: float) -> None:
         now += step
 
     with pytest.raises(EvaluationError, match="clock stood still or ran backwards"):
-        interleaved({"a": call}, 3, lambda: now)
+        interleaved({"a": call}, Pace(rounds=3), lambda: now)
