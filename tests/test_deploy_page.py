@@ -207,3 +207,13 @@ PREDICTED = {Predictor.ROOFLINE: 3.04, Predictor.TABLE: 1.9, Predictor.BORDERS: 
 def test_one_sentence(found: Row, said: str) -> None:
     expected = f"On a CPU OpenVINO runs Digits CNN’s policy {said}"
     assert sentence("Digits CNN", found, Engine.OPENVINO, "a CPU") == expected
+
+
+def test_what_predicts_is_measured_on_demand(app: Callable[..., AppTest], library: Library, run: Run) -> None:
+    deployed.save(library, run, {"policy": 2.0})
+    page = app(batch="8")
+    button(page, "Predict it for ONNX Runtime, batch 8").click().run()
+    assert not page.exception
+    (task,) = library.store.tasks.all("kernels")
+    assert task.settings == {"model": MODEL.name, "engine": "onnxruntime", "batch": 8, "threads": 1}
+    assert "Measuring kernels: waiting for its turn" in " ".join(found.proto.text for found in page.get("progress"))

@@ -1,6 +1,6 @@
 """The throughput chart: how fast each variant of a network runs in each engine, measured beside predicted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,12 +12,15 @@ from aiq_core.roof import Spread
 from aiq_core.statistics import Interval
 from aiq_core.wording import number
 
-ROW_PX, FRAME_PX = 52, 84
+ROW_PX, FRAME_PX = 60, 84
 MARGIN_PX = {"l": 128, "r": 16, "t": 34, "b": 40}
+NEAR = 0.035
+"""Of the axis: less apart, two digits would stand on each other on a phone."""
+
 SYMBOLS = ("square", "triangle-up", "circle", "diamond")
 GLYPHS = ("■", "▲", "●", "◆")
-APART = 0.17
-"""Of a row, between two engines in it."""
+APART, BESIDE = 0.2, 0.22
+"""Of a row: between two engines in it, and between a mark and what was predicted of it."""
 
 
 @dataclass(frozen=True)
@@ -58,35 +61,28 @@ def _ends(name: str, found: Spread | None) -> dict[str, float | None]:
     return {f"{name}{end}": None if found is None else getattr(found, part) for end, part in ends.items()}
 
 
+def predictors(bars: Iterable[Bar]) -> tuple[str, ...]:
+    """What predicts any of these, in its own order."""
+    return tuple(dict.fromkeys(name for bar in bars for name in bar.predicted))
+
+
 def throughput_figure(bars: Sequence[Bar], look: Look, absolute: bool = False) -> dict[str, Any]:
     """A row a variant, a mark an engine with the span of its rounds; `absolute` shows images/s, else × FP32.
 
-    Hollow upright marks are what was predicted. Needs a bar.
+    A digit stands where a predictor says, above its row's first engine or below the others: the first of `predictors`
+    is 1. Needs a bar.
     """
     shown = [bar for bar in bars if absolute or bar.ratio is not None]
     variants = list(dict.fromkeys(bar.variant for bar in shown))
     engines = dict(sorted({bar.engine: bar.rank for bar in shown}.items(), key=lambda each: each[1]))
+    most, names = _most(shown, absolute), predictors(bars)
     data: list[dict[str, Any]] = []
     for place, (engine, rank) in enumerate(engines.items()):
-        colour = _colour(rank, look)
         own = [bar for bar in shown if bar.engine == engine]
         heights = [_height(variants, bar.variant, place, len(engines)) for bar in own]
-        spans = [_span(bar, absolute) for bar in own]
-        data.append(
-            draw.dots(
-                look,
-                [span.value for span in spans],
-                heights,
-                SYMBOLS[rank % len(SYMBOLS)],
-                10,
-                colour,
-                name=engine,
-                error_x=draw.intervals(look, spans, style.faded(colour, 0.7), 2.4),
-                **draw.hover([bar.says for bar in own]),
-            )
-        )
-        data += _predictions(own, heights, colour, look, absolute)
-    most = max(float(value) for trace in data for value in _reach(trace))
+        data.append(_marks(own, heights, rank, look, absolute))
+        if not absolute:
+            data += _predictions(own, heights, place == 0, _colour(rank, look), look, names, NEAR * most)
     title = "images a second" if absolute else "× FP32 in the same runtime"
     return {
         "data": data,
@@ -94,7 +90,7 @@ def throughput_figure(bars: Sequence[Bar], look: Look, absolute: bool = False) -
             look,
             FRAME_PX + ROW_PX * len(variants),
             MARGIN_PX,
-            annotations=[_key(engines, look, any(bar.predicted for bar in shown))],
+            annotations=[_key(engines, look)],
             shapes=[] if absolute else [_even(look)],
             xaxis=style.axis(look, title, range=[0, 1.06 * most]),
             yaxis=style.axis(
@@ -107,6 +103,22 @@ def throughput_figure(bars: Sequence[Bar], look: Look, absolute: bool = False) -
             ),
         ),
     }
+
+
+def _marks(bars: Sequence[Bar], heights: Sequence[float], rank: int, look: Look, absolute: bool) -> dict[str, Any]:
+    """What was measured in an engine."""
+    spans, colour = [_span(bar, absolute) for bar in bars], _colour(rank, look)
+    return draw.dots(
+        look,
+        [span.value for span in spans],
+        heights,
+        SYMBOLS[rank % len(SYMBOLS)],
+        10,
+        colour,
+        name=bars[0].engine,
+        error_x=draw.intervals(look, spans, style.faded(colour, 0.7), 2.4),
+        **draw.hover([bar.says for bar in bars]),
+    )
 
 
 def _colour(rank: int, look: Look) -> str:
@@ -125,25 +137,39 @@ def _span(bar: Bar, absolute: bool) -> Interval:
 
 
 def _predictions(
-    bars: Sequence[Bar], heights: Sequence[float], colour: str, look: Look, absolute: bool
+    bars: Sequence[Bar], heights: Sequence[float], up: bool, colour: str, look: Look, names: Sequence[str], near: float
 ) -> list[dict[str, Any]]:
-    """Marks of what was predicted, at the height of what was measured."""
-    if absolute:
+    """Digits above or below what was measured; those less than `near` apart stand together."""
+    xs, ys, texts, says = [], [], [], []
+    for bar, height in zip(bars, heights, strict=True):
+        for group in _together(bar.predicted, near):
+            xs.append(sum(value for _, value in group) / len(group))
+            ys.append(height + (BESIDE if up else -BESIDE))
+            digits = sorted(names.index(name) + 1 for name, _ in group)
+            texts.append(f"<b>{'·'.join(map(str, digits))}</b>")
+            lines = [f"{name}: {number(value, 2)} ×" for name, value in group]
+            says.append("<br>".join([f"{bar.engine}, {bar.variant}, predicted", *lines]))
+    if not xs:
         return []
-    found = [
-        (value, height, f"{bar.engine}, {bar.variant}<br>{name} predicted {number(value, 2)} ×")
-        for bar, height in zip(bars, heights, strict=True)
-        for name, value in bar.predicted.items()
-    ]
-    if not found:
-        return []
-    xs, ys, texts = zip(*found, strict=True)
-    return [draw.dots(look, xs, ys, "line-ns-open", 14, colour, edge=2, name="predicted", **draw.hover(texts))]
+    font = {"size": look.font_px, "color": colour}
+    marks = {"mode": "text", "text": texts, "textfont": font, "cliponaxis": False}
+    return [{"type": "scatter", "x": xs, "y": ys, "name": "predicted", **marks, **draw.hover(says)}]
 
 
-def _reach(trace: Mapping[str, Any]) -> list[float]:
-    over = trace["error_x"]["array"] if "error_x" in trace else [0.0] * len(trace["x"])
-    return [x + more for x, more in zip(trace["x"], over, strict=True)]
+def _together(predicted: Mapping[str, float], near: float) -> list[list[tuple[str, float]]]:
+    groups: list[list[tuple[str, float]]] = []
+    for name, value in sorted(predicted.items(), key=lambda each: each[1]):
+        if groups and value - groups[-1][-1][1] < near:
+            groups[-1].append((name, value))
+        else:
+            groups.append([(name, value)])
+    return groups
+
+
+def _most(bars: Sequence[Bar], absolute: bool) -> float:
+    """The largest value that is drawn."""
+    predicted = [] if absolute else [value for bar in bars for value in bar.predicted.values()]
+    return max([_span(bar, absolute).high for bar in bars] + predicted)
 
 
 def _even(look: Look) -> dict[str, Any]:
@@ -152,10 +178,9 @@ def _even(look: Look) -> dict[str, Any]:
     return {"type": "line", "x0": 1, "x1": 1, "yref": "paper", "y0": 0, "y1": 1, "line": line}
 
 
-def _key(engines: Mapping[str, int], look: Look, predicted: bool) -> dict[str, Any]:
+def _key(engines: Mapping[str, int], look: Look) -> dict[str, Any]:
     parts = [
         f"<span style='color:{_colour(rank, look)}'>{GLYPHS[rank % len(GLYPHS)]}</span> {engine}"
         for engine, rank in engines.items()
     ]
-    parts += ["│ predicted"] if predicted else []
     return style.heading(look, "   ".join(parts), yshift=6, x=0, xshift=-110 * look.scale)

@@ -4,7 +4,7 @@ from functools import partial
 
 import streamlit as st
 
-from aiq_core.charts.throughput import throughput_figure, throughput_frame
+from aiq_core.charts.throughput import predictors, throughput_figure, throughput_frame
 from aiq_core.deployment.rows import Row
 from aiq_core.wording import join, number, seconds, signed, span
 from pages.common import controls, errors
@@ -110,9 +110,13 @@ def _chart(shown: Shown) -> None:
         alt = "; ".join(bar.says.replace("<br>", ", ").replace("<b>", "").replace("</b>", "") for bar in drawn)
         figure = throughput_figure(drawn, shown.view.look, which == RATE)
         chart(figure, "throughput", f"{shown.view.model}-throughput", alt)
-        predicted = any(bar.predicted for bar in drawn)
-        told = "" if predicted else " Nothing is predicted of these yet."
-        st.caption(f"Measured: medians, and the lowest and highest round; ratios are taken round by round.{told}")
+        told = "Measured: medians, and the lowest and highest round; ratios are taken round by round."
+        names = predictors(drawn) if which == RATIO else ()
+        if names:
+            digits = ", ".join(f"**{digit}** {name}" for digit, name in enumerate(names, 1))
+            told = f"{told} Predicted for this machine, each better informed than the one before: {digits}."
+        st.caption(told)
+        work.predict_button(shown)
 
 
 def _table(shown: Shown) -> None:

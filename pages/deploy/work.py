@@ -3,6 +3,7 @@
 import streamlit as st
 
 from aiq_core import jobs, tasks
+from aiq_core.deployment.prediction import Predictor
 from aiq_core.deployment.timing import TIMING
 from aiq_core.library import read_only
 from aiq_core.records import RunStatus, Task
@@ -11,7 +12,7 @@ from pages.common import errors, known, names
 from pages.deploy.shown import Shown
 
 POLL_S = 1.0
-KINDS = ("bench", "export")
+KINDS = {"bench": "Measuring", "kernels": "Measuring kernels", "export": "Writing a file"}
 SEEN, WHOLE = "deploy-seen", "deploy-whole"
 TAKES = (
     "Measuring takes one to three minutes: every engine and variant in nine rounds side by side at each batch, then "
@@ -39,6 +40,29 @@ def _measure(shown: Shown) -> None:
     run = None if shown.run is None else shown.run.id
     batches = tuple(sorted({*BATCHES, shown.view.batch}))
     start("bench", Wanted(shown.view.model.name, run, batches, shown.threads).to_json())
+
+
+def predict_button(shown: Shown) -> None:
+    """Measures what predictions need in the chosen runtime at the batch, where that is not known of this machine."""
+    lead = shown.lead
+    if read_only() or lead is None or not shown.own or Predictor.BORDERS in lead.predicted:
+        return
+    settings: dict[str, object] = {
+        "model": shown.view.model.name,
+        "engine": str(shown.engine),
+        "batch": shown.batch,
+        "threads": shown.threads,
+    }
+    st.button(
+        f"Predict it for {shown.engine.words}, batch {shown.batch}",
+        icon=":material/insights:",
+        on_click=start,
+        args=("kernels", settings),
+        disabled=any(task.kind == "kernels" and task.status in jobs.UNFINISHED for task in _tasks(shown)),
+        help="Measures this machine’s roof where it is not known, and then every kernel of this model alone, and what "
+        "changes of type between them cost: about half a minute. The roofline and better models then predict each "
+        "variant, beside what was measured.",
+    )
 
 
 def start(kind: str, settings: dict[str, object]) -> None:
@@ -71,7 +95,7 @@ def _fragment(shown: Shown) -> None:
 
 
 def _draw(task: Task) -> None:
-    what = "Measuring" if task.kind == "bench" else "Writing a file"
+    what = KINDS[task.kind]
     if task.status in jobs.UNFINISHED:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             said = task.said or ("waiting for its turn" if task.status is RunStatus.QUEUED else "starting")

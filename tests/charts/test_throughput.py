@@ -1,9 +1,11 @@
 """The throughput chart: a row a variant, a mark an engine, and what was predicted beside it."""
 
+from dataclasses import replace
+
 import pytest
 
 from aiq_core.charts.style import Look
-from aiq_core.charts.throughput import Bar, throughput_figure, throughput_frame
+from aiq_core.charts.throughput import Bar, predictors, throughput_figure, throughput_frame
 from aiq_core.roof import Spread
 
 SLOW, FAST = Spread(100, 90, 110), Spread(200, 150, 220)
@@ -23,7 +25,10 @@ def test_ratios_are_marks_with_the_span_of_their_rounds() -> None:
     assert one["x"] == [1.0, 1.2]
     assert one["error_x"]["array"] == pytest.approx([0.1, 0.2])
     assert one["error_x"]["arrayminus"] == pytest.approx([0.1, 0.1])
-    assert (predicted["x"], predicted["y"]) == ((3.0,), tuple(two["y"]))
+    assert (predicted["x"], predicted["text"]) == ([3.0], ["<b>1</b>"])
+    # Below the marks of the second engine.
+    assert predicted["y"][0] < two["y"][0]
+    assert predictors(BARS) == ("roofline",)
     assert list(figure["layout"]["yaxis"]["ticktext"]) == ["BF16", "INT8"]
     # The upper row is INT8's; the first engine stands above the second.
     assert one["y"][0] > two["y"][0] > one["y"][1]
@@ -52,3 +57,12 @@ def test_its_table_has_every_mark() -> None:
     assert list(frame["images_per_s_low"]) == [150, 90, 90, 90]
     assert frame["predicted_roofline"][0] == 3.0
     assert frame["ratio_to_engine_fp32"].isna().tolist() == [False, False, False, True]
+
+
+def test_predictions_that_are_close_stand_together() -> None:
+    bar = replace(BARS[0], predicted={"roofline": 3.0, "rates": 2.01, "table": 2.05})
+    predicted = throughput_figure([bar], Look())["data"][1]
+    # 0.035 of 3 is 0.105: 2.01 and 2.05 are less apart.
+    assert predicted["text"] == ["<b>2·3</b>", "<b>1</b>"]
+    assert predicted["x"] == [pytest.approx(2.03), 3.0]
+    assert "rates: 2.01 ×<br>table: 2.05 ×" in predicted["customdata"][0]
