@@ -15,17 +15,21 @@ from aiq_core.commands.bench import document
 from aiq_core.deployment.engine import RUNTIMES, Engine
 from aiq_core.deployment.nodes import NODES
 from aiq_core.deployment.rows import chosen_variants, kept_timings, nodes
-from aiq_core.errors import Cancelled, EvaluationError, SettingError, UnknownNameError
+from aiq_core.deployment.variant import Variant
+from aiq_core.errors import Cancelled, EvaluationError, SettingError, UncountableOperatorError, UnknownNameError
 from aiq_core.hardware import NumberType
 from aiq_core.library import BUNDLED_RESULTS, Library
 from aiq_core.records import RunStatus, SplitName, Task
 from aiq_core.runtime.deployment import bench as benching
 from aiq_core.runtime.deployment.engines import has, opened
+from aiq_core.runtime.export import integers_of
+from aiq_core.space import JOINT
 from aiq_core.store import Store
 from aiq_core.tasks.bench import Benched, Wanted, benched
 from tests import bundled
 
 MODEL = bundled.model("digits_cnn")
+WHOLE = MODEL.profile.uniform(8, 8)
 REPORT = MODEL.dataset.available(SplitName.REPORT)
 WANTED = Wanted(MODEL.name, batches=(4,), since="2026-01-01T00:00:00.000+00:00")
 
@@ -145,6 +149,38 @@ def test_as_json(found: Benched) -> None:
     assert row["low"] <= row["images_per_s"] <= row["high"]
     assert (row["batch"], row["threads"], row["predicted"]) == (4, 1, {})
     assert printed["versions"].keys() == {"torch", "onnxruntime", "openvino", "python"}
+
+
+def test_an_operator_without_a_form_in_onnx_leaves_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(self: benching.Bench, variant: Variant) -> None:
+        raise UncountableOperatorError("sin of digits_cnn has no form in ONNX here")
+
+    monkeypatch.setattr(benching.Bench, "exported", refused)
+    made = benching.Bench(MODEL, (), list(Engine), 1)
+    assert {cell.engine for cell in made.cells} == {Engine.EAGER, Engine.CHANNELS_LAST}
+    assert made.missing == dict.fromkeys(RUNTIMES, "sin of digits_cnn has no form in ONNX here")
+
+
+def test_one_policy_rounded_in_two_ways_is_two_files() -> None:
+    how = JOINT.quantizer(MODEL.dataset)
+    both = [Variant("a", "a", WHOLE, each) for each in (how, replace(how, rounding="nearest", calibration=None))]
+    made = benching.Bench(MODEL, both, RUNTIMES, 1)
+    first, second = (integers_of(made.exported(variant).proto) for variant in both)
+    assert any(not np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_where_sums_saturate_weights_of_seven_bits_are_offered_too() -> None:
+    whole = Variant("int8", "all INT8", WHOLE, JOINT.quantizer(MODEL.dataset))
+    made = benching.Bench(MODEL, (whole,), RUNTIMES, 1)
+    assert made.safe((whole,), ("avx512_vnni",)) == (whole,)
+    first, second = made.safe((whole,), ("avx2",))
+    assert first == whole
+    assert (second.name, second.title) == ("int8-7-bit", "all INT8, 7-bit weights")
+    bits = MODEL.profile.named_bits(second.policy)
+    # The first layer reads the image in FP32, so nothing saturates there.
+    assert bits[MODEL.profile.quantizable_names[0]] == 8
+    assert set(bits.values()) == {7, 8}
+    assert second.policy.activation_bits == WHOLE.activation_bits
 
 
 def test_an_engine_that_is_not_installed_says_so_and_the_others_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,9 +69,10 @@ def benched(library: Library, wanted: Wanted, say: Say) -> Benched:
     Raises SettingError for a batch, threads or an engine that is not offered, before anything is evaluated.
     """
     model, run = _asked_for(library, wanted)
-    _bench(model, variants(library, model, run), wanted).check(wanted.batches)
+    first = _bench(model, variants(library, model, run), wanted)
+    first.check(wanted.batches)
     asked = _Asked(library, model, partial(say, 0.0, "choosing variants on search images"))
-    chosen = variants(library, model, run, asked.score)
+    chosen = first.safe(variants(library, model, run, asked.score), first.place.flags)
     bench = _bench(model, chosen, wanted)
     # A batch takes about as long as three accuracies.
     whole = 3 * len(wanted.batches) + len(bench.cells)

@@ -5,6 +5,7 @@ from functools import partial
 import streamlit as st
 
 from aiq_core.charts.throughput import predictors, throughput_figure, throughput_frame
+from aiq_core.deployment.engine import RUNTIMES, installed, remedy
 from aiq_core.deployment.rows import Row
 from aiq_core.wording import join, number, seconds, signed, span
 from pages.common import controls, errors
@@ -55,6 +56,7 @@ def _notes(shown: Shown) -> None:
         said.append(f"Batch {shown.view.batch} is not measured; showing {shown.batch} of {measured}.")
     if shown.lead is not None and shown.lead.variant.note:
         said.append(f"Deployed with {shown.lead.variant.note}.")
+    said += [f"{engine.words} is {remedy(engine)}." for engine in RUNTIMES if shown.own and installed(engine) is None]
     unsteady = max(row.timing.unsteady for row in shown.rows)
     if unsteady:
         said.append(

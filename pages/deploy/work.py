@@ -3,6 +3,7 @@
 import streamlit as st
 
 from aiq_core import jobs, tasks
+from aiq_core.deployment.engine import Engine, installed
 from aiq_core.deployment.prediction import Predictor
 from aiq_core.deployment.timing import TIMING
 from aiq_core.library import read_only
@@ -24,6 +25,9 @@ def button(shown: Shown) -> None:
     """Starts measuring here; on a read-only server it says that none can."""
     if read_only():
         st.caption("This server is read-only: it shows what was measured and measures nothing.")
+        return
+    if installed(Engine.EAGER) is None:
+        st.caption("This install only shows what was measured; `make app` installs what measures.")
         return
     st.button(
         "Measure again here" if shown.own and shown.rows else "Measure here",

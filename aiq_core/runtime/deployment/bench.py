@@ -1,8 +1,9 @@
 """Times a model's variants in every engine that is here, side by side, and runs report images through each."""
 
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -14,18 +15,19 @@ from numpy.typing import NDArray
 
 from aiq_core.activations import Calibration
 from aiq_core.catalog import Model
-from aiq_core.deployment.engine import RUNTIMES, Engine
+from aiq_core.deployment.engine import RUNTIMES, Engine, installed, remedy
 from aiq_core.deployment.memory import check_batch
 from aiq_core.deployment.nodes import Nodes
 from aiq_core.deployment.rounds import interleaved
 from aiq_core.deployment.timing import Deployed, Place, Timing
 from aiq_core.deployment.variant import Variant, fp32
-from aiq_core.errors import SettingError
+from aiq_core.errors import SettingError, UncountableOperatorError
 from aiq_core.export.onnx_model import INPUT, Exported, export
+from aiq_core.export.saturation import adds_in_32_bits, reduced, saturating
 from aiq_core.records import Outcomes, SplitName
 from aiq_core.runtime.calibrate import calibration
 from aiq_core.runtime.cpu import cpu_flags, cpu_kind
-from aiq_core.runtime.deployment.engines import Call, Feed, has, installed, opened
+from aiq_core.runtime.deployment.engines import Call, Feed, has, opened
 from aiq_core.runtime.deployment.profiler import nodes_of
 from aiq_core.runtime.export import as_input
 from aiq_core.runtime.models import spec
@@ -64,9 +66,9 @@ class Bench:
             raise SettingError(f"threads={threads} is not offered; this machine has 1 to {most}")
         self.model, self.threads = model, threads
         self.versions = {engine: version for engine in engines if (version := installed(engine)) is not None}
-        self.missing = {
-            engine: f"not installed; pip install {engine.package}" for engine in engines if engine not in self.versions
-        }
+        self.missing = {engine: remedy(engine) for engine in engines if engine not in self.versions}
+        self._exported: dict[str, Exported] = {}
+        self._check_exports()
         every = {variant.key: variant for variant in (fp32(model), *variants)}
         self.cells = tuple(
             Cell(engine, variant)
@@ -74,7 +76,17 @@ class Bench:
             for variant in every.values()
             if has(engine, variant.precision) and (engine in RUNTIMES or variant.is_fp32)
         )
-        self._exported: dict[str, Exported] = {}
+
+    def _check_exports(self) -> None:
+        """Leaves out the runtimes where an operator has no form in ONNX: PyTorch runs it all the same."""
+        runtimes = [engine for engine in self.versions if engine in RUNTIMES]
+        try:
+            if runtimes:
+                self.exported(fp32(self.model))
+        except UncountableOperatorError as error:
+            for engine in runtimes:
+                del self.versions[engine]
+                self.missing[engine] = str(error)
 
     def check(self, batches: Sequence[int]) -> None:
         """Raises SettingError for a batch that does not fit in memory, before anything is run."""
@@ -90,17 +102,37 @@ class Bench:
 
     def exported(self, variant: Variant) -> Exported:
         """A variant as an ONNX model, made once."""
-        if variant.policy.key not in self._exported:
-            settings, ranges = variant.quantizer, None
+        settings, ranges = variant.quantizer, None
+        key = f"{variant.policy.key} {settings.key(variant.policy)}"
+        if key not in self._exported:
             if settings.activations is not None and variant.policy.has_activations:
                 ranges = self._ranges(variant)
             rounded = RoundedLayers(self.model, settings)
-            self._exported[variant.policy.key] = export(self.model, variant.policy, rounded, ranges)
-        return self._exported[variant.policy.key]
+            self._exported[key] = export(self.model, variant.policy, rounded, ranges)
+        return self._exported[key]
 
     def _ranges(self, variant: Variant) -> Calibration:
         assert variant.quantizer.activations is not None  # `exported` asked
         return calibration(self.model, variant.quantizer.activations)
+
+    def safe(self, found: Sequence[Variant], flags: Iterable[str]) -> tuple[Variant, ...]:
+        """These, and on a CPU that adds products of bytes in 16 bits each that saturates there with 7-bit weights too.
+
+        `flags` are the CPU's.
+        """
+        if adds_in_32_bits(flags):
+            return tuple(found)
+        every = []
+        for variant in found:
+            every.append(variant)
+            rounded = RoundedLayers(self.model, variant.quantizer)
+            layers = saturating(self.model, variant.policy, self.exported(variant).integer, rounded)
+            if layers:
+                policy = reduced(self.model.profile, variant.policy, layers)
+                title = f"{variant.title}, 7-bit weights"
+                note = f"{len(layers)} layers at 7 bits, whose sums can saturate on this CPU at 8"
+                every.append(replace(variant, name=f"{variant.name}-7-bit", title=title, policy=policy, note=note))
+        return tuple(every)
 
     def timings(self, batch: int, say: Say = lambda said: None) -> list[Timing]:
         """Every cell's time at a batch, in rounds over all of them. `say` hears each round and may raise to stop."""

@@ -1,13 +1,12 @@
 """An ONNX model opened in a runtime, its threads and its precision pinned."""
 
 from collections.abc import Callable, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aiq_core.deployment.engine import Engine
+from aiq_core.deployment.engine import Engine, installed, remedy
 from aiq_core.errors import EvaluationError, SettingError
 from aiq_core.hardware import NumberType
 
@@ -20,14 +19,6 @@ Call = Callable[[], list[NDArray[Any]]]
 """Runs the model once on the arrays that it was opened with; its outputs, which the next call may overwrite."""
 
 
-def installed(engine: Engine) -> str | None:
-    """The version of what an engine needs, None where it is not installed."""
-    try:
-        return version(engine.package)
-    except PackageNotFoundError:
-        return None
-
-
 def opened(engine: Engine, content: bytes, feed: Feed, threads: int, precision: NumberType = NumberType.FP32) -> Call:
     """The model in a runtime, with fixed shapes: those of `feed`, which it is run on.
 
@@ -35,7 +26,7 @@ def opened(engine: Engine, content: bytes, feed: Feed, threads: int, precision: 
     precision, EvaluationError for a model that it cannot load.
     """
     if installed(engine) is None:
-        raise SettingError(f"{engine.words} is not installed; pip install {engine.package}")
+        raise SettingError(f"{engine.words} is {remedy(engine)}")
     return _OPEN[engine](content, feed, threads, precision)
 
 
