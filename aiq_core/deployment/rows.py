@@ -1,11 +1,11 @@
 """All that is known of a deployed model, joined: times, accuracy, what was predicted, where time goes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from aiq_core.catalog import Model
-from aiq_core.deployment.engine import Engine
+from aiq_core.deployment.engine import RUNTIMES, Engine
 from aiq_core.deployment.nodes import NODES, Nodes
 from aiq_core.deployment.predicted import predicted_ratios
 from aiq_core.deployment.prediction import Measured
@@ -16,6 +16,7 @@ from aiq_core.records import Measurement, Run
 from aiq_core.roof import Spread
 from aiq_core.statistics import Comparison
 
+NOTHING = Measured(None, None, None)
 VARIANTS = "variants"
 """The kind of measurement that keeps which variants of a run were chosen."""
 
@@ -81,10 +82,16 @@ def ratio_ends(ratio: Spread) -> dict[str, float | None]:
     return {"": ratio.value, "_low": ratio.low, "_high": ratio.high}
 
 
-def rows(library: Library, model: Model, variants: Sequence[Variant], cpu: str, threads: int) -> list[Row]:
+def rows(
+    library: Library, model: Model, variants: Sequence[Variant], cpu: str, threads: int, batches: Collection[int]
+) -> list[Row]:
     """What is known of these variants on a machine: by batch, then engine, then in the variants' order."""
     names = {variant.key: place for place, variant in enumerate(variants)}
-    here = [Timing.of(kept) for kept in kept_timings(library, model) if (kept.cpu, kept.threads) == (cpu, threads)]
+    here = [
+        Timing.of(kept)
+        for kept in kept_timings(library, model)
+        if (kept.cpu, kept.threads) == (cpu, threads) and batch_of(kept) in batches
+    ]
     accuracies = {
         kept.subject: Deployed.of(kept)
         for kept in library.measurements(DEPLOYED)
@@ -93,7 +100,7 @@ def rows(library: Library, model: Model, variants: Sequence[Variant], cpu: str, 
     order = list(Engine)
     measured = {
         (engine, batch): Measured.of(library, model.hash, engine, batch, threads, cpu)
-        for engine, batch in {(timing.engine, timing.batch) for timing in here}
+        for engine, batch in {(timing.engine, timing.batch) for timing in here if timing.engine in RUNTIMES}
     }
     found = []
     for timing in here:
@@ -102,7 +109,7 @@ def rows(library: Library, model: Model, variants: Sequence[Variant], cpu: str, 
         deployed = accuracies.get(deployed_subject(model.hash, timing.engine, timing.version, timing.variant))
         plain = accuracies.get(deployed_subject(model.hash, timing.engine, timing.version, fp32(model)))
         against = None if deployed is None or plain is None else deployed.against(plain, model)
-        predicted = predicted_ratios(measured[timing.engine, timing.batch], model, timing)
+        predicted = predicted_ratios(measured.get((timing.engine, timing.batch), NOTHING), model, timing)
         found.append(Row(timing, deployed, against, predicted))
     return sorted(found, key=lambda row: (row.timing.batch, order.index(row.engine), names[row.variant.key]))
 
@@ -110,6 +117,11 @@ def rows(library: Library, model: Model, variants: Sequence[Variant], cpu: str, 
 def kept_timings(library: Library, model: Model) -> list[Measurement]:
     """Every time that is kept of a model as it is now; the bundled ones, then the user's."""
     return [kept for kept in library.measurements(TIMING) if kept.subject.startswith(f"{model.hash}/")]
+
+
+def batch_of(kept: Measurement) -> int:
+    """The batch that a time is of."""
+    return int(kept.subject.rpartition("/")[2])
 
 
 def nodes(library: Library, found: Sequence[Row]) -> dict[str, Nodes]:

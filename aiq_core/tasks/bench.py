@@ -82,8 +82,10 @@ def benched(library: Library, wanted: Wanted, say: Say) -> Benched:
     for place, cell in enumerate(bench.cells, 3 * len(wanted.batches)):
         asked.say = partial(say, place / whole, "simulating on report images")
         _judge(library, bench, cell, asked, partial(say, place / whole))
-    found = rows(library, model, [cell.variant for cell in bench.cells], bench.place.cpu, wanted.threads)
-    of_these = (row for row in found if row.timing.batch in wanted.batches and row.engine in bench.versions)
+    found = rows(
+        library, model, [cell.variant for cell in bench.cells], bench.place.cpu, wanted.threads, wanted.batches
+    )
+    of_these = (row for row in found if row.engine in bench.versions)
     return Benched(model, tuple(of_these), bench.place, bench.missing)
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 from aiq_core.catalog import Model
 from aiq_core.deployment.engine import RUNTIMES, Engine
 from aiq_core.deployment.nodes import Nodes
-from aiq_core.deployment.rows import Row, chosen_variants, kept_timings, nodes, rows
+from aiq_core.deployment.rows import Row, batch_of, chosen_variants, kept_timings, nodes, rows
 from aiq_core.deployment.timing import TIMING
 from aiq_core.deployment.variant import Variant, deployable, variants
 from aiq_core.errors import UnknownNameError
@@ -74,8 +74,9 @@ def show(view: View) -> Shown:
             cpu = _choose("Measured on", CPU, labels) if len(cpus) > 1 else cpus[0]
         threads = int(_choose("Threads", THREADS, {str(count): str(count) for count in _threads(kept, cpu)}))
     found = chosen_variants(library, model, run) or _variants(model, run)
-    every = [] if cpu is None else rows(library, model, found, cpu, threads)
-    batches = tuple(sorted({row.timing.batch for row in every}))
+    keys = {variant.key for variant in found}
+    there = (each for each in kept if (each.cpu, each.threads) == (cpu, threads))
+    batches = tuple(sorted({batch_of(each) for each in there if each.subject.split("/")[2] in keys}))
     batch = min(batches, key=lambda each: (abs(each - view.batch), each), default=view.batch)
     return Shown(
         view=view,
@@ -87,7 +88,7 @@ def show(view: View) -> Shown:
         batch=batch,
         batches=batches,
         variants=found,
-        rows=tuple(row for row in every if row.timing.batch == batch),
+        rows=() if cpu is None else tuple(rows(library, model, found, cpu, threads, [batch])),
     )
 
 
