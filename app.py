@@ -26,6 +26,7 @@ PAGES = (
     st.Page(ROOT / "pages" / "search" / "page.py", title="Search", icon=":material/manage_search:", url_path="search"),
     st.Page(ROOT / "pages" / "lab" / "page.py", title="Lab", icon=":material/science:", url_path="lab"),
     st.Page(ROOT / "pages" / "roofline" / "page.py", title="Roofline", icon=":material/speed:", url_path="roofline"),
+    st.Page(ROOT / "pages" / "deploy" / "page.py", title="Deploy", icon=":material/rocket_launch:", url_path="deploy"),
     st.Page(ROOT / "pages" / "results" / "page.py", title="Results", icon=":material/fact_check:", url_path="results"),
     st.Page(ROOT / "pages" / "learn" / "page.py", title="Learn", icon=":material/school:", url_path="learn"),
     st.Page(ROOT / "pages" / "present" / "page.py", title="Present", icon=":material/slideshow:", url_path="present"),
@@ -34,6 +35,7 @@ PAGES = (
 SIDEBARS = {
     "search": {"sections": ("space",), "own": ("alpha",)},
     "lab": {"sections": ("space", "machine", "batch")},
+    "deploy": {"sections": ("batch",)},
     "results": {"sections": ()},
     "learn": {"sections": ("space", "machine")},
     "present": {"sections": ("machine",)},

@@ -33,7 +33,8 @@ def roof(threads: int = 1) -> Roof:
 
 @pytest.fixture
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library]:
-    """The one that the pages open, with a store of its own."""
+    """The one that the pages open, with a store of its own; no measurement is bundled."""
+    monkeypatch.setattr("aiq_core.library.bundled_measurements", tuple)
     monkeypatch.setenv("AIQ_DATA_DIR", str(tmp_path))
     known.library.clear()  # type: ignore[attr-defined]
     yield known.library()

@@ -1,6 +1,5 @@
 """Commands about this machine and what runs on it: its roof, and policies as files."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +12,7 @@ from aiq_core.errors import SettingError
 from aiq_core.library import open_library
 from aiq_core.records import Policy
 from aiq_core.roof import Roof, Spread, threads_words
+from aiq_core.tasks.export import Format
 from aiq_core.tasks.measure import measured, most_threads
 from aiq_core.wording import prefixed_rate, size
 
@@ -77,13 +77,6 @@ def _print(roof: Roof) -> None:
     out.print(table)
 
 
-class Format(StrEnum):
-    """What a policy can be written as."""
-
-    ONNX = "onnx"
-    PACKED = "packed"
-
-
 @app.command(name="export-model")
 def export_model(
     run_id: Annotated[str, typer.Argument(help="The run whose policy is written.")],
@@ -109,7 +102,7 @@ def export_model(
         raise SettingError(
             f"run {run_id} has {len(run.steps)} policies; name one by --policy KEY, as `show` prints them"
         )
-    path = output or Path(f"{model.name}-{run_id}.{'onnx' if form is Format.ONNX else 'aiq'}")
+    path = output or Path(f"{model.name}-{run_id}.{form.suffix}")
     quantizer = run.request.quantizer
     if form is Format.ONNX:
         found = exported(model, chosen, quantizer, path, check, reduce_range)

@@ -1,6 +1,7 @@
 """What runs a network on this machine."""
 
 from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
 
 
 class Engine(StrEnum):
@@ -31,3 +32,16 @@ _WORDS = {
 
 RUNTIMES = (Engine.ONNX_RUNTIME, Engine.OPENVINO)
 """Those that run ONNX models."""
+
+
+def installed(engine: Engine) -> str | None:
+    """The version of what an engine needs, None where it is not installed."""
+    try:
+        return version(engine.package)
+    except PackageNotFoundError:
+        return None
+
+
+def remedy(engine: Engine) -> str:
+    """What to do about an engine that is not installed."""
+    return f"not installed; pip install {engine.package}"

@@ -13,7 +13,7 @@ from aiq_core.errors import AiqError, Cancelled, SettingError, look_up
 from aiq_core.execute import HEARTBEAT_S, MOST_SAID, timestamp
 from aiq_core.library import Library
 from aiq_core.records import RunStatus, Task
-from aiq_core.tasks import kernels, linear, measure
+from aiq_core.tasks import bench, export, kernels, linear, measure
 
 Say = Callable[[float, str], None]
 """Hears how far a task is, 0 to 1, and what it is at; raises Cancelled to stop it."""
@@ -21,7 +21,13 @@ Say = Callable[[float, str], None]
 Work = Callable[[Library, Mapping[str, Any], Say], Mapping[str, Any]]
 """Does a kind of task by its settings; what it found. What it kept before it was stopped, it finds again."""
 
-KINDS: Mapping[str, Work] = {"measure": measure.work, "kernels": kernels.work, "linear": linear.work}
+KINDS: Mapping[str, Work] = {
+    "measure": measure.work,
+    "kernels": kernels.work,
+    "linear": linear.work,
+    "bench": bench.work,
+    "export": export.work,
+}
 
 
 def submit(library: Library, kind: str, settings: Mapping[str, Any]) -> Task:

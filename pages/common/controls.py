@@ -203,7 +203,7 @@ def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> Non
                 1,
                 key="batch",
                 bind="query-params",
-                help="Moves the roofline and the predicted time only: weights are read once a batch, so fewer bits per "
+                help="Moves rooflines and times only: weights are read once a batch, so fewer bits per "
                 "weight matter less as it grows. Each image brings its own activations: their bits keep their worth.",
             )
         if "traffic" in sections:

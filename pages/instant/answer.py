@@ -41,6 +41,7 @@ PURPOSES = {
     "lab": "Lab: change a layer's bits and see what follows",
     "roofline": "Roofline: what a machine sustains, measured or by its data sheet, and where each layer stands",
     "results": "Results: each claim, recomputed from what was measured",
+    "deploy": "Deploy: what a policy gains in real runtimes, measured",
     "learn": "Learn: rooflines and quantization in seven lessons",
     "present": "Present: runs as slides",
 }

@@ -1,13 +1,12 @@
 """An ONNX model opened in a runtime, its threads and its precision pinned."""
 
 from collections.abc import Callable, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aiq_core.deployment.engine import Engine
+from aiq_core.deployment.engine import Engine, installed, remedy
 from aiq_core.errors import EvaluationError, SettingError
 from aiq_core.hardware import NumberType
 
@@ -20,14 +19,6 @@ Call = Callable[[], list[NDArray[Any]]]
 """Runs the model once on the arrays that it was opened with; its outputs, which the next call may overwrite."""
 
 
-def installed(engine: Engine) -> str | None:
-    """The version of what an engine needs, None where it is not installed."""
-    try:
-        return version(engine.package)
-    except PackageNotFoundError:
-        return None
-
-
 def opened(engine: Engine, content: bytes, feed: Feed, threads: int, precision: NumberType = NumberType.FP32) -> Call:
     """The model in a runtime, with fixed shapes: those of `feed`, which it is run on.
 
@@ -35,11 +26,25 @@ def opened(engine: Engine, content: bytes, feed: Feed, threads: int, precision: 
     precision, EvaluationError for a model that it cannot load.
     """
     if installed(engine) is None:
-        raise SettingError(f"{engine.words} is not installed; pip install {engine.package}")
+        raise SettingError(f"{engine.words} is {remedy(engine)}")
     return _OPEN[engine](content, feed, threads, precision)
 
 
-def _onnxruntime(content: bytes, feed: Feed, threads: int, precision: NumberType) -> Call:
+def has(engine: Engine, precision: NumberType) -> bool:
+    """Whether an installed engine runs float layers in a precision on this CPU."""
+    if precision is NumberType.FP32:
+        return True
+    return engine is Engine.OPENVINO and precision is NumberType.BF16 and _has_bf16()
+
+
+def _has_bf16() -> bool:
+    import openvino
+
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def ort_session(content: bytes, threads: int, precision: NumberType, profile: str | None = None) -> Any:
+    """An ONNX Runtime session; with `profile`, one that writes what its nodes take to a file of that prefix."""
     import onnxruntime
 
     if precision is not NumberType.FP32:
@@ -47,22 +52,31 @@ def _onnxruntime(content: bytes, feed: Feed, threads: int, precision: NumberType
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3
+    # Else its threads would go on spinning while another engine is timed.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    if profile is not None:
+        options.enable_profiling, options.profile_file_prefix = True, profile
     try:
-        session = onnxruntime.InferenceSession(
+        return onnxruntime.InferenceSession(
             content, options, providers=["CPUExecutionProvider"], disabled_optimizers=NOT_WANTED
         )
     except Exception as error:
         raise _unloadable(Engine.ONNX_RUNTIME, error) from None
+
+
+def _onnxruntime(content: bytes, feed: Feed, threads: int, precision: NumberType) -> Call:
+    session = ort_session(content, threads, precision)
     inputs = dict(feed)
     return lambda: list(session.run(None, inputs))
 
 
-def _openvino(content: bytes, feed: Feed, threads: int, precision: NumberType) -> Call:
+def openvino_compiled(content: bytes, feed: Feed, threads: int, precision: NumberType, profile: bool = False) -> Any:
+    """An OpenVINO model compiled for the shapes of `feed`; with `profile`, its requests tell what nodes take."""
     import openvino
 
-    core = openvino.Core()
-    if precision is NumberType.BF16 and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if precision is NumberType.BF16 and not _has_bf16():
         raise SettingError("this CPU has no BF16 arithmetic that OpenVINO uses; choose FP32")
+    core = openvino.Core()
     try:
         model = core.read_model(content)
         model.reshape({name: list(array.shape) for name, array in feed.items()})
@@ -73,13 +87,27 @@ def _openvino(content: bytes, feed: Feed, threads: int, precision: NumberType) -
             "NUM_STREAMS": 1,
             "INFERENCE_PRECISION_HINT": hint,
             "ENABLE_CPU_PINNING": False,
+            "PERF_COUNT": profile,
         }
-        request = core.compile_model(model, "CPU", settings).create_infer_request()
+        return core.compile_model(model, "CPU", settings)
     except Exception as error:
         raise _unloadable(Engine.OPENVINO, error) from None
+
+
+def openvino_request(compiled: Any, feed: Feed) -> Any:
+    """A request of a compiled model on `feed`, which it reads in place."""
+    import openvino
+
+    request = compiled.create_infer_request()
     for name, array in feed.items():
         request.set_tensor(name, openvino.Tensor(np.ascontiguousarray(array), shared_memory=True))
-    outputs = range(len(model.outputs))
+    return request
+
+
+def _openvino(content: bytes, feed: Feed, threads: int, precision: NumberType) -> Call:
+    compiled = openvino_compiled(content, feed, threads, precision)
+    request = openvino_request(compiled, feed)
+    outputs = range(len(compiled.outputs))
 
     def call() -> list[NDArray[Any]]:
         request.infer()

@@ -1,6 +1,7 @@
 """Measures what a runtime's own convolutions reach, on shapes that suit them."""
 
 from datetime import UTC, datetime
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from aiq_core.deployment.engine import Engine
 from aiq_core.deployment.rates import Rates
+from aiq_core.deployment.rounds import Pace, interleaved
 from aiq_core.export.onnx_model import IR_VERSION, OPSET
 from aiq_core.hardware import NumberType
 from aiq_core.runtime.cpu import cpu_kind
-from aiq_core.runtime.deployment.clock import interleaved
 from aiq_core.runtime.deployment.engines import installed, opened
 
 BATCH = 32
@@ -20,8 +21,7 @@ DENSE = ((64, 16, 3), (128, 8, 3), (256, 8, 1), (512, 4, 1))
 DEPTHWISE = ((192, 16, 3), (384, 8, 3), (768, 4, 3))
 """(channels, height and width, kernel) of the shapes; the best counts."""
 
-ROUNDS = 7
-AT_LEAST_S = 0.002
+PACE = Pace(rounds=7, again=0, at_least_s=0.002, warm_s=0)
 
 
 def measure_rates(engine: Engine, threads: int) -> Rates:
@@ -53,7 +53,8 @@ def _rate(engine: Engine, threads: int, shape: tuple[int, int, int], depthwise: 
     image = (
         random.integers(0, 256, size).astype(np.uint8) if kind is NumberType.INT8 else random.random(size, np.float32)
     )
-    seconds = np.median(interleaved([opened(engine, model, {"x": image}, threads)], ROUNDS, AT_LEAST_S))
+    found = interleaved({shape: opened(engine, model, {"x": image}, threads)}, PACE)
+    seconds = median(found.seconds[shape])
     return float(2 * image.size * kernel**2 * (1 if depthwise else channels) / seconds)
 
 

@@ -9,17 +9,16 @@ from numpy.typing import NDArray
 
 from aiq_core.catalog import Model
 from aiq_core.deployment.engine import Engine
+from aiq_core.deployment.rounds import Pace, interleaved
 from aiq_core.export.pieces import FP32, INT8, Piece, Pieces
 from aiq_core.hardware import NumberType
 from aiq_core.records import Border, KernelTable, KernelTimes, Quantizer
 from aiq_core.runtime.calibrate import calibration
 from aiq_core.runtime.cpu import cpu_kind
-from aiq_core.runtime.deployment.clock import interleaved
 from aiq_core.runtime.deployment.engines import Call, installed, opened
 from aiq_core.runtime.rounded import RoundedLayers
 
-ROUNDS = 9
-AT_LEAST_S = 0.001
+PACE = Pace(again=0, at_least_s=0.001, warm_s=0)
 Say = Callable[[float, str], None]
 
 
@@ -125,8 +124,8 @@ class _Meter:
         key = tuple(piece.signature for piece in pieces)
         if key not in self._known:
             calls = {piece.signature: self._open(piece) for piece in pieces}
-            times = np.quantile(interleaved(list(calls.values()), ROUNDS, AT_LEAST_S), 0.25, axis=0)
-            self._known[key] = times[[list(calls).index(signature) for signature in key]]
+            found = interleaved(calls, PACE).seconds
+            self._known[key] = np.array([np.quantile(found[signature], 0.25) for signature in key])
         return self._known[key]
 
     def _open(self, piece: Piece) -> Call:
