@@ -67,11 +67,12 @@ def _print(found: Benched) -> None:
     versions = ", ".join(f"{name} {version}" for name, version in place.versions.items())
     threads = "1 thread" if place.threads == 1 else f"{place.threads} threads"
     out.print(f"[bold]{place.cpu}[/bold], {threads}; {versions}", highlight=False)
-    columns = ("batch", "engine", "variant", "images/s", "× its FP32", "× eager", "top-1 %", "lost")
-    table = Table(*columns, box=box.SIMPLE_HEAD)
-    for row in found.rows:
-        table.add_row(*_cells(row))
-    out.print(table)
+    for batch in dict.fromkeys(row.timing.batch for row in found.rows):
+        table = Table("engine", "variant", "images/s", "× its FP32", "× eager", "points lost", box=box.SIMPLE_HEAD)
+        for row in found.rows:
+            if row.timing.batch == batch:
+                table.add_row(*_cells(row))
+        out.print(f"batch {batch}", table, sep="\n")
     for engine, note in found.missing.items():
         out.print(f"{engine.words}: {note}", highlight=False)
     unsteady = {row.timing.batch: row.timing.unsteady for row in found.rows if row.timing.unsteady}
@@ -87,13 +88,11 @@ def _cells(row: Row) -> tuple[str, ...]:
     judged, eager = row.against_fp32, row.timing.ratio_to_eager_fp32
     own = None if row.variant.is_fp32 else row.timing.ratio_to_engine_fp32
     return (
-        str(row.timing.batch),
         _SHORT[row.engine],
-        row.variant.title,
+        row.variant.name,
         number(row.timing.images_per_s.value, 0),
         "–" if own is None else f"{number(own.value, 2)} ({number(own.low, 2)}–{number(own.high, 2)})",
         "–" if eager is None else number(eager.value, 2),
-        "–" if judged is None else number(judged.after.value, 2),
         "–" if judged is None else signed(judged.drop.value, 2),
     )
 
