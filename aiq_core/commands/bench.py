@@ -23,10 +23,13 @@ def bench(
     batch: Annotated[str, typer.Option(help="Images at once, comma-separated.")] = ",".join(map(str, BATCHES)),
     threads: Annotated[int, typer.Option(help="Threads of each engine.")] = 1,
     engines: Annotated[str, typer.Option(help=f"Comma-separated: {', '.join(Engine)}.")] = ",".join(Engine),
+    experiment: Annotated[bool, typer.Option("--experiment", help="The variants of the paper's experiment.")] = False,
     as_json: Json = False,
 ) -> None:
     """Time a model as it is deployed: PyTorch, ONNX Runtime, OpenVINO, in rounds side by side; and its accuracy."""
-    wanted = Wanted(model, run, _batches(batch), threads, tuple(filter(None, engines.split(","))))
+    wanted = Wanted(
+        model, run, _batches(batch), threads, tuple(filter(None, engines.split(","))), experiment=experiment
+    )
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True, disable=as_json) as progress:
         task = progress.add_task("", total=1.0)

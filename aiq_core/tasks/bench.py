@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiq_core.catalog import Model
 from aiq_core.deployment.engine import RUNTIMES, Engine
+from aiq_core.deployment.experiment import experiment
 from aiq_core.deployment.rows import Row, kept_timings, kept_variants, rows
 from aiq_core.deployment.timing import DEPLOYED, Deployed, Place, Timing, deployed_subject
 from aiq_core.deployment.variant import Variant, variants
@@ -27,7 +28,10 @@ Say = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be timed. What was measured since `since` stands, so that a task goes on where it was stopped."""
+    """What is to be timed: the variants of a run, or those of the paper's experiment.
+
+    What was measured since `since` stands, so that a task goes on where it was stopped.
+    """
 
     model: str
     run: str | None = None
@@ -35,6 +39,7 @@ class Wanted:
     threads: int = 1
     engines: tuple[str, ...] = tuple(map(str, Engine))
     since: str = ""
+    experiment: bool = False
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> "Wanted":
@@ -72,13 +77,18 @@ def benched(library: Library, wanted: Wanted, say: Say) -> Benched:
     first = _bench(model, variants(library, model, run), wanted)
     first.check(wanted.batches)
     asked = _Asked(library, model, partial(say, 0.0, "choosing variants on search images"))
-    chosen = first.safe(variants(library, model, run, asked.score), first.place.flags)
+    listed = experiment(library, model) if wanted.experiment else variants(library, model, run, asked.score)
+    chosen = first.safe(listed, first.place.flags)
     bench = _bench(model, chosen, wanted)
     # A batch takes about as long as three accuracies.
     whole = 3 * len(wanted.batches) + len(bench.cells)
     for place, batch in enumerate(wanted.batches):
         if not _is_done(library, wanted, batch, bench):
-            _time(library, bench, run, chosen, batch, partial(say, 3 * place / whole))
+            timed = _time(library, bench, batch, partial(say, 3 * place / whole))
+            if not wanted.experiment:
+                library.store.measurements.save(kept_variants(model, run, chosen, timed[0]))
+            for timing in timed:
+                library.store.measurements.save(timing.measurement)
     for place, cell in enumerate(bench.cells, 3 * len(wanted.batches)):
         asked.say = partial(say, place / whole, "simulating on report images")
         _judge(library, bench, cell, asked, partial(say, place / whole))
@@ -94,6 +104,8 @@ def _asked_for(library: Library, wanted: Wanted) -> tuple[Model, Run | None]:
         raise SettingError("no batch is given; choose some, like 1,8,32,128")
     model = library.model(wanted.model)
     run = None if wanted.run is None else library.run(wanted.run)
+    if run is not None and wanted.experiment:
+        raise SettingError("the paper's experiment has variants of its own; leave the run out")
     if run is not None and run.request.model != model.name:
         raise SettingError(f"run {run.id} is of {run.request.model}, not of {model}; choose one of its own")
     return model, run
@@ -122,23 +134,14 @@ def _is_done(library: Library, wanted: Wanted, batch: int, bench: "Bench") -> bo
     return bool(wanted.since) and since >= {(cell.engine, cell.variant.key) for cell in bench.cells}
 
 
-def _time(
-    library: Library,
-    bench: "Bench",
-    run: Run | None,
-    chosen: Sequence[Variant],
-    batch: int,
-    say: Callable[[str], None],
-) -> None:
-    """Times a batch and keeps it; the times last, as they say that it is done."""
-    found, keep = bench.timings(batch, say), library.store.measurements.save
+def _time(library: Library, bench: "Bench", batch: int, say: Callable[[str], None]) -> list[Timing]:
+    """Times a batch, and keeps where it goes; the times are to be kept last, as they say that it is done."""
+    found = bench.timings(batch, say)
     for cell in bench.cells:
         if cell.engine in RUNTIMES:
             say(f"nodes of {cell.words}, batch {batch}")
-            keep(bench.nodes(cell, batch).measurement)
-    keep(kept_variants(bench.model, run, chosen, found[0]))
-    for timing in found:
-        keep(timing.measurement)
+            library.store.measurements.save(bench.nodes(cell, batch).measurement)
+    return found
 
 
 def _judge(library: Library, bench: "Bench", cell: "Cell", asked: "_Asked", say: Callable[[str], None]) -> None:
