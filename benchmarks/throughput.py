@@ -10,7 +10,6 @@ import argparse
 from collections.abc import Sequence
 from statistics import median
 
-from aiq_core import jobs, space
 from aiq_core.catalog import Model
 from aiq_core.deployment.compared import Compared, compared, errors, rank_correlation
 from aiq_core.deployment.engine import RUNTIMES, Engine
@@ -19,10 +18,9 @@ from aiq_core.deployment.prediction import Measured
 from aiq_core.deployment.rows import Row, nodes, rows
 from aiq_core.execute import Evaluators, execute, new_run, timestamp
 from aiq_core.library import Library, open_library
-from aiq_core.records import SplitName
 from aiq_core.runtime.cpu import cpu_flags, cpu_kind
 from aiq_core.runtime.roof import FLAGS
-from aiq_core.tasks import kernels
+from aiq_core.tasks import fastest, kernels
 from aiq_core.tasks.bench import Wanted, benched
 from benchmarks._common import machine, markdown
 
@@ -51,7 +49,7 @@ def main() -> None:
         wanted = Wanted(name, batches=tuple(options.batches), since=since, experiment=True)
         benched(library, wanted, lambda share, told: print(f"\r{share:4.0%} {told:100.100}", end="", flush=True))
         print("\r" + " " * 110 + "\r", end="")
-        known = rows(library, model, experiment(library, model), cpu_kind(), 1)
+        known = rows(library, model, experiment(library, model), cpu_kind(), 1, options.batches)
         print(f"## {model.card.title}\n\n{_table(known)}\n")
         judged = [row for row in known if row.timing.batch in JUDGED]
         found += compared(library, model, judged)
@@ -72,13 +70,10 @@ def _search(library: Library, model: Model) -> None:
     table = Measured.of(library, model.hash, engine, batch, 1, cpu_kind()).table
     if table is None:
         return
-    how = space.JOINT.quantizer(model.dataset)
-    images = model.dataset.available(SplitName.SEARCH)
-    request = space.JOINT.time_request(model.name, how, model.profile, images, table.hash)
+    request = fastest.request(library, model.name, table)
     if not any(run.request.digest == request.digest for run in library.runs(model)):
         run = library.add_run(new_run(model, request))
         execute(library, run, Evaluators(2))
-        jobs.reap(library)
 
 
 def _table(known: Sequence[Row]) -> str:
