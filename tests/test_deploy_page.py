@@ -1,6 +1,5 @@
 """Deploy without a browser: its sentence and tables from measurements by hand, what starts a bench, and its absence."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from aiq_core.deployment.engine import Engine
 from aiq_core.deployment.prediction import Predictor
 from aiq_core.deployment.rows import Row
 from aiq_core.deployment.variant import Variant, deployable, variants
-from aiq_core.library import Library, bundled_measurements, open_library
+from aiq_core.library import Library, open_library
 from aiq_core.records import Run, RunStatus, Task
 from aiq_core.space import JOINT
 from aiq_core.store import Store
@@ -32,6 +31,7 @@ MODEL = deployed.MODEL
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
     monkeypatch.setenv("AIQ_DATA_DIR", str(tmp_path))
     monkeypatch.setattr("aiq_core.jobs.ensure_worker", lambda library: None)
+    monkeypatch.setattr("aiq_core.library.bundled_measurements", tuple)
     return open_library()
 
 
@@ -102,23 +102,18 @@ def test_what_ships_is_shown_with_its_machine_and_ones_own_first(
 ) -> None:
     elsewhere = Library(Store(tmp_path / "elsewhere.sqlite"), library.bundled, library.catalogs)
     deployed.save(elsewhere, run, {"policy": 3.0}, place=replace(deployed.PLACE, cpu="another CPU"))
-    shipped = tmp_path / "measurements.json"
-    shipped.write_text(json.dumps([vars(kept) for kept in elsewhere.store.measurements.all()]))
-    monkeypatch.setattr("aiq_core.library.BUNDLED_MEASUREMENTS", shipped)
-    bundled_measurements.cache_clear()
-    try:
-        page = app(batch="8")
-        assert heading(page).startswith("#### On another CPU ONNX Runtime runs Digits CNN’s policy :violet[3.00 ×]")
-        button(page, "Measure here")
-        deployed.save(library, run, {"policy": 2.0})
-        page = page.run()
-        assert heading(page).startswith("#### On this machine ONNX Runtime runs Digits CNN’s policy :violet[2.00 ×]")
-        (box,) = (found for found in page.selectbox if found.label == "Measured on")
-        assert box.options == ["this machine · a CPU", "another CPU"]
-        page = box.set_value("another CPU").run()
-        assert heading(page).startswith("#### On another CPU")
-    finally:
-        bundled_measurements.cache_clear()
+    shipped = tuple(elsewhere.store.measurements.all())
+    monkeypatch.setattr("aiq_core.library.bundled_measurements", lambda: shipped)
+    page = app(batch="8")
+    assert heading(page).startswith("#### On another CPU ONNX Runtime runs Digits CNN’s policy :violet[3.00 ×]")
+    button(page, "Measure here")
+    deployed.save(library, run, {"policy": 2.0})
+    page = page.run()
+    assert heading(page).startswith("#### On this machine ONNX Runtime runs Digits CNN’s policy :violet[2.00 ×]")
+    (box,) = (found for found in page.selectbox if found.label == "Measured on")
+    assert box.options == ["this machine · a CPU", "another CPU"]
+    page = box.set_value("another CPU").run()
+    assert heading(page).startswith("#### On another CPU")
 
 
 def test_another_batch_shows_the_nearest_and_says_so(app: Callable[..., AppTest], library: Library, run: Run) -> None:

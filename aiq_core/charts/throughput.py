@@ -13,6 +13,8 @@ from aiq_core.statistics import Interval
 from aiq_core.wording import number
 
 ROW_PX, FRAME_PX = 60, 84
+KEY_PX = 16
+"""Of a second line of the key, for more than two engines: on a phone a line has room for two."""
 MARGIN_PX = {"l": 128, "r": 16, "t": 34, "b": 40}
 NEAR = 0.035
 """Of the axis: less apart, two digits would stand on each other on a phone."""
@@ -88,8 +90,8 @@ def throughput_figure(bars: Sequence[Bar], look: Look, absolute: bool = False) -
         "data": data,
         "layout": style.layout(
             look,
-            FRAME_PX + ROW_PX * len(variants),
-            MARGIN_PX,
+            FRAME_PX + KEY_PX * (len(engines) > 2) + ROW_PX * len(variants),
+            MARGIN_PX | {"t": MARGIN_PX["t"] + KEY_PX * (len(engines) > 2)},
             annotations=[_key(engines, look)],
             shapes=[] if absolute else [_even(look)],
             xaxis=style.axis(look, title, range=[0, 1.06 * most]),
@@ -183,4 +185,5 @@ def _key(engines: Mapping[str, int], look: Look) -> dict[str, Any]:
         f"<span style='color:{_colour(rank, look)}'>{GLYPHS[rank % len(GLYPHS)]}</span> {engine}"
         for engine, rank in engines.items()
     ]
-    return style.heading(look, "   ".join(parts), yshift=6, x=0, xshift=-110 * look.scale)
+    lines = ["   ".join(parts[start : start + 2]) for start in range(0, len(parts), 2)]
+    return style.heading(look, "<br>".join(lines), yshift=6, x=0, xshift=-110 * look.scale, align="left")
