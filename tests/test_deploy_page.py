@@ -14,12 +14,15 @@ from aiq_core.deployment.engine import Engine
 from aiq_core.deployment.prediction import Predictor
 from aiq_core.deployment.rows import Row
 from aiq_core.deployment.variant import Variant, deployable, variants
+from aiq_core.execute import Evaluators, execute, new_run
 from aiq_core.library import Library, open_library
-from aiq_core.records import Run, RunStatus, Task
+from aiq_core.records import Border, KernelTable, KernelTimes, Run, RunStatus, Task
 from aiq_core.space import JOINT
 from aiq_core.store import Store
 from aiq_core.tasks.export import Format
 from aiq_core.tasks.export import path as export_path
+from aiq_core.tasks.fastest import request
+from aiq_core.traffic.fused import kernels
 from pages.deploy.sentence import sentence
 from tests import deployed
 
@@ -212,3 +215,41 @@ def test_what_predicts_is_measured_on_demand(app: Callable[..., AppTest], librar
     (task,) = library.store.tasks.all("kernels")
     assert task.settings == {"model": MODEL.name, "engine": "onnxruntime", "batch": 8, "threads": 1}
     assert "Measuring kernels: waiting for its turn" in " ".join(found.proto.text for found in page.get("progress"))
+
+
+def test_a_search_for_time_is_started_and_told(app: Callable[..., AppTest], library: Library) -> None:
+    page = app(batch="8")
+    button(page, "Search for time in ONNX Runtime, batch 8").click().run()
+    (task,) = library.store.tasks.all("fastest")
+    assert task.settings == {"model": MODEL.name, "engine": "onnxruntime", "batch": 8, "threads": 1}
+    # Its run, of a table by hand: FP32 takes what it takes, and INT8 of every kernel a tenth of it.
+    made = kernel_table()
+    library.store.measurements.save(made.measurement)
+    ran = library.add_run(new_run(MODEL, request(library, MODEL.name, made, points=3, images=500)))
+    execute(library, ran, Evaluators(1))
+    told = said(app(batch="8"))
+    assert "FP32's speed as predicted at batch 8 (onnxruntime 1, a CPU)" in told
+    assert "the shortest time of" in told
+
+
+def kernel_table() -> KernelTable:
+    """Kernels of 10 µs in FP32 and 1 in INT8, but the first, which reads the image; nothing for borders."""
+    names = {layer.name for layer in MODEL.profile.layers}
+    found = kernels(MODEL.profile.graph)
+    writes = {kernel.writes: place for place, kernel in enumerate(found)}
+    made = tuple(
+        KernelTimes(
+            kernel.operations,
+            tuple(name for step in kernel.operations if (name := str(MODEL.profile.graph[step].module)) in names),
+            10e-6,
+            1e-6 if place else None,
+        )
+        for place, kernel in enumerate(found)
+    )
+    borders = tuple(
+        Border(writes[read], place, read, 0.0, 0.0, 0.0)
+        for place, kernel in enumerate(found)
+        for read in kernel.reads
+        if read in writes
+    )
+    return KernelTable(MODEL.hash, "onnxruntime", "1", 8, 1, "a CPU", "2026-01-01T00:00:00", 1.0, made, borders)

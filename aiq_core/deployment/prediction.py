@@ -76,8 +76,8 @@ def predicted_seconds(measured: Measured, profile: ModelProfile, policy: Policy,
     for predictor, times in layers.items():
         found[predictor] = float(np.sum(times))
     if Predictor.TABLE in found and measured.table is not None:
-        cold = cold_seconds(measured.roof, profile, policy)
-        found[Predictor.TABLE] += cold
+        if measured.roof is not None:
+            found[Predictor.TABLE] += cold_seconds(measured.roof, measured.table, profile, policy)
         found[Predictor.BORDERS] = found[Predictor.TABLE] + sum(measured.table.border_times(profile, policy))
     return found
 
@@ -111,12 +111,22 @@ def _by_rates(roof: Roof, rates: Rates, profile: ModelProfile, policy: Policy, b
     return np.asarray(np.maximum(moved.flops / np.array(reached), moved.layer_bytes[0] / bandwidth))
 
 
-def cold_seconds(roof: Roof | None, profile: ModelProfile, policy: Policy) -> float:
-    """Seconds a batch in which weights come from the level of memory that holds them all; 0 without a roof."""
-    if roof is None:
-        return 0.0
-    weights = weight_bytes(profile, policy)
-    return weights / level(roof, weights).rate.value
+def cold_seconds(roof: Roof, table: KernelTable, profile: ModelProfile, policy: Policy) -> float:
+    """Seconds a batch more than in the table, as weights come from the level of memory that holds all of them.
+
+    Alone, a kernel finds its weights where they and what it reads and writes fit.
+    """
+    layers = {layer.name: layer for layer in profile.layers}
+    sizes, footprints = [], []
+    for kernel, in_int8 in zip(table.kernels, table.in_int8(profile, policy), strict=True):
+        bytes_each = 1 if in_int8 else FP32_BITS // 8
+        for layer in (layers[name] for name in kernel.layers):
+            sizes.append(bytes_each * layer.weights)
+            elements = layer.weights + table.batch * (layer.input_elements + layer.output_elements)
+            footprints.append(bytes_each * elements)
+    far = level(roof, sum(sizes)).rate.value
+    near = (level(roof, footprint).rate.value for footprint in footprints)
+    return sum(size * max(0.0, 1 / far - 1 / each) for size, each in zip(sizes, near, strict=True))
 
 
 def level(roof: Roof, footprint_bytes: float) -> Level:

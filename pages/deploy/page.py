@@ -10,7 +10,7 @@ from aiq_core.deployment.rows import Row
 from aiq_core.wording import join, number, seconds, signed, span
 from pages.common import controls, errors
 from pages.common.charts import card, chart
-from pages.deploy import files, tables, work
+from pages.deploy import fastest, files, tables, work
 from pages.deploy.sentence import sentence
 from pages.deploy.shown import Shown, show
 
@@ -29,6 +29,7 @@ def main() -> None:
     work.progress(shown)
     if not shown.rows:
         _nothing(shown)
+        fastest.draw(shown)
         files.draw(shown)
         return
     _notes(shown)
@@ -37,6 +38,7 @@ def main() -> None:
     _chart(shown)
     _table(shown)
     _nodes(shown)
+    fastest.draw(shown)
     files.draw(shown)
 
 

@@ -13,7 +13,12 @@ from pages.common import errors, known, names
 from pages.deploy.shown import Shown
 
 POLL_S = 1.0
-KINDS = {"bench": "Measuring", "kernels": "Measuring kernels", "export": "Writing a file"}
+KINDS = {
+    "bench": "Measuring",
+    "kernels": "Measuring kernels",
+    "fastest": "Searching for time",
+    "export": "Writing a file",
+}
 SEEN, WHOLE = "deploy-seen", "deploy-whole"
 TAKES = (
     "Measuring takes one to three minutes: every engine and variant in nine rounds side by side at each batch, then "
@@ -35,7 +40,7 @@ def button(shown: Shown) -> None:
         type="secondary" if shown.own and shown.rows else "primary",
         on_click=_measure,
         args=(shown,),
-        disabled=any(task.kind == "bench" and task.status in jobs.UNFINISHED for task in _tasks(shown)),
+        disabled=any(task.kind == "bench" and task.status in jobs.UNFINISHED for task in tasks_of(shown)),
         help=TAKES,
     )
 
@@ -62,7 +67,7 @@ def predict_button(shown: Shown) -> None:
         icon=":material/insights:",
         on_click=start,
         args=("kernels", settings),
-        disabled=any(task.kind == "kernels" and task.status in jobs.UNFINISHED for task in _tasks(shown)),
+        disabled=any(task.kind == "kernels" and task.status in jobs.UNFINISHED for task in tasks_of(shown)),
         help="Measures this machine’s roof where it is not known, and then every kernel of this model alone, and what "
         "changes of type between them cost: about half a minute. The roofline and better models then predict each "
         "variant, beside what was measured.",
@@ -81,14 +86,14 @@ def progress(shown: Shown) -> None:
         return
     with errors.kept():
         jobs.reap(known.library())
-    found = _tasks(shown)
+    found = tasks_of(shown)
     st.session_state[SEEN] = _standings(found)
     busy = any(task.status in jobs.UNFINISHED for task in found)
     st.fragment(_fragment, run_every=POLL_S if busy else None)(shown)
 
 
 def _fragment(shown: Shown) -> None:
-    found = _tasks(shown)
+    found = tasks_of(shown)
     if any(task.status in jobs.UNFINISHED for task in found):
         with errors.kept():
             jobs.ensure_worker(known.library())
@@ -124,7 +129,7 @@ def _resume(task_id: str) -> None:
     st.session_state[WHOLE] = True
 
 
-def _tasks(shown: Shown) -> list[Task]:
+def tasks_of(shown: Shown) -> list[Task]:
     """The latest task of each kind of this model; one that ended early stays until another is started."""
     if read_only():
         return []

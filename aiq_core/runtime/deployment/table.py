@@ -18,7 +18,7 @@ from aiq_core.runtime.cpu import cpu_kind
 from aiq_core.runtime.deployment.engines import Call, installed, opened
 from aiq_core.runtime.rounded import RoundedLayers
 
-PACE = Pace(again=0, at_least_s=0.001, warm_s=0)
+PACE = Pace(rounds=15, again=0, at_least_s=0.001, warm_s=0)
 Say = Callable[[float, str], None]
 
 
