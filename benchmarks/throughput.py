@@ -8,6 +8,7 @@ anew. `python -m aiq_core bundle-measurements` ships what a store holds. Run it 
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import median
 
 from aiq_core.catalog import Model
@@ -28,6 +29,9 @@ BATCHES = (1, 8, 32, 128, 256)
 JUDGED = (1, 8, 32, 128)
 """Batches that predictions are judged at."""
 
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "deployment.md"
+MARK = "<!-- from here on as `python -m benchmarks.throughput --write` says -->"
+
 SEARCHED = Engine.ONNX_RUNTIME, 32
 """Where the search for time is."""
 
@@ -37,10 +41,11 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=list(BATCHES))
     parser.add_argument("--models", nargs="+", default=list(PAPER_LAYERS))
     parser.add_argument("--again", action="store_true", help="measure what is known anew")
+    parser.add_argument("--write", action="store_true", help=f"write {PAGE.name} too")
     options = parser.parse_args()
     library, since = open_library(), timestamp() if options.again else "2000"
-    print(machine(1), "\n")
-    print(f"CPU flags: {', '.join(flag for flag in FLAGS if flag in cpu_flags())}\n")
+    flags = ", ".join(flag for flag in FLAGS if flag in cpu_flags())
+    parts = [f"{machine(1)}; CPU flags: {flags}."]
     found: list[Compared] = []
     for name in options.models:
         model = library.model(name)
@@ -48,13 +53,17 @@ def main() -> None:
         _search(library, model)
         wanted = Wanted(name, batches=tuple(options.batches), since=since, experiment=True)
         benched(library, wanted, lambda share, told: print(f"\r{share:4.0%} {told:100.100}", end="", flush=True))
-        print("\r" + " " * 110 + "\r", end="")
+        print()
         known = rows(library, model, experiment(library, model), cpu_kind(), 1, options.batches)
-        print(f"## {model.card.title}\n\n{_table(known)}\n")
+        parts += [f"## {model.card.title}", _table(known)]
         judged = [row for row in known if row.timing.batch in JUDGED]
         found += compared(library, model, judged)
-        print(_ranks(library, model, judged), "\n")
-    print(f"## Predicted against measured\n\n{_errors(found)}")
+        parts.append(_ranks(library, model, judged))
+    text = "\n\n".join([*parts, "## Predicted against measured", _errors(found)]) + "\n"
+    print(text)
+    if options.write:
+        known_until, _ = PAGE.read_text(encoding="utf-8").split(MARK)
+        PAGE.write_text(f"{known_until}{MARK}\n\n{text}", encoding="utf-8")
 
 
 def _tables(library: Library, model: Model, batches: Sequence[int], again: bool) -> None:
