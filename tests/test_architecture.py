@@ -49,11 +49,21 @@ def imported_from(path: Path, banned: tuple[str, ...]) -> list[str]:
 def test_core_imports_without_torch_or_streamlit() -> None:
     """A fresh process that imports all of aiq_core but runtime holds neither."""
     names = [module_name(path) for path in CORE if not path.is_relative_to(RUNTIME)]
-    banned = ["torch", "torchvision", "streamlit", "distributed", "aiq_core.runtime"]
+    banned = ["torch", "torchvision", "onnxruntime", "openvino", "streamlit", "distributed", "aiq_core.runtime"]
     command = [sys.executable, "-c", IMPORT_ALL, json.dumps(names), json.dumps(banned)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout) == []
+
+
+def test_pages_import_no_runtime() -> None:
+    """A fresh process that imports all that pages are made of, the light install's way, holds nothing that computes."""
+    names = [module_name(path) for path in sorted(PAGES.rglob("*.py")) if path.name not in ("page.py", "__init__.py")]
+    banned = ["torch", "torchvision", "onnx", "onnxruntime", "openvino", "distributed", "aiq_core.runtime"]
+    command = [sys.executable, "-c", IMPORT_ALL, json.dumps(names), json.dumps(banned)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout.splitlines()[-1]) == []
 
 
 def test_import_contracts() -> None:

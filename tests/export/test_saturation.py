@@ -1,12 +1,15 @@
 """Sums of bytes in 16 bits: the instruction spelled out, which layers it can spoil, and the way around it."""
 
 import numpy as np
+import onnxruntime
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from aiq_core.export.onnx_model import export
 from aiq_core.export.saturation import adds_in_32_bits, can_saturate, reduced, saturating
 from aiq_core.rounding import RoundedLayer
 from aiq_core.runtime.calibrate import calibration
+from aiq_core.runtime.cpu import cpu_flags
 from aiq_core.runtime.rounded import RoundedLayers
 from aiq_core.space import JOINT
 from tests import bundled
@@ -29,6 +32,7 @@ def layer(*rows: list[int]) -> RoundedLayer:
         ([127, 127], 255 * 254, True),  # 64,770 becomes 32,767
         ([64, 64], 32640, False),
         ([64, 65], 32895, True),
+        ([127, 2], 32895, True),  # 255 · 127 + 255 · 2
         ([127, -127], 0, False),
         ([-65, -64], -32895, True),
         ([63, 63], 32130, False),  # the most of 7 bits
@@ -38,6 +42,25 @@ def test_two_products_of_the_largest_activation(weights: list[int], right: int, 
     (found,) = vpmaddubsw([255, 255], weights)
     assert (found != right) is spoilt
     assert can_saturate(layer([1, 2], weights)) is spoilt
+
+
+def test_this_cpu_adds_them_as_its_flags_say() -> None:
+    """In ONNX Runtime, whose kernels the files are for: 32,895, or on CPUs without VNNI perhaps 32,767."""
+    tensors = [numpy_helper.from_array(np.array([[127], [2], [0]] * 8, np.int8), "w")]
+    values = [
+        helper.make_tensor_value_info("x", TensorProto.UINT8, [4, 24]),
+        helper.make_tensor_value_info("y", TensorProto.INT32, [4, 1]),
+    ]
+    graph = helper.make_graph(
+        [helper.make_node("MatMulInteger", ["x", "w"], ["y"])], "sum", values[:1], values[1:], tensors
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 9
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    row = [255, 255, 1] + [0] * 21
+    (found,) = session.run(None, {"x": np.array([row] * 4, np.uint8)})
+    right = {32895} if adds_in_32_bits(cpu_flags()) else {32895, 32767}
+    assert set(found.ravel().tolist()) <= right
 
 
 def test_one_weight_a_channel_has_no_pair() -> None:
