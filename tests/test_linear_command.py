@@ -110,7 +110,7 @@ def test_measurements_are_bundled_beside_those_of_other_machines(
     monkeypatch.setattr(measurements, "bundled_measurements", lambda: (other,))
     monkeypatch.setattr(library, "bundled_measurements", library.bundled_measurements.__wrapped__)
     code, said, _ = aiq("bundle-measurements", "--kind", "roof")
-    assert (code, said.split()[0]) == (0, "roof")
+    assert (code, said.split()[0]) == (0, "roof:")
     assert [each.cpu for each in library.bundled_measurements()] == sorted([cpu_kind(), "another CPU"])
     assert len(path.read_text().splitlines()) == 4
     code, _, said = aiq("bundle-measurements", "--kind", "linear")

@@ -1,6 +1,7 @@
 """The command that puts measurements of this machine among those that ship with the app."""
 
 import json
+from collections import Counter
 from dataclasses import asdict
 from typing import Annotated
 
@@ -25,8 +26,8 @@ def bundle_measurements(
     documents = [json.dumps(asdict(merged[place]), separators=(",", ":")) for place in sorted(merged)]
     # A line a measurement: one that is measured again changes a line.
     BUNDLED_MEASUREMENTS.write_text("[\n" + ",\n".join(documents) + "\n]\n", encoding="utf-8")
-    for each in chosen.values():
-        out.print(f"{each.kind} {each.subject} {each.cpu}, {each.threads} threads", highlight=False, markup=False)
+    for (kind, cpu, threads), count in Counter((each.kind, each.cpu, each.threads) for each in chosen.values()).items():
+        out.print(f"{kind}: {count} of {cpu}, {threads} threads", highlight=False, markup=False)
 
 
 def _place(each: Measurement) -> tuple[str, str, int, str]:
