@@ -1,7 +1,7 @@
 """All that is known of a deployed model, joined: times, accuracy, what was predicted, where time goes."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiq_core.catalog import Model
@@ -85,7 +85,10 @@ def ratio_ends(ratio: Spread) -> dict[str, float | None]:
 def rows(
     library: Library, model: Model, variants: Sequence[Variant], cpu: str, threads: int, batches: Collection[int]
 ) -> list[Row]:
-    """What is known of these variants on a machine: by batch, then engine, then in the variants' order."""
+    """What is known of these variants on a machine: by batch, then engine, then in the variants' order.
+
+    They go by their names here, whatever those were called when they were timed.
+    """
     names = {variant.key: place for place, variant in enumerate(variants)}
     here = [
         Timing.of(kept)
@@ -110,7 +113,8 @@ def rows(
         plain = accuracies.get(deployed_subject(model.hash, timing.engine, timing.version, fp32(model)))
         against = None if deployed is None or plain is None else deployed.against(plain, model)
         predicted = predicted_ratios(measured.get((timing.engine, timing.batch), NOTHING), model, timing)
-        found.append(Row(timing, deployed, against, predicted))
+        called = replace(timing, variant=variants[names[timing.variant.key]])
+        found.append(Row(called, deployed, against, predicted))
     return sorted(found, key=lambda row: (row.timing.batch, order.index(row.engine), names[row.variant.key]))
 
 
