@@ -138,7 +138,7 @@ def test_cancelled_between_batches_it_goes_on_with_the_next(tmp_path: Path) -> N
     assert (ended.status, ended.result["rows"]) == (RunStatus.DONE, 2 * len(first))
     after = {kept.subject: kept.created_at for kept in kept_timings(library, MODEL)}
     assert first.items() <= after.items()
-    assert {kept.subject for kept in library.measurements(NODES)} == after.keys()
+    assert {kept.subject for kept in library.store.measurements.all(NODES)} == after.keys()
 
 
 def test_as_json(found: Benched) -> None:
