@@ -12,11 +12,11 @@ from pathlib import Path
 from statistics import median
 
 from aiq_core.catalog import Model
-from aiq_core.deployment.compared import Compared, compared, errors, rank_correlation
+from aiq_core.deployment.compared import JUDGED, UNIFORM, Compared, compared, errors, layer_ranks
 from aiq_core.deployment.engine import RUNTIMES, Engine
-from aiq_core.deployment.experiment import PAPER_LAYERS, experiment
+from aiq_core.deployment.experiment import PAPER_LAYERS, SEARCHED, experiment
 from aiq_core.deployment.prediction import Measured
-from aiq_core.deployment.rows import Row, nodes, rows
+from aiq_core.deployment.rows import Row, rows
 from aiq_core.execute import Evaluators, execute, new_run, timestamp
 from aiq_core.library import Library, open_library
 from aiq_core.runtime.cpu import cpu_flags, cpu_kind
@@ -26,14 +26,9 @@ from aiq_core.tasks.bench import Wanted, benched
 from benchmarks._common import machine, markdown
 
 BATCHES = (1, 8, 32, 128, 256)
-JUDGED = (1, 8, 32, 128)
-"""Batches that predictions are judged at."""
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "deployment.md"
 MARK = "<!-- from here on as `python -m benchmarks.throughput --write` says -->"
-
-SEARCHED = Engine.ONNX_RUNTIME, 32
-"""Where the search for time is."""
 
 
 def main() -> None:
@@ -118,14 +113,7 @@ def _cell(row: Row | None) -> str:
 
 def _ranks(library: Library, model: Model, judged: Sequence[Row]) -> str:
     """Rank correlations of layers, the median over engines and batches, of the two uniform variants."""
-    known, found = nodes(library, judged), {}
-    for row in judged:
-        kept = known.get(row.timing.subject)
-        if row.variant.name in ("fp32", "int8") and kept is not None:
-            measured = Measured.of(library, model.hash, row.engine, row.timing.batch, 1, cpu_kind())
-            ranks = rank_correlation(measured, model.profile, row.variant.policy, row.timing.batch, kept)
-            for predictor, value in ranks.items():
-                found.setdefault(predictor, []).append(value)
+    found = layer_ranks(library, model, judged)
     told = (f"{predictor} {median(values):.2f} (lowest {min(values):.2f})" for predictor, values in found.items())
     return f"Rank correlation of layers' times: {', '.join(told)}"
 
@@ -133,7 +121,7 @@ def _ranks(library: Library, model: Model, judged: Sequence[Row]) -> str:
 def _errors(found: Sequence[Compared]) -> str:
     lines = []
     for words, of in (
-        ("uniform", [each for each in found if each.row.variant.name in ("fp32", "int8")]),
+        ("uniform", [each for each in found if each.row.variant.name in UNIFORM]),
         ("mixed", [each for each in found if each.is_mixed]),
     ):
         for predictor, off in errors(of).items():

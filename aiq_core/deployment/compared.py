@@ -7,10 +7,10 @@ from statistics import median
 import numpy as np
 
 from aiq_core.catalog import Model
-from aiq_core.deployment.engine import RUNTIMES
+from aiq_core.deployment.engine import RUNTIMES, Engine
 from aiq_core.deployment.nodes import Nodes
 from aiq_core.deployment.prediction import Measured, Predictor, predicted_layers, predicted_seconds
-from aiq_core.deployment.rows import Row
+from aiq_core.deployment.rows import Row, nodes
 from aiq_core.deployment.variant import fp32
 from aiq_core.hardware import NumberType
 from aiq_core.library import Library
@@ -18,6 +18,12 @@ from aiq_core.records import ModelProfile, Policy
 
 NEAR = 0.3
 """What counts as near, relatively."""
+
+JUDGED = (1, 8, 32, 128)
+"""Batches that predictions are judged at."""
+
+UNIFORM = ("fp32", "int8")
+"""The variants of the experiment that have one width."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +65,12 @@ class Errors:
 
 def compared(library: Library, model: Model, rows: Iterable[Row]) -> list[Compared]:
     """Every prediction of rows in runtimes, without BF16, which no predictor knows."""
-    found = []
+    found, known = [], _Known(library, model)
     for row in rows:
         timing = row.timing
         if timing.engine not in RUNTIMES or row.variant.precision is not NumberType.FP32:
             continue
-        place = timing.place
-        measured = Measured.of(library, model.hash, timing.engine, timing.batch, place.threads, place.cpu)
+        measured = known.of(row)
         seconds = predicted_seconds(measured, model.profile, row.variant.policy, timing.batch)
         plain = predicted_seconds(measured, model.profile, fp32(model).policy, timing.batch)
         found += [Compared(row, each, seconds[each], plain[each] / seconds[each]) for each in seconds]
@@ -83,15 +88,43 @@ def errors(found: Sequence[Compared]) -> dict[Predictor, Errors]:
     }
 
 
+class _Known:
+    """What was measured of the machines of rows, each read once."""
+
+    def __init__(self, library: Library, model: Model) -> None:
+        self._library, self._model = library, model
+        self._found: dict[tuple[Engine, int, int, str], Measured] = {}
+
+    def of(self, row: Row) -> Measured:
+        """What predicts a row."""
+        where = row.engine, row.timing.batch, row.timing.place.threads, row.timing.place.cpu
+        if where not in self._found:
+            self._found[where] = Measured.of(self._library, self._model.hash, *where)
+        return self._found[where]
+
+
+def layer_ranks(library: Library, model: Model, rows: Sequence[Row]) -> dict[Predictor, list[float]]:
+    """Rank correlations of layers' times in the uniform variants, a figure an engine, variant and batch."""
+    kept, known = nodes(library, rows), _Known(library, model)
+    found: dict[Predictor, list[float]] = {}
+    for row in rows:
+        profiled = kept.get(row.timing.subject)
+        if row.variant.name in UNIFORM and profiled is not None:
+            ranks = rank_correlation(known.of(row), model.profile, row.variant.policy, row.timing.batch, profiled)
+            for predictor, value in ranks.items():
+                found.setdefault(predictor, []).append(value)
+    return found
+
+
 def rank_correlation(
-    measured: Measured, profile: ModelProfile, policy: Policy, batch: int, nodes: Nodes
+    measured: Measured, profile: ModelProfile, policy: Policy, batch: int, profiled: Nodes
 ) -> dict[Predictor, float]:
     """Spearman's correlation of predicted and profiled times of a network's layers, by predictor."""
     from scipy.stats import spearmanr
 
     names = [layer.name for layer in profile.layers]
     shares = dict.fromkeys(names, 0.0)
-    for node in nodes.nodes:
+    for node in profiled.nodes:
         for name in node.layers:
             if name in shares:
                 shares[name] += node.share / len(node.layers)

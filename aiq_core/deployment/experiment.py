@@ -1,10 +1,14 @@
 """The paper's throughput experiment (arXiv 2512.14090), as its variants: its layers in INT8, random ones, and ours."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from aiq_core.catalog import Model
+from aiq_core.deployment.engine import Engine
+from aiq_core.deployment.rows import Row, batch_of, kept_timings, rows, variant_key_of
+from aiq_core.deployment.timing import Place
 from aiq_core.deployment.variant import Variant, deployable, deployed_policy, fp32, int8_layers
 from aiq_core.errors import UnknownNameError
 from aiq_core.library import Library
@@ -33,6 +37,34 @@ PAPER_LAYERS: Mapping[str, tuple[str, ...]] = {
 
 SEEDS = range(5)
 
+SEARCHED = Engine.ONNX_RUNTIME, 32
+"""The engine and the batch at which the experiment searches for time."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What the experiment found of a model on so many threads of a CPU; `rows` by batch, engine and variant."""
+
+    model: Model
+    cpu: str
+    threads: int
+    rows: tuple[Row, ...]
+
+    @property
+    def place(self) -> Place:
+        """Where and with what it was measured."""
+        return self.rows[0].timing.place
+
+    @property
+    def batches(self) -> tuple[int, ...]:
+        """Those that were measured."""
+        return tuple(dict.fromkeys(row.timing.batch for row in self.rows))
+
+    def row(self, engine: Engine, name: str, batch: int) -> Row | None:
+        """The row of a variant by its name; None where it was not measured."""
+        found = (row for row in self.rows if (row.engine, row.timing.batch) == (engine, batch))
+        return next((row for row in found if row.variant.name == name), None)
+
 
 def experiment(library: Library, model: Model) -> tuple[Variant, ...]:
     """FP32, the paper's layers, as many random ones by `SEEDS`, ours, the fastest, and all INT8, each in its INT8 form.
@@ -46,6 +78,32 @@ def experiment(library: Library, model: Model) -> tuple[Variant, ...]:
     for variant in _variants(library, model):
         first.setdefault(variant.key, variant)
     return tuple(first.values())
+
+
+def experiments(library: Library, model: Model) -> tuple[Experiment, ...]:
+    """What is known of the experiment, a machine each: the one with most cells first, of equal ones the latest.
+
+    A machine counts where the paper's layers were timed; variants have the experiment's names, whoever timed them.
+    """
+    if model.name not in PAPER_LAYERS:
+        return ()
+    variants = {variant.key: variant for variant in experiment(library, model)}
+    paper = next(key for key, variant in variants.items() if variant.name == "paper")
+    kept = [each for each in kept_timings(library, model) if variant_key_of(each) in variants]
+    places = {(each.cpu, each.threads) for each in kept if variant_key_of(each) == paper}
+    own = {place: [each for each in kept if (each.cpu, each.threads) == place] for place in places}
+
+    def rank(place: tuple[str, int]) -> tuple[int, str]:
+        return len(own[place]), max(each.created_at for each in own[place])
+
+    found = []
+    for place in sorted(own, key=rank, reverse=True):
+        batches = {batch_of(each) for each in own[place]}
+        known = rows(library, model, tuple(variants.values()), *place, batches)
+        named = (replace(row.timing, variant=variants[row.variant.key]) for row in known)
+        made = tuple(replace(row, timing=timing) for row, timing in zip(known, named, strict=True))
+        found.append(Experiment(model, *place, made))
+    return tuple(found)
 
 
 def _variants(library: Library, model: Model) -> Iterator[Variant]:

@@ -128,6 +128,11 @@ def batch_of(kept: Measurement) -> int:
     return int(kept.subject.rpartition("/")[2])
 
 
+def variant_key_of(kept: Measurement) -> str:
+    """The key of the variant that a time is of."""
+    return kept.subject.split("/")[2]
+
+
 def nodes(library: Library, found: Sequence[Row]) -> dict[str, Nodes]:
     """Subject of a timing -> where its time goes, of the rows of which that was measured on their machine."""
     wanted = {(row.timing.subject, row.timing.place.cpu, row.timing.place.threads) for row in found}

@@ -9,7 +9,7 @@ import streamlit as st
 from aiq_core.catalog import Model
 from aiq_core.deployment.engine import RUNTIMES, Engine
 from aiq_core.deployment.nodes import Nodes
-from aiq_core.deployment.rows import Row, batch_of, chosen_variants, kept_timings, nodes, rows
+from aiq_core.deployment.rows import Row, batch_of, chosen_variants, kept_timings, nodes, rows, variant_key_of
 from aiq_core.deployment.timing import TIMING
 from aiq_core.deployment.variant import Variant, deployable, variants
 from aiq_core.errors import UnknownNameError
@@ -76,7 +76,7 @@ def show(view: View) -> Shown:
     found = chosen_variants(library, model, run) or _variants(model, run)
     keys = {variant.key for variant in found}
     there = (each for each in kept if (each.cpu, each.threads) == (cpu, threads))
-    batches = tuple(sorted({batch_of(each) for each in there if each.subject.split("/")[2] in keys}))
+    batches = tuple(sorted({batch_of(each) for each in there if variant_key_of(each) in keys}))
     batch = min(batches, key=lambda each: (abs(each - view.batch), each), default=view.batch)
     return Shown(
         view=view,
