@@ -6,6 +6,7 @@ from functools import cached_property
 
 from scipy.stats import spearmanr
 
+from aiq_core.deployment.experiment import Experiment, experiments
 from aiq_core.envelope import PolicyTable, envelope, within_budget
 from aiq_core.errors import DataError
 from aiq_core.intensity import intensity
@@ -102,6 +103,7 @@ class Evidence:
     def __init__(self, library: Library) -> None:
         self.library = library
         self._tables: dict[tuple[str, Space], PolicyTable | None] = {}
+        self._experiments: dict[str, Experiment | None] = {}
 
     def profile(self, model: str) -> ModelProfile:
         """The profile of a model."""
@@ -216,6 +218,13 @@ class Evidence:
             for run in self.searches(model, algorithm)
             if run.policy is not None
         ]
+
+    def experiment(self, model: str) -> Experiment | None:
+        """What is known of the throughput experiment on the machine with most of it; None where it was not made."""
+        if model not in self._experiments:
+            found = experiments(self.library, self.library.model(model))
+            self._experiments[model] = next(iter(found), None)
+        return self._experiments[model]
 
     def paired(
         self, model: str, split: SplitName, policy: Policy, before: Policy | None = None, space: Space = WEIGHTS

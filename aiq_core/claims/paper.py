@@ -6,6 +6,8 @@ from dataclasses import replace
 from aiq_core.claims import layers
 from aiq_core.claims.evidence import MOBILENET, RESNET, Claim, Evidence, gain
 from aiq_core.claims.layers import MOVES
+from aiq_core.claims.throughput import paper_throughput
+from aiq_core.deployment.experiment import PAPER_LAYERS
 from aiq_core.envelope import pareto
 from aiq_core.intensity import intensity
 from aiq_core.records import Run, SplitName
@@ -13,13 +15,6 @@ from aiq_core.search.coordinate import COORDINATE
 from aiq_core.search.greedy import GREEDY
 from aiq_core.statistics import Interval
 from aiq_core.wording import signed, span
-
-# The layers that the authors' search put at INT8 in MobileNetV2.
-TWELVE = (
-    "features.18.0", "features.17.conv.2", "features.16.conv.2", "features.17.conv.0.0", "features.15.conv.0.0",
-    "features.16.conv.0.0", "features.15.conv.2", "features.14.conv.2", "features.12.conv.0.0",
-    "features.13.conv.0.0", "features.13.conv.2", "features.12.conv.2",
-)  # fmt: skip
 
 # The paper's AI x top-1 of each policy, as printed for ResNet-20; AI of the uniform policies recomputed.
 PAPER_AIQ = 45.2466 * 91.02
@@ -38,7 +33,8 @@ def paper_claims(evidence: Evidence) -> Iterator[Claim]:
     yield _coordinate(evidence, run)
     yield _frontier(evidence)
     yield from layers.alone(evidence)
-    yield from _throughput(evidence)
+    yield from paper_throughput(evidence)
+    yield _by_traffic(evidence)
     yield layers.plain_structure(evidence)
     yield layers.heavy_structure(evidence)
 
@@ -140,13 +136,10 @@ def _frontier(evidence: Evidence) -> Claim:
     return claim.settled(float(standing), standing >= 3, note)
 
 
-def _throughput(evidence: Evidence) -> Iterator[Claim]:
-    statement = "MobileNetV2 runs 1.66 × as many images a second within 1 point (12 layers at INT8, batch 128)"
-    note = "not measured yet: integer kernels come with export; other runtimes gave 1.07 × to 4.6 × on two cores"
-    yield replace(Claim.open("paper-throughput", statement, "×", 1.66), note=note)
+def _by_traffic(evidence: Evidence) -> Claim:
     profile = evidence.profile(MOBILENET)
-    policy = profile.policy(dict.fromkeys(TWELVE, 8))
+    policy = profile.policy(dict.fromkeys(PAPER_LAYERS[MOBILENET], 8))
     factor = 1 + gain(profile, policy, 128) / 100
     note = f"computed AI over FP32's; at batch 1 the same 12 layers give {1 + gain(profile, policy) / 100:.2f} ×"
     claim = Claim.open("paper-throughput-by-traffic", "Bytes moved explain those 1.66 × at batch 128", "×", 1.66)
-    yield claim.settled(factor, factor >= 1.6, note)
+    return claim.settled(factor, factor >= 1.6, note)
