@@ -130,6 +130,10 @@ class Library:
         }
         return list(found.values())
 
+    def measurements_version(self, kind: str) -> str:
+        """Text that changes whenever the measurements of a kind do."""
+        return "-" if self.user is None else self.user.measurements.version(kind)
+
     def kernel_table(self, table_hash: str) -> KernelTable:
         """The table of kernels of that hash. Raises DataError where it is not known here."""
         own = self.user.measurements.all(TABLE) if self.user else []

@@ -2,8 +2,19 @@
 
 from dataclasses import dataclass
 
+from aiq_core.roof import Spread
 from aiq_core.statistics import Interval
 from aiq_core.wording import number
+
+
+@dataclass(frozen=True)
+class Timed:
+    """How many times as fast as FP32 a runtime runs a policy, as measured; `machine` is None where that is this one."""
+
+    runtime: str
+    ratio: Spread
+    machine: str | None
+    threads: int = 1
 
 
 @dataclass(frozen=True)
@@ -14,7 +25,7 @@ class Facts:
 
     `gain_percent` is AI over FP32's at batch 1, `batch_gain_percent` at `batch`; `speed_up` is None where the
     machine cannot run FP32 activations; `memory_bound` of `layers` layers wait for bytes at FP32. `budget` is the
-    points that the reader gives up on search images, where that decides.
+    points that the reader gives up on search images, where that decides. `timed` is the policy's at `batch`.
     """
 
     title: str
@@ -30,6 +41,7 @@ class Facts:
     batch: int
     batch_gain_percent: float
     budget: float | None = None
+    timed: Timed | None = None
 
 
 def sentence(facts: Facts, mark: str = "") -> str:
@@ -37,7 +49,8 @@ def sentence(facts: Facts, mark: str = "") -> str:
     if abs(facts.gain_percent) < 0.05:
         return f"{facts.title} at FP32: nothing is quantized, so nothing is gained or lost"
     gain = f"{number(facts.gain_percent, 0)} %" if facts.gain_percent >= 9.5 else f"{number(facts.gain_percent, 1)} %"
-    return f"{facts.title} does {mark}{gain} more work per byte{mark} {_price(facts)}, {_use(facts)}"
+    does = f"{facts.title} does {mark}{gain} more work per byte{mark} {_price(facts)}"
+    return f"{does}, {_use(facts)}{_measured(facts.timed)}"
 
 
 def _price(facts: Facts) -> str:
@@ -72,3 +85,17 @@ def _use(facts: Facts) -> str:
         bound = facts.layers - facts.memory_bound
         return f"no faster on {facts.machine}: {bound} of {facts.layers} layers are compute-bound"
     return f"no faster on {facts.machine}: compute-bound already"
+
+
+def _measured(timed: Timed | None) -> str:
+    """What a runtime makes of it, apart from what is predicted."""
+    if timed is None:
+        return ""
+    ratio = timed.ratio
+    if ratio.low <= 1 <= ratio.high:
+        gain = "as fast as FP32"
+    else:
+        gain = f"{number(ratio.value, 2)} × {'faster' if ratio.value > 1 else 'FP32’s speed'}"
+    threads = "" if timed.threads == 1 else f", {timed.threads} threads"
+    where = "here" if timed.machine is None else f"on {timed.machine}"
+    return f"; measured {gain} in {timed.runtime} {where}{threads}"

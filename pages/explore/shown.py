@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from aiq_core.deployment.timing import TIMING
 from aiq_core.records import Policy
 from aiq_core.search.baselines import RANDOM
 from aiq_core.search.strategies import FRONTS
@@ -12,6 +13,7 @@ from pages.common.picked import Picked, pick
 from pages.common.selection import Decider, comparable
 from pages.explore.figures import Figures, figures
 from pages.explore.sentence import Facts, sentence
+from pages.explore.timed import timed
 
 MARK = "|"
 
@@ -72,10 +74,15 @@ def has_usual_parts(view: View, query: Mapping[str, str]) -> bool:
 def show(view: View) -> Shown:
     """Decides what a view shows; FP32 must be known (`known.is_known`)."""
     library, picked = known.library(), pick(view)
+    versions = (
+        library.table_version(view.model, picked.table.images),
+        library.finished_version(),
+        library.measurements_version(TIMING),
+    )
     return Shown(
         **vars(picked),
         found=figures(picked.table, picked.chosen.policy, view.machine, view.batch),
-        version=f"{library.table_version(view.model, picked.table.images)} {library.finished_version()}",
+        version=" ".join(versions),
     )
 
 
@@ -96,6 +103,7 @@ def parts(shown: Shown) -> tuple[str, str, str]:
         batch=view.batch,
         batch_gain_percent=found.batch_gain_percent,
         budget=view.budget if shown.chosen.decider is Decider.BUDGET else None,
+        timed=timed(view.model, shown.chosen.policy, shown.table.quantizer, view.batch),
     )
     opened, _, rest = sentence(facts, MARK).partition(MARK)
     inside, _, after = rest.partition(MARK)
