@@ -5,6 +5,7 @@ from functools import partial
 import streamlit as st
 
 from aiq_core.charts.throughput import predictors, throughput_figure, throughput_frame
+from aiq_core.deployment.bars import bars
 from aiq_core.deployment.engine import RUNTIMES, installed, remedy
 from aiq_core.deployment.rows import Row
 from aiq_core.wording import join, number, seconds, signed, span
@@ -102,12 +103,12 @@ def _numbers(row: Row) -> None:
 
 def _chart(shown: Shown) -> None:
     title = f"{shown.view.model.title}, batch {shown.batch}"
-    frame = partial(throughput_frame, tables.bars(shown.rows, shown.variants, True))
+    frame = partial(throughput_frame, bars(shown.rows, shown.variants, True))
     with card("Throughput", title, frame, f"{shown.view.model}-throughput"):
         which = st.segmented_control(
             "Shown", [RATIO, RATE], default=RATIO, key="deploy-shown", label_visibility="collapsed", required=True
         )
-        drawn = tables.bars(shown.rows, shown.variants, which == RATE)
+        drawn = bars(shown.rows, shown.variants, which == RATE)
         if not drawn:
             st.info("No runtime but PyTorch is measured here; pip install onnxruntime openvino.")
             return
