@@ -9,6 +9,7 @@ from aiq_core.claims.throughput import NOT_TIMED
 from aiq_core.deployment.compared import JUDGED, NEAR, UNIFORM, Compared, compared, errors, layer_ranks
 from aiq_core.deployment.experiment import Experiment
 from aiq_core.deployment.prediction import Predictor
+from aiq_core.roof import threads_words
 from aiq_core.wording import number
 
 BEST = Predictor.BORDERS
@@ -98,7 +99,7 @@ def _each(found: Mapping[Predictor, str], unit: str) -> str:
 def _where(found: Sequence[Experiment]) -> str:
     """The machines and threads that measured."""
     places = dict.fromkeys((each.cpu, each.threads) for each in found)
-    return "; ".join(f"{cpu}, {threads} thread{'s' if threads > 1 else ''}" for cpu, threads in places)
+    return "; ".join(f"{cpu}, {threads_words(threads)}" for cpu, threads in places)
 
 
 def _open(id: str, statement: str, unit: str) -> Claim:

@@ -8,7 +8,7 @@ from aiq_core.claims.evidence import MOBILENET, RESNET, Claim, Evidence
 from aiq_core.deployment.engine import RUNTIMES, Engine
 from aiq_core.deployment.experiment import SEARCHED, SEEDS
 from aiq_core.deployment.rows import Row
-from aiq_core.roof import Spread
+from aiq_core.roof import Spread, threads_words
 from aiq_core.wording import join, number
 
 LIMIT_POINTS = 1.0
@@ -187,6 +187,5 @@ def _open(id: str, statement: str, unit: str, paper: float | None = None) -> Cla
 def _where(row: Row) -> str:
     """The machine, its threads, and what computed."""
     place, versions = row.timing.place, row.timing.place.versions
-    threads = "1 thread" if place.threads == 1 else f"{place.threads} threads"
     torch = f"torch {versions['torch']}" if "torch" in versions else ""
-    return join([place.cpu, threads, f"{row.engine.package} {row.timing.version}", torch])
+    return join([place.cpu, threads_words(place.threads), f"{row.engine.package} {row.timing.version}", torch])

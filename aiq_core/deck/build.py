@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from aiq_core import __version__
 from aiq_core.catalog import Model
-from aiq_core.deck import compare, front, roofline_slides, slides
+from aiq_core.deck import compare, front, measured, roofline_slides, slides
 from aiq_core.deck.facts import Facts, facts
 from aiq_core.deck.landscape import PAPER_ALPHA, better, table_of
 from aiq_core.deck.provenance import provenance
@@ -79,6 +79,7 @@ def _of_run(
         slides.trade_off(library, known, table),
         slides.uniform(known),
         slides.speed(known),
+        measured.slide(library, known),
         slides.cost(known),
         provenance(known, found),
     ]

@@ -1,4 +1,4 @@
-"""Rows as marks of the throughput chart, and their figures as words."""
+"""Rows as marks of the throughput chart."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from aiq_core.charts.throughput import Bar
 from aiq_core.deployment.engine import RUNTIMES, Engine
 from aiq_core.deployment.rows import Row
 from aiq_core.deployment.variant import Variant
-from aiq_core.roof import Spread
+from aiq_core.deployment.words import rate_words, times_words
 from aiq_core.wording import number, span
 
 
@@ -41,13 +41,3 @@ def _says(row: Row) -> str:
         drop = row.against_fp32.drop
         lines.append(f"{number(drop.value, 2)} points lost ({span(drop)})")
     return "<br>".join(lines)
-
-
-def rate_words(found: Spread) -> str:
-    """A rate with its lowest and highest round."""
-    return f"{number(found.value, 0)} ({number(found.low, 0)} to {number(found.high, 0)})"
-
-
-def times_words(found: Spread) -> str:
-    """A ratio with its lowest and highest round."""
-    return f"{number(found.value, 2)} × ({number(found.low, 2)} to {number(found.high, 2)})"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -84,7 +84,7 @@ def experiment(library: Library, model: Model) -> tuple[Variant, ...]:
 def experiments(library: Library, model: Model) -> tuple[Experiment, ...]:
     """What is known of the experiment, a machine each: the one with most cells first, of equal ones the latest.
 
-    A machine counts where the paper's layers were timed; variants have the experiment's names, whoever timed them.
+    A machine counts where the paper's layers were timed.
     """
     if model.name not in PAPER_LAYERS:
         return ()
@@ -101,9 +101,7 @@ def experiments(library: Library, model: Model) -> tuple[Experiment, ...]:
     for place in sorted(own, key=rank, reverse=True):
         batches = {batch_of(each) for each in own[place]}
         known = rows(library, model, tuple(variants.values()), *place, batches)
-        named = (replace(row.timing, variant=variants[row.variant.key]) for row in known)
-        made = tuple(replace(row, timing=timing) for row, timing in zip(known, named, strict=True))
-        found.append(Experiment(model, *place, made))
+        found.append(Experiment(model, *place, tuple(known)))
     return tuple(found)
 
 

@@ -123,6 +123,11 @@ def kept_timings(library: Library, model: Model) -> list[Measurement]:
     return [kept for kept in library.measurements(TIMING) if kept.subject.startswith(f"{model.hash}/")]
 
 
+def own_cpus(library: Library) -> set[str]:
+    """The CPUs that the user's own store has timed networks on."""
+    return set() if library.user is None else {kept.cpu for kept in library.user.measurements.all(TIMING)}
+
+
 def batch_of(kept: Measurement) -> int:
     """The batch that a time is of."""
     return int(kept.subject.rpartition("/")[2])

@@ -8,7 +8,8 @@ from aiq_core.charts.throughput import predictors, throughput_figure, throughput
 from aiq_core.deployment.bars import bars
 from aiq_core.deployment.engine import RUNTIMES, installed, remedy
 from aiq_core.deployment.rows import Row
-from aiq_core.wording import join, number, seconds, signed, span
+from aiq_core.deployment.words import place_words
+from aiq_core.wording import number, seconds, signed, span
 from pages.common import controls, errors
 from pages.common.charts import card, chart
 from pages.deploy import fastest, files, tables, work
@@ -46,10 +47,7 @@ def main() -> None:
 def _beneath(shown: Shown) -> str:
     if not shown.rows:
         return "PyTorch, ONNX Runtime and OpenVINO are timed side by side, and report images run through each"
-    timing = (shown.lead or shown.rows[0]).timing
-    versions = ", ".join(f"{name} {version}" for name, version in timing.place.versions.items() if name != "python")
-    threads = "1 thread" if shown.threads == 1 else f"{shown.threads} threads"
-    return join([f"Measured on {shown.cpu}", threads, versions, timing.created_at[:10]])
+    return f"Measured on {place_words((shown.lead or shown.rows[0]).timing)}"
 
 
 def _notes(shown: Shown) -> None:

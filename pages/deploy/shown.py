@@ -9,8 +9,7 @@ import streamlit as st
 from aiq_core.catalog import Model
 from aiq_core.deployment.engine import RUNTIMES, Engine
 from aiq_core.deployment.nodes import Nodes
-from aiq_core.deployment.rows import Row, batch_of, chosen_variants, kept_timings, nodes, rows, variant_key_of
-from aiq_core.deployment.timing import TIMING
+from aiq_core.deployment.rows import Row, batch_of, chosen_variants, kept_timings, nodes, own_cpus, rows, variant_key_of
 from aiq_core.deployment.variant import Variant, deployable, variants
 from aiq_core.errors import UnknownNameError
 from aiq_core.records import Measurement, Run
@@ -141,8 +140,7 @@ def _choose(label: str, name: str, options: dict[str, str], help_text: str | Non
 
 def _machines(kept: Sequence[Measurement]) -> tuple[set[str], list[str]]:
     """The CPUs that the user's own store has measured on, and all that a model was measured on, own ones first."""
-    user = known.library().user
-    own = set() if user is None else {each.cpu for each in user.measurements.all(TIMING)}
+    own = own_cpus(known.library())
     return own, sorted(dict.fromkeys(each.cpu for each in reversed(kept)), key=lambda cpu: cpu not in own)
 
 

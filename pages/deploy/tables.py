@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from aiq_core.deployment.bars import rate_words, times_words
 from aiq_core.deployment.engine import Engine
 from aiq_core.deployment.nodes import Nodes
 from aiq_core.deployment.rows import Row
+from aiq_core.deployment.words import rate_words, times_words
 from aiq_core.hardware import NumberType
 from aiq_core.metrics import Metric
 from aiq_core.records import FP32_BITS

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from aiq_core.deployment.words import gain_words
 from aiq_core.roof import Spread
 from aiq_core.statistics import Interval
 from aiq_core.wording import number
@@ -91,11 +92,6 @@ def _measured(timed: Timed | None) -> str:
     """What a runtime makes of it, apart from what is predicted."""
     if timed is None:
         return ""
-    ratio = timed.ratio
-    if ratio.low <= 1 <= ratio.high:
-        gain = "as fast as FP32"
-    else:
-        gain = f"{number(ratio.value, 2)} × {'faster' if ratio.value > 1 else 'FP32’s speed'}"
     threads = "" if timed.threads == 1 else f", {timed.threads} threads"
     where = "here" if timed.machine is None else f"on {timed.machine}"
-    return f"; measured {gain} in {timed.runtime} {where}{threads}"
+    return f"; measured {gain_words(timed.ratio)} in {timed.runtime} {where}{threads}"

@@ -2,7 +2,7 @@
 
 from aiq_core.catalog import Model
 from aiq_core.deployment.engine import RUNTIMES
-from aiq_core.deployment.rows import kept_timings
+from aiq_core.deployment.rows import kept_timings, own_cpus
 from aiq_core.deployment.timing import TIMING, Timing
 from aiq_core.deployment.variant import Variant
 from aiq_core.records import Policy, Quantizer
@@ -19,9 +19,8 @@ def timed(model: Model, policy: Policy, quantizer: Quantizer, batch: int) -> Tim
 @known.cached(6)
 def _fastest(model: Model, version: str) -> dict[tuple[str, int], Timed]:
     """By variant and batch: of this machine's, with the fewest threads, the one of most images a second."""
-    user = known.library().user
-    own = set() if user is None else {each.cpu for each in user.measurements.all(TIMING)}
-    timings = [Timing.of(kept) for kept in kept_timings(known.library(), model)]
+    library = known.library()
+    own, timings = own_cpus(library), [Timing.of(kept) for kept in kept_timings(library, model)]
     timings.sort(key=lambda each: (each.place.cpu in own, -each.place.threads, each.images_per_s.value))
     # The last of a key stays.
     return known.kept(

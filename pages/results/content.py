@@ -7,10 +7,18 @@ import pandas as pd
 
 from aiq_core.charts.aggressive import AggressiveData, aggressive_data
 from aiq_core.charts.optimism import OptimismData, optimism_data
+from aiq_core.charts.predicted import Cell, PredictedData, predicted_data, predicted_words
 from aiq_core.charts.study import Trial, lost, pairs
 from aiq_core.claims import Claim, figure, is_paper, mark
 from aiq_core.claims.evidence import Evidence
+from aiq_core.deployment.compared import JUDGED, NEAR, compared
+from aiq_core.deployment.engine import RUNTIMES, Engine
+from aiq_core.deployment.experiment import Experiment
+from aiq_core.deployment.prediction import Predictor
+from aiq_core.deployment.rows import Row
+from aiq_core.deployment.words import place_words, rate_words, times_words
 from aiq_core.judged import Kind
+from aiq_core.library import Library
 from aiq_core.study import trials
 from aiq_core.wording import number, signed, span
 
@@ -138,6 +146,91 @@ def study_caption(found: Sequence[Trial]) -> str:
     if not said:
         return "One scale a channel in every row; a scale a tensor is not measured here."
     return f"Per-channel effects, the paper’s future work: a scale a channel, not a tensor, is worth {'; '.join(said)}."
+
+
+OWN, EAGER, RATE = "× FP32 in the same engine", "× PyTorch eager FP32", "images/s"
+"""What the table of the experiment may show."""
+
+
+def experiment_table(found: Experiment, shown: str) -> pd.DataFrame:
+    """A row an engine and variant, a column a batch: medians of rounds with the lowest and highest; as text."""
+    cells = {(row.engine, row.variant.name, row.timing.batch): row for row in found.rows}
+    rows = []
+    for engine in Engine:
+        own = [row for row in found.rows if row.engine is engine]
+        for name in dict.fromkeys(row.variant.name for row in own):
+            first = next(row for row in own if row.variant.name == name)
+            rows.append(
+                {
+                    "Engine": engine.words,
+                    "Variant": first.variant.title,
+                    **{f"Batch {batch}": _measured(cells.get((engine, name, batch)), shown) for batch in found.batches},
+                    "Points lost (95 %)": _lost(first),
+                    "As simulated": "–" if first.deployed is None else f"{first.deployed.agreement_percent:.2f} %",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _measured(row: Row | None, shown: str) -> str:
+    if row is None:
+        return "–"
+    timing = row.timing
+    ratio = timing.ratio_to_engine_fp32 if shown == OWN else timing.ratio_to_eager_fp32
+    if shown == RATE or ratio is None:
+        return rate_words(timing.images_per_s)
+    return times_words(ratio)
+
+
+def _lost(row: Row) -> str:
+    if row.against_fp32 is None or row.variant.is_fp32:
+        return "–"
+    return f"{number(row.against_fp32.drop.value, 2)} ({span(row.against_fp32.drop)})"
+
+
+def experiment_frame(found: Experiment) -> pd.DataFrame:
+    """All that is known of each row, for the CSV."""
+    return pd.json_normalize([row.to_json() for row in found.rows])
+
+
+def experiment_caption(found: Experiment) -> str:
+    """How the table was measured, and where."""
+    timing = found.rows[-1].timing
+    rounds = len(timing.seconds)
+    return (
+        f"Measured on {place_words(timing)}. Medians of {rounds} rounds, in each of which all of a batch were "
+        "timed, and the lowest and highest round; ratios are taken round by round. Points lost against FP32 in the "
+        "same engine, on report images."
+    )
+
+
+def predicted(library: Library, found: Experiment) -> PredictedData | None:
+    """What each predictor says of the experiment's cells in runtimes; None where nothing predicts them."""
+    judged = compared(library, found.model, [row for row in found.rows if row.timing.batch in JUDGED])
+    cells = [
+        Cell(
+            each.row.engine.words,
+            each.row.variant.title,
+            each.row.timing.batch,
+            str(each.predictor),
+            each.seconds,
+            each.row.timing.latency_s.value,
+            each.is_mixed,
+        )
+        for each in judged
+    ]
+    return predicted_data(found.model.name, [str(each) for each in Predictor], cells, NEAR) if cells else None
+
+
+def predicted_caption(found: Experiment, data: PredictedData) -> str:
+    """How far predictions are off, of which cells and where."""
+    batches = ", ".join(str(batch) for batch in found.batches if batch in JUDGED)
+    engines = " and ".join(engine.words for engine in RUNTIMES)
+    return (
+        f"{predicted_words(data)} A mark a variant, engine ({engines}) and batch ({batches}), on {found.cpu}. Each "
+        "predictor knows what the one before it does, and one thing more: the runtime’s own rates, a table of this "
+        "network’s kernels measured alone, what changes of type between them cost."
+    )
 
 
 def search_cost() -> str | None:

@@ -7,10 +7,13 @@ import streamlit as st
 from aiq_core.catalog import Model
 from aiq_core.charts.aggressive import AggressiveData, aggressive_figure, aggressive_frame
 from aiq_core.charts.optimism import OptimismData, optimism_figure, optimism_frame
+from aiq_core.charts.predicted import PredictedData, predicted_figure, predicted_frame
 from aiq_core.charts.study import Trial, contest, lost, reported, study_figure, study_frame
 from aiq_core.claims import Claim
 from aiq_core.claims import claims as recompute
 from aiq_core.claims.evidence import Evidence
+from aiq_core.deployment.experiment import PAPER_LAYERS, Experiment, experiments
+from aiq_core.roof import threads_words
 from aiq_core.wording import number
 from pages.common import controls, known
 from pages.common.charts import card, chart
@@ -42,6 +45,12 @@ def _study(model: Model, version: str) -> tuple[Trial, ...]:
     return content.study(Evidence(known.library()), model.name)
 
 
+@known.cached(6)
+def _experiments(model: Model, version: str) -> tuple[tuple[Experiment, PredictedData | None], ...]:
+    found = experiments(known.library(), model)
+    return tuple((each, content.predicted(known.library(), each)) for each in found)
+
+
 def main() -> None:
     view, version = controls.view(), known.library().version()
     claims = _claims(version)
@@ -51,6 +60,7 @@ def main() -> None:
         "`python -m aiq_core claims` prints the same."
     )
     _tables(claims)
+    _draw_experiment(view, _experiments(view.model, version))
     left, right = st.columns(2, gap="small")
     with left:
         _draw_optimism(view, _optimism(view.model, version))
@@ -94,6 +104,42 @@ def _tables(claims: tuple[Claim, ...]) -> None:
 
 def _small(text: str) -> str:
     return f":small[:gray[{text}]]" if text else ""
+
+
+def _draw_experiment(view: View, found: tuple[tuple[Experiment, PredictedData | None], ...]) -> None:
+    """The throughput experiment on one machine, and how it was predicted."""
+    title = f"{view.model.title}, the paper’s throughput experiment"
+    if not found:
+        with card("In real runtimes", title):
+            which = "`python -m benchmarks.throughput` measures it"
+            made_for = f"it is made for {' and '.join(known.model(name).title for name in PAPER_LAYERS)}"
+            told = f"Not measured yet: {which}." if view.model.name in PAPER_LAYERS else f"Not measured: {made_for}."
+            st.info(told, icon=":material/hourglass_empty:")
+        return
+    with card("In real runtimes", title, lambda: content.experiment_frame(chosen[0]), f"{view.model}-experiment"):
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+            places = {f"{each.cpu}, {threads_words(each.threads)}": (each, data) for each, data in found}
+            place = next(iter(places))
+            if len(places) > 1:
+                place = st.selectbox("Measured on", list(places), key=f"results-place-{view.model}", width=320)
+            chosen = places[place]
+            offered = [content.OWN, content.EAGER, content.RATE]
+            shown = st.segmented_control(
+                "Shown", offered, default=content.OWN, required=True, key=f"results-shown-{view.model}"
+            )
+        table = content.experiment_table(chosen[0], shown)
+        st.dataframe(table, hide_index=True, height="content", key="results-experiment")
+        st.caption(content.experiment_caption(chosen[0]))
+    _draw_predicted(view, *chosen)
+
+
+def _draw_predicted(view: View, found: Experiment, data: PredictedData | None) -> None:
+    if data is None:
+        return
+    title, name = f"{view.model.title}, seconds a batch", f"{view.model}-predicted"
+    with card("Predicted against measured", title, partial(predicted_frame, data), name):
+        chart(predicted_figure(data, view.look), "predicted", name, content.predicted_caption(found, data))
+        st.caption(content.predicted_caption(found, data))
 
 
 def _draw_optimism(view: View, data: OptimismData | None) -> None:
