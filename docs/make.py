@@ -13,11 +13,13 @@ from playwright.sync_api import sync_playwright
 from aiq_core.catalog import bundled
 from aiq_core.charts.aggressive import aggressive_figure
 from aiq_core.charts.optimism import optimism_figure
+from aiq_core.charts.predicted import predicted_figure
 from aiq_core.charts.study import contest, study_figure
 from aiq_core.charts.style import Look
 from aiq_core.claims import claims
 from aiq_core.claims.evidence import Evidence
 from aiq_core.deck.html import plotly_script
+from aiq_core.deployment.experiment import Experiment
 from aiq_core.library import BUNDLED_RESULTS, Library
 from aiq_core.store import Store
 from benchmarks._browser import launch
@@ -56,6 +58,9 @@ def main() -> None:
         markdown(content.table(known, paper=False)),
     ]
     figures: dict[str, dict[str, Any]] = {}
+    for model in MODELS:
+        if (found := evidence.experiment(model)) is not None:
+            parts.append(experiment(found, library, figures))
     parts.append("## Search images against report images")
     for model in MODELS:
         if (judged := content.optimism(evidence, model)) is not None and judged.points:
@@ -74,16 +79,30 @@ def main() -> None:
             parts.append(f"{bundled().model(model).title}, a row a search. {content.widths_caption(widths)}")
     parts += ["## How to round", STUDY]
     for model in MODELS:
-        if found := content.study(evidence, model):
+        if trials := content.study(evidence, model):
             title, name = bundled().model(model).title, f"rounding-{model}"
-            if contest(found, BITS) is not None:
-                figures[name] = study_figure(found, BITS, LOOK, (WIDTH_PX,))
+            if contest(trials, BITS) is not None:
+                figures[name] = study_figure(trials, BITS, LOOK, (WIDTH_PX,))
                 parts.append(image(name, f"Weight error and points lost with all weights at {BITS} bits, {title}"))
-            parts += [f"{title}. {content.study_caption(found)}", markdown(content.study_table(found))]
+            parts += [f"{title}. {content.study_caption(trials)}", markdown(content.study_table(trials))]
     parts += ["## What a search costs", content.search_cost() or "Not measured yet: `make bench`."]
     draw(figures)
     (DOCS / "results.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     print(f"{DOCS / 'results.md'}: {len(known)} claims, {len(figures)} charts")
+
+
+def experiment(found: Experiment, library: Library, figures: dict[str, dict[str, Any]]) -> str:
+    """The throughput experiment of a model as tables, and how it was predicted as a chart, which `figures` takes."""
+    title, model = found.model.title, found.model.name
+    parts = [f"## In real runtimes: {title}", content.experiment_caption(found)]
+    for shown in (content.OWN, content.EAGER, content.RATE):
+        parts += [f"{shown[:1].upper()}{shown[1:]}:", markdown(content.experiment_table(found, shown))]
+    predicted = content.predicted(library, found)
+    if predicted is not None:
+        figures[f"predicted-{model}"] = predicted_figure(predicted, LOOK)
+        parts.append(image(f"predicted-{model}", f"Predicted against measured seconds a batch, {title}"))
+        parts.append(content.predicted_caption(found, predicted))
+    return "\n\n".join(parts)
 
 
 def image(name: str, alt: str) -> str:

@@ -120,6 +120,23 @@ def _start(
     raise RuntimeError(f"app.py did not start within {START_S} s:\n{log.read_text(errors='replace')[-4000:]}")
 
 
+@pytest.fixture
+def nothing_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A user's store of the test's own, and none of the measurements that ship with the app."""
+    # Imported here: pytest_configure comes first.
+    import streamlit as st
+
+    from aiq_core import library
+
+    monkeypatch.setenv("AIQ_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(library, "BUNDLED_MEASUREMENTS", tmp_path / "none.json")
+    library.bundled_measurements.cache_clear()
+    st.cache_resource.clear()
+    yield
+    library.bundled_measurements.cache_clear()
+    st.cache_resource.clear()
+
+
 @pytest.fixture(scope="session")
 def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of one server that the session's tests share, with a user's store of its own."""

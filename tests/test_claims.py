@@ -49,10 +49,10 @@ def test_claims_are_complete_records(library: Library) -> None:
             assert claim.interval.low <= claim.measured <= claim.interval.high
 
 
-def test_what_is_not_measured_says_so(library: Library) -> None:
-    missing = {claim.id: claim for claim in claims(library) if claim.holds is None}
-    throughput = missing["paper-throughput"]
-    assert throughput.paper == 1.66
+def test_what_is_not_measured_says_so() -> None:
+    missing = {claim.id: claim for claim in claims(Library(None, None)) if claim.holds is None}
+    throughput = missing["paper-throughput-mobilenet_v2-onnxruntime-eager"]
+    assert throughput.paper == pytest.approx(2320.6 / 1396.5)
     assert throughput.note.startswith("not measured yet")
     assert figure(throughput, throughput.measured) == "–"
 

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from aiq_core.roof import Spread
 from aiq_core.statistics import Interval
-from pages.explore.sentence import Facts, sentence
+from pages.explore.sentence import Facts, Timed, sentence
 
 FACTS = Facts(
     title="ResNet-20",
@@ -52,6 +53,23 @@ def test_a_machine_without_the_arithmetic_makes_no_promise() -> None:
     assert "can't run" in text
     assert "FP32 activations" in text
     assert "predicted" not in text
+
+
+@pytest.mark.parametrize(
+    ("timed", "words"),
+    [
+        (Timed("ONNX Runtime", Spread(1.9, 1.8, 2.0), None), "measured 1.90 × as fast as FP32 in ONNX Runtime here"),
+        (Timed("OpenVINO", Spread(0.7, 0.6, 0.8), None), "measured 0.70 × FP32’s speed in OpenVINO here"),
+        (Timed("OpenVINO", Spread(1.1, 0.9, 1.2), None), "measured as fast as FP32 in OpenVINO here"),
+        (
+            Timed("ONNX Runtime", Spread(1.9, 1.8, 2.0), "a CPU", 2),
+            "measured 1.90 × as fast as FP32 in ONNX Runtime on a CPU, 2 threads",
+        ),
+    ],
+)
+def test_what_was_measured_stands_beside_what_is_predicted(timed: Timed, words: str) -> None:
+    assert sentence(replace(FACTS, timed=timed)) == f"{sentence(FACTS)}; {words}"
+    assert sentence(replace(FACTS, timed=timed, batch=8)).endswith(f"raise AI by 51.4 %; {words}")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from aiq_core.deployment.engine import Engine
+from aiq_core.deployment.variant import Variant
+from aiq_core.library import bundled_measurements
+from pages.common import controls, known
+from pages.explore.ahead import foresight
+from pages.explore.shown import parts, show
 from pages.instant import answer as first
+from tests import deployed
 
 ROOT = Path(__file__).resolve().parent.parent
 PLAIN = first.STREAMLIT_PAGE.read_text(encoding="utf-8")
@@ -45,6 +52,40 @@ def test_it_says_what_the_page_says(query: dict[str, str]) -> None:
     numbers = texts(html, "<strong>(.*?)</strong>")
     assert numbers == [metric.value for metric in page.metric]
     assert len(numbers) == 6
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["this machine", "another"])
+def test_what_was_measured_is_said_by_all_three_alike(
+    own: bool, nothing_shipped: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the page, before it, and foreseen; with the machine's name where that is not this one."""
+    query = {"model": "digits_cnn", "batch": "8", "alpha": "0.5"}
+    shown = show(controls.asked(query, dark=False))
+    before = parts(shown)
+    variant = Variant("policy", "the policy", shown.chosen.policy, shown.table.quantizer)
+    # The runtime with more images a second is told: 2.5 × the same FP32.
+    kept = [
+        deployed.timing(engine, variant, factor=factor).measurement
+        for engine, factor in ((Engine.ONNX_RUNTIME, 2.0), (Engine.OPENVINO, 2.5))
+    ]
+    if own:
+        for each in kept:
+            known.library().store.measurements.save(each)
+    else:
+        (tmp_path / "none.json").write_text(json.dumps([vars(each) for each in kept]))
+        bundled_measurements.cache_clear()
+    after = parts(show(controls.asked(query, dark=False)))
+    where = "here" if own else "on a CPU"
+    assert "".join(after) == f"{''.join(before)}; measured 2.50 × as fast as FP32 in OpenVINO {where}"
+    assert texts(first.answer("", query), "<h4>(.*?)</h4>") == ["".join(after)]
+    found = foresight(query)
+    assert found["shown"][found["at"][50]]["sentence"] == after
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    for name, value in query.items():
+        page.query_params[name] = value
+    heading = next(element.value for element in page.run().markdown if element.value.startswith("#### "))
+    assert heading == f"#### {after[0]}:violet[{after[1]}]{after[2]}"
+    assert parts(show(controls.asked(query | {"batch": "1"}, dark=False)))[2].count("measured") == 0
 
 
 def charts(html: str) -> dict[str, list[dict[str, Any]]]:

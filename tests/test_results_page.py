@@ -7,6 +7,10 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from aiq_core.deployment.engine import Engine
+from aiq_core.library import open_library
+from tests import bundled
+from tests import experiments as by_hand
 from tests.studies import save_study
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,6 +43,41 @@ def test_the_study_of_rounding_is_a_chart_and_a_table(results: Callable[[str], A
     assert lost["MSE"].startswith("5.00 (")
     assert lost["GPTQ"].startswith("0.00 (")
     assert any("Seconds: all layers, on one " in caption.value for caption in page.caption)
+
+
+def test_the_throughput_experiment_is_a_table_and_a_chart(
+    nothing_shipped: None, results: Callable[[str], AppTest]
+) -> None:
+    """500 and 250 images/s in a runtime and in PyTorch; what a table of kernels says of all is 1.1 × FP32's time."""
+    library, model = open_library(), bundled.model("mobilenet_v2")
+    cells = {"paper": 1.5, "int8": 2.0}
+    by_hand.save(library, model, {(Engine.EAGER, 8): {}, (Engine.ONNX_RUNTIME, 8): cells}, {"paper": 3})
+    library.store.measurements.save(by_hand.table(model, Engine.ONNX_RUNTIME, 8, 1.1).measurement)
+    page = results("mobilenet_v2")
+    table = next(found.value for found in page.dataframe if "Batch 8" in found.value)
+    rows = {(row["Engine"], row["Variant"]): row for _, row in table.iterrows()}
+    assert next(iter(rows)) == ("PyTorch eager", "FP32")
+    paper = rows["ONNX Runtime", "the paper’s 12 layers"]
+    assert paper["Batch 8"] == "1.50 × (1.50 to 1.50)"
+    assert paper["Points lost (95 %)"].startswith("3.00 (")
+    assert paper["As simulated"] == "97.00 %"
+    said = " ".join(found.value for found in page.caption)
+    assert "Measured on a CPU · 1 thread · torch 2.9, onnxruntime 1.32 · 2026-01-02" in said
+    # Off by 10 % for FP32 and 120 % for INT8, which took half; by 65 % for the paper's, which took two thirds.
+    assert "one type: table of kernels 65 %" in said
+    assert "FP32 and INT8 mixed: table of kernels 65 %" in said
+    (shown,) = (found for found in page.segmented_control if found.label == "Shown")
+    page = shown.set_value("× PyTorch eager FP32").run()
+    table = next(found.value for found in page.dataframe if "Batch 8" in found.value)
+    # Twice the runtime's FP32, which is twice as fast as PyTorch's.
+    assert list(table["Batch 8"])[-1] == "4.00 × (4.00 to 4.00)"
+
+
+def test_an_experiment_that_was_not_made_says_what_makes_it(
+    nothing_shipped: None, results: Callable[[str], AppTest]
+) -> None:
+    assert any("benchmarks.throughput" in info.value for info in results("resnet20").info)
+    assert any("made for MobileNetV2 and ResNet-20" in info.value for info in results("digits_cnn").info)
 
 
 def test_a_model_without_a_study_says_what_makes_it(results: Callable[[str], AppTest]) -> None:
