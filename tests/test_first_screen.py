@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from aiq_core.deployment.engine import Engine
@@ -74,6 +75,7 @@ def test_what_was_measured_is_said_by_all_three_alike(
     else:
         (tmp_path / "none.json").write_text(json.dumps([vars(each) for each in kept]))
         bundled_measurements.cache_clear()
+        st.cache_resource.clear()
     after = parts(show(controls.asked(query, dark=False)))
     where = "here" if own else "on a CPU"
     assert "".join(after) == f"{''.join(before)}; measured 2.50 × as fast as FP32 in OpenVINO {where}"

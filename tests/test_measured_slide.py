@@ -40,7 +40,7 @@ def test_nothing_measured_has_no_slide(library: Library, run: Run) -> None:
 
 def test_a_timed_policy_is_told_with_its_machine(library: Library, run: Run) -> None:
     deployed.save(library, run, {"policy": 2.0, "int8": 1.5}, {"policy": 20})
-    deployed.save(library, run, {"policy": 3.0}, place=replace(deployed.PLACE, threads=2))
+    deployed.save(library, run, {"policy": 3.0}, {"policy": 20}, place=replace(deployed.PLACE, threads=2))
     (slide,) = slides(library, run.id)
     # Of one thread: 20 of 500 images, 8 images in 20 ms.
     assert plain(slide.title) == "ONNX Runtime runs it 2.00 × as fast as FP32, 4.00 points lost"

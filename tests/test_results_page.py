@@ -8,7 +8,9 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from aiq_core.deployment.engine import Engine
+from aiq_core.deployment.experiment import experiments
 from aiq_core.library import open_library
+from pages.results import content
 from tests import bundled
 from tests import experiments as by_hand
 from tests.studies import save_study
@@ -66,21 +68,14 @@ def test_the_throughput_experiment_is_a_table_and_a_chart(
     # Off by 10 % for FP32 and 120 % for INT8, which took half; by 65 % for the paper's, which took two thirds.
     assert "one type: table of kernels 65 %" in said
     assert "FP32 and INT8 mixed: table of kernels 65 %" in said
-    (shown,) = (found for found in page.segmented_control if found.label == "Shown")
-    page = shown.set_value("× PyTorch eager FP32").run()
-    table = next(found.value for found in page.dataframe if "Batch 8" in found.value)
+    (found,) = experiments(library, model)
     # Twice the runtime's FP32, which is twice as fast as PyTorch's.
-    assert list(table["Batch 8"])[-1] == "4.00 × (4.00 to 4.00)"
-
-
-def test_an_experiment_that_was_not_made_says_what_makes_it(
-    nothing_shipped: None, results: Callable[[str], AppTest]
-) -> None:
-    assert any("benchmarks.throughput" in info.value for info in results("resnet20").info)
-    assert any("made for MobileNetV2 and ResNet-20" in info.value for info in results("digits_cnn").info)
+    assert list(content.experiment_table(found, content.EAGER)["Batch 8"])[-1] == "4.00 × (4.00 to 4.00)"
+    assert list(content.experiment_table(found, content.RATE)["Batch 8"])[-1] == "1,000 (909 to 1,111)"
 
 
 def test_a_model_without_a_study_says_what_makes_it(results: Callable[[str], AppTest]) -> None:
     page = results("digits_cnn")
     assert any("benchmarks.rounding" in info.value for info in page.info)
+    assert any("made for MobileNetV2 and ResNet-20" in info.value for info in page.info)
     assert not page.dataframe

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from aiq_core.claims.evidence import Claim, Evidence
-from aiq_core.claims.predictions import predictions
+from aiq_core.claims.predictions import prediction_claims
 from aiq_core.claims.throughput import our_throughput, paper_throughput
 from aiq_core.deployment.engine import Engine
 from aiq_core.deployment.experiment import Experiment, experiments
@@ -27,7 +27,7 @@ def library(nothing_shipped: None) -> Library:
 
 def claimed(library: Library) -> Mapping[str, Claim]:
     evidence = Evidence(library)
-    found = (*paper_throughput(evidence), *our_throughput(evidence), *predictions(evidence))
+    found = (*paper_throughput(evidence), *our_throughput(evidence), *prediction_claims(evidence))
     return {claim.id: claim for claim in found}
 
 

@@ -13,7 +13,7 @@ from aiq_core.claims.frontier import frontier_claims
 from aiq_core.claims.joint import joint_claims
 from aiq_core.claims.ours import our_claims
 from aiq_core.claims.paper import paper_claims
-from aiq_core.claims.predictions import predictions
+from aiq_core.claims.predictions import prediction_claims
 from aiq_core.claims.throughput import our_throughput
 from aiq_core.library import Library
 from aiq_core.wording import number, span
@@ -31,7 +31,7 @@ def claims(library: Library) -> tuple[Claim, ...]:
         *frontier_claims(evidence),
         *joint_claims(evidence),
         *our_throughput(evidence),
-        *predictions(evidence),
+        *prediction_claims(evidence),
         *our_claims(evidence),
     )
 

@@ -19,7 +19,7 @@ UNIFORM_MEDIAN, UNIFORM_NEAR, MIXED_MEDIAN, SIGNS, RANKS = 15, 90, 25, 90, 0.85
 """In percent of the measured time, of points, of time, of policies; and the least rank correlation of layers."""
 
 
-def predictions(evidence: Evidence) -> Iterator[Claim]:
+def prediction_claims(evidence: Evidence) -> Iterator[Claim]:
     """A row a claim."""
     found = [each for each in map(evidence.experiment, (MOBILENET, RESNET)) if each is not None]
     judged = [each for known in found for each in _judged(evidence, known)]

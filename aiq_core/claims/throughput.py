@@ -105,7 +105,7 @@ def _lost(claim: Claim, row: Row | None) -> Claim:
         return claim
     drop = row.against_fp32.drop
     note = f"{row.against_fp32.images:,} report images, Newcombe, paired; {_where(row)}"
-    return claim.settled(drop.value, drop.value <= LIMIT_POINTS, note, interval=drop)
+    return claim.settled(drop.value, drop.value <= LIMIT_POINTS + 1e-9, note, interval=drop)
 
 
 def _against_random(evidence: Evidence, engine: Engine, batch: int, name: str, paper: float | None = None) -> Claim:
@@ -171,7 +171,7 @@ def _time(evidence: Evidence, model: str) -> Iterator[Claim]:
         cells = timed.deployed.against(ours.deployed, evidence.library.model(model))
     if cells is not None:
         note = f"as measured; {cells.images:,} report images, Newcombe, paired; {_where(timed)}"
-        cost = cost.settled(cells.drop.value, cells.drop.value <= 0, note, interval=cells.drop)
+        cost = cost.settled(cells.drop.value, cells.drop.value <= 1e-9, note, interval=cells.drop)
     yield cost
 
 

@@ -36,7 +36,7 @@ def test_a_mark_a_cell_between_lines_that_are_near(look: Look) -> None:
     assert roofline["marker"]["symbol"] != table["marker"]["symbol"]
     assert roofline["marker"]["color"] != table["marker"]["color"]
     assert (table["x"], table["y"]) == ([0.010, 0.005], [0.011, 0.004])
-    assert "measured 10.0 ms, predicted 11.0 ms (+10 %)" in table["customdata"][0]
+    assert "measured 10 ms, predicted 11 ms (+10 %)" in table["customdata"][0]
     for axis in ("xaxis", "yaxis"):
         ends = [10**end for end in figure["layout"][axis]["range"]]
         assert ends == pytest.approx([low, high])
