@@ -12,6 +12,8 @@ from aiq_core.deployment.prediction import Predictor
 from aiq_core.roof import threads_words
 from aiq_core.wording import number
 
+MODELS = MOBILENET, RESNET
+
 BEST = Predictor.BORDERS
 """The best informed, which is judged; notes have the others."""
 
@@ -21,7 +23,9 @@ UNIFORM_MEDIAN, UNIFORM_NEAR, MIXED_MEDIAN, SIGNS, RANKS = 15, 90, 25, 90, 0.85
 
 def prediction_claims(evidence: Evidence) -> Iterator[Claim]:
     """A row a claim."""
-    found = [each for each in map(evidence.experiment, (MOBILENET, RESNET)) if each is not None]
+    known = [evidence.experiment(model) for model in MODELS]
+    # Of one network alone nothing is claimed of both.
+    found = [each for each in known if each is not None] if None not in known else []
     judged = [each for known in found for each in _judged(evidence, known)]
     uniform = [each for each in judged if each.row.variant.name in UNIFORM]
     mixed = [each for each in judged if each.is_mixed]
@@ -86,7 +90,7 @@ def _layers(evidence: Evidence, found: Sequence[Experiment], where: str) -> Clai
             ranks.setdefault(predictor, []).extend(values)
     if not ranks.get(Predictor.TABLE):
         return claim
-    value, others = median(ranks[Predictor.TABLE]), {each: number(median(of), 2) for each, of in ranks.items()}
+    value, others = median(ranks[Predictor.TABLE]), {each: number(median(of), 3) for each, of in ranks.items()}
     points = len(ranks[Predictor.TABLE])
     note = f"Spearman, FP32 and all INT8, the median of {points} networks, runtimes and batches; {_each(others, '')}"
     return claim.settled(value, value >= RANKS, f"{note}; {where}")
