@@ -52,15 +52,23 @@ class PredictedData:
     near: float
 
     @property
-    def ends(self) -> tuple[float, float]:
-        """Both axes', in seconds."""
-        times = [value for cell in self.cells for value in (cell.predicted_s, cell.measured_s)]
-        return min(times) / SPACE, max(times) * SPACE
+    def x_range(self) -> tuple[float, float]:
+        """The measured times' axis, in seconds."""
+        return _range([cell.measured_s for cell in self.cells])
+
+    @property
+    def y_range(self) -> tuple[float, float]:
+        """The predicted times' axis, in seconds."""
+        return _range([cell.predicted_s for cell in self.cells])
 
     def median(self, name: str, mixed: bool) -> float | None:
         """The median of errors without their sign; None where there is none."""
         off = [abs(cell.error) for cell in self.cells if cell.predictor == name and cell.mixed is mixed]
         return median(off) if off else None
+
+
+def _range(times: Sequence[float]) -> tuple[float, float]:
+    return min(times) / SPACE, max(times) * SPACE
 
 
 def predicted_data(model: str, names: Sequence[str], cells: Sequence[Cell], near: float) -> PredictedData:
@@ -102,8 +110,7 @@ def predicted_words(data: PredictedData) -> str:
 
 def predicted_figure(data: PredictedData, look: Look) -> dict[str, Any]:
     """Filled marks have one type, open ones mix FP32 and INT8; between the dashes an error is near. Needs a cell."""
-    ends = list(data.ends)
-    across = {"type": "log", "range": [log10(end) for end in ends], **_ticks(data.ends)}
+    ends = list(data.x_range)
     muted = look.palette.muted
     traces: list[dict[str, Any]] = [
         draw.line(look, ends, [end * (1 + off) for end in ends], muted, 1.0, dash="dash", name="near")
@@ -119,8 +126,8 @@ def predicted_figure(data: PredictedData, look: Look) -> dict[str, Any]:
             HEIGHT_PX,
             MARGIN_PX,
             annotations=[_key(data, look)],
-            xaxis=style.axis(look, "measured, a batch", **across),
-            yaxis=style.axis(look, "predicted, a batch", **across),
+            xaxis=style.axis(look, "measured, a batch", **_log(data.x_range)),
+            yaxis=style.axis(look, "predicted, a batch", **_log(data.y_range)),
         ),
     }
 
@@ -154,10 +161,12 @@ def _colour(place: int, look: Look) -> str:
     return (palette.muted, palette.paper, palette.memory, palette.accent)[place % 4]
 
 
-def _ticks(ends: tuple[float, float]) -> dict[str, Any]:
+def _log(ends: tuple[float, float]) -> dict[str, Any]:
+    """A logarithmic axis with a tick a power of ten."""
     powers = range(int(log10(ends[0])) - 1, int(log10(ends[1])) + 2)
     places = [10.0**power for power in powers if ends[0] <= 10.0**power <= ends[1]]
-    return {"tickvals": places, "ticktext": [seconds(place) for place in places]}
+    across = {"type": "log", "range": [log10(end) for end in ends]}
+    return {**across, "tickvals": places, "ticktext": [seconds(place) for place in places]}
 
 
 def _key(data: PredictedData, look: Look) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from statistics import median
 
 from aiq_core.claims.evidence import MOBILENET, RESNET, Claim, Evidence
 from aiq_core.deployment.engine import RUNTIMES, Engine
-from aiq_core.deployment.experiment import SEARCHED, SEEDS
+from aiq_core.deployment.experiment import DRAWN, SEARCHED, SEEDS
 from aiq_core.deployment.rows import Row
 from aiq_core.roof import Spread, threads_words
 from aiq_core.wording import join, number
@@ -141,7 +141,7 @@ def _bounds(evidence: Evidence) -> Iterator[Claim]:
 
 def _ratios(evidence: Evidence, engine: Engine, batch: int) -> tuple[Row | None, list[float] | None]:
     """The row of the paper's layers and the ratios of random ones, None where not all are measured."""
-    found = (_row(evidence, MOBILENET, engine, f"random-{seed}", batch) for seed in SEEDS)
+    found = (_row(evidence, MOBILENET, engine, f"{DRAWN}{seed}", batch) for seed in SEEDS)
     ratios = [None if row is None else row.timing.ratio_to_engine_fp32 for row in found]
     drawn = [ratio.value for ratio in ratios if ratio is not None]
     chosen = _row(evidence, MOBILENET, engine, "paper", batch)

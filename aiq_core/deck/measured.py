@@ -9,7 +9,7 @@ from aiq_core.deck.slide import Figure, Number, Slide
 from aiq_core.deck.text import Text, say
 from aiq_core.deployment.bars import bars
 from aiq_core.deployment.engine import RUNTIMES, Engine
-from aiq_core.deployment.experiment import PAPER_LAYERS, experiment
+from aiq_core.deployment.experiment import DRAWN, PAPER_LAYERS, experiment
 from aiq_core.deployment.rows import Row, batch_of, chosen_variants, kept_timings, own_cpus, rows, variant_key_of
 from aiq_core.deployment.variant import Variant, fp32
 from aiq_core.deployment.words import gain_words, loss_words, place_words, predicted_words, rate_words
@@ -18,9 +18,6 @@ from aiq_core.wording import number, span
 
 LEADING = ("policy-int8", "policy", "ours", "int8")
 """Of which variant the slide speaks: of the first of these that was timed."""
-
-DRAWN = "random-"
-"""How the names of layers drawn at random begin: too many for a slide."""
 
 
 def slide(library: Library, facts: Facts) -> Slide | None:
@@ -55,6 +52,7 @@ def _shown(library: Library, facts: Facts) -> list[Row]:
     policy = Variant("policy", "the policy", facts.policy, facts.run.request.quantizer)
     wanted = [fp32(model), policy, *chosen_variants(library, model, facts.run)]
     if model.name in PAPER_LAYERS:
+        # What was drawn at random is too much for a slide.
         wanted += [each for each in experiment(library, model) if not each.name.startswith(DRAWN)]
     variants: dict[str, Variant] = {}
     for variant in wanted:

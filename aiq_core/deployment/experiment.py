@@ -37,6 +37,8 @@ PAPER_LAYERS: Mapping[str, tuple[str, ...]] = {
 """The 12 layers that the paper names for MobileNetV2; it times no ResNet-20, of which these are the 12 largest."""
 
 SEEDS = range(5)
+DRAWN = "random-"
+"""How the names of variants drawn at random begin, before their seed."""
 
 SEARCHED = Engine.ONNX_RUNTIME, 32
 """The engine and the batch at which the experiment searches for time."""
@@ -112,7 +114,7 @@ def _variants(library: Library, model: Model) -> Iterator[Variant]:
     for seed in SEEDS:
         chosen = np.random.default_rng(seed).choice(profile.quantizable_names, len(names), replace=False)
         title = f"{len(names)} random layers, seed {seed}"
-        yield Variant(f"random-{seed}", title, int8_layers(profile, map(str, chosen)), how)
+        yield Variant(f"{DRAWN}{seed}", title, int8_layers(profile, map(str, chosen)), how)
     for run in deployable(library, model):
         if JOINT.is_usual_front(run.request, how, profile):
             yield Variant("ours", "ours, by AI", deployed_policy(library, library.run(run.id)), how)

@@ -13,12 +13,14 @@ from aiq_core.claims import Claim, figure, is_paper, mark
 from aiq_core.claims.evidence import Evidence
 from aiq_core.deployment.compared import JUDGED, NEAR, compared
 from aiq_core.deployment.engine import RUNTIMES, Engine
-from aiq_core.deployment.experiment import Experiment
+from aiq_core.deployment.experiment import DRAWN, Experiment
 from aiq_core.deployment.prediction import Predictor
 from aiq_core.deployment.rows import Row
+from aiq_core.deployment.timing import spread
 from aiq_core.deployment.words import place_words, rate_words, times_words
 from aiq_core.judged import Kind
 from aiq_core.library import Library
+from aiq_core.roof import Spread
 from aiq_core.study import trials
 from aiq_core.wording import number, signed, span
 
@@ -153,39 +155,64 @@ OWN, EAGER, RATE = "× FP32 in the same engine", "× PyTorch eager FP32", "image
 
 
 def experiment_table(found: Experiment, shown: str) -> pd.DataFrame:
-    """A row an engine and variant, a column a batch: medians of rounds with the lowest and highest; as text."""
-    cells = {(row.engine, row.variant.name, row.timing.batch): row for row in found.rows}
+    """A row an engine and variant, those drawn at random as one, and a column a batch; as text.
+
+    Medians of rounds with the lowest and highest; of random ones the median draw with the lowest and highest.
+    """
     rows = []
     for engine in Engine:
-        own = [row for row in found.rows if row.engine is engine]
-        for name in dict.fromkeys(row.variant.name for row in own):
-            first = next(row for row in own if row.variant.name == name)
+        cells: dict[str, dict[int, list[Row]]] = {}
+        for row in found.rows:
+            if row.engine is engine:
+                cells.setdefault(_title(row), {}).setdefault(row.timing.batch, []).append(row)
+        for title, own in cells.items():
+            batches = {f"Batch {batch}": _measured(own.get(batch, []), shown) for batch in found.batches}
+            first = next(iter(own.values()))
             rows.append(
                 {
                     "Engine": engine.words,
-                    "Variant": first.variant.title,
-                    **{f"Batch {batch}": _measured(cells.get((engine, name, batch)), shown) for batch in found.batches},
+                    "Variant": title,
                     "Points lost (95 %)": _lost(first),
-                    "As simulated": "–" if first.deployed is None else f"{first.deployed.agreement_percent:.2f} %",
+                    **batches,
+                    "As simulated": _agreement(first),
                 }
             )
     return pd.DataFrame(rows)
 
 
-def _measured(row: Row | None, shown: str) -> str:
-    if row is None:
-        return "–"
-    timing = row.timing
-    ratio = timing.ratio_to_engine_fp32 if shown == OWN else timing.ratio_to_eager_fp32
-    if shown == RATE or ratio is None:
-        return rate_words(timing.images_per_s)
-    return times_words(ratio)
+def _title(row: Row) -> str:
+    """That of a variant, without the seed of one that was drawn."""
+    return row.variant.title.partition(", seed")[0] if row.variant.name.startswith(DRAWN) else row.variant.title
 
 
-def _lost(row: Row) -> str:
-    if row.against_fp32 is None or row.variant.is_fp32:
-        return "–"
-    return f"{number(row.against_fp32.drop.value, 2)} ({span(row.against_fp32.drop)})"
+def _measured(rows: Sequence[Row], shown: str) -> str:
+    """FP32, to which ratios are, has images/s there."""
+    ratios = [row.timing.ratio_to_engine_fp32 if shown == OWN else row.timing.ratio_to_eager_fp32 for row in rows]
+    known = [ratio for ratio in ratios if ratio is not None]
+    if shown == RATE or (shown == OWN and rows and rows[0].variant.is_fp32):
+        rates = [row.timing.images_per_s for row in rows]
+        return f"{rate_words(_together(rates))}{'' if shown == RATE else '/s'}" if rates else "–"
+    return times_words(_together(known)) if known else "–"
+
+
+def _together(found: Sequence[Spread]) -> Spread:
+    """The median of several, with the lowest and highest; one alone as it is."""
+    return found[0] if len(found) == 1 else spread([each.value for each in found])
+
+
+def _lost(rows: Sequence[Row]) -> str:
+    """With its interval; of several the median, the least and the most."""
+    drops = [row.against_fp32.drop for row in rows if row.against_fp32 is not None and not row.variant.is_fp32]
+    if len(drops) > 1:
+        lost = spread([drop.value for drop in drops])
+        return f"{number(lost.value, 2)} (draws {number(lost.low, 2)} to {number(lost.high, 2)})"
+    return f"{number(drops[0].value, 2)} ({span(drops[0])})" if drops else "–"
+
+
+def _agreement(rows: Sequence[Row]) -> str:
+    """How many report images get the simulation's class, at least."""
+    known = [row.deployed.agreement_percent for row in rows if row.deployed is not None]
+    return f"{number(min(known), 2)} %" if known else "–"
 
 
 def experiment_frame(found: Experiment) -> pd.DataFrame:
@@ -199,8 +226,8 @@ def experiment_caption(found: Experiment) -> str:
     rounds = len(timing.seconds)
     return (
         f"Measured on {place_words(timing)}. Medians of {rounds} rounds, in each of which all of a batch were "
-        "timed, and the lowest and highest round; ratios are taken round by round. Points lost against FP32 in the "
-        "same engine, on report images."
+        "timed, and the lowest and highest round; ratios are taken round by round. Of random layers: the median draw, "
+        "the lowest and the highest. Points lost against FP32 in the same engine, on report images."
     )
 
 

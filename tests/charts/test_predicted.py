@@ -29,7 +29,6 @@ def test_errors_are_of_one_type_and_of_mixed_ones_apart() -> None:
 def test_a_mark_a_cell_between_lines_that_are_near(look: Look) -> None:
     figure = predicted_figure(DATA, look)
     *lines, mixed, roofline, table = figure["data"]
-    low, high = DATA.ends
     assert [line["y"][0] / line["x"][0] for line in lines] == pytest.approx([0.7, 1.3, 1.0])
     assert (mixed["x"], mixed["y"], mixed["marker"]["symbol"]) == ([0.012], [0.006], "square-open")
     assert (roofline["name"], table["name"]) == ("roofline", "table")
@@ -37,12 +36,14 @@ def test_a_mark_a_cell_between_lines_that_are_near(look: Look) -> None:
     assert roofline["marker"]["color"] != table["marker"]["color"]
     assert (table["x"], table["y"]) == ([0.010, 0.005], [0.011, 0.004])
     assert "measured 10 ms, predicted 11 ms (+10 %)" in table["customdata"][0]
-    for axis in ("xaxis", "yaxis"):
-        ends = [10**end for end in figure["layout"][axis]["range"]]
-        assert ends == pytest.approx([low, high])
+    for axis, (low, high), places in (
+        ("xaxis", DATA.x_range, (0.005, 0.012)),
+        ("yaxis", DATA.y_range, (0.002, 0.011)),
+    ):
+        assert [10**end for end in figure["layout"][axis]["range"]] == pytest.approx([low, high])
         assert all(low <= tick <= high for tick in figure["layout"][axis]["tickvals"])
-    # All are inside.
-    assert low < 0.002 and high > 0.012
+        # All are inside.
+        assert low < places[0] and high > places[1]
 
 
 def test_its_table_has_every_mark() -> None:
