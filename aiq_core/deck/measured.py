@@ -12,7 +12,7 @@ from aiq_core.deployment.engine import RUNTIMES, Engine
 from aiq_core.deployment.experiment import DRAWN, PAPER_LAYERS, experiment
 from aiq_core.deployment.rows import Row, batch_of, chosen_variants, kept_timings, own_cpus, rows, variant_key_of
 from aiq_core.deployment.variant import Variant, fp32
-from aiq_core.deployment.words import gain_words, loss_words, place_words, predicted_words, rate_words
+from aiq_core.deployment.words import gain_words, loss_words, place_words, predicted_words
 from aiq_core.library import Library
 from aiq_core.wording import number, span
 
@@ -29,7 +29,7 @@ def slide(library: Library, facts: Facts) -> Slide | None:
     ratio = lead.timing.ratio_to_engine_fp32
     assert ratio is not None  # _lead
     own = lead.variant.name.startswith("policy")
-    what = "it" if own else f"{facts.card.title}, {lead.variant.title},"
+    what = "it" if own else f"{facts.card.title} ({lead.variant.title})"
     said = "; ".join([loss_words(lead), *predicted_words(lead.predicted)])
     title = f"{lead.engine.words} runs {what} {gain_words(ratio)}, {said}"
     about = f"{lead.timing.place.cpu}, batch {lead.timing.batch}"
@@ -82,8 +82,10 @@ def _lead(shown: Sequence[Row]) -> Row | None:
 def _numbers(shown: Sequence[Row], lead: Row) -> tuple[Number, ...]:
     timing, eager = lead.timing, lead.timing.ratio_to_eager_fp32
     fp32_there = [row for row in shown if row.engine is lead.engine and row.variant.is_fp32]
-    plain = say(f"FP32: {number(fp32_there[0].timing.images_per_s.value, 0)}") if fp32_there else ()
-    found = [Number(f"Images/s, batch {timing.batch}", say(number(timing.images_per_s.value, 0)), plain)]
+    rate = timing.images_per_s
+    rounds = f"rounds {number(rate.low, 0)} to {number(rate.high, 0)}"
+    plain = f"; FP32: {number(fp32_there[0].timing.images_per_s.value, 0)}" if fp32_there else ""
+    found = [Number(f"Images/s, batch {timing.batch}", say(number(rate.value, 0)), say(rounds + plain))]
     if eager is not None:
         spread = say(f"rounds {number(eager.low, 2)} to {number(eager.high, 2)}")
         found.append(Number(f"× {Engine.EAGER.words} FP32", say(f"{number(eager.value, 2)} ×"), spread))
@@ -112,5 +114,4 @@ def _notes(shown: Sequence[Row], lead: Row) -> tuple[Text, ...]:
     names = predictors(bars(shown, [row.variant for row in shown], absolute=False))
     digits = ", ".join(f"{digit} {name}" for digit, name in enumerate(names, 1))
     told = f" Predicted for it: {digits}." if digits else ""
-    speed = f"{lead.engine.words}: {rate_words(lead.timing.images_per_s)} images/s."
-    return say(f"Measured on {place_words(lead.timing)}."), say(f"{how}{told}"), say(speed)
+    return say(f"Measured on {place_words(lead.timing)}."), say(f"{how}{told}")
