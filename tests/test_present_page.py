@@ -131,7 +131,7 @@ def test_a_bad_link_names_value_and_remedy(app: Callable[..., AppTest]) -> None:
     assert "import its file" in warnings(test)
     assert chosen(test) == [usual("resnet20").id]
     test = app(slide="99")
-    assert "slide='99' is not there; this deck has 9" in warnings(test)
+    assert "slide='99' is not there; this deck has 10" in warnings(test)
     assert shown(test)
     many = [run.id for run in library.open_library().runs(bundled.model("resnet20")) if run.policy is not None][:8]
     test = app(run=",".join(many))

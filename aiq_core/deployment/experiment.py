@@ -11,7 +11,7 @@ from aiq_core.deployment.engine import Engine
 from aiq_core.deployment.rows import Row, batch_of, kept_timings, rows, variant_key_of
 from aiq_core.deployment.timing import Place
 from aiq_core.deployment.variant import Variant, deployable, deployed_policy, fp32, int8_layers
-from aiq_core.errors import DataError, UnknownNameError
+from aiq_core.errors import DataError, SettingError, UnknownNameError
 from aiq_core.library import Library
 from aiq_core.space import JOINT
 
@@ -115,12 +115,12 @@ def _variants(library: Library, model: Model) -> Iterator[Variant]:
         chosen = np.random.default_rng(seed).choice(profile.quantizable_names, len(names), replace=False)
         title = f"{len(names)} random layers, seed {seed}"
         yield Variant(f"{DRAWN}{seed}", title, int8_layers(profile, map(str, chosen)), how)
-    for run in deployable(library, model):
-        if JOINT.is_usual_front(run.request, how, profile):
-            yield Variant("ours", "ours, by AI", deployed_policy(library, library.run(run.id)), how)
-            break
-    timed = [run for run in deployable(library, model) if run.request.table is not None]
-    for run in timed[-1:]:
-        with suppress(DataError):  # its table of kernels is not known here
-            yield Variant("fastest", "ours, by time", deployed_policy(library, library.run(run.id)), how)
+    known = deployable(library, model)
+    fronts = [run for run in known if JOINT.is_usual_front(run.request, how, profile)]
+    timed = [run for run in known if run.request.table is not None]
+    for name, title, runs in (("ours", "ours, by AI", fronts[:1]), ("fastest", "ours, by time", timed[-1:])):
+        for run in runs:
+            # None of its points is measured here, or its table of kernels is not known.
+            with suppress(SettingError, DataError):
+                yield Variant(name, title, deployed_policy(library, library.run(run.id)), how)
     yield Variant("int8", "all INT8", profile.uniform(8, 8), how)
