@@ -94,9 +94,9 @@ def main() -> None:
 def experiment(found: Experiment, library: Library, figures: dict[str, dict[str, Any]]) -> str:
     """The throughput experiment of a model as tables, and how it was predicted as a chart, which `figures` takes."""
     title, model = found.model.title, found.model.name
-    parts = [f"## In real runtimes: {title}", content.experiment_caption(found)]
-    for shown in (content.OWN, content.EAGER, content.RATE):
-        parts += [f"{shown[:1].upper()}{shown[1:]}:", markdown(content.experiment_table(found, shown))]
+    told = f"{content.experiment_caption(found)} Ratios are to FP32 in the same engine; FP32 itself has images/s."
+    parts = [f"## In real runtimes: {title}", f"{told} [How](deployment.md) it is deployed and predicted."]
+    parts.append(markdown(content.experiment_table(found, content.OWN)))
     predicted = content.predicted(library, found)
     if predicted is not None:
         figures[f"predicted-{model}"] = predicted_figure(predicted, LOOK)

@@ -186,12 +186,16 @@ def _title(row: Row) -> str:
 
 
 def _measured(rows: Sequence[Row], shown: str) -> str:
-    """FP32, to which ratios are, has images/s there."""
+    """What ratios are to has images/s there."""
+    if not rows:
+        return "–"
+    first = rows[0]
+    is_reference = first.variant.is_fp32 if shown == OWN else first.engine is Engine.EAGER
+    if shown == RATE or is_reference:
+        rate = _together([row.timing.images_per_s for row in rows])
+        return rate_words(rate) if shown == RATE else f"{number(rate.value, 0)}/s"
     ratios = [row.timing.ratio_to_engine_fp32 if shown == OWN else row.timing.ratio_to_eager_fp32 for row in rows]
     known = [ratio for ratio in ratios if ratio is not None]
-    if shown == RATE or (shown == OWN and rows and rows[0].variant.is_fp32):
-        rates = [row.timing.images_per_s for row in rows]
-        return f"{rate_words(_together(rates))}{'' if shown == RATE else '/s'}" if rates else "–"
     return times_words(_together(known)) if known else "–"
 
 
