@@ -40,7 +40,13 @@ def prediction_claims(evidence: Evidence) -> Iterator[Claim]:
     told = off.format(MIXED_MEDIAN, "the paper's 12 layers, random ones and ours, what borders cost counted")
     yield _median(_open("predicted-mixed", told, "%"), mixed, MIXED_MEDIAN, where)
     yield _signs(
-        _open("predicted-signs", "… and say rightly in 9 of 10 whether they beat FP32", "% of policies"), mixed, where
+        _open(
+            "predicted-signs",
+            "… and say rightly in 9 of 10 whether they beat FP32, where all rounds agree on it",
+            "% of policies",
+        ),
+        mixed,
+        where,
     )
     yield _layers(evidence, found, where)
 
@@ -70,7 +76,8 @@ def _near(claim: Claim, found: Sequence[Compared], where: str) -> Claim:
 
 def _signs(claim: Claim, found: Sequence[Compared], where: str) -> Claim:
     right = {
-        predictor: [each.is_sign_right for each in found if each.predictor is predictor] for predictor in Predictor
+        predictor: [each.is_sign_right for each in found if each.predictor is predictor and each.has_sign]
+        for predictor in Predictor
     }
     if not right[BEST]:
         return claim

@@ -48,6 +48,12 @@ class Compared:
         return len(narrow) > 1
 
     @property
+    def has_sign(self) -> bool:
+        """Whether every round said the same, faster than FP32 or slower: else there is nothing to tell."""
+        measured = self.row.timing.ratio_to_engine_fp32
+        return measured is not None and not measured.low <= 1 <= measured.high
+
+    @property
     def is_sign_right(self) -> bool:
         """Whether it is faster than FP32 as predicted, or as predicted not."""
         measured = self.row.timing.ratio_to_engine_fp32
