@@ -23,7 +23,7 @@ from aiq_core.runtime.cpu import cpu_flags, cpu_kind
 from aiq_core.runtime.roof import FLAGS
 from aiq_core.tasks import fastest, kernels
 from aiq_core.tasks.bench import Wanted, benched
-from benchmarks._common import machine, markdown
+from benchmarks._common import markdown
 
 BATCHES = (1, 8, 32, 128, 256)
 
@@ -40,7 +40,7 @@ def main() -> None:
     options = parser.parse_args()
     library, since = open_library(), timestamp() if options.again else "2000"
     flags = ", ".join(flag for flag in FLAGS if flag in cpu_flags())
-    parts = [f"{machine(1)}; CPU flags: {flags}."]
+    parts: list[str] = []
     found: list[Compared] = []
     for name in options.models:
         model = library.model(name)
@@ -50,6 +50,8 @@ def main() -> None:
         benched(library, wanted, lambda share, told: print(f"\r{share:4.0%} {told:100.100}", end="", flush=True))
         print()
         known = rows(library, model, experiment(library, model), cpu_kind(), 1, options.batches)
+        if not parts:
+            parts.append(_where(known[0], flags))
         parts += [f"## {model.card.title}", _table(known)]
         judged = [row for row in known if row.timing.batch in JUDGED]
         found += compared(library, model, judged)
@@ -59,6 +61,16 @@ def main() -> None:
     if options.write:
         known_until, _ = PAGE.read_text(encoding="utf-8").split(MARK)
         PAGE.write_text(f"{known_until}{MARK}\n\n{text}", encoding="utf-8")
+
+
+def _where(row: Row, flags: str) -> str:
+    place = row.timing.place
+    versions = ", ".join(f"{name} {version}" for name, version in place.versions.items())
+    rounds = len(row.timing.seconds)
+    return (
+        f"Measured {row.timing.created_at[:10]} on {place.cpu}, {place.threads} thread; {versions}; CPU flags: {flags}. "
+        f"Images/s, the median of {rounds} rounds; × FP32 in the same engine, with its lowest and highest round."
+    )
 
 
 def _tables(library: Library, model: Model, batches: Sequence[int], again: bool) -> None:
