@@ -68,8 +68,8 @@ def _where(row: Row, flags: str) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in place.versions.items())
     rounds = len(row.timing.seconds)
     return (
-        f"Measured {row.timing.created_at[:10]} on {place.cpu}, {place.threads} thread; {versions}; CPU flags: {flags}. "
-        f"Images/s, the median of {rounds} rounds; × FP32 in the same engine, with its lowest and highest round."
+        f"Measured {row.timing.created_at[:10]} on {place.cpu}, {place.threads} thread; {versions}; CPU flags: {flags}."
+        f" Images/s, the median of {rounds} rounds; × FP32 in the same engine, with its lowest and highest round."
     )
 
 
