@@ -83,7 +83,10 @@ def _signs(claim: Claim, found: Sequence[Compared], where: str) -> Claim:
         return claim
     value = 100 * sum(right[BEST]) / len(right[BEST])
     others = {predictor: f"{sum(each)} of {len(each)}" for predictor, each in right.items() if each}
-    return claim.settled(value, value >= SIGNS, f"{_each(others, '')}; {where}")
+    # Which cells count was settled after all of them had been seen.
+    every = [each.is_sign_right for each in found if each.predictor is BEST]
+    told = f"{_each(others, '')}; {BEST}, where rounds disagree too: {sum(every)} of {len(every)}"
+    return claim.settled(value, value >= SIGNS, f"{told}; {where}")
 
 
 def _layers(evidence: Evidence, found: Sequence[Experiment], where: str) -> Claim:
