@@ -137,7 +137,7 @@ def _errors(found: Sequence[Compared]) -> str:
         ("mixed", [each for each in found if each.is_mixed]),
     ):
         for predictor, off in errors(of).items():
-            same = [each for each in of if each.predictor is predictor and each.has_sign]
+            same = [each for each in of if each.predictor is predictor and not each.row.variant.is_fp32]
             right = sum(each.is_sign_right for each in same)
             line = [words, str(predictor), str(off.points), f"{100 * off.median:.0f}", f"{100 * off.near:.0f}"]
             lines.append([*line, f"{right} of {len(same)}"])

@@ -42,7 +42,7 @@ def prediction_claims(evidence: Evidence) -> Iterator[Claim]:
     yield _signs(
         _open(
             "predicted-signs",
-            "… and say rightly in 9 of 10 whether they beat FP32, where all rounds agree on it",
+            "… and say rightly in 9 of 10 whether they beat FP32",
             "% of policies",
         ),
         mixed,
@@ -76,16 +76,14 @@ def _near(claim: Claim, found: Sequence[Compared], where: str) -> Claim:
 
 def _signs(claim: Claim, found: Sequence[Compared], where: str) -> Claim:
     right = {
-        predictor: [each.is_sign_right for each in found if each.predictor is predictor and each.has_sign]
-        for predictor in Predictor
+        predictor: [each.is_sign_right for each in found if each.predictor is predictor] for predictor in Predictor
     }
     if not right[BEST]:
         return claim
     value = 100 * sum(right[BEST]) / len(right[BEST])
     others = {predictor: f"{sum(each)} of {len(each)}" for predictor, each in right.items() if each}
-    # Which cells count was settled after all of them had been seen.
-    every = [each.is_sign_right for each in found if each.predictor is BEST]
-    told = f"{_each(others, '')}; {BEST}, where rounds disagree too: {sum(every)} of {len(every)}"
+    agreed = [each.is_sign_right for each in found if each.predictor is BEST and each.has_sign]
+    told = f"{_each(others, '')}; where all rounds agree, {BEST} {sum(agreed)} of {len(agreed)}"
     return claim.settled(value, value >= SIGNS, f"{told}; {where}")
 
 

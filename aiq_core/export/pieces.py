@@ -80,6 +80,11 @@ class Pieces:
         """Whether all that a kernel reads can be stored as integers: not the image."""
         return all(place in self._exported[INT8, INT8].stored for place in self.kernels[kernel].reads)
 
+    def inside(self, kernel: int) -> int | None:
+        """The operation within a kernel whose result can be stored as integers, None where there is none."""
+        stored = self._exported[INT8, INT8].stored
+        return next((place for place in self.kernels[kernel].operations[:-1] if place in stored), None)
+
     @cached_property
     def windows(self) -> tuple[tuple[int, ...], ...]:
         """Of each kernel, itself and those before it, from the first that writes what it reads."""

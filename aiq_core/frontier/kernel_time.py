@@ -69,6 +69,8 @@ class _Part:
             total = total + self._constant(kernel.fp32)
             if kernel.int8 is not None:
                 total = total + (kernel.int8 - kernel.fp32) * self.runs[place]
+            if kernel.inside is not None:
+                total = total + kernel.rounding * (self._stored(kernel.inside) - self.runs[place])
             self._all_of(self.runs[place], self._conditions(place))
         for place, border in enumerate(self.table.borders):
             writes, reads, both = self.runs[border.writer], self.runs[border.reader], self.both[place]

@@ -27,13 +27,16 @@ INTEGER_BITS = 8
 class KernelTimes:
     """Seconds a batch that a kernel adds, in FP32 and in INT8; `int8` is None where what it reads stays FP32.
 
-    `operations` are its places in the graph, `layers` the layers in it: one, or none.
+    `operations` are its places in the graph, `layers` the layers in it: one, or none. `inside` is an operation of it
+    whose result a policy may store as integers, such as what an add reads; then in FP32 it takes `rounding` more.
     """
 
     operations: tuple[int, ...]
     layers: tuple[str, ...]
     fp32: float
     int8: float | None
+    inside: int | None = None
+    rounding: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +96,17 @@ class KernelTable:
         ]
 
     def border_times(self, profile: ModelProfile, policy: Policy) -> list[float]:
-        """Seconds a batch of each border under a policy."""
+        """Seconds a batch of each border under a policy, then of those inside kernels."""
         runs, stored = self.in_int8(profile, policy), integer_tensors(profile, policy)
-        return [
+        between = [
             0.0 if border.tensor not in stored else self.border(border, runs[border.writer], runs[border.reader])
             for border in self.borders
         ]
+        inside = [
+            kernel.rounding if kernel.inside in stored and not runs[place] else 0.0
+            for place, kernel in enumerate(self.kernels)
+        ]
+        return [*between, *inside]
 
     @staticmethod
     def border(border: Border, writer: bool, reader: bool) -> float:
@@ -145,7 +153,7 @@ class KernelTable:
         """The table that `to_json` wrote."""
         fields = dict(document)
         kernels = tuple(
-            KernelTimes(tuple(row["operations"]), tuple(row["layers"]), row["fp32"], row["int8"])
+            KernelTimes(**{**row, "operations": tuple(row["operations"]), "layers": tuple(row["layers"])})
             for row in fields.pop("kernels")
         )
         borders = tuple(Border(**row) for row in fields.pop("borders"))

@@ -6,6 +6,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from aiq_core.catalog import Model
 from aiq_core.deployment.engine import RUNTIMES, Engine
 from aiq_core.deployment.prediction import Measured, Predictor, predicted_seconds
 from aiq_core.errors import InfeasibleError, SettingError
@@ -14,7 +15,7 @@ from aiq_core.export.pieces import FP32, INT8, Pieces
 from aiq_core.frontier import Budget, Measure, Quantity, Sensitivity, Solver
 from aiq_core.frontier.budget import KERNELS
 from aiq_core.hardware import NumberType
-from aiq_core.records import Border, KernelTable, KernelTimes, Move, Policy, SiteKind
+from aiq_core.records import Border, KernelTable, KernelTimes, ModelProfile, Move, Policy, SiteKind
 from aiq_core.roof import Bandwidth, Roof, Spread
 from aiq_core.runtime.calibrate import calibration
 from aiq_core.runtime.deployment.engines import opened
@@ -31,37 +32,42 @@ ROUNDED, RANGES = RoundedLayers(MODEL, HOW), calibration(MODEL, HOW.activations)
 KERNELS_OF = kernels(PROFILE.graph)
 
 
-def table(seed: int = 0, batch: int = 4) -> KernelTable:
+def table(seed: int = 0, batch: int = 4, model: Model = MODEL) -> KernelTable:
     """One of made-up times: kernels of 10 to 100 µs, of which INT8 takes a part; borders of up to 40 µs."""
-    random = np.random.default_rng(seed)
-    pieces = Pieces(MODEL, batch, ROUNDED, RANGES)
-    names = {layer.name for layer in PROFILE.layers}
+    random, how = np.random.default_rng(seed), JOINT.quantizer(model.dataset)
+    assert how.activations
+    pieces = Pieces(model, batch, RoundedLayers(model, how), calibration(model, how.activations))
+    graph, names = model.profile.graph, {layer.name for layer in model.profile.layers}
     made = []
     for place, kernel in enumerate(pieces.kernels):
-        layers = [str(PROFILE.graph[each].module) for each in kernel.operations if PROFILE.graph[each].module in names]
+        layers = [str(graph[each].module) for each in kernel.operations if graph[each].module in names]
         fp32 = float(random.integers(10, 100)) * 1e-6
         int8 = fp32 * float(random.uniform(0.3, 1.2)) if pieces.can_run_in_int8(place) else None
-        made.append(KernelTimes(kernel.operations, tuple(layers), fp32, int8))
+        inside = pieces.inside(place)
+        rounding = 0.0 if inside is None else float(random.integers(1, 20)) * 1e-6
+        made.append(KernelTimes(kernel.operations, tuple(layers), fp32, int8, inside, rounding))
     borders = [Border(*edge, *(float(each) * 1e-6 for each in random.integers(0, 40, 3))) for edge in pieces.edges]
-    return KernelTable(MODEL.hash, "onnxruntime", "1", batch, 1, "a CPU", "now", 1.0, tuple(made), tuple(borders))
+    return KernelTable(model.hash, "onnxruntime", "1", batch, 1, "a CPU", "now", 1.0, tuple(made), tuple(borders))
 
 
-def timed(policy: Policy, made: KernelTable) -> float:
+def timed(policy: Policy, made: KernelTable, profile: ModelProfile = PROFILE) -> float:
     """Seconds an image, spelled out: what each kernel reads and writes decides its type, and both sides a border."""
-    groups, bits = PROFILE.named_activation_bits(policy), PROFILE.named_bits(policy)
+    groups, bits = profile.named_activation_bits(policy), profile.named_bits(policy)
 
     def stored(place: int) -> bool:
-        return PROFILE.graph[place].operator != "image" and groups[PROFILE.stored_tensors[place]] <= 8
+        return profile.graph[place].operator != "image" and groups[profile.stored_tensors[place]] <= 8
 
     runs = []
-    for kernel in KERNELS_OF:
-        layers = [PROFILE.graph[each].module for each in kernel.operations]
+    for kernel in kernels(profile.graph):
+        layers = [profile.graph[each].module for each in kernel.operations]
         narrow = all(bits.get(str(layer), 8) <= 8 for layer in layers if layer is not None)
-        writes = kernel.writes not in PROFILE.stored_tensors or stored(kernel.writes)
+        writes = kernel.writes not in profile.stored_tensors or stored(kernel.writes)
         runs.append(narrow and writes and all(map(stored, kernel.reads)))
     total = 0.0
     for kernel, int8 in zip(made.kernels, runs, strict=True):
         total += kernel.int8 if int8 and kernel.int8 is not None else kernel.fp32
+        if kernel.inside is not None and stored(kernel.inside) and not int8:
+            total += kernel.rounding
     for border in made.borders:
         if stored(border.tensor):
             costs = {
@@ -94,6 +100,17 @@ def test_times_of_policies_are_those_spelled_out() -> None:
     made = table()
     for policy in all_policies()[::37]:
         assert made.seconds_an_image(PROFILE, policy) == pytest.approx(timed(policy, made), rel=1e-12)
+
+
+def test_what_lies_inside_kernels_counts_where_they_compute_in_fp32() -> None:
+    """ResNet-20's nine convolutions before an add: what they give is stored too, as the add's other side is."""
+    model = bundled.model("resnet20")
+    made, random = table(model=model), np.random.default_rng(0)
+    assert sum(kernel.inside is not None for kernel in made.kernels) == 9
+    sites = len(model.profile.quantizable), len(model.profile.activation_groups)
+    for _ in range(20):
+        policy = Policy(*(tuple(int(bits) for bits in random.choice((8, 32), count)) for count in sites))
+        assert made.seconds_an_image(model.profile, policy) == pytest.approx(timed(policy, made, model.profile))
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

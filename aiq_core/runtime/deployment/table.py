@@ -42,7 +42,9 @@ def measure_table(
         say(place / count, f"kernel {place + 1} of {len(pieces.kernels)}, {engine.words}, batch {batch}")
         layers = tuple(name for name in modules if name in names)
         int8 = _added(pieces, meter, place, INT8) if pieces.can_run_in_int8(place) else None
-        kernels.append(KernelTimes(kernel.operations, layers, _added(pieces, meter, place, FP32), int8))
+        fp32, inside = _added(pieces, meter, place, FP32), pieces.inside(place)
+        rounding = 0.0 if inside is None else _rounding(pieces, meter, place)
+        kernels.append(KernelTimes(kernel.operations, layers, fp32, int8, inside, rounding))
     for place, edge in enumerate(pieces.edges):
         say((len(kernels) + place) / count, f"border {place + 1} of {len(pieces.edges)}, {engine.words}, batch {batch}")
         borders.append(_border(pieces, meter, edge))
@@ -70,6 +72,12 @@ def _added(pieces: Pieces, meter: "_Meter", place: int, kind: NumberType) -> flo
         [whole, pieces.piece({each: runs for each, runs in window.items() if each != place}, kind)]
     )
     return float(max(0.0, with_it - without))
+
+
+def _rounding(pieces: Pieces, meter: "_Meter", place: int) -> float:
+    """Seconds that a kernel in FP32 takes longer where what lies inside it is stored as integers."""
+    plain, rounded = meter([pieces.piece({place: FP32}, FP32), pieces.piece({place: FP32}, INT8)])
+    return float(max(0.0, rounded - plain))
 
 
 def _border(pieces: Pieces, meter: "_Meter", edge: tuple[int, int, int]) -> Border:
