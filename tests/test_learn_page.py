@@ -348,7 +348,8 @@ def test_speed_opens_its_answer_at_the_batch_asked_about(learn: Callable[..., Ap
     assert addressed(page, "batchsize") == "256"
     assert "layers of ResNet-20 wait for them here" in words(page)
     page = learn(step="7", engine="PyTorch", done="7", batchsize="256")
-    assert "the gain is a kernel that computes faster than PyTorch’s FP32" in heading(page)
+    assert "at batch 256: 4-bit weights move" in heading(page)
+    assert "FP32’s own kernel takes" in heading(page)
     assert addressed(page, "engine") == "PyTorch"
 
 

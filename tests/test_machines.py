@@ -131,6 +131,7 @@ def test_a_key_is_taken_once_and_only_what_was_entered_is_removed(library: Libra
 
 def test_what_is_predicted_is_predicted_for_them_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIQ_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr("aiq_core.library.bundled_measurements", tuple)
     library = open_library()
     library.add_machine(MINE)
     run = next(run for run in library.runs(bundled.model("digits_cnn")) if run.policy is not None)
@@ -145,7 +146,8 @@ def test_what_is_predicted_is_predicted_for_them_too(tmp_path: Path, monkeypatch
 
 @pytest.fixture
 def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Runs a command and gives what it says."""
+    """Runs a command and gives what it says; no machine ships with a roof."""
+    monkeypatch.setattr("aiq_core.library.bundled_measurements", tuple)
     monkeypatch.setenv("AIQ_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "200")
 
