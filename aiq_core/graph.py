@@ -1,9 +1,10 @@
 """What a network computes, apart from its tensors: its operations in order, in a vocabulary of our own.
 
 It depends on no framework, its version or the names in its code, so equal networks have equal graphs. The operators:
-`image`, `tensor` (one of the weights file), `constant` (one that the forward brings along), `output`, and those of
-`runtime.operators.FORMS`. Dropout and identity, which change nothing, are left out, and who reads what was overwritten
-in place reads the operation that did it.
+`image`, `tensor` (one of the weights file), `constant` (one that the forward brings along), `output`, `part` (one of
+several results), `overwritten` (a tensor, and what was written into a part of it), the kinds of layers, and those of
+`runtime.operators`. Dropout and identity, which change nothing, are left out, and who reads what was overwritten in
+place reads the operation that did it.
 """
 
 from collections.abc import Mapping
@@ -33,53 +34,46 @@ class Flow(StrEnum):
     """What an operator does to the tensor that it reads.
 
     SAME: the output takes the input's place in memory, at its width (batch normalisation and ReLU fuse into their
-    producer). JOINED: inputs and output share a width. FRESH: the output is a tensor of its own. SHAPE: sizes and
-    checks; no activations.
+    producer). JOINED: inputs and output share a width. FRESH: the output is a tensor of its own.
     """
 
     SAME = "same"
     JOINED = "joined"
     FRESH = "fresh"
-    SHAPE = "shape"
 
+
+IN_PLACE = (
+    *("batch_norm1d", "batch_norm2d", "batch_norm3d", "relu", "relu6", "gelu", "hardtanh", "silu", "hardswish"),
+    *("hardsigmoid", "sigmoid", "tanh", "elu", "leaky_relu", "mish", "softplus", "celu", "selu", "log_sigmoid"),
+    *("clamp", "clamp_min", "clamp_max"),
+)
+"""What works number by number on one tensor, and so can run where that was made."""
+
+MOVED = (
+    *("flatten", "reshape", "expand", "permute", "contiguous", "slice", "part", "select", "narrow", "chunk", "split"),
+    *("split_with_sizes", "unbind", "unsqueeze", "squeeze", "diagonal", "unfold", "as_strided", "to", "roll", "flip"),
+    *("repeat", "index", "index_select", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "pad", "max_pool1d"),
+    *("max_pool2d", "max_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d", "upsample_nearest2d"),
+)
+"""What gives some of the very numbers that it reads, and perhaps zeros."""
 
 FLOWS: Mapping[str, Flow] = {
-    "image": Flow.FRESH,
-    "tensor": Flow.FRESH,
-    "constant": Flow.FRESH,
-    "output": Flow.FRESH,
-    "conv2d": Flow.FRESH,
-    "linear": Flow.FRESH,
-    "batch_norm2d": Flow.SAME,
-    "layer_norm": Flow.FRESH,
-    "relu": Flow.SAME,
-    "relu6": Flow.SAME,
-    "gelu": Flow.SAME,
-    "hardtanh": Flow.SAME,
-    "dropout": Flow.SAME,
-    "identity": Flow.SAME,
-    "add": Flow.JOINED,
-    "concat": Flow.JOINED,
-    "max_pool2d": Flow.SAME,
-    "avg_pool2d": Flow.FRESH,
-    "adaptive_avg_pool2d": Flow.FRESH,
-    "mean": Flow.FRESH,
-    "flatten": Flow.SAME,
-    "reshape": Flow.SAME,
-    "expand": Flow.SAME,
-    "permute": Flow.SAME,
-    "contiguous": Flow.SAME,
-    "slice": Flow.SAME,
-    "size": Flow.SHAPE,
+    **dict.fromkeys((*IN_PLACE, *MOVED), Flow.SAME),
+    **dict.fromkeys(("add", "concat", "stack", "overwritten", "copy"), Flow.JOINED),
 }
-"""Every operator."""
+"""Every operator that does not give a tensor of its own; the others do."""
+
+
+def flow(operation: Operation) -> Flow:
+    """What an operation does to the tensor that it reads."""
+    return FLOWS.get(operation.operator, Flow.FRESH)
 
 
 def carriers(graph: Graph) -> tuple[int, ...]:
     """Operation -> the first of those whose results share a width with its own."""
     roots = list(range(len(graph)))
     for place, operation in enumerate(graph):
-        if FLOWS[operation.operator] is Flow.FRESH:
+        if flow(operation) is Flow.FRESH:
             continue
         for source in operation.inputs:
             first, second = sorted((roots[source], roots[place]))
@@ -92,15 +86,21 @@ def stored_places(graph: Graph) -> tuple[int, ...]:
 
     A ReLU that alone reads a convolution stores the tensor, the convolution does not; an add reads stored tensors.
     """
-    read = {source for operation in graph for source in operation.inputs if FLOWS[operation.operator] is not Flow.SAME}
+    read = {source for operation in graph for source in operation.inputs if flow(operation) is not Flow.SAME}
     return tuple(place for place in sorted(read) if graph[place].operator not in ("tensor", "constant"))
+
+
+NORMS = ("batch_norm1d", "batch_norm2d", "batch_norm3d")
+CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 
 
 def folded_norms(graph: Graph) -> dict[str, Operation]:
     """Convolution -> the batch norm that folds into it: one that alone reads it, in every place where that norm is."""
     read = [place for operation in graph for place in operation.inputs]
-    norms = [operation for operation in graph if operation.operator == "batch_norm2d"]
+    norms = [operation for operation in graph if operation.operator in NORMS and operation.module is not None]
     stay = {
-        norm.module for norm in norms if graph[norm.inputs[0]].operator != "conv2d" or read.count(norm.inputs[0]) != 1
+        norm.module
+        for norm in norms
+        if graph[norm.inputs[0]].operator not in CONVOLUTIONS or read.count(norm.inputs[0]) != 1
     }
     return {str(graph[norm.inputs[0]].module): norm for norm in norms if norm.module not in stay}

@@ -1,20 +1,27 @@
 """A folded network that runs part by part, each from one tensor to one tensor, with a say in what it stores."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from aiq_core.records import ModelProfile
-from aiq_core.runtime.canonical import VIEWS
-from aiq_core.runtime.fold import fold_batch_norm
+from aiq_core.errors import UncountableOperatorError
+from aiq_core.folding import Folded, as_kept, fold
+from aiq_core.graph import NORMS, Operation, folded_norms
+from aiq_core.records import Layer, ModelProfile
+from aiq_core.runtime.operators import COUNTED, arguments, base, shares, writes
+from aiq_core.runtime.record import logits
 from aiq_core.runtime.trace import Trace, trace
 
 Store = Callable[[int, Tensor], Tensor]
 """(operation of the graph, its result) -> what is stored of it; the result may be changed in place."""
+
+Call = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""What a layer reads, its weight and its bias -> what it writes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,70 +33,239 @@ class Part:
     stored: tuple[int, ...]
 
 
+class FoldedLayer(nn.Module):
+    """A convolution or linear layer with its norm folded in: `weight`, [output channels, …], and `bias`.
+
+    Where it runs several times, each call may have strides of its own; by itself it runs as the first does.
+    """
+
+    def __init__(self, folded: Folded, first: Call, memory_format: torch.memory_format) -> None:
+        super().__init__()
+        self.weight, self.bias = (nn.Parameter(torch.from_numpy(array)) for array in folded)
+        self._first = first
+        # As modules do it: of one input channel, `contiguous` would leave another layout, and kernels other last bits.
+        self.to(memory_format=memory_format)  # type: ignore[call-overload]
+
+    def forward(self, x: Tensor, call: Call | None = None) -> Tensor:
+        """What the layer writes."""
+        return (call or self._first)(x, self.weight, self.bias)
+
+
+def _call(node: fx.Node, layer: Layer) -> Call:
+    """A layer's call apart from its tensors."""
+    if not layer.kind.is_convolution:
+        return torch.ops.aten.linear.default
+    rest = list(arguments(node).values())[3:]
+    operator: Any = node.target
+    if layer.kind.is_transposed:
+        return lambda x, weight, bias: operator(x, as_kept(weight, layer), bias, *rest)
+    return lambda x, weight, bias: operator(x, weight, bias, *rest)
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """How a batch of one size runs: nodes in parts, the operations they store, calls of layers and folded norms."""
+
+    parts: tuple[tuple[fx.Node, ...], ...]
+    places: dict[fx.Node, int]
+    calls: dict[fx.Node, tuple[fx.Node, FoldedLayer, Call]]
+    norms: frozenset[fx.Node]
+    constants: dict[str, Tensor]
+    copied: frozenset[fx.Node]
+    done: dict[fx.Node, list[fx.Node]]
+    """Node -> what nothing reads after it."""
+
+
 class Network:
-    """`layers` are the convolutions and linear layers by name: their weight and bias may be exchanged between runs."""
+    """`layers` are the convolutions and linear layers by name: their weight and bias may be exchanged between runs.
 
-    def __init__(self, network: nn.Module, profile: ModelProfile, input_shape: tuple[int, ...]) -> None:
-        traced = trace(network, profile.model, input_shape)
-        fold_batch_norm(network, profile).to(memory_format=torch.channels_last)
+    `is_whole` says that what the network calls depends on the values of activations: it runs as one part then, with
+    exchanged weights, and stores nothing.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        profile: ModelProfile,
+        input_shape: tuple[int, ...],
+        memory_format: torch.memory_format = torch.channels_last,
+        result: str | None = None,
+    ) -> None:
+        self._profile, self._shape, self._result = profile, input_shape, result
         self._module = network.eval()
-        self._clones = any(node.op == "placeholder" and _is_overwritten(node, traced) for node in traced.places)
-        self._places = {node: place for node, place in traced.places.items() if place in profile.stored_tensors}
-        self.layers: dict[str, Any] = {layer.name: network.get_submodule(layer.name) for layer in profile.layers}
-        self.parts = tuple(self._part(nodes) for nodes in _cut(traced, self._places))
-        last = {source: node for part in self.parts for node in part.nodes for source in node.all_input_nodes}
-        self._done: dict[fx.Node, list[fx.Node]] = {}
-        for source, node in last.items():
-            self._done.setdefault(node, []).append(source)
+        self._first = trace(network, profile.model, input_shape, result=result)
+        folded = fold({name: tensor.detach().numpy() for name, tensor in network.state_dict().items()}, profile)
+        self._module.to(memory_format=memory_format)  # type: ignore[call-overload]
+        self._tensors: dict[str, Tensor] = {**dict(network.named_buffers()), **dict(network.named_parameters())}
+        sites = {layer.name: layer for layer in profile.layers if layer.has_site}
+        self._calls = {node: sites[name] for node, name in self._first.names.items() if name in sites}
+        first = {layer.name: _call(node, layer) for node, layer in reversed(self._calls.items())}
+        self.layers: dict[str, Any] = {
+            name: FoldedLayer(tensors, first[name], memory_format) for name, tensors in folded.items()
+        }
+        self.is_whole = self._first.by_values
+        self._nodes = _in_order(self._first)
+        self._cuts = [] if self.is_whole else _cuts(self._first, self._stored(self._first.places))
+        self._plans = {1: self._plan(self._first)}
+        self.parts = tuple(map(self._part, self._plans[1].parts))
 
-    def _part(self, nodes: Iterable[fx.Node]) -> Part:
-        nodes = tuple(nodes)
-        layers = (str(node.target) for node in nodes if node.op == "call_module")
-        stored = tuple(self._places[node] for node in nodes if node in self._places)
-        return Part(nodes, tuple(name for name in layers if name in self.layers), stored)
+    def _stored(self, places: dict[fx.Node, int]) -> dict[fx.Node, int]:
+        return {node: place for node, place in places.items() if place in self._profile.stored_tensors}
+
+    def _part(self, nodes: tuple[fx.Node, ...]) -> Part:
+        places = self._plans[1].places
+        layers = (self._first.names[node] for node in nodes if node in self._first.names)
+        names = tuple(name for name in dict.fromkeys(layers) if name in self.layers)
+        return Part(nodes, names, tuple(places[node] for node in nodes if node in places))
+
+    def _plan(self, traced: Trace) -> _Plan:
+        """How the batch runs that was traced: in the same parts as one image, node by node."""
+        nodes = _in_order(traced)
+        if [node.target for node in nodes if node.op == "call_function"] != [
+            node.target for node in self._nodes if node.op == "call_function"
+        ]:
+            raise UncountableOperatorError(
+                f"{self._profile.model} calls other operators for a batch than for one image, so its parts are not "
+                "known; let its forward not depend on the batch's size"
+            )
+        same = dict(zip(self._nodes, nodes, strict=True))
+        stored = self._stored(self._first.places)
+        gone = {norm.module for norm in folded_norms(self._profile.graph).values()}
+        graph = self._first.graph
+        norms = [
+            node
+            for node, place in self._first.places.items()
+            if graph[place].operator in NORMS and graph[place].module in gone
+        ]
+        parts = tuple(tuple(nodes[start:past]) for start, past in pairwise([0, *self._cuts, len(nodes)]))
+        last = {source: node for part in parts for node in part for source in node.all_input_nodes}
+        done: dict[fx.Node, list[fx.Node]] = {}
+        for source, node in last.items():
+            done.setdefault(node, []).append(source)
+        ends = {part[-1] for part in parts}
+        return _Plan(
+            parts,
+            {same[node]: place for node, place in stored.items()},
+            {
+                same[node]: (traced.works[same[node]].reads[0], self.layers[layer.name], _call(same[node], layer))
+                for node, layer in self._calls.items()
+            },
+            frozenset(same[node] for node in norms),
+            traced.constants,
+            frozenset(same[node] for node in stored if _is_shared(same[node], ends)),
+            done,
+        )
 
     def run(self, part: int, x: Tensor, store: Store = lambda _, x: x) -> Tensor:
         """What a part makes of the tensor of the one before, or of the images."""
+        if self.is_whole:
+            return self._whole(x)
+        if len(x) not in self._plans:
+            traced = trace(self._module, self._profile.model, self._shape, len(x), self._result)
+            self._plans[len(x)] = self._plan(traced)
+        plan = self._plans[len(x)]
         values: dict[fx.Node, Any] = {}
         if part:
-            values[self.parts[part - 1].nodes[-1]] = x
-        for node in self.parts[part].nodes:
-            value = self._image(x) if node.op == "placeholder" else self._value(node, values)
-            if node in self._places:
-                value = store(self._places[node], value)
+            values[plan.parts[part - 1][-1]] = x
+        value: Any = x
+        for node in plan.parts[part]:
+            value = self._value(node, values, plan, x)
+            if node in plan.places:
+                value = store(plan.places[node], value.clone() if node in plan.copied else value)
             values[node] = value
-            for source in self._done.get(node, ()):
+            for source in plan.done.get(node, ()):
                 values.pop(source, None)
         result: Tensor = value
         return result
 
-    def _image(self, x: Tensor) -> Tensor:
-        return x.clone() if self._clones else x
+    def _value(self, node: fx.Node, values: dict[fx.Node, Any], plan: _Plan, x: Tensor) -> Any:
+        def given(source: fx.Node) -> Any:
+            return values[source] if source in values else self._tensor(source, plan)
 
-    def _value(self, node: fx.Node, values: dict[fx.Node, Any]) -> Any:
-        if node.op == "output":
-            return fx.node.map_arg(node.args[0], values.__getitem__)
+        if node.op == "placeholder":
+            return x.clone() if _is_overwritten(node) else x
         if node.op == "get_attr":
-            found: Any = self._module
-            for part in str(node.target).split("."):
-                found = getattr(found, part)
-            return found
-        args = fx.node.map_arg(node.args, values.__getitem__)
-        kwargs = fx.node.map_arg(node.kwargs, values.__getitem__)
-        if node.op == "call_module":
-            return self._module.get_submodule(str(node.target))(*args, **kwargs)
-        if node.op == "call_method":
-            return getattr(args[0], str(node.target))(*args[1:], **kwargs)
-        return node.target(*args, **kwargs)  # type: ignore[operator]
+            return self._tensor(node, plan).clone()
+        if node.op == "output":
+            return given(node.all_input_nodes[0])
+        if node in plan.norms:
+            return given(node.all_input_nodes[0])
+        if node in plan.calls:
+            read, layer, call = plan.calls[node]
+            return layer(given(read), call)
+        args, kwargs = (fx.node.map_aggregate(each, _on(x.device)) for each in (node.args, node.kwargs))
+        return node.target(*fx.node.map_arg(args, given), **fx.node.map_arg(kwargs, given))  # type: ignore[operator]
+
+    def _tensor(self, node: fx.Node, plan: _Plan) -> Tensor:
+        name = str(node.target)
+        return plan.constants[name] if name in plan.constants else self._tensors[name]
+
+    def _whole(self, x: Tensor) -> Tensor:
+        """The module's own forward, its layers and norms exchanged as they are called."""
+        with _Exchange(self._module, self.layers, self._calls, folded_norms(self._profile.graph)):
+            return logits(self._module(x), len(x), self._profile.model, self._result)
 
 
-def _is_overwritten(node: fx.Node, traced: Trace) -> bool:
+class _Exchange(TorchDispatchMode):
+    """Runs the layers of a network with other weights, and folded norms not at all."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        layers: Mapping[str, FoldedLayer],
+        calls: Mapping[fx.Node, Layer],
+        norms: Mapping[str, Operation],
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        tensors = {**dict(module.named_buffers()), **dict(module.named_parameters())}
+        self._sites = {id(tensors[layer.weight_name]): layer for layer in calls.values()}
+        self._layers = layers
+        self._norms = {id(tensors[f"{norm.module}.running_var"]) for norm in norms.values()}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """What a call gives."""
+        tensors = [each for each in args if isinstance(each, Tensor)]
+        if base(func) == "batch_norm" and any(id(each) in self._norms for each in tensors):
+            return args[0].clone()
+        site = next((self._sites[id(each)] for each in tensors if id(each) in self._sites), None)
+        if site is None or base(func) not in COUNTED:
+            return func(*args, **(kwargs or {}))
+        layer, names = self._layers[site.name], [argument.name for argument in func._schema.arguments]
+        given = dict(zip(names, args, strict=False)) | (kwargs or {})
+        if not site.kind.is_convolution:
+            x = next(each for each in (given.get(key) for key in ("input", "mat1", "self")) if each is not None)
+            return torch.ops.aten.linear.default(given["mat1"] if "mat1" in given else x, layer.weight, layer.bias)
+        weight = as_kept(layer.weight, site) if site.kind.is_transposed else layer.weight
+        return func(**{**given, "weight": weight, "bias": layer.bias})
+
+
+def _on(device: torch.device) -> Callable[[Any], Any]:
+    """An argument, on this device."""
+    return lambda each: device if isinstance(each, torch.device) else each
+
+
+def _in_order(traced: Trace) -> list[fx.Node]:
+    """What is run; the network's own tensors are at hand, unless something is written into them."""
+    return [node for node in traced.nodes.nodes if node.op != "get_attr" or _is_overwritten(node)]
+
+
+def _is_overwritten(node: fx.Node) -> bool:
     """Whether something writes into a node's memory, perhaps through a view."""
+    return any(
+        user.op == "call_function"
+        and ((writes(user) and user.args[0] is node) or (shares(user) and user.args[0] is node and _is_overwritten(user)))
+        for user in node.users
+    )
 
-    def is_view(user: fx.Node) -> bool:
-        return user not in traced.places or traced.graph[traced.places[user]].operator in VIEWS
 
-    return any(user in traced.overwrites or (is_view(user) and _is_overwritten(user, traced)) for user in node.users)
+def _is_shared(node: fx.Node, ends: set[fx.Node]) -> bool:
+    """Whether what a node gives lies in memory that others read too, or that is kept between parts."""
+    while shares(node):
+        source = node.all_input_nodes[0]
+        if len(source.users) > 1 or source in ends or source.op != "call_function":
+            return True
+        node = source
+    return False
 
 
 WIDE = 2
@@ -98,15 +274,15 @@ NEAR = 2
 """How many possible cuts away is shortly."""
 
 
-def _cut(traced: Trace, stored: dict[fx.Node, int]) -> list[list[fx.Node]]:
-    """The nodes in parts, cut after stored tensors that are all that goes on and that nothing overwrites."""
-    nodes = [node for node in traced.nodes.nodes if node.users or node.op in ("output", "placeholder")]
+def _cuts(traced: Trace, stored: dict[fx.Node, int]) -> list[int]:
+    """Where a part begins: after stored tensors that are all that goes on and that nothing overwrites."""
+    nodes = _in_order(traced)
     last = {source: position for position, node in enumerate(nodes) for source in node.all_input_nodes}
     cuts = []
     alive: set[fx.Node] = set()
     for position, node in enumerate(nodes):
         alive = {other for other in {*alive, node} if last.get(other, -1) > position}
-        if alive == {node} and node in stored and node.op != "placeholder" and not _is_overwritten(node, traced):
+        if alive == {node} and node in stored and node.op != "placeholder" and not _is_overwritten(node):
             cuts.append(position)
     sizes = [nodes[position].meta["value"].numel() for position in cuts]
     kept = [
@@ -117,5 +293,4 @@ def _cut(traced: Trace, stored: dict[fx.Node, int]) -> list[list[fx.Node]]:
             and any(WIDE * size < sizes[index] for size in sizes[index + 1 : index + 1 + NEAR])
         )
     ]
-    bounds = [0, *(position + 1 for position in kept if position + 1 < len(nodes)), len(nodes)]
-    return [nodes[first:past] for first, past in pairwise(bounds)]
+    return [position + 1 for position in kept if position + 1 < len(nodes)]
