@@ -49,17 +49,27 @@ IN_PLACE = (
 )
 """What works number by number on one tensor, and so can run where that was made."""
 
-MOVED = (
-    *("flatten", "reshape", "expand", "permute", "contiguous", "slice", "part", "select", "narrow", "chunk", "split"),
-    *("split_with_sizes", "unbind", "unsqueeze", "squeeze", "diagonal", "unfold", "as_strided", "to", "roll", "flip"),
-    *("repeat", "index", "index_select", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "pad", "max_pool1d"),
-    *("max_pool2d", "max_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d", "upsample_nearest2d"),
+RESHAPED = ("flatten", "reshape", "permute", "unsqueeze", "squeeze")
+"""They move nothing: who reads one reads the tensor that it looks at."""
+
+PARTS = (
+    *("expand", "slice", "part", "select", "narrow", "chunk", "split", "split_with_sizes", "unbind", "diagonal"),
+    *("unfold", "as_strided"),
 )
-"""What gives some of the very numbers that it reads, and perhaps zeros."""
+"""Nor do these, of which the tensor read is a part, or several times over."""
+
+COPIED = (
+    *("contiguous", "to", "roll", "flip", "repeat", "index", "index_select", "pixel_shuffle", "pixel_unshuffle"),
+    *("channel_shuffle", "pad", "constant_pad_nd", "max_pool1d", "max_pool2d", "max_pool3d", "adaptive_max_pool1d"),
+    *("adaptive_max_pool2d", "upsample_nearest2d"),
+)
+"""They give some of the very numbers that they read, and perhaps zeros."""
+
+JOINED = ("add", "concat", "stack", "overwritten", "copy")
 
 FLOWS: Mapping[str, Flow] = {
-    **dict.fromkeys((*IN_PLACE, *MOVED), Flow.SAME),
-    **dict.fromkeys(("add", "concat", "stack", "overwritten", "copy"), Flow.JOINED),
+    **dict.fromkeys((*IN_PLACE, *RESHAPED, *PARTS, *COPIED), Flow.SAME),
+    **dict.fromkeys(JOINED, Flow.JOINED),
 }
 """Every operator that does not give a tensor of its own; the others do."""
 

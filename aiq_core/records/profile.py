@@ -137,13 +137,14 @@ class ModelProfile:
 
     An activation group is the set of tensors that must share a width: those joined by adds or coming from
     one producer. `activation_groups` names them; each layer says which it reads and writes. `graph` is all that the
-    network computes.
+    network computes. `sizes` are the elements of what an operation gives, by its place, where no layer tells.
     """
 
     model: str
     layers: tuple[Layer, ...]
     activation_groups: tuple[str, ...]
     graph: Graph = ()
+    sizes: tuple[tuple[int, int], ...] = ()
 
     @cached_property
     def quantizable(self) -> tuple[Layer, ...]:
@@ -175,7 +176,14 @@ class ModelProfile:
     @cached_property
     def stored_tensors(self) -> Mapping[int, str]:
         """Operation of `graph` whose result is written to memory -> its activation group, in the graph's order."""
-        roots, groups = carriers(self.graph), {}
+        named = {place: self.groups[place] for place in stored_places(self.graph)}
+        return {place: group for place, group in named.items() if group is not None}
+
+    @cached_property
+    def groups(self) -> tuple[str | None, ...]:
+        """Operation of `graph` -> the activation group of its result."""
+        roots = carriers(self.graph)
+        groups: dict[int, str | None] = {}
         layers = {layer.name: layer for layer in self.layers}
         for place, operation in enumerate(self.graph):
             if operation.module in layers:
@@ -184,8 +192,7 @@ class ModelProfile:
                 # A call of several reads its own part of `others`, all of one group.
                 read = [layer.input_group, *(group for _, group in layer.others)][: len(operation.inputs)]
                 groups |= {roots[source]: group for source, group in zip(operation.inputs, read, strict=False)}
-        named = {place: groups.get(roots[place]) for place in stored_places(self.graph)}
-        return {place: group for place, group in named.items() if group is not None}
+        return tuple(groups.get(root) for root in roots)
 
     @cached_property
     def _places(self) -> dict[Site, int]:
@@ -295,6 +302,7 @@ class ModelProfile:
             "model": self.model,
             "activation_groups": list(self.activation_groups),
             "layers": [layer.to_json() for layer in self.layers],
+            **({"sizes": [list(size) for size in self.sizes]} if self.sizes else {}),
             "graph": [asdict(operation) for operation in self.graph],
         }
 
@@ -303,4 +311,5 @@ class ModelProfile:
         """The profile that `to_json` wrote."""
         layers = tuple(map(Layer.from_json, document["layers"]))
         graph = tuple(Operation(**{**entry, "inputs": tuple(entry["inputs"])}) for entry in document["graph"])
-        return cls(document["model"], layers, tuple(document["activation_groups"]), graph)
+        sizes = tuple((place, elements) for place, elements in document.get("sizes", ()))
+        return cls(document["model"], layers, tuple(document["activation_groups"]), graph, sizes)

@@ -48,8 +48,8 @@ class Canonical:
         self._stale: dict[fx.Node, list[int]] = {}  # node -> what was written into its memory since, elsewhere
         self.places: dict[fx.Node, int] = {}
         """Node -> the operation that it is; a node that changes nothing is none."""
-        self.overwrites: set[fx.Node] = set()
-        """Nodes that write into the memory of what they read."""
+        self.results: list[fx.Node] = []
+        """Operation -> the node that holds its result."""
 
     def graph(self, nodes: fx.Graph) -> Graph:
         """The operations in the order of the calls."""
@@ -79,7 +79,6 @@ class Canonical:
         self._write(node, self._operation(node, name, given))
         source = self._graph[-1].inputs[0] if self._graph[-1].inputs else 0
         if writes(node):
-            self.overwrites.add(node)
             self._overwrite(source)
         if shares(node):
             self._memory[-1] = self._memory[source]
@@ -247,6 +246,7 @@ class Canonical:
             self.places[node] = len(self._graph)
         self._memory.append(len(self._graph))
         self._graph.append(operation)
+        self.results.append(node)
 
     def _overwrite(self, old: int) -> None:
         """Who reads the overwritten tensor, or one that lies in its memory, reads the operation that did it."""

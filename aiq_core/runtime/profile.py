@@ -1,6 +1,7 @@
 """A model -> its ModelProfile: graph, MACs, weights, activations and their groups, from a trace and its shapes."""
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 from torch import fx, nn
 
@@ -8,6 +9,7 @@ from aiq_core.graph import carriers
 from aiq_core.records import Layer, ModelProfile
 from aiq_core.runtime.trace import Trace, trace
 from aiq_core.runtime.work import Work, elements, shape_of
+from aiq_core.traffic.fused import told
 
 IMAGE_GROUP = "image"
 POOLED_GROUP = "pooled"
@@ -29,9 +31,10 @@ def profile(
     groups = _activation_groups(traced)
     layers = _layers(traced, groups, excluded)
     used = {group for layer in layers for group in (*layer.read_groups, layer.output_group)}
-    return ModelProfile(
-        name, layers, tuple(group for group in dict.fromkeys(groups) if group is not None and group in used), traced.graph
-    )
+    named = tuple(group for group in dict.fromkeys(groups) if group is not None and group in used)
+    found = ModelProfile(name, layers, named, traced.graph)
+    sizes = tuple((place, elements(traced.results[place]), said) for place, said in told(found).items())
+    return replace(found, sizes=tuple((place, size) for place, size, said in sizes if size != said))
 
 
 def _layers(traced: Trace, groups: list[str | None], excluded: Collection[str]) -> tuple[Layer, ...]:
@@ -49,10 +52,13 @@ def _layer(
     works = [traced.works[node] for node in calls]
     first, places = works[0], traced.places
     operations = [traced.graph[places[node]] for node in calls]
-    others = [
-        (elements(read), groups[place])
+    # What is a weight is counted as such.
+    reads = [
+        [
+            (0 if read in work.stored else elements(read), groups[place])
+            for read, place in zip(work.reads, operation.inputs, strict=False)
+        ]
         for work, operation in zip(works, operations, strict=True)
-        for read, place in list(zip(work.reads, operation.inputs, strict=False))[1:]
     ]
     weight, bias = first.weight, first.bias
     own = {str(node.target): node for node in _tensors(first, traced) if str(node.target) not in counted}
@@ -64,14 +70,14 @@ def _layer(
         macs=sum(work.macs for work in works),
         weights=sum(matrices),
         biases=sum(map(elements, own.values())) - sum(matrices),
-        input_elements=sum(elements(work.reads[0]) for work in works),
+        input_elements=sum(call[0][0] for call in reads),
         output_elements=sum(map(elements, calls)),
         groups=int(operations[0].attributes.get("groups", 1)),
         quantizable=quantizable and weight is not None,
-        input_group=groups[operations[0].inputs[0]],
+        input_group=reads[0][0][1],
         output_group=groups[places[calls[0]]],
         calls=len(calls),
-        others=tuple(others),
+        others=tuple(other for call in reads for other in call[1:]),
         has_site=weight is not None,
         weight=None if weight is None or weight.target == f"{name}.weight" else str(weight.target),
         bias=None if bias is None or bias.target == f"{name}.bias" else str(bias.target),
@@ -93,7 +99,8 @@ def _tensors(work: Work, traced: Trace) -> Iterable[fx.Node]:
 
 def _activation_groups(traced: Trace) -> list[str | None]:
     """Operation -> the name of its activation group; what becomes the logits has none, as it stays FP32, nor has what
-    no image passes through. All calls of one layer read one group and write one.
+    no image passes through, nor anything where not all images go the same way. All calls of one layer read one group
+    and write one.
     """
     roots = list(carriers(traced.graph))
 
@@ -109,8 +116,10 @@ def _activation_groups(traced: Trace) -> list[str | None]:
             join([traced.places[node] for node, other in traced.names.items() if other == name])
             for sources in zip(*(call.inputs for call in calls), strict=False):
                 join(list(sources))
-    nodes = {place: node for node, place in traced.places.items()}
-    live = {roots[place] for place, node in nodes.items() if node.meta["live"] and node.op != "output"}
+    if traced.by_values:
+        return [None] * len(roots)
+    nodes = traced.results
+    live = {roots[place] for place, node in enumerate(nodes) if node.meta["live"] and node.op != "output"}
     logits = roots[traced.graph[-1].inputs[0]]
     names: dict[int, str] = {}
     for root in sorted(live):

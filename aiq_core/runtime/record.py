@@ -21,7 +21,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from aiq_core.errors import UncountableOperatorError
 from aiq_core.runtime.operators import PART, is_empty, is_known, is_random, makes_new, title, writes
 
-TORCH = os.path.dirname(torch.__file__)
+TORCH = os.path.join(os.path.dirname(torch.__file__), "")
 
 
 class Recording:
@@ -251,9 +251,12 @@ class _Recorder(TorchDispatchMode):
             self._keep(tensor, node)
         if changed and isinstance(made, Tensor):
             return changed[0]
-        for place, tensor in [(None, made)] if isinstance(made, Tensor) else list(enumerate(made or ())):
-            if isinstance(tensor, Tensor):
-                self._keep(tensor, node if place is None else self._part(node, place, tensor))
+        if isinstance(made, Tensor):
+            self._keep(made, node)
+        elif isinstance(made, tuple | list):
+            for place, tensor in enumerate(made):
+                if isinstance(tensor, Tensor):
+                    self._keep(tensor, self._part(node, place, tensor))
         return made
 
     def _part(self, node: fx.Node, place: int, tensor: Tensor) -> fx.Node:

@@ -17,8 +17,8 @@ class Trace:
     says what they compute.
 
     `works` are the calls that do multiply-accumulates, and `names` what each is called: its weight's name, else the
-    module it is in. `places` gives the operation that a node is, none for one that changes nothing; `overwrites` are
-    the nodes that write into the memory of what they read. `constants` are the tensors that the network does not keep.
+    module it is in. `places` gives the operation that a node is, none for one that changes nothing; `results` the node
+    that holds an operation's result. `constants` are the tensors that the network does not keep.
     `by_values` says that what is called depends on the values of activations, of which the trace is one example.
     """
 
@@ -27,7 +27,7 @@ class Trace:
     names: dict[fx.Node, str]
     graph: Graph
     places: dict[fx.Node, int]
-    overwrites: set[fx.Node]
+    results: tuple[fx.Node, ...]
     constants: dict[str, Tensor]
     by_values: bool
 
@@ -48,9 +48,8 @@ def trace(model: nn.Module, name: str, input_shape: tuple[int, ...], images: int
     names = _names(works)
     canonical = Canonical(constants, works, names, name)
     graph = canonical.graph(recording.nodes)
-    return Trace(
-        recording.nodes, works, names, graph, canonical.places, canonical.overwrites, constants, recording.by_values
-    )
+    results = tuple(canonical.results)
+    return Trace(recording.nodes, works, names, graph, canonical.places, results, constants, recording.by_values)
 
 
 def _names(works: dict[fx.Node, Work]) -> dict[fx.Node, str]:

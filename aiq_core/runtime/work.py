@@ -8,7 +8,7 @@ from torch import Tensor, fx
 
 from aiq_core.errors import UncountableOperatorError
 from aiq_core.records import LayerKind
-from aiq_core.runtime.operators import ATTENTION, COUNTED, PRODUCTS, RECURRENT, TRANSPOSED, arguments, name_of, title_of
+from aiq_core.runtime.operators import ATTENTION, AXES, COUNTED, PRODUCTS, RECURRENT, TRANSPOSED, arguments, name_of, title_of
 
 WEIGHT = ".weight"
 
@@ -86,9 +86,11 @@ def _weighted(node: fx.Node, name: str, given: dict[str, Any], constants: Any) -
     # Each output meets the weights of its channel; the other way about, each input does.
     macs = elements(x if backwards else node) * prod(shape[1:])
     kind = LayerKind.LINEAR if name == "linear" else LayerKind(f"conv{'_transpose' * backwards}{len(shape) - 2}d")
-    own = is_own(weight, constants) and (bias is None or is_own(bias, constants))
     stored = tuple(each for each in (weight, bias) if each is not None)
-    return Work(kind, macs, (x,), stored, weight if own else None, bias if own else None)
+    matrix, is_turned = _matrix(weight, constants) if name == "linear" else (weight, False)
+    if not is_own(matrix, constants) or not (bias is None or is_own(bias, constants)):
+        return Work(kind, macs, (x,), stored)
+    return Work(kind, macs, (x,), stored, matrix, bias, is_turned)
 
 
 def _product(node: fx.Node, name: str, given: dict[str, Any], constants: Any) -> Work:
@@ -101,10 +103,19 @@ def _product(node: fx.Node, name: str, given: dict[str, Any], constants: Any) ->
     bias = added[0] if added else None
     plain = given.get("alpha", 1) == 1 and given.get("beta", 1) == 1
     vector = bias is None or (is_own(bias, constants) and shape_of(bias) == shape_of(second)[-1:])
-    if is_own(second, constants) and len(shape_of(second)) == 2 and first.meta["live"] and plain and vector:
-        stored = (second,) if bias is None else (second, bias)
-        return Work(LayerKind.LINEAR, macs, (first,), stored, second, bias, transposed=True)
-    return Work(LayerKind.MATMUL, macs, tuple(operands), ())
+    weight, is_turned = _matrix(second, constants)
+    if weight is not None and first.meta["live"] and plain and vector:
+        stored = (weight,) if bias is None else (weight, bias)
+        return Work(LayerKind.LINEAR, macs, (first,), stored, weight, bias, transposed=not is_turned)
+    return Work(LayerKind.MATMUL, macs, tuple(operands), tuple(each for each in operands if not each.meta["live"]))
+
+
+def _matrix(node: fx.Node, constants: Any) -> tuple[fx.Node | None, bool]:
+    """The network's own matrix that a node is, perhaps with its axes exchanged; None where it is none."""
+    is_turned = node.op == "call_function" and name_of(node) in AXES
+    source = node.all_input_nodes[0] if is_turned else node
+    is_matrix = is_own(source, constants) and len(shape_of(source)) == 2
+    return source if is_matrix else None, is_turned
 
 
 def _attention(given: dict[str, Any]) -> Work:
