@@ -31,7 +31,11 @@ def fold(tensors: Tensors, profile: ModelProfile) -> dict[str, Folded]:
     Raises WeightsError for a norm without running statistics.
     """
     for operation in profile.graph:
-        if operation.operator in NORMS and operation.module is not None and f"{operation.module}.running_var" not in tensors:
+        if (
+            operation.operator in NORMS
+            and operation.module is not None
+            and f"{operation.module}.running_var" not in tensors
+        ):
             raise WeightsError(
                 f"{operation.module} of {profile.model} keeps no running statistics, so what it gives depends on which "
                 "images run together; train it with track_running_stats=True"

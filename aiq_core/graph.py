@@ -100,12 +100,22 @@ def stored_places(graph: Graph) -> tuple[int, ...]:
     return tuple(place for place in sorted(read) if graph[place].operator not in ("tensor", "constant"))
 
 
+EXAMPLE = "example"
+"""An attribute of `image` where what is computed depends on its values: the graph is what one example did, and this a
+hash of the code.
+"""
+
 NORMS = ("batch_norm1d", "batch_norm2d", "batch_norm3d")
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 
 
 def folded_norms(graph: Graph) -> dict[str, Operation]:
-    """Convolution -> the batch norm that folds into it: one that alone reads it, in every place where that norm is."""
+    """Convolution -> the batch norm that folds into it: one that alone reads it, in every place where that norm is.
+
+    None where the graph is of one example, as others may go another way.
+    """
+    if any(operation.operator == "image" and EXAMPLE in operation.attributes for operation in graph):
+        return {}
     read = [place for operation in graph for place in operation.inputs]
     norms = [operation for operation in graph if operation.operator in NORMS and operation.module is not None]
     stay = {

@@ -205,6 +205,24 @@ class ModelProfile:
         widths = policy.weight_bits if site.kind is SiteKind.WEIGHTS else policy.activation_bits
         return widths[self._places[site]]
 
+    def operands(self, layer: Layer) -> tuple[Site | None, Site | None]:
+        """The sites whose wider decides a layer's arithmetic: its weights, or else a second tensor, and what it reads.
+
+        None stands for what stays FP32.
+        """
+        read = layer.input_group and Site(SiteKind.ACTIVATIONS, layer.input_group)
+        if layer.quantizable:
+            return Site(SiteKind.WEIGHTS, layer.name), read or None
+        if layer.weights or not layer.others:
+            return None, read or None
+        second = layer.others[0][1]
+        return (Site(SiteKind.ACTIVATIONS, second) if second else None), read or None
+
+    def operand_bits(self, policy: Policy, layer: Layer) -> tuple[int, int]:
+        """The widths of `operands`."""
+        first, second = (FP32_BITS if site is None else self.width(policy, site) for site in self.operands(layer))
+        return first, second
+
     def moved(self, policy: Policy, *moves: Move) -> Policy:
         """The policy after moves. Raises SettingError for a site that is not one of this network."""
         widths = {SiteKind.WEIGHTS: list(policy.weight_bits), SiteKind.ACTIVATIONS: list(policy.activation_bits)}

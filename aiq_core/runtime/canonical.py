@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, fx
 
 from aiq_core.errors import UncountableOperatorError
-from aiq_core.graph import Graph, Operation
+from aiq_core.graph import EXAMPLE, Graph, Operation
 from aiq_core.records import LayerKind
 from aiq_core.runtime.operators import (
     AXES,
@@ -35,13 +35,20 @@ class Canonical:
     """Writes the graph of what was recorded for one image.
 
     `constants` are the tensors that the forward reads and the state dict lacks, by name; `works` the counted calls and
-    `names` what each is called. Raises UncountableOperatorError for what has no form in the vocabulary.
+    `names` what each is called; `code` is a hash of the code where one recording is not all that it does. Raises
+    UncountableOperatorError for what has no form in the vocabulary.
     """
 
     def __init__(
-        self, constants: Mapping[str, Tensor], works: Mapping[fx.Node, Work], names: Mapping[fx.Node, str], model: str
+        self,
+        constants: Mapping[str, Tensor],
+        works: Mapping[fx.Node, Work],
+        names: Mapping[fx.Node, str],
+        model: str,
+        code: str | None = None,
     ) -> None:
         self._constants, self._works, self._names, self._model = constants, works, names, model
+        self._image = Operation("image", (), None, {} if code is None else {EXAMPLE: code})
         self._graph: list[Operation] = []
         self._memory: list[int] = []  # operation -> the first one in the same memory
         self._place: dict[fx.Node, int] = {}  # node -> the operation whose result it holds by now
@@ -57,7 +64,7 @@ class Canonical:
             if node.op == "output":
                 self._write(node, Operation("output", tuple(self._read(source) for source in node.all_input_nodes)))
             elif node.op == "placeholder":
-                self._write(node, Operation("image"))
+                self._write(node, self._image)
             elif node.op == "call_function":
                 self._call(node)
         return tuple(self._graph)
@@ -91,7 +98,7 @@ class Canonical:
         if name in AXES:
             return bool(self._order(node, given) == sorted(range(source.ndim)))
         is_same = source.dtype == node.meta["value"].dtype and source.shape == node.meta["value"].shape
-        return is_same and not (name == "clone")
+        return is_same and name != "clone"
 
     def _operation(self, node: fx.Node, name: str, given: dict[str, Any]) -> Operation:
         if node in self._works:
@@ -179,7 +186,11 @@ class Canonical:
         usual = defaults(node)
         found = {}
         for key, value in given.items():
-            if (key in names or value != usual[key]) and key not in ("device", "layout", "pin_memory") and not _has_nodes(value):
+            if (
+                (key in names or value != usual[key])
+                and key not in ("device", "layout", "pin_memory")
+                and not _has_nodes(value)
+            ):
                 found[key] = self._settled(node, key, value)
         if not found.get("stride", True):
             found["stride"] = found["kernel_size"]

@@ -11,9 +11,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from aiq_core.errors import UncountableOperatorError
 from aiq_core.folding import Folded, as_kept, fold
-from aiq_core.graph import NORMS, Operation, folded_norms
+from aiq_core.graph import NORMS, folded_norms
 from aiq_core.records import Layer, ModelProfile
-from aiq_core.runtime.operators import COUNTED, arguments, base, shares, writes
+from aiq_core.runtime.operators import AXES, COUNTED, arguments, base, shares, writes
 from aiq_core.runtime.record import logits
 from aiq_core.runtime.trace import Trace, trace
 
@@ -44,7 +44,7 @@ class FoldedLayer(nn.Module):
         self.weight, self.bias = (nn.Parameter(torch.from_numpy(array)) for array in folded)
         self._first = first
         # As modules do it: of one input channel, `contiguous` would leave another layout, and kernels other last bits.
-        self.to(memory_format=memory_format)  # type: ignore[call-overload]
+        self.to(memory_format=memory_format)
 
     def forward(self, x: Tensor, call: Call | None = None) -> Tensor:
         """What the layer writes."""
@@ -95,7 +95,7 @@ class Network:
         self._module = network.eval()
         self._first = trace(network, profile.model, input_shape, result=result)
         folded = fold({name: tensor.detach().numpy() for name, tensor in network.state_dict().items()}, profile)
-        self._module.to(memory_format=memory_format)  # type: ignore[call-overload]
+        self._module.to(memory_format=memory_format)
         self._tensors: dict[str, Tensor] = {**dict(network.named_buffers()), **dict(network.named_parameters())}
         sites = {layer.name: layer for layer in profile.layers if layer.has_site}
         self._calls = {node: sites[name] for node, name in self._first.names.items() if name in sites}
@@ -194,49 +194,44 @@ class Network:
             read, layer, call = plan.calls[node]
             return layer(given(read), call)
         args, kwargs = (fx.node.map_aggregate(each, _on(x.device)) for each in (node.args, node.kwargs))
-        return node.target(*fx.node.map_arg(args, given), **fx.node.map_arg(kwargs, given))  # type: ignore[operator]
+        operator: Any = node.target
+        return operator(*fx.node.map_arg(args, given), **fx.node.map_arg(kwargs, given))  # type: ignore[arg-type]
 
     def _tensor(self, node: fx.Node, plan: _Plan) -> Tensor:
         name = str(node.target)
         return plan.constants[name] if name in plan.constants else self._tensors[name]
 
     def _whole(self, x: Tensor) -> Tensor:
-        """The module's own forward, its layers and norms exchanged as they are called."""
-        with _Exchange(self._module, self.layers, self._calls, folded_norms(self._profile.graph)):
+        """The module's own forward, its layers exchanged as they are called."""
+        with _Exchange(self._tensors, self.layers, set(self._calls.values())):
             return logits(self._module(x), len(x), self._profile.model, self._result)
 
 
 class _Exchange(TorchDispatchMode):
-    """Runs the layers of a network with other weights, and folded norms not at all."""
+    """Runs the layers of a network with the weights of `layers`."""
 
-    def __init__(
-        self,
-        module: nn.Module,
-        layers: Mapping[str, FoldedLayer],
-        calls: Mapping[fx.Node, Layer],
-        norms: Mapping[str, Operation],
-    ) -> None:
+    def __init__(self, tensors: Mapping[str, Tensor], layers: Mapping[str, FoldedLayer], sites: set[Layer]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        tensors = {**dict(module.named_buffers()), **dict(module.named_parameters())}
-        self._sites = {id(tensors[layer.weight_name]): layer for layer in calls.values()}
+        # The tensors are held beside their ids, so that no other one gets these.
+        self._sites = {id(tensors[site.weight_name]): (tensors[site.weight_name], site) for site in sites}
         self._layers = layers
-        self._norms = {id(tensors[f"{norm.module}.running_var"]) for norm in norms.values()}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """What a call gives."""
-        tensors = [each for each in args if isinstance(each, Tensor)]
-        if base(func) == "batch_norm" and any(id(each) in self._norms for each in tensors):
-            return args[0].clone()
-        site = next((self._sites[id(each)] for each in tensors if id(each) in self._sites), None)
-        if site is None or base(func) not in COUNTED:
+        given = dict(zip((each.name for each in func._schema.arguments), args, strict=False)) | (kwargs or {})
+        found = [self._sites[id(each)][1] for each in given.values() if id(each) in self._sites]
+        if not found or base(func) not in (*COUNTED, *AXES):
             return func(*args, **(kwargs or {}))
-        layer, names = self._layers[site.name], [argument.name for argument in func._schema.arguments]
-        given = dict(zip(names, args, strict=False)) | (kwargs or {})
-        if not site.kind.is_convolution:
-            x = next(each for each in (given.get(key) for key in ("input", "mat1", "self")) if each is not None)
-            return torch.ops.aten.linear.default(given["mat1"] if "mat1" in given else x, layer.weight, layer.bias)
-        weight = as_kept(layer.weight, site) if site.kind.is_transposed else layer.weight
-        return func(**{**given, "weight": weight, "bias": layer.bias})
+        if base(func) in AXES:
+            turned = func(*args, **(kwargs or {}))
+            self._sites[id(turned)] = turned, found[0]
+            return turned
+        layer, site = self._layers[found[0].name], found[0]
+        if site.kind.is_convolution:
+            weight = as_kept(layer.weight, site) if site.kind.is_transposed else layer.weight
+            return func(**{**given, "weight": weight, "bias": layer.bias})
+        x = next(given[key] for key in ("input", "mat1", "self") if key in given)
+        return torch.ops.aten.linear.default(x, layer.weight, layer.bias)
 
 
 def _on(device: torch.device) -> Callable[[Any], Any]:
@@ -253,7 +248,9 @@ def _is_overwritten(node: fx.Node) -> bool:
     """Whether something writes into a node's memory, perhaps through a view."""
     return any(
         user.op == "call_function"
-        and ((writes(user) and user.args[0] is node) or (shares(user) and user.args[0] is node and _is_overwritten(user)))
+        and (
+            (writes(user) and user.args[0] is node) or (shares(user) and user.args[0] is node and _is_overwritten(user))
+        )
         for user in node.users
     )
 

@@ -55,7 +55,7 @@ COUNTED = frozenset((*CONVOLUTIONS, *TRANSPOSED, "linear", *PRODUCTS, *ATTENTION
 """Those of multiply-accumulates; `aiq_core.runtime.work` says how many."""
 
 RESHAPES = ("flatten", "view", "reshape", "_unsafe_view", "unflatten", "expand", "expand_as")
-AXES = ("permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "t")
+AXES = ("permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "t", "mT", "numpy_T")
 NOTHING = ("alias", "detach", "lift_fresh", "dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout")
 """They give what they read, in evaluation."""
 
@@ -141,7 +141,12 @@ def shares(node: fx.Node) -> bool:
     """Whether what a call gives may lie in the memory of what it reads."""
     if node.op != "call_function":
         return False
-    return node.target is PART or writes(node) or getattr(node.target, "is_view", False) or base(node.target) in _MAYBE_SHARED
+    return (
+        node.target is PART
+        or writes(node)
+        or getattr(node.target, "is_view", False)
+        or base(node.target) in _MAYBE_SHARED
+    )
 
 
 _MAYBE_SHARED = (*NOTHING, *RESHAPES, "contiguous", "to")
@@ -178,7 +183,7 @@ def tensor_arguments(node: fx.Node) -> list[str]:
 
 def title(func: Any, module: str, line: str | None) -> str:
     """How an error names a call: its operator, the module that it is in, and the line."""
-    name = func if isinstance(func, str) else "a call" if func is None else str(func).removeprefix("aten.")
+    name = func if isinstance(func, str) else str(func).removeprefix("aten.")
     name = name.removesuffix(".default")
     where = ", ".join(part for part in (module, line) if part)
     return f"{name} ({where})" if where else name

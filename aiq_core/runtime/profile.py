@@ -63,7 +63,9 @@ def _layer(
     weight, bias = first.weight, first.bias
     own = {str(node.target): node for node in _tensors(first, traced) if str(node.target) not in counted}
     counted.update(own)
-    matrices = [elements(node) for node in own.values() if node is weight or (weight is None and node.meta["value"].ndim > 1)]
+    matrices = [
+        elements(node) for node in own.values() if node is weight or (weight is None and node.meta["value"].ndim > 1)
+    ]
     return Layer(
         name=name,
         kind=first.kind,
@@ -88,7 +90,7 @@ def _layer(
 
 def _tensors(work: Work, traced: Trace) -> Iterable[fx.Node]:
     """The network's own tensors that a call keeps, those that a computed weight is made of among them."""
-    waiting, found = list(work.stored), {}
+    waiting, found = list(work.stored), dict[fx.Node, None]()
     while waiting:
         node = waiting.pop(0)
         if node.op == "get_attr" and str(node.target) not in traced.constants:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from types import FrameType
 from typing import Any
 
 import torch
@@ -76,8 +77,8 @@ def _does_not_run(model: nn.Module, name: str, shape: tuple[int, ...], error: Ex
     said = str(error).strip().split("\n")[0]
     where = f" at {line}" if line else ""
     return UncountableOperatorError(
-        f"{type(model).__name__}, the network of {name}, does not run on images of {' x '.join(map(str, shape))}{where}: "
-        f"{said}; give the size it is made for, or wrap it in a module whose forward takes images and gives logits"
+        f"{type(model).__name__}, the network of {name}, does not run on images of {' x '.join(map(str, shape))}"
+        f"{where}: {said}; give the size it is made for, or wrap it so that its forward takes images and gives logits"
     )
 
 
@@ -96,9 +97,7 @@ def _on_meta(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model, held)
 
 
-def _recorded(
-    model: nn.Module, name: str, shape: tuple[int, ...], result: str | None, by_values: bool
-) -> Recording:
+def _recorded(model: nn.Module, name: str, shape: tuple[int, ...], result: str | None, by_values: bool) -> Recording:
     model.eval()
     recorder = _Recorder(model, name, by_values)
     weight = next((each for each in model.parameters() if each.is_floating_point()), torch.empty(0))
@@ -204,7 +203,9 @@ class _Recorder(TorchDispatchMode):
         elif (storage := _storage(tensor)) in self._storages:
             args = self._storages[storage], list(tensor.shape), list(tensor.stride()), tensor.storage_offset()
             operator = torch.ops.aten.as_strided.default
-            node = self.recording.node("call_function", operator, args, module=self._calls[-1], value=self._bare(tensor))
+            node = self.recording.node(
+                "call_function", operator, args, module=self._calls[-1], value=self._bare(tensor)
+            )
         else:
             node = self._constant(tensor.detach().clone())
             self._constants[id(tensor)] = tensor, node
@@ -292,18 +293,20 @@ class _Recorder(TorchDispatchMode):
         its memory.
         """
         if id(tensor) in self._names:
-            raise self._refusal(None, f"overwrites {self._names[id(tensor)]}; leave the network's tensors as they are")
+            raise self._refusal(
+                "a call", f"overwrites {self._names[id(tensor)]}; leave the network's tensors as they are"
+            )
         if id(tensor) not in self._nodes and _storage(tensor) not in self._storages:
-            whole = torch.empty(0, dtype=tensor.dtype).set_(tensor.untyped_storage())  # type: ignore[call-overload]
+            whole = torch.empty(0, dtype=tensor.dtype).set_(tensor.untyped_storage())
             self._storages[_storage(tensor)] = self._constant(whole.clone())
 
     def _line(self) -> str | None:
         """The innermost line outside torch that made this call."""
-        frame = sys._getframe(2)
+        frame: FrameType | None = sys._getframe(2)
         while frame is not None and frame.f_code is not _recorded.__code__:
             if _is_users(frame.f_code.co_filename):
                 return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
-            frame = frame.f_back  # type: ignore[assignment]
+            frame = frame.f_back
         return None
 
     def _refusal(self, func: Any, why: str) -> UncountableOperatorError:
@@ -327,4 +330,4 @@ def _written(func: Any, args: Any, kwargs: Any) -> list[Tensor]:
 
 
 def _storage(tensor: Tensor) -> int:
-    return tensor.untyped_storage()._cdata
+    return int(tensor.untyped_storage()._cdata)

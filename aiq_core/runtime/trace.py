@@ -1,6 +1,8 @@
 """What a network does, as a trace: torch's calls, their values' shapes, and the operation of the graph that each is."""
 
+import hashlib
 from dataclasses import dataclass, replace
+from inspect import getsource
 
 from torch import Tensor, fx, nn
 
@@ -32,7 +34,9 @@ class Trace:
     by_values: bool
 
 
-def trace(model: nn.Module, name: str, input_shape: tuple[int, ...], images: int = 1, result: str | None = None) -> Trace:
+def trace(
+    model: nn.Module, name: str, input_shape: tuple[int, ...], images: int = 1, result: str | None = None
+) -> Trace:
     """The trace of a model for images of `input_shape` (channels, height, width), in evaluation mode.
 
     Its graph says what is done with one image, and is of use for `images=1` alone. Raises UncountableOperatorError for
@@ -46,10 +50,17 @@ def trace(model: nn.Module, name: str, input_shape: tuple[int, ...], images: int
     constants = {**buffers, **recording.constants}
     works = _agreed({node: work(node, constants) for node in recording.nodes.nodes if is_counted(node)})
     names = _names(works)
-    canonical = Canonical(constants, works, names, name)
+    canonical = Canonical(constants, works, names, name, _code(model) if recording.by_values else None)
     graph = canonical.graph(recording.nodes)
     results = tuple(canonical.results)
     return Trace(recording.nodes, works, names, graph, canonical.places, results, constants, recording.by_values)
+
+
+def _code(model: nn.Module) -> str:
+    """A hash of the code of a network's modules, torch's own left out."""
+    kinds = {type(module) for module in model.modules()}
+    sources = sorted(getsource(kind) for kind in kinds if not kind.__module__.startswith("torch."))
+    return hashlib.sha256("\n".join(sources).encode()).hexdigest()
 
 
 def _names(works: dict[fx.Node, Work]) -> dict[fx.Node, str]:

@@ -8,7 +8,17 @@ from torch import Tensor, fx
 
 from aiq_core.errors import UncountableOperatorError
 from aiq_core.records import LayerKind
-from aiq_core.runtime.operators import ATTENTION, AXES, COUNTED, PRODUCTS, RECURRENT, TRANSPOSED, arguments, name_of, title_of
+from aiq_core.runtime.operators import (
+    ATTENTION,
+    AXES,
+    COUNTED,
+    PRODUCTS,
+    RECURRENT,
+    TRANSPOSED,
+    arguments,
+    name_of,
+    title_of,
+)
 
 WEIGHT = ".weight"
 

@@ -202,11 +202,16 @@ def test_a_linear_layer_without_a_module(forward: Any) -> None:
 
 
 def test_parameters_of_a_linear_layer_have_bits_wherever_it_is_called_from() -> None:
-    forwards = (lambda n, x: F.linear(x, n.w, n.b), lambda n, x: torch.addmm(n.b, x, n.turned))
-    for forward, name in zip(forwards, ("w", "turned"), strict=True):
-        layer = only(count(Lambda(forward, w=parameter(3, 4), turned=parameter(4, 3), b=parameter(3)), 4))
-        assert (layer.name, layer.weight_name, layer.bias_name) == (name, name, "b")
-        assert (layer.quantizable, layer.biases, layer.output_channels) == (True, 3, 3)
+    forwards = {
+        "w": [lambda n, x: F.linear(x, n.w, n.b), lambda n, x: torch.addmm(n.b, x, n.w.T)],
+        "turned": [lambda n, x: torch.addmm(n.b, x, n.turned), lambda n, x: F.linear(x, n.turned.t(), n.b)],
+    }
+    for name, ways in forwards.items():
+        for forward in ways:
+            layer = only(count(Lambda(forward, w=parameter(3, 4), turned=parameter(4, 3), b=parameter(3)), 4))
+            assert (layer.name, layer.weight_name, layer.bias_name) == (name, name, "b")
+            assert (layer.quantizable, layer.biases, layer.output_channels) == (True, 3, 3)
+            assert layer.transposed is (name == "turned")
 
 
 # One object, several calls
