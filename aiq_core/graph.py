@@ -54,7 +54,7 @@ RESHAPED = ("flatten", "reshape", "permute", "unsqueeze", "squeeze")
 
 PARTS = (
     *("expand", "slice", "part", "select", "narrow", "chunk", "split", "split_with_sizes", "unbind", "diagonal"),
-    *("unfold", "as_strided"),
+    *("unfold", "as_strided", "unsafe_chunk", "unsafe_split", "unsafe_split_with_sizes"),
 )
 """Nor do these, of which the tensor read is a part, or several times over."""
 
@@ -94,16 +94,20 @@ def carriers(graph: Graph) -> tuple[int, ...]:
 def stored_places(graph: Graph) -> tuple[int, ...]:
     """The operations whose results are written to memory: what another than the operator that takes its place reads.
 
-    A ReLU that alone reads a convolution stores the tensor, the convolution does not; an add reads stored tensors.
+    A ReLU that alone reads a convolution stores the tensor, the convolution does not; an add reads stored tensors. The
+    network's own tensors are no results, and what was overwritten in part was stored in parts.
     """
     read = {source for operation in graph for source in operation.inputs if flow(operation) is not Flow.SAME}
-    return tuple(place for place in sorted(read) if graph[place].operator not in ("tensor", "constant"))
+    return tuple(place for place in sorted(read) if graph[place].operator not in UNSTORED)
 
 
 EXAMPLE = "example"
 """An attribute of `image` where what is computed depends on its values: the graph is what one example did, and this a
 hash of the code.
 """
+
+OVERWRITTEN = "overwritten"
+UNSTORED = ("tensor", "constant", OVERWRITTEN)
 
 NORMS = ("batch_norm1d", "batch_norm2d", "batch_norm3d")
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")

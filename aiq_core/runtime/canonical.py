@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, fx
 
 from aiq_core.errors import UncountableOperatorError
-from aiq_core.graph import EXAMPLE, Graph, Operation
+from aiq_core.graph import EXAMPLE, OVERWRITTEN, Graph, Operation
 from aiq_core.records import LayerKind
 from aiq_core.runtime.operators import (
     AXES,
@@ -234,7 +234,7 @@ class Canonical:
             self._own(node)
         for written in self._stale.pop(node, ()):
             before = self._place[node]
-            self._write(node, Operation("overwritten", (before, written)), is_call=False)
+            self._write(node, Operation(OVERWRITTEN, (before, written)), is_call=False)
             self._memory[-1] = self._memory[before]
         return self._place[node]
 

@@ -1,6 +1,6 @@
 """What each output of a layer is made of, as the columns of one matrix product."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,19 +20,25 @@ def columns(layer: Layer, operation: Operation, x: Tensor) -> Tensor:
         return x.reshape(-1, x.shape[-1]).T[None]
     how = operation.attributes
     if layer.kind.is_transposed:
-        x, stride = _spread(x, how), [1] * len(how["stride"])
+        windows = _windows(_spread(x, how), how, [1] * len(how["stride"]))
+        windows = windows.unflatten(1, (-1, *how["kernel_size"]))  # type: ignore[no-untyped-call]
+        windows = windows.flip(tuple(range(2, windows.ndim - 1))).flatten(1, -2)
     else:
-        x, stride = functional.pad(x, _margins(how)), how["stride"]
-    for axis, (kernel, step, gap) in enumerate(zip(how["kernel_size"], stride, how["dilation"], strict=True)):
-        x = x.unfold(2 + axis, gap * (kernel - 1) + 1, step)[..., ::gap]
-    spatial = len(how["kernel_size"])
-    if layer.kind.is_transposed:
-        x = x.flip(tuple(range(2 + spatial, 2 + 2 * spatial)))
-    # [images, channels, positions …, kernel …]
-    split = x.reshape(len(x), layer.groups, -1, *x.shape[2:])
-    kernel_axes, positions = range(3 + spatial, 3 + 2 * spatial), range(3, 3 + spatial)
-    turned: Tensor = split.permute(1, 2, *kernel_axes, 0, *positions)
-    return turned.flatten(1, 1 + spatial).flatten(2)
+        windows = _windows(functional.pad(x, _margins(how)), how, how["stride"])
+    images, rows, positions = windows.shape
+    return windows.view(images, layer.groups, rows // layer.groups, positions).permute(1, 2, 0, 3).flatten(2)
+
+
+def _windows(x: Tensor, how: Mapping[str, Any], stride: Sequence[int]) -> Tensor:
+    """What each position sees, [images, channels x kernel, positions]."""
+    kernel, dilation = how["kernel_size"], how["dilation"]
+    if len(kernel) == 2:
+        return functional.unfold(x, kernel, dilation=dilation, stride=tuple(stride))
+    for axis, (size, step, gap) in enumerate(zip(kernel, stride, dilation, strict=True)):
+        x = x.unfold(2 + axis, gap * (size - 1) + 1, step)[..., ::gap]
+    positions, seen = range(2, 2 + len(kernel)), range(2 + len(kernel), 2 + 2 * len(kernel))
+    turned: Tensor = x.permute(0, 1, *seen, *positions)
+    return turned.flatten(1, 1 + len(kernel)).flatten(2)
 
 
 def _margins(how: Mapping[str, Any]) -> list[int]:

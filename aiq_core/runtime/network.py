@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from aiq_core.errors import UncountableOperatorError
 from aiq_core.folding import Folded, as_kept, fold
-from aiq_core.graph import NORMS, folded_norms
+from aiq_core.graph import NORMS, OVERWRITTEN, folded_norms
 from aiq_core.records import Layer, ModelProfile
 from aiq_core.runtime.operators import AXES, COUNTED, arguments, base, shares, writes
 from aiq_core.runtime.record import logits
@@ -43,12 +43,21 @@ class FoldedLayer(nn.Module):
         super().__init__()
         self.weight, self.bias = (nn.Parameter(torch.from_numpy(array)) for array in folded)
         self._first = first
-        # As modules do it: of one input channel, `contiguous` would leave another layout, and kernels other last bits.
-        self.to(memory_format=memory_format)
+        _lay_out(self, memory_format)
 
     def forward(self, x: Tensor, call: Call | None = None) -> Tensor:
         """What the layer writes."""
         return (call or self._first)(x, self.weight, self.bias)
+
+
+def _lay_out(module: nn.Module, memory_format: torch.memory_format) -> None:
+    """Puts what has height and width in this order.
+
+    By `to`: of one input channel, `contiguous` would leave another layout, and kernels other last bits.
+    """
+    for parameter in module.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.to(memory_format=memory_format)
 
 
 def _call(node: fx.Node, layer: Layer) -> Call:
@@ -72,6 +81,9 @@ class _Plan:
     norms: frozenset[fx.Node]
     constants: dict[str, Tensor]
     copied: frozenset[fx.Node]
+    """Stored tensors that lie in memory which others read."""
+    within: frozenset[fx.Node]
+    """Those that were written into a part of another tensor, and are read there."""
     done: dict[fx.Node, list[fx.Node]]
     """Node -> what nothing reads after it."""
 
@@ -95,7 +107,7 @@ class Network:
         self._module = network.eval()
         self._first = trace(network, profile.model, input_shape, result=result)
         folded = fold({name: tensor.detach().numpy() for name, tensor in network.state_dict().items()}, profile)
-        self._module.to(memory_format=memory_format)
+        _lay_out(self._module, memory_format)
         self._tensors: dict[str, Tensor] = {**dict(network.named_buffers()), **dict(network.named_parameters())}
         sites = {layer.name: layer for layer in profile.layers if layer.has_site}
         self._calls = {node: sites[name] for node, name in self._first.names.items() if name in sites}
@@ -143,6 +155,8 @@ class Network:
         for source, node in last.items():
             done.setdefault(node, []).append(source)
         ends = {part[-1] for part in parts}
+        filled = {node for node, step in zip(self._first.results, graph, strict=True) if step.operator == OVERWRITTEN}
+        within = frozenset(same[node] for node in stored if _lies_in(node, filled))
         return _Plan(
             parts,
             {same[node]: place for node, place in stored.items()},
@@ -152,7 +166,8 @@ class Network:
             },
             frozenset(same[node] for node in norms),
             traced.constants,
-            frozenset(same[node] for node in stored if _is_shared(same[node], ends)),
+            frozenset(same[node] for node in stored if _is_shared(same[node], ends)) - within,
+            within,
             done,
         )
 
@@ -171,7 +186,8 @@ class Network:
         for node in plan.parts[part]:
             value = self._value(node, values, plan, x)
             if node in plan.places:
-                value = store(plan.places[node], value.clone() if node in plan.copied else value)
+                stored = store(plan.places[node], value.clone() if node in plan.copied else value)
+                value = value.copy_(stored) if node in plan.within and stored is not value else stored
             values[node] = value
             for source in plan.done.get(node, ()):
                 values.pop(source, None)
@@ -262,6 +278,15 @@ def _is_shared(node: fx.Node, ends: set[fx.Node]) -> bool:
         if len(source.users) > 1 or source in ends or source.op != "call_function":
             return True
         node = source
+    return False
+
+
+def _lies_in(node: fx.Node, wholes: set[fx.Node]) -> bool:
+    """Whether a node gives a part of one of these, in its memory."""
+    while shares(node):
+        node = node.all_input_nodes[0]
+        if node in wholes:
+            return True
     return False
 
 

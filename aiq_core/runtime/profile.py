@@ -7,6 +7,7 @@ from torch import fx, nn
 
 from aiq_core.graph import carriers
 from aiq_core.records import Layer, ModelProfile
+from aiq_core.runtime.operators import name_of
 from aiq_core.runtime.trace import Trace, trace
 from aiq_core.runtime.work import Work, elements, shape_of
 from aiq_core.traffic.fused import told
@@ -135,7 +136,7 @@ def _group_name(traced: Trace, root: fx.Node, taken: set[str]) -> str:
     if root in traced.names:
         stem = traced.names[root]
     else:
-        stem = POOLED_GROUP if _is_pooled(root) else root.meta["module"] or root.name
+        stem = POOLED_GROUP if _is_pooled(root) else root.meta["module"] or name_of(root)
     name, count = stem, 1
     while name in taken:
         name, count = f"{stem}_{count}", count + 1
@@ -145,4 +146,4 @@ def _group_name(traced: Trace, root: fx.Node, taken: set[str]) -> str:
 def _is_pooled(node: fx.Node) -> bool:
     """Whether a node averages images down to a vector."""
     shape = shape_of(node)
-    return bool("pool" in node.name or "mean" in node.name) and all(size == 1 for size in shape[2:])
+    return ("pool" in name_of(node) or "mean" in name_of(node)) and all(size == 1 for size in shape[2:])

@@ -281,7 +281,7 @@ class _Recorder(TorchDispatchMode):
         """What is made of numbers alone is made now."""
         if is_random(func):
             raise self._refusal(func, "draws numbers in evaluation too, so no two predictions are alike; leave it out")
-        if makes_new(func) and not self.recording.by_values:
+        if makes_new(func) or kwargs.get("device") == torch.device("meta"):
             kwargs = {**kwargs, "device": torch.device("cpu")}
         for changed in map(_storage, _written(func, args, kwargs)):
             self._constants = {key: held for key, held in self._constants.items() if _storage(held[0]) != changed}
