@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from aiq_core.graph import carriers
 from aiq_core.records import Layer, ModelProfile
@@ -145,5 +145,6 @@ def _group_name(traced: Trace, root: fx.Node, taken: set[str]) -> str:
 
 def _is_pooled(node: fx.Node) -> bool:
     """Whether a node averages images down to a vector."""
-    shape = shape_of(node)
+    value = node.meta["value"]
+    shape = value.shape if isinstance(value, Tensor) else ()
     return ("pool" in name_of(node) or "mean" in name_of(node)) and all(size == 1 for size in shape[2:])

@@ -7,9 +7,8 @@ cannot run there; then the example is run for real, and what it did is written d
 import copy
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
 from types import FrameType
 from typing import Any
 
@@ -20,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from aiq_core.errors import UncountableOperatorError
+from aiq_core.runtime.logits import logits
 from aiq_core.runtime.operators import PART, is_empty, is_known, is_random, makes_new, title, writes
 
 TORCH = os.path.join(os.path.dirname(torch.__file__), "")
@@ -63,7 +63,7 @@ def record(model: nn.Module, name: str, shape: tuple[int, ...], result: str | No
         if any(tensor.is_meta for tensor in model.parameters()):
             raise _does_not_run(model, name, shape, first) from first
     try:
-        return _recorded(copy.deepcopy(model), name, shape, result, by_values=True)
+        return _recorded(copy.deepcopy(model).cpu(), name, shape, result, by_values=True)
     except (RuntimeError, NotImplementedError, TypeError, ValueError) as error:
         raise _does_not_run(model, name, shape, error) from error
 
@@ -117,42 +117,6 @@ def _recorded(model: nn.Module, name: str, shape: tuple[int, ...], result: str |
     recording.node("output", "output", (recorder.node_of(logits(given, shape[0], name, result)),))
     recording.prune()
     return recording
-
-
-def logits(given: Any, images: int, name: str, result: str | None) -> Tensor:
-    """The tensor of [images, classes] among what a forward gives."""
-    found = dict(_tensors(given, ""))
-    if result is not None:
-        if result not in found:
-            raise UncountableOperatorError(
-                f"{name} gives nothing called {result!r}; choose from {', '.join(found) or 'no tensor at all'}"
-            )
-        return found[result]
-    likely = [key for key, tensor in found.items() if tensor.ndim == 2 and len(tensor) == images]
-    if len(found) == 1:
-        likely = list(found)
-    if len(likely) != 1:
-        shapes = ", ".join(f"{key} {list(tensor.shape)}" for key, tensor in found.items())
-        raise UncountableOperatorError(
-            f"{name} gives {shapes or 'no tensor'}, so which are the logits is open; name one of them as the result"
-        )
-    return found[likely[0]]
-
-
-def _tensors(given: Any, path: str) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor of a nested result with its path, such as `aux.0`."""
-    if isinstance(given, Tensor):
-        yield path or "result", given
-    elif isinstance(given, Mapping):
-        for key, part in given.items():
-            yield from _tensors(part, f"{path}.{key}" if path else str(key))
-    elif isinstance(given, tuple | list):
-        names = getattr(given, "_fields", range(len(given)))
-        for key, part in zip(names, given, strict=True):
-            yield from _tensors(part, f"{path}.{key}" if path else str(key))
-    elif is_dataclass(given):
-        for field in fields(given):
-            yield from _tensors(getattr(given, field.name), f"{path}.{field.name}" if path else field.name)
 
 
 class _Recorder(TorchDispatchMode):
@@ -281,8 +245,10 @@ class _Recorder(TorchDispatchMode):
         """What is made of numbers alone is made now."""
         if is_random(func):
             raise self._refusal(func, "draws numbers in evaluation too, so no two predictions are alike; leave it out")
-        if makes_new(func) or kwargs.get("device") == torch.device("meta"):
-            kwargs = {**kwargs, "device": torch.device("cpu")}
+        # Where the network is thought to be, there are no numbers.
+        args, kwargs = (tree_map(_off_meta, each) for each in (args, kwargs))
+        if makes_new(func):
+            kwargs["device"] = torch.device("cpu")
         for changed in map(_storage, _written(func, args, kwargs)):
             self._constants = {key: held for key, held in self._constants.items() if _storage(held[0]) != changed}
         made = func(*args, **kwargs)
@@ -316,6 +282,10 @@ class _Recorder(TorchDispatchMode):
 
 def _is_users(file: str) -> bool:
     return not file.startswith((TORCH, "<")) and file != __file__ and os.path.sep in file
+
+
+def _off_meta(given: Any) -> Any:
+    return torch.device("cpu") if isinstance(given, torch.device) else given
 
 
 def _written(func: Any, args: Any, kwargs: Any) -> list[Tensor]:
