@@ -44,7 +44,7 @@ test: $(TEST_READY) ## run the tests, each page's main path in the browser among
 thorough: $(TEST_READY) ## walk every page in every theme, size and state, with axe-core
 	$(PYTEST) -m thorough $(ARGS)
 
-zoo: $(TEST_READY) ## count other people's networks: torchvision's, timm's, transformers'
+zoo: $(TEST_READY) ## count the networks of torchvision, timm and transformers
 	$(RUN) -m pip install -r requirements-zoo.txt
 	$(PYTEST) -m zoo $(ARGS)
 

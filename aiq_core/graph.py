@@ -102,9 +102,15 @@ def stored_places(graph: Graph) -> tuple[int, ...]:
 
 
 EXAMPLE = "example"
-"""An attribute of `image` where what is computed depends on its values: the graph is what one example did, and this a
-hash of the code.
+"""An attribute of `image` where what is computed depends on its values or on the batch's size: the graph is what one
+example did, and this a hash of the code.
 """
+
+
+def is_example(graph: Graph) -> bool:
+    """Whether other images may go another way than the graph says."""
+    return any(operation.operator == "image" and EXAMPLE in operation.attributes for operation in graph)
+
 
 OVERWRITTEN = "overwritten"
 UNSTORED = ("tensor", "constant", OVERWRITTEN)
@@ -116,9 +122,9 @@ CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 def folded_norms(graph: Graph) -> dict[str, Operation]:
     """Convolution -> the batch norm that folds into it: one that alone reads it, in every place where that norm is.
 
-    None where the graph is of one example, as others may go another way.
+    None where the graph is an example, as other images may go another way.
     """
-    if any(operation.operator == "image" and EXAMPLE in operation.attributes for operation in graph):
+    if is_example(graph):
         return {}
     read = [place for operation in graph for place in operation.inputs]
     norms = [operation for operation in graph if operation.operator in NORMS and operation.module is not None]

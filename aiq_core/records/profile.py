@@ -186,8 +186,8 @@ class ModelProfile:
         groups: dict[int, str | None] = {}
         layers = {layer.name: layer for layer in self.layers}
         for place, operation in enumerate(self.graph):
-            if operation.module in layers:
-                layer = layers[operation.module]
+            if operation.operator in tuple(LayerKind):
+                layer = layers[str(operation.module)]
                 groups[roots[place]] = layer.output_group
                 # A call of several reads its own part of `others`, all of one group.
                 read = [layer.input_group, *(group for _, group in layer.others)][: len(operation.inputs)]

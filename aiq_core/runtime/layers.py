@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from aiq_core.catalog import Dataset
 from aiq_core.catalog.model import read_weights
 from aiq_core.graph import Operation
+from aiq_core.records import LayerKind
 from aiq_core.runtime.files import write_whole
 from aiq_core.runtime.models import spec
 from aiq_core.runtime.network import Network
@@ -34,7 +35,7 @@ def write_layers(name: str, dataset: Dataset, folder: Path) -> None:
     pixels = (image / np.float32(255) - np.array(model.mean)) / np.array(model.std)
     batch = torch.from_numpy(pixels.transpose(2, 0, 1)[None].astype(np.float32))
     inputs = _inputs(folded, counted.quantizable_names, batch)
-    operations = {operation.module: operation for operation in counted.graph}
+    operations = {step.module: step for step in counted.graph if step.operator in tuple(LayerKind)}
     arrays: dict[str, NDArray[Any]] = {}
     for layer, read in inputs.items():
         arrays[f"input.{layer}"] = read.astype(np.float16)

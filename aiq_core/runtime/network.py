@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from aiq_core.errors import UncountableOperatorError
 from aiq_core.folding import fold
-from aiq_core.graph import NORMS, OVERWRITTEN, folded_norms
+from aiq_core.graph import NORMS, OVERWRITTEN, folded_norms, is_example
 from aiq_core.records import ModelProfile
 from aiq_core.runtime.folded_layer import Call, Exchange, FoldedLayer, call_of, lay_out
 from aiq_core.runtime.logits import logits
@@ -50,8 +49,8 @@ class _Plan:
 class Network:
     """`layers` are the convolutions and linear layers by name: their weight and bias may be exchanged between runs.
 
-    `is_whole` says that what the network calls depends on the values of activations: it runs as one part then, with
-    exchanged weights, and stores nothing.
+    `is_whole` says that what the network calls depends on the values of activations or on the batch's size: it runs as
+    one part then, with exchanged weights, and stores nothing.
     """
 
     def __init__(
@@ -74,7 +73,7 @@ class Network:
         self.layers: dict[str, Any] = {
             name: FoldedLayer(tensors, first[name], memory_format) for name, tensors in folded.items()
         }
-        self.is_whole = self._first.by_values
+        self.is_whole = is_example(self._first.graph)
         self._nodes = in_order(self._first)
         self._cuts = [] if self.is_whole else cuts_of(self._first, self._stored(self._first.places))
         self._plans = {1: self._plan(self._first)}
@@ -92,13 +91,6 @@ class Network:
     def _plan(self, traced: Trace) -> _Plan:
         """How the batch runs that was traced: in the same parts as one image, node by node."""
         nodes = in_order(traced)
-        if [node.target for node in nodes if node.op == "call_function"] != [
-            node.target for node in self._nodes if node.op == "call_function"
-        ]:
-            raise UncountableOperatorError(
-                f"{self._profile.model} calls other operators for a batch than for one image, so its parts are not "
-                "known; let its forward not depend on the batch's size"
-            )
         same = dict(zip(self._nodes, nodes, strict=True))
         stored = self._stored(self._first.places)
         gone = {norm.module for norm in folded_norms(self._profile.graph).values()}

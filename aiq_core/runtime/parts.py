@@ -55,7 +55,9 @@ def cuts_of(traced: Trace, stored: dict[fx.Node, int]) -> list[int]:
     alive: set[fx.Node] = set()
     for position, node in enumerate(nodes):
         alive = {other for other in {*alive, node} if last.get(other, -1) > position}
-        if alive == {node} and node in stored and node.op != "placeholder" and not is_overwritten(node):
+        # Only where the first axis is the images', as their number tells a part how to run.
+        is_place = node in stored and node.op != "placeholder" and node.meta["value"].shape[:1] == (1,)
+        if alive == {node} and is_place and not is_overwritten(node):
             cuts.append(position)
     sizes = [nodes[position].meta["value"].numel() for position in cuts]
     kept = [

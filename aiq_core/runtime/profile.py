@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from torch import Tensor, fx, nn
 
-from aiq_core.graph import carriers
+from aiq_core.graph import carriers, is_example
 from aiq_core.records import Layer, ModelProfile
 from aiq_core.runtime.operators import name_of
 from aiq_core.runtime.trace import Trace, trace
@@ -119,7 +119,7 @@ def _activation_groups(traced: Trace) -> list[str | None]:
             join([traced.places[node] for node, other in traced.names.items() if other == name])
             for sources in zip(*(call.inputs for call in calls), strict=False):
                 join(list(sources))
-    if traced.by_values:
+    if is_example(traced.graph):
         return [None] * len(roots)
     nodes = traced.results
     live = {roots[place] for place, node in enumerate(nodes) if node.meta["live"] and node.op != "output"}

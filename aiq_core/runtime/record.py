@@ -44,6 +44,11 @@ class Recording:
         made.meta.update({"live": any(source.meta["live"] for source in made.all_input_nodes), "line": None} | meta)
         return made
 
+    @property
+    def calls(self) -> list[Any]:
+        """The operators in the order of their calls."""
+        return [node.target for node in self.nodes.nodes if node.op == "call_function"]
+
     def prune(self) -> None:
         """Drops what nothing reads and what overwrites nothing."""
         for node in reversed(self.nodes.nodes):

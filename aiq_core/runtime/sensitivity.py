@@ -155,6 +155,10 @@ class _Watched:
         self.network = Network(
             network_with(architecture, model.weights, str(model.folder)), self.profile, architecture.input_shape
         )
+        if self.network.is_whole:
+            raise EvaluationError(
+                f"what {model} calls depends on the image, so it has no derivatives here; measure by kl"
+            )
         groups = any(move.site.kind is SiteKind.ACTIVATIONS for move in moves)
         self._ranges: Calibration | None = None
         if groups and settings.activations is not None:

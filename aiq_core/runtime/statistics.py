@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from aiq_core.catalog import Model
 from aiq_core.catalog.dataset import CALIBRATION
 from aiq_core.errors import EvaluationError
-from aiq_core.records import Layer
+from aiq_core.records import Layer, LayerKind
 from aiq_core.rounding import LayerStatistics
 from aiq_core.runtime.columns import columns
 from aiq_core.runtime.data import to_input
@@ -33,7 +33,7 @@ def layer_statistics(model: Model) -> dict[str, LayerStatistics]:
     architecture, profile = spec(model.name), model.profile
     tensors = network_with(architecture, model.weights, str(model.folder))
     network = Network(tensors, profile, architecture.input_shape, torch.contiguous_format)
-    operations = {operation.module: operation for operation in profile.graph}
+    operations = {step.module: step for step in profile.graph if step.operator in tuple(LayerKind)}
     sums: dict[str, list[Any]] = defaultdict(lambda: [0, 0, 0])
 
     def take(layer: Layer, _: nn.Module, read: tuple[Tensor, ...]) -> None:

@@ -6,10 +6,11 @@ from inspect import getsource
 
 from torch import Tensor, fx, nn
 
+from aiq_core.errors import UncountableOperatorError
 from aiq_core.graph import Graph
 from aiq_core.runtime.canonical import Canonical
 from aiq_core.runtime.operators import name_of
-from aiq_core.runtime.record import record
+from aiq_core.runtime.record import Recording, record
 from aiq_core.runtime.work import Work, is_counted, work
 
 
@@ -21,7 +22,6 @@ class Trace:
     `works` are the calls that do multiply-accumulates, and `names` what each is called: its weight's name, else the
     module it is in. `places` gives the operation that a node is, none for one that changes nothing; `results` the node
     that holds an operation's result. `constants` are the tensors that the network does not keep.
-    `by_values` says that what is called depends on the values of activations, of which the trace is one example.
     """
 
     nodes: fx.Graph
@@ -31,7 +31,6 @@ class Trace:
     places: dict[fx.Node, int]
     results: tuple[fx.Node, ...]
     constants: dict[str, Tensor]
-    by_values: bool
 
 
 def trace(
@@ -50,10 +49,21 @@ def trace(
     constants = {**buffers, **recording.constants}
     works = _agreed({node: work(node, constants) for node in recording.nodes.nodes if is_counted(node)})
     names = _names(works)
-    canonical = Canonical(constants, works, names, name, _code(model) if recording.by_values else None)
+    is_example = recording.by_values or (images == 1 and _depends_on_batch(recording, model, name, input_shape, result))
+    canonical = Canonical(constants, works, names, name, _code(model) if is_example else None)
     graph = canonical.graph(recording.nodes)
-    results = tuple(canonical.results)
-    return Trace(recording.nodes, works, names, graph, canonical.places, results, constants, recording.by_values)
+    return Trace(recording.nodes, works, names, graph, canonical.places, tuple(canonical.results), constants)
+
+
+def _depends_on_batch(
+    recording: Recording, model: nn.Module, name: str, input_shape: tuple[int, ...], result: str | None
+) -> bool:
+    """Whether two images are not computed by the calls that one is."""
+    try:
+        two = record(model, name, (2, *input_shape), result)
+    except UncountableOperatorError:  # it takes one at a time, as who runs two is told
+        return False
+    return two.calls != recording.calls
 
 
 def _code(model: nn.Module) -> str:

@@ -224,11 +224,22 @@ def test_code_that_values_lead_through_is_part_of_what_is_computed() -> None:
     assert first == same != another
 
 
-def test_a_network_that_does_something_else_for_a_batch() -> None:
-    network = network_of(
-        Lambda(lambda n, x: n.linear(x) if len(x) == 1 else n.linear(x).relu(), linear=nn.Linear(4, 3)), (4,)
-    )
-    with pytest.raises(UncountableOperatorError, match="odd calls other operators for a batch than for one image"):
+def test_a_network_that_does_something_else_for_a_batch_runs_whole() -> None:
+    module = Lambda(lambda n, x: n.linear(x) if len(x) == 1 else n.linear(x).relu(), linear=nn.Linear(4, 3))
+    network = network_of(module, (4,))
+    assert network.is_whole
+    with torch.inference_mode():
+        for count in (1, 3):
+            x = images((4,), count)
+            torch.testing.assert_close(run(network, x), module(x))
+
+
+def test_a_network_of_one_image_at_a_time_is_counted_and_says_so_when_it_runs() -> None:
+    network = network_of(Lambda(lambda n, x: n.linear(x.view(1, 4)), linear=nn.Linear(4, 3)), (4,))
+    assert run(network, images((4,), 1)).shape == (1, 3)
+    with pytest.raises(
+        UncountableOperatorError, match=r"does not run on images of 2 x 4 at test_network.py:\d+: .*shape"
+    ):
         run(network, images((4,), 2))
 
 
