@@ -62,7 +62,7 @@ class Network:
         result: str | None = None,
     ) -> None:
         self._profile, self._shape, self._result = profile, input_shape, result
-        self._module = network.eval()
+        self._module = network
         self._first = trace(network, profile.model, input_shape, result=result)
         folded = fold({name: tensor.detach().cpu().numpy() for name, tensor in network.state_dict().items()}, profile)
         lay_out(self._module, memory_format)
@@ -74,6 +74,8 @@ class Network:
             name: FoldedLayer(tensors, first[name], memory_format) for name, tensors in folded.items()
         }
         self.is_whole = is_example(self._first.graph)
+        if self.is_whole:
+            network.eval()
         self._nodes = in_order(self._first)
         self._cuts = [] if self.is_whole else cuts_of(self._first, self._stored(self._first.places))
         self._plans = {1: self._plan(self._first)}

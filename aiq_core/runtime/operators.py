@@ -5,6 +5,7 @@ of its operators work element by element, reduce or only look at memory, and wha
 """
 
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,6 +120,22 @@ def is_known(func: Any) -> bool:
 def makes_new(func: Any) -> bool:
     """Whether an operator makes a tensor of numbers alone, even where it is given one."""
     return base(func) in NEW
+
+
+def weight_first(equation: str, operands: Sequence[torch.Tensor], *path: Any) -> bool | None:
+    """Whether an einsum is a linear layer of a parameter kept [inputs, outputs], True, or [outputs, inputs], False.
+
+    None where it is neither.
+    """
+    read, _, output = equation.replace(" ", "").partition("->")
+    if len(operands) != 2 or not isinstance(operands[1], torch.nn.Parameter) or operands[1].ndim != 2:
+        return None
+    x, weight = read.split(",")
+    if "." in weight or not x or x[-1] not in weight:
+        return None
+    outputs = weight.replace(x[-1], "")
+    is_linear = len(outputs) == 1 and outputs not in x and output == x[:-1] + outputs
+    return weight[0] == x[-1] if is_linear else None
 
 
 def is_random(func: Any) -> bool:

@@ -18,9 +18,10 @@ from torch.nn.modules import module as hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from aiq_core.errors import UncountableOperatorError
+from aiq_core.errors import AiqError, UncountableOperatorError
+from aiq_core.runtime.bare import without_values
 from aiq_core.runtime.logits import logits
-from aiq_core.runtime.operators import PART, is_empty, is_known, is_random, makes_new, title, writes
+from aiq_core.runtime.operators import PART, base, is_empty, is_known, is_random, makes_new, title, weight_first, writes
 
 TORCH = os.path.join(os.path.dirname(torch.__file__), "")
 
@@ -63,13 +64,17 @@ def record(model: nn.Module, name: str, shape: tuple[int, ...], result: str | No
     UncountableOperatorError for what is no operator of a network's, or for a forward that does not run.
     """
     try:
-        return _recorded(_on_meta(model), name, shape, result, by_values=False)
-    except (RuntimeError, NotImplementedError, TypeError, ValueError) as first:
+        return _recorded(without_values(model), name, shape, result, by_values=False)
+    except AiqError:
+        raise
+    except Exception as error:  # whatever a forward may raise
         if any(tensor.is_meta for tensor in model.parameters()):
-            raise _does_not_run(model, name, shape, first) from first
+            raise _does_not_run(model, name, shape, error) from error
     try:
         return _recorded(copy.deepcopy(model).cpu(), name, shape, result, by_values=True)
-    except (RuntimeError, NotImplementedError, TypeError, ValueError) as error:
+    except AiqError:
+        raise
+    except Exception as error:
         raise _does_not_run(model, name, shape, error) from error
 
 
@@ -85,21 +90,6 @@ def _does_not_run(model: nn.Module, name: str, shape: tuple[int, ...], error: Ex
         f"{type(model).__name__}, the network of {name}, does not run on images of {' x '.join(map(str, shape))}"
         f"{where}: {said}; give the size it is made for, or wrap it so that its forward takes images and gives logits"
     )
-
-
-def _on_meta(model: nn.Module) -> nn.Module:
-    """A copy whose tensors have no values; the model itself keeps its mode and statistics."""
-    held: dict[int, Any] = {}
-    for module in model.modules():
-        for tensor in (*module._parameters.values(), *module._buffers.values()):
-            if tensor is not None:
-                moved = tensor.detach().to("meta")
-                is_parameter = isinstance(tensor, nn.Parameter)
-                held[id(tensor)] = nn.Parameter(moved, tensor.requires_grad) if is_parameter else moved
-        for value in vars(module).values():
-            if isinstance(value, Tensor) and not value.is_leaf:  # a weight computed before, which no copy takes along
-                held[id(value)] = value.detach().clone()
-    return copy.deepcopy(model, held)
 
 
 def _recorded(model: nn.Module, name: str, shape: tuple[int, ...], result: str | None, by_values: bool) -> Recording:
@@ -205,6 +195,10 @@ class _Recorder(TorchDispatchMode):
         tensors = [each for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)]
         if makes_new(func) or not any(map(self._is_recorded, tensors)):
             return self._apart(func, args, kwargs)
+        if base(func) == "einsum" and (turned := weight_first(*args)) is not None:
+            x, weight = args[1]
+            with self:
+                return torch.ops.aten.linear.default(x, weight.t() if turned else weight)
         if not is_known(func):
             if func._can_decompose():
                 with self:

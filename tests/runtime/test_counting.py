@@ -206,7 +206,15 @@ def test_parameters_of_a_linear_layer_have_bits_wherever_it_is_called_from() -> 
         "w": [lambda n, x: F.linear(x, n.w, n.b), lambda n, x: torch.addmm(n.b, x, n.w.T)],
         "turned": [lambda n, x: torch.addmm(n.b, x, n.turned), lambda n, x: F.linear(x, n.turned.t(), n.b)],
     }
+    by_einsum = {"w": "...i,oi->...o", "turned": "bi, io -> bo"}
     for name, ways in forwards.items():
+        network = Lambda(
+            lambda n, x, name=name: torch.einsum(by_einsum[name], x, getattr(n, name)),
+            w=parameter(3, 4),
+            turned=parameter(4, 3),
+        )
+        layer = only(count(network, 4))
+        assert (layer.name, layer.quantizable, layer.transposed, layer.macs) == (name, True, name == "turned", 12)
         for forward in ways:
             layer = only(count(Lambda(forward, w=parameter(3, 4), turned=parameter(4, 3), b=parameter(3)), 4))
             assert (layer.name, layer.weight_name, layer.bias_name) == (name, name, "b")

@@ -105,6 +105,7 @@ NETWORKS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "functions": (
         Lambda(functions, w=parameter(3, 4), b=parameter(4), turned=parameter(3, 4)), (4,),
     ),
+    "einsum": (Lambda(lambda n, x: torch.einsum("bti,io->bto", x, n.w).amax(1), w=parameter(8, 3)), ROWS),
     "computed": (nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 3)), nn.Softmax(-1)), (4,)),
     "shared": (Lambda(lambda n, x: n.linear(torch.relu(n.linear(x))), linear=nn.Linear(4, 4)), (4,)),
     "joined images": (

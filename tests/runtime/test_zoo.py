@@ -17,7 +17,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from aiq_core.intensity import traffic
 from aiq_core.records import LayerKind, ModelProfile
 from aiq_core.runtime.bare import bare
+from aiq_core.runtime.network import Network
 from aiq_core.runtime.profile import profile
+from aiq_core.runtime.tuned_network import run
 from aiq_core.traffic import TRAFFIC_MODELS
 
 TORCHVISION = tuple(torchvision.models.list_models(module=torchvision.models))
@@ -92,6 +94,18 @@ def test_families_of_timm(name: str) -> None:
         return timm.create_model(name, pretrained=False)  # type: ignore[no-any-return]
 
     counted_as_torch_does(build, name, bare(build).default_cfg["input_size"])
+
+
+@pytest.mark.zoo
+def test_an_exported_program_is_the_network_that_it_was_exported_from() -> None:
+    module = torchvision.models.resnet18().eval()
+    batch = torch.export.Dim("batch")
+    exported = torch.export.export(module, (torch.zeros(2, 3, 64, 64),), dynamic_shapes=({0: batch},)).module()
+    counted = profile(exported, "resnet18", (3, 64, 64), ())
+    assert counted == profile(module, "resnet18", (3, 64, 64), ())
+    x = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        torch.testing.assert_close(run(Network(exported, counted, (3, 64, 64)), x), module(x), rtol=1e-4, atol=1e-4)
 
 
 class Layers(nn.Module):
