@@ -63,19 +63,16 @@ def record(model: nn.Module, name: str, shape: tuple[int, ...], result: str | No
     `result` names the part of a dict or a tuple that holds the logits, where that is not plain. Raises
     UncountableOperatorError for what is no operator of a network's, or for a forward that does not run.
     """
-    try:
-        return _recorded(without_values(model), name, shape, result, by_values=False)
-    except AiqError:
-        raise
-    except Exception as error:  # whatever a forward may raise
-        if any(tensor.is_meta for tensor in model.parameters()):
-            raise _does_not_run(model, name, shape, error) from error
-    try:
-        return _recorded(copy.deepcopy(model).cpu(), name, shape, result, by_values=True)
-    except AiqError:
-        raise
-    except Exception as error:
-        raise _does_not_run(model, name, shape, error) from error
+    has_values = not any(tensor.is_meta for tensor in model.parameters())
+    for by_values in (False, True)[: 1 + has_values]:
+        network = copy.deepcopy(model).cpu() if by_values else without_values(model)
+        try:
+            return _recorded(network, name, shape, result, by_values)
+        except AiqError:
+            raise
+        except Exception as error:  # whatever a forward may raise
+            failed = error
+    raise _does_not_run(model, name, shape, failed) from failed
 
 
 def _does_not_run(model: nn.Module, name: str, shape: tuple[int, ...], error: Exception) -> UncountableOperatorError:
