@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from aiq_core.folding import Folded, as_kept
 from aiq_core.records import Layer
-from aiq_core.runtime.operators import AXES, COUNTED, arguments, base
+from aiq_core.runtime.operators import AXES, COUNTED, arguments, base, taken_apart
 
 Call = Callable[[Tensor, Tensor, Tensor], Tensor]
 """What a layer reads, its weight and its bias -> what it writes."""
@@ -64,17 +64,24 @@ class Exchange(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """What a call gives."""
-        given = dict(zip((each.name for each in func._schema.arguments), args, strict=False)) | (kwargs or {})
+        kwargs = kwargs or {}
+        if (made := taken_apart(self, func, args, kwargs)) is not NotImplemented:
+            return made
+        given = dict(zip((each.name for each in func._schema.arguments), args, strict=False)) | kwargs
         found = [self._sites[id(each)][1] for each in given.values() if id(each) in self._sites]
         if not found or base(func) not in (*COUNTED, *AXES):
-            return func(*args, **(kwargs or {}))
+            return func(*args, **kwargs)
         if base(func) in AXES:
-            turned = func(*args, **(kwargs or {}))
+            turned = func(*args, **kwargs)
             self._sites[id(turned)] = turned, found[0]
             return turned
         layer, site = self._layers[found[0].name], found[0]
-        if site.kind.is_convolution:
-            weight = as_kept(layer.weight, site) if site.kind.is_transposed else layer.weight
-            return func(**{**given, "weight": weight, "bias": layer.bias})
         x = next(given[key] for key in ("input", "mat1", "self") if key in given)
-        return torch.ops.aten.linear.default(x, layer.weight, layer.bias)
+        if not site.kind.is_convolution:
+            return layer(x, torch.ops.aten.linear.default)
+
+        def call(x: Tensor, weight: Tensor, bias: Tensor) -> Any:
+            kept = as_kept(weight, site) if site.kind.is_transposed else weight
+            return func(**{**given, "input": x, "weight": kept, "bias": bias})
+
+        return layer(x, call)

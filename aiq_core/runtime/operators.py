@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import fx
+from torch.utils._python_dispatch import TorchDispatchMode
 
 PART = operator.getitem
 """One of several results of an operator."""
@@ -136,6 +137,18 @@ def weight_first(equation: str, operands: Sequence[torch.Tensor], *path: Any) ->
     outputs = weight.replace(x[-1], "")
     is_linear = len(outputs) == 1 and outputs not in x and output == x[:-1] + outputs
     return weight[0] == x[-1] if is_linear else None
+
+
+def taken_apart(mode: TorchDispatchMode, func: Any, args: Any, kwargs: Any) -> Any:
+    """What a call gives that is made of others, which `mode` sees in its place; NotImplemented for one that is not."""
+    if base(func) == "einsum" and (turned := weight_first(*args)) is not None:
+        x, weight = args[1]
+        with mode:
+            return torch.ops.aten.linear.default(x, weight.t() if turned else weight)
+    if is_known(func) or not func._can_decompose():
+        return NotImplemented
+    with mode:
+        return func.decompose(*args, **kwargs)
 
 
 def is_random(func: Any) -> bool:

@@ -21,7 +21,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from aiq_core.errors import AiqError, UncountableOperatorError
 from aiq_core.runtime.bare import without_values
 from aiq_core.runtime.logits import logits
-from aiq_core.runtime.operators import PART, base, is_empty, is_known, is_random, makes_new, title, weight_first, writes
+from aiq_core.runtime.operators import PART, is_empty, is_known, is_random, makes_new, taken_apart, title, writes
 
 TORCH = os.path.join(os.path.dirname(torch.__file__), "")
 
@@ -192,14 +192,9 @@ class _Recorder(TorchDispatchMode):
         tensors = [each for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)]
         if makes_new(func) or not any(map(self._is_recorded, tensors)):
             return self._apart(func, args, kwargs)
-        if base(func) == "einsum" and (turned := weight_first(*args)) is not None:
-            x, weight = args[1]
-            with self:
-                return torch.ops.aten.linear.default(x, weight.t() if turned else weight)
+        if (made := taken_apart(self, func, args, kwargs)) is not NotImplemented:
+            return made
         if not is_known(func):
-            if func._can_decompose():
-                with self:
-                    return func.decompose(*args, **kwargs)
             raise self._refusal(func, "cannot be counted; add it to aiq_core/runtime/operators.py, or leave it out")
         changed = _written(func, args, kwargs)
         for tensor in changed:
@@ -277,7 +272,8 @@ class _Recorder(TorchDispatchMode):
 
 
 def _is_users(file: str) -> bool:
-    return not file.startswith((TORCH, "<")) and file != __file__ and os.path.sep in file
+    folder = os.path.dirname(file)
+    return bool(folder) and folder != os.path.dirname(__file__) and not file.startswith((TORCH, "<"))
 
 
 def _off_meta(given: Any) -> Any:

@@ -14,7 +14,7 @@ def unfused(profile: ModelProfile, granularity: Granularity) -> Counts:
             activations[row, column(profile, group)] += elements
         activations[row, column(profile, layer.output_group)] += layer.output_elements
     return Counts(
-        # A layer that runs several times reads its weights each time.
+        # A layer that runs several times reads its weights each time, a recurrent one once for all its steps.
         weights=of_layers(profile.layers, "weights") * of_layers(profile.layers, "calls"),
         biases=of_layers(profile.layers, "biases") * of_layers(profile.layers, "calls"),
         weight_scales=np.zeros(len(profile.layers)),

@@ -176,8 +176,10 @@ def test_recurrent_layers(layer: Any, gates: int, kind: LayerKind) -> None:
 
 def test_a_lstm_over_time_and_batch() -> None:
     # Seven steps, batch 2, as nn.LSTM takes them: (7, 2, 6).
-    counted = count(Lambda(lambda n, x: n.cell(x[0])[0][-1], cell=nn.LSTM(6, 8)), 7, 2, 6, result="result")
+    counted = count(Lambda(lambda n, x: n.cell(x[0])[0][-1], cell=nn.LSTM(6, 8)), 7, 2, 6)
     assert counted.flops == 2 * 7 * 2 * 4 * (6 * 8 + 8 * 8)
+    # Read once for all steps, as if a cache held them; else 7 times as much.
+    assert traffic(counted, [counted.uniform(32)]).weight_bytes.sum() == 1792
 
 
 def test_every_layer_and_direction_of_a_recurrent_one() -> None:

@@ -207,7 +207,35 @@ def test_where_values_decide_whole_forwards_run_with_exchanged_weights() -> None
         torch.testing.assert_close(run(network, x), BRANCHING.eval()(x), rtol=1e-4, atol=1e-5)
         network.layers["a"].weight.data = torch.zeros(3, 4)
         network.layers["a"].bias.data = torch.tensor([1.0, 2.0, 3.0])
+        read: list[Tensor] = []
+        network.layers["a"].register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
         assert run(network, x).tolist() == [[1, 2, 3]] * 3
+        assert [tuple(each.shape) for each in read] == [(3, 4)]
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda n, x: torch.einsum("bi,oi->bo", x, n.w),
+        lambda n, x: x @ n.w.T,
+        lambda n, x: n.cell(x, x.new_ones(len(x), 3)) @ torch.eye(3),
+        lambda n, x: n.transposed(x[:, :, None]).flatten(1),
+    ],
+)
+def test_every_layer_of_a_whole_network_is_exchanged(forward: Callable[[Any, Tensor], Tensor]) -> None:
+    parts = {"w": parameter(3, 4), "cell": nn.GRUCell(4, 3), "transposed": nn.ConvTranspose1d(4, 6, 2, groups=2)}
+    module = Lambda(lambda n, x: forward(n, x) + float(x.sum() > 0), **parts)
+    network, counted = network_of(module, (4,)), profile(module, "odd", (4,), ())
+    assert network.is_whole and counted.quantizable
+    with torch.inference_mode():
+        x = images((4,), 3)
+        before = run(network, x)
+        torch.testing.assert_close(before, module(x))
+        for name in counted.quantizable_names:
+            held = network.layers[name].weight.data
+            network.layers[name].weight.data = held + 1
+            assert not torch.allclose(run(network, x), before)
+            network.layers[name].weight.data = held
 
 
 def test_code_that_values_lead_through_is_part_of_what_is_computed() -> None:
