@@ -4,6 +4,7 @@ Nothing is computed and nothing fetched: weights are made on the meta device. Th
 too, as it is then made of products; on a CPU it would not.
 """
 
+import json
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -45,6 +46,7 @@ def counted_as_torch_does(build: Callable[[], nn.Module], name: str, shape: tupl
     assert counted.flops == counter.get_total_flops()
     stored = sum(each.numel() for each in network.parameters())
     assert sum(layer.weights + layer.biases for layer in counted.layers) <= stored
+    assert ModelProfile.from_json(json.loads(json.dumps(counted.to_json()))) == counted
     for by in TRAFFIC_MODELS:
         assert traffic(counted, [counted.uniform(4, 8)], by=by).moved_bytes > 0
     return counted
