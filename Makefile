@@ -26,7 +26,7 @@ export PIP_RETRIES ?= 8
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help app view test thorough check lint format results assets bench docs soak screenshots clean
+.PHONY: help app view test thorough zoo check lint format results assets bench docs soak screenshots clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -39,10 +39,14 @@ view: $(VIEW_READY) ## a light install, without torch, that looks at cached runs
 	$(VIEW_VENV)/bin/python $(STREAMLIT)
 
 test: $(TEST_READY) ## run the tests, each page's main path in the browser among them
-	$(PYTEST) -m "not thorough" $(ARGS)
+	$(PYTEST) -m "not thorough and not zoo" $(ARGS)
 
 thorough: $(TEST_READY) ## walk every page in every theme, size and state, with axe-core
 	$(PYTEST) -m thorough $(ARGS)
+
+zoo: $(TEST_READY) ## count the networks of torchvision, timm and transformers
+	$(RUN) -m pip install -r requirements-zoo.txt
+	$(PYTEST) -m zoo $(ARGS)
 
 check: lint test thorough ## formatting, lint, types, import arrows, then all the tests
 

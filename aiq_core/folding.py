@@ -10,14 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiq_core.errors import WeightsError
-from aiq_core.graph import folded_norms
-from aiq_core.records import ModelProfile
+from aiq_core.graph import NORMS, folded_norms
+from aiq_core.records import Layer, ModelProfile
 
 Tensors = Mapping[str, NDArray[Any]]
 
 
 class Folded(NamedTuple):
-    """A layer's tensors as a deployed network has them, float32; the bias is 0 where there is none."""
+    """A layer's tensors as a deployed network has them, float32: the weight as [output channels, …], whatever way the
+    network keeps it, and a bias, 0 where there is none.
+    """
 
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
@@ -29,16 +31,22 @@ def fold(tensors: Tensors, profile: ModelProfile) -> dict[str, Folded]:
     Raises WeightsError for a norm without running statistics.
     """
     for operation in profile.graph:
-        if operation.operator == "batch_norm2d" and f"{operation.module}.running_var" not in tensors:
+        if (
+            operation.operator in NORMS
+            and operation.module is not None
+            and f"{operation.module}.running_var" not in tensors
+        ):
             raise WeightsError(
                 f"{operation.module} of {profile.model} keeps no running statistics, so what it gives depends on which "
                 "images run together; train it with track_running_stats=True"
             )
     norms, folded = folded_norms(profile.graph), {}
     for layer in profile.layers:
-        weight = np.asarray(tensors[f"{layer.name}.weight"], dtype=np.float32)
+        if not layer.has_site:
+            continue
+        weight = channels_first(np.asarray(tensors[layer.weight_name], dtype=np.float32), layer)
         channels = len(weight)
-        bias = _vector(tensors, f"{layer.name}.bias", 0, channels)
+        bias = _vector(tensors, layer.bias_name, 0, channels)
         if layer.name in norms:
             norm = norms[layer.name]
             gamma, beta = (
@@ -54,6 +62,24 @@ def fold(tensors: Tensors, profile: ModelProfile) -> dict[str, Folded]:
             bias = (bias - mean) * inverse * gamma + beta
         folded[layer.name] = Folded(weight, bias)
     return folded
+
+
+def channels_first(weight: NDArray[np.float32], layer: Layer) -> NDArray[np.float32]:
+    """A layer's weight as [output channels, inputs of each, …]."""
+    if layer.transposed:
+        return np.ascontiguousarray(weight.T)
+    if not layer.kind.is_transposed:
+        return weight
+    inputs, outputs, *kernel = weight.shape
+    split = weight.reshape(layer.groups, inputs // layer.groups, outputs, *kernel)
+    return np.ascontiguousarray(split.swapaxes(1, 2).reshape(-1, inputs // layer.groups, *kernel))
+
+
+def as_kept(weight: Any, layer: Layer) -> Any:
+    """The weight of a transposed convolution, an array or a tensor of [output channels, …], as it is kept."""
+    outputs, inputs, *kernel = weight.shape
+    split = weight.reshape(layer.groups, outputs // layer.groups, inputs, *kernel)
+    return split.swapaxes(1, 2).reshape(-1, outputs // layer.groups, *kernel)
 
 
 def _vector(tensors: Tensors, name: str, default: float, channels: int) -> NDArray[np.float32]:

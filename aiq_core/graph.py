@@ -1,9 +1,10 @@
 """What a network computes, apart from its tensors: its operations in order, in a vocabulary of our own.
 
 It depends on no framework, its version or the names in its code, so equal networks have equal graphs. The operators:
-`image`, `tensor` (one of the weights file), `constant` (one that the forward brings along), `output`, and those of
-`runtime.operators.FORMS`. Dropout and identity, which change nothing, are left out, and who reads what was overwritten
-in place reads the operation that did it.
+`image`, `tensor` (one of the weights file), `constant` (one that the forward brings along), `output`, `part` (one of
+several results), `overwritten` (a tensor, and what was written into a part of it), the kinds of layers, and those of
+`runtime.operators`. Dropout and identity, which change nothing, are left out, and who reads what was overwritten in
+place reads the operation that did it.
 """
 
 from collections.abc import Mapping
@@ -33,53 +34,56 @@ class Flow(StrEnum):
     """What an operator does to the tensor that it reads.
 
     SAME: the output takes the input's place in memory, at its width (batch normalisation and ReLU fuse into their
-    producer). JOINED: inputs and output share a width. FRESH: the output is a tensor of its own. SHAPE: sizes and
-    checks; no activations.
+    producer). JOINED: inputs and output share a width. FRESH: the output is a tensor of its own.
     """
 
     SAME = "same"
     JOINED = "joined"
     FRESH = "fresh"
-    SHAPE = "shape"
 
+
+IN_PLACE = (
+    *("batch_norm1d", "batch_norm2d", "batch_norm3d", "relu", "relu6", "gelu", "hardtanh", "silu", "hardswish"),
+    *("hardsigmoid", "sigmoid", "tanh", "elu", "leaky_relu", "mish", "softplus", "celu", "selu", "log_sigmoid"),
+    *("clamp", "clamp_min", "clamp_max"),
+)
+"""What works number by number on one tensor, and so can run where that was made."""
+
+RESHAPED = ("flatten", "reshape", "permute", "unsqueeze", "squeeze")
+"""They move nothing: who reads one reads the tensor that it looks at."""
+
+PARTS = (
+    *("expand", "slice", "part", "select", "narrow", "chunk", "split", "split_with_sizes", "unbind", "diagonal"),
+    *("unfold", "as_strided", "unsafe_chunk", "unsafe_split", "unsafe_split_with_sizes"),
+)
+"""Nor do these, of which the tensor read is a part, or several times over."""
+
+COPIED = (
+    *("contiguous", "to", "roll", "flip", "repeat", "index", "index_select", "pixel_shuffle", "pixel_unshuffle"),
+    *("channel_shuffle", "pad", "constant_pad_nd", "max_pool1d", "max_pool2d", "max_pool3d", "adaptive_max_pool1d"),
+    *("adaptive_max_pool2d", "upsample_nearest2d"),
+)
+"""They give some of the very numbers that they read, and perhaps zeros."""
+
+JOINED = ("add", "concat", "stack", "overwritten", "copy")
 
 FLOWS: Mapping[str, Flow] = {
-    "image": Flow.FRESH,
-    "tensor": Flow.FRESH,
-    "constant": Flow.FRESH,
-    "output": Flow.FRESH,
-    "conv2d": Flow.FRESH,
-    "linear": Flow.FRESH,
-    "batch_norm2d": Flow.SAME,
-    "layer_norm": Flow.FRESH,
-    "relu": Flow.SAME,
-    "relu6": Flow.SAME,
-    "gelu": Flow.SAME,
-    "hardtanh": Flow.SAME,
-    "dropout": Flow.SAME,
-    "identity": Flow.SAME,
-    "add": Flow.JOINED,
-    "concat": Flow.JOINED,
-    "max_pool2d": Flow.SAME,
-    "avg_pool2d": Flow.FRESH,
-    "adaptive_avg_pool2d": Flow.FRESH,
-    "mean": Flow.FRESH,
-    "flatten": Flow.SAME,
-    "reshape": Flow.SAME,
-    "expand": Flow.SAME,
-    "permute": Flow.SAME,
-    "contiguous": Flow.SAME,
-    "slice": Flow.SAME,
-    "size": Flow.SHAPE,
+    **dict.fromkeys((*IN_PLACE, *RESHAPED, *PARTS, *COPIED), Flow.SAME),
+    **dict.fromkeys(JOINED, Flow.JOINED),
 }
-"""Every operator."""
+"""Every operator that does not give a tensor of its own; the others do."""
+
+
+def flow(operation: Operation) -> Flow:
+    """What an operation does to the tensor that it reads."""
+    return FLOWS.get(operation.operator, Flow.FRESH)
 
 
 def carriers(graph: Graph) -> tuple[int, ...]:
     """Operation -> the first of those whose results share a width with its own."""
     roots = list(range(len(graph)))
     for place, operation in enumerate(graph):
-        if FLOWS[operation.operator] is Flow.FRESH:
+        if flow(operation) is Flow.FRESH:
             continue
         for source in operation.inputs:
             first, second = sorted((roots[source], roots[place]))
@@ -90,17 +94,43 @@ def carriers(graph: Graph) -> tuple[int, ...]:
 def stored_places(graph: Graph) -> tuple[int, ...]:
     """The operations whose results are written to memory: what another than the operator that takes its place reads.
 
-    A ReLU that alone reads a convolution stores the tensor, the convolution does not; an add reads stored tensors.
+    A ReLU that alone reads a convolution stores the tensor, the convolution does not; an add reads stored tensors. The
+    network's own tensors are no results, and what was overwritten in part was stored in parts.
     """
-    read = {source for operation in graph for source in operation.inputs if FLOWS[operation.operator] is not Flow.SAME}
-    return tuple(place for place in sorted(read) if graph[place].operator not in ("tensor", "constant"))
+    read = {source for operation in graph for source in operation.inputs if flow(operation) is not Flow.SAME}
+    return tuple(place for place in sorted(read) if graph[place].operator not in UNSTORED)
+
+
+EXAMPLE = "example"
+"""An attribute of `image` where what is computed depends on its values or on the batch's size: the graph is what one
+example did, and this a hash of the code.
+"""
+
+
+def is_example(graph: Graph) -> bool:
+    """Whether other images may go another way than the graph says."""
+    return any(operation.operator == "image" and EXAMPLE in operation.attributes for operation in graph)
+
+
+OVERWRITTEN = "overwritten"
+UNSTORED = ("tensor", "constant", OVERWRITTEN)
+
+NORMS = ("batch_norm1d", "batch_norm2d", "batch_norm3d")
+CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 
 
 def folded_norms(graph: Graph) -> dict[str, Operation]:
-    """Convolution -> the batch norm that folds into it: one that alone reads it, in every place where that norm is."""
+    """Convolution -> the batch norm that folds into it: one that alone reads it, in every place where that norm is.
+
+    None where the graph is an example, as other images may go another way.
+    """
+    if is_example(graph):
+        return {}
     read = [place for operation in graph for place in operation.inputs]
-    norms = [operation for operation in graph if operation.operator == "batch_norm2d"]
+    norms = [operation for operation in graph if operation.operator in NORMS and operation.module is not None]
     stay = {
-        norm.module for norm in norms if graph[norm.inputs[0]].operator != "conv2d" or read.count(norm.inputs[0]) != 1
+        norm.module
+        for norm in norms
+        if graph[norm.inputs[0]].operator not in CONVOLUTIONS or read.count(norm.inputs[0]) != 1
     }
     return {str(graph[norm.inputs[0]].module): norm for norm in norms if norm.module not in stay}

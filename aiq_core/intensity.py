@@ -98,7 +98,7 @@ def moved_bytes(
 
 def weight_bytes(profile: ModelProfile, policy: Policy) -> float:
     """Bytes of all weights, the payload: scales and biases left out."""
-    return float(traffic(profile, [policy]).weight_bytes.sum())
+    return float((traffic(profile, [policy]).weight_bytes / of_layers(profile.layers, "calls")).sum())
 
 
 def stored_bytes(profile: ModelProfile, policy: Policy, quantizer: Quantizer = Quantizer()) -> float:
@@ -109,7 +109,9 @@ def stored_bytes(profile: ModelProfile, policy: Policy, quantizer: Quantizer = Q
 def stored_layers(profile: ModelProfile, policy: Policy, quantizer: Quantizer = Quantizer()) -> dict[str, float]:
     """Layer -> its part of `stored_bytes`."""
     moved = traffic(profile, [policy], 1, STORED, quantizer)
-    found = (moved.weight_bytes + moved.scale_bytes + moved.bias_bytes)[0].tolist()
+    # Read at every call, stored once.
+    once = (moved.weight_bytes + moved.scale_bytes + moved.bias_bytes)[0] / of_layers(profile.layers, "calls")
+    found = once.tolist()
     return {layer.name: value for layer, value in zip(profile.layers, found, strict=True)}
 
 

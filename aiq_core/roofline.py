@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from aiq_core.hardware import Machine
 from aiq_core.intensity import traffic
-from aiq_core.records import FP32_BITS, UNFUSED, ModelProfile, Policy, Quantizer
+from aiq_core.records import UNFUSED, ModelProfile, Policy, Quantizer
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,14 +90,7 @@ def speed_up(
 
 def _ceilings(machine: Machine, profile: ModelProfile, policies: Sequence[Policy]) -> NDArray[np.float64]:
     """Compute ceilings, float64[policies, layers], each by the wider of a layer's weight and input types."""
-    groups = [profile.activation_groups.index(layer.input_group) for layer in profile.layers]
-    rows = []
-    for policy in policies:
-        bits = profile.named_bits(policy)
-        rows.append(
-            [
-                machine.ceiling(bits.get(layer.name, FP32_BITS), policy.activation_bits[group])[1]
-                for layer, group in zip(profile.layers, groups, strict=True)
-            ]
-        )
+    rows = [
+        [machine.ceiling(*profile.operand_bits(policy, layer))[1] for layer in profile.layers] for policy in policies
+    ]
     return np.array(rows, dtype=np.float64).reshape(len(policies), len(profile.layers))

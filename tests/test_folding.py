@@ -11,11 +11,11 @@ from aiq_core import folding
 from aiq_core.errors import WeightsError
 from aiq_core.graph import Operation, folded_norms
 from aiq_core.records import Layer, LayerKind, ModelProfile
-from aiq_core.runtime.fold import fold_batch_norm
 from aiq_core.runtime.models import spec
 from aiq_core.runtime.profile import profile
 from aiq_core.runtime.weights import network_with
 from tests import bundled
+from tests.folded import fold_batch_norm
 
 FOLDED = {
     "resnet20": "55018a22f210f281fdb92b2eb007d927f7706859ddeece074ab1d367443958f7",

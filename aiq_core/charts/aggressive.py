@@ -68,7 +68,7 @@ def aggressive_frame(data: AggressiveData) -> pd.DataFrame:
 
 def _input_bits(profile: ModelProfile, policy: Policy, index: int) -> int:
     """The width of what a layer reads."""
-    return profile.named_activation_bits(policy)[profile.quantizable[index].input_group]
+    return profile.operand_bits(policy, profile.quantizable[index])[1]
 
 
 def aggressive_figure(data: AggressiveData, look: Look) -> dict[str, Any]:

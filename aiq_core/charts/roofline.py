@@ -1,6 +1,6 @@
 """The roofline chart's data: a machine's ceilings and every layer of a model, before -> after."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from aiq_core import wording
 from aiq_core.hardware import Machine, NumberType
 from aiq_core.intensity import traffic
-from aiq_core.records import FP32_BITS, OFFERED_BITS, UNFUSED, Layer, ModelProfile, Policy, Quantizer
+from aiq_core.records import FP32_BITS, OFFERED_BITS, UNFUSED, ModelProfile, Policy, Quantizer
 from aiq_core.roofline import Prediction, predict, ridge
 
 DECADES_RIGHT_OF_RIDGE = 0.75
@@ -151,9 +151,14 @@ def roofline_data(
     """
     policies = before, after
     prediction = predict(machine, profile, policies, batch, by, quantizer)
-    widths_of = [(profile.named_bits(policy), profile.named_activation_bits(policy)) for policy in policies]
     dots = tuple(
-        Dot(layer.name, *(_state(machine, prediction, (row, column), layer, *widths_of[row]) for row in (0, 1)))
+        Dot(
+            layer.name,
+            *(
+                _state(machine, prediction, (row, column), *profile.operand_bits(policy, layer))
+                for row, policy in enumerate(policies)
+            ),
+        )
         for column, layer in enumerate(profile.layers)
     )
     in_use = {float(rate) for rate in prediction.ceiling.ravel()}
@@ -181,11 +186,9 @@ def _state(
     machine: Machine,
     prediction: Prediction,
     at: tuple[int, int],
-    layer: Layer,
-    weights: Mapping[str, int],
-    activations: Mapping[str, int],
+    bits: int,
+    input_bits: int,
 ) -> State:
-    bits, input_bits = weights.get(layer.name, FP32_BITS), activations[layer.input_group]
     return State(
         bits=bits,
         input_bits=input_bits,

@@ -99,10 +99,9 @@ def predicted_layers(
 
 def _by_rates(roof: Roof, rates: Rates, profile: ModelProfile, policy: Policy, batch: int) -> NDArray[np.float64]:
     moved = traffic(profile, [policy], batch, FUSED)
-    bits, groups = profile.named_bits(policy), profile.named_activation_bits(policy)
     reached = []
     for layer in profile.layers:
-        widest = max(bits.get(layer.name, FP32_BITS), groups[layer.input_group])
+        widest = max(profile.operand_bits(policy, layer))
         kind = NumberType.INT8 if widest <= INTEGER_BITS else NumberType.FP32
         is_depthwise = layer.groups > 1 and layer.groups == layer.output_channels
         reached.append((rates.depthwise if is_depthwise else rates.dense)[kind])

@@ -28,7 +28,6 @@ from aiq_core.records import (
     Policy,
     Quantizer,
     Site,
-    SiteKind,
 )
 from aiq_core.roofline import predict
 
@@ -289,12 +288,12 @@ class Solver:
         held = np.zeros((2, len(profile.layers)))
         able = np.ones(len(self.columns), dtype=bool)
         for row, layer in enumerate(profile.layers):
-            sites = Site(SiteKind.WEIGHTS, layer.name), Site(SiteKind.ACTIVATIONS, layer.input_group)
-            for which, site in enumerate(sites):
-                if site not in self.offered:
-                    bits = profile.width(self.start, site) if which or layer.quantizable else FP32_BITS
-                    held[which, row] = 2 * layer.macs / on.ceiling(bits, bits)[1]
-                for bits in self.offered.get(site, ()):
+            start = profile.operand_bits(self.start, layer)
+            for which, site in enumerate(profile.operands(layer)):
+                if site is None or site not in self.offered:
+                    held[which, row] = 2 * layer.macs / on.ceiling(start[which], start[which])[1]
+                    continue
+                for bits in self.offered[site]:
                     place = places[Move(site, bits)]
                     try:
                         computed[which, row, place] = 2 * layer.macs / on.ceiling(bits, bits)[1]

@@ -1,7 +1,7 @@
 """A network as the traffic model sees it: its layers, its activation groups, and its sites, which can have widths."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -12,18 +12,44 @@ from aiq_core.records.policy import FP32_BITS, OFFERED_BITS, Policy
 
 
 class LayerKind(StrEnum):
-    """Operators that hold weights and do multiply-accumulates."""
+    """Operators that do multiply-accumulates."""
 
+    CONV1D = "conv1d"
     CONV2D = "conv2d"
+    CONV3D = "conv3d"
+    CONV_TRANSPOSE1D = "conv_transpose1d"
+    CONV_TRANSPOSE2D = "conv_transpose2d"
+    CONV_TRANSPOSE3D = "conv_transpose3d"
     LINEAR = "linear"
+    MATMUL = "matmul"
+    ATTENTION = "attention"
+    LSTM = "lstm"
+    GRU = "gru"
+    RNN = "rnn"
+
+    @property
+    def is_convolution(self) -> bool:
+        """Whether it is a convolution, transposed or not."""
+        return self.startswith("conv")
+
+    @property
+    def is_transposed(self) -> bool:
+        """Whether it is a transposed convolution, whose weights are kept [inputs, outputs, …]."""
+        return self.startswith("conv_transpose")
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One convolution or linear layer of the unfolded model, counted for one image.
+    """One convolution or linear layer of the unfolded model, or other multiply-accumulates, counted for one image.
 
-    `macs` are multiply-accumulates (FLOPs are twice that); the rest are element counts.
-    `input_group` and `output_group` name activation groups; the logits have none.
+    `macs` are multiply-accumulates (FLOPs are twice that); the rest are element counts. A layer that runs several times
+    has its work and activations in sum, its weights once. `input_group` and `output_group` name activation groups; the
+    logits have none, nor has what no image passes through. `others` are further tensors that it reads, such as the keys
+    and values of attention: (elements, group).
+
+    `has_site` says that its weights are one tensor of the network's, `{name}.weight` or `weight`, which may be
+    exchanged, with the bias `{name}.bias` or `bias`; `transposed`, that a linear layer's is kept [inputs, outputs].
+    `channels` are output channels where they do not follow from the work.
     """
 
     name: str
@@ -35,13 +61,47 @@ class Layer:
     output_elements: int
     groups: int
     quantizable: bool
-    input_group: str
+    input_group: str | None
     output_group: str | None
+    calls: int = 1
+    others: tuple[tuple[int, str | None], ...] = ()
+    has_site: bool = True
+    weight: str | None = None
+    bias: str | None = None
+    transposed: bool = False
+    channels: int = 0
 
     @property
     def output_channels(self) -> int:
         """Output channels, or outputs of a linear layer: each element takes as many MACs as its channel has weights."""
-        return self.weights * self.output_elements // self.macs
+        return self.channels or self.weights * self.output_elements // self.macs
+
+    @property
+    def weight_name(self) -> str:
+        """The name of its weight among the network's tensors."""
+        return self.weight or f"{self.name}.weight"
+
+    @property
+    def bias_name(self) -> str:
+        """The name of its bias, whether there is one or not."""
+        return self.bias or f"{self.name}.bias"
+
+    @property
+    def read_groups(self) -> tuple[str, ...]:
+        """The activation groups that it reads."""
+        groups = (self.input_group, *(group for _, group in self.others))
+        return tuple(group for group in groups if group is not None)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready document, without what is as usual."""
+        usual = {field.name: field.default for field in fields(self) if field.default is not MISSING}
+        return {key: value for key, value in asdict(self).items() if key not in usual or value != usual[key]}
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> "Layer":
+        """The layer that `to_json` wrote."""
+        others = tuple((elements, group) for elements, group in entry.get("others", ()))
+        return cls(**{**entry, "kind": LayerKind(entry["kind"]), "others": others})
 
 
 class SiteKind(StrEnum):
@@ -77,13 +137,14 @@ class ModelProfile:
 
     An activation group is the set of tensors that must share a width: those joined by adds or coming from
     one producer. `activation_groups` names them; each layer says which it reads and writes. `graph` is all that the
-    network computes.
+    network computes. `sizes` are the elements of what an operation gives, by its place, where no layer tells.
     """
 
     model: str
     layers: tuple[Layer, ...]
     activation_groups: tuple[str, ...]
     graph: Graph = ()
+    sizes: tuple[tuple[int, int], ...] = ()
 
     @cached_property
     def quantizable(self) -> tuple[Layer, ...]:
@@ -100,7 +161,7 @@ class ModelProfile:
         """Every place that can have a width, in network order: what a layer reads, its weights, what it writes."""
         found: dict[Site, None] = {}
         for layer in self.layers:
-            found[Site(SiteKind.ACTIVATIONS, layer.input_group)] = None
+            found |= {Site(SiteKind.ACTIVATIONS, group): None for group in layer.read_groups}
             if layer.quantizable:
                 found[Site(SiteKind.WEIGHTS, layer.name)] = None
             if layer.output_group is not None:
@@ -115,14 +176,23 @@ class ModelProfile:
     @cached_property
     def stored_tensors(self) -> Mapping[int, str]:
         """Operation of `graph` whose result is written to memory -> its activation group, in the graph's order."""
-        roots, groups = carriers(self.graph), {}
+        named = {place: self.groups[place] for place in stored_places(self.graph)}
+        return {place: group for place, group in named.items() if group is not None}
+
+    @cached_property
+    def groups(self) -> tuple[str | None, ...]:
+        """Operation of `graph` -> the activation group of its result."""
+        roots = carriers(self.graph)
+        groups: dict[int, str | None] = {}
         layers = {layer.name: layer for layer in self.layers}
         for place, operation in enumerate(self.graph):
-            if operation.module in layers:
-                groups[roots[place]] = layers[operation.module].output_group
-                groups[roots[operation.inputs[0]]] = layers[operation.module].input_group
-        named = {place: groups.get(roots[place]) for place in stored_places(self.graph)}
-        return {place: group for place, group in named.items() if group is not None}
+            if operation.operator in tuple(LayerKind):
+                layer = layers[str(operation.module)]
+                groups[roots[place]] = layer.output_group
+                # A call of several reads its own part of `others`, all of one group.
+                read = [layer.input_group, *(group for _, group in layer.others)][: len(operation.inputs)]
+                groups |= {roots[source]: group for source, group in zip(operation.inputs, read, strict=False)}
+        return tuple(groups.get(root) for root in roots)
 
     @cached_property
     def _places(self) -> dict[Site, int]:
@@ -134,6 +204,24 @@ class ModelProfile:
         """The bits that a policy gives a site."""
         widths = policy.weight_bits if site.kind is SiteKind.WEIGHTS else policy.activation_bits
         return widths[self._places[site]]
+
+    def operands(self, layer: Layer) -> tuple[Site | None, Site | None]:
+        """The sites whose wider decides a layer's arithmetic: its weights, or else a second tensor, and what it reads.
+
+        None stands for what stays FP32.
+        """
+        read = layer.input_group and Site(SiteKind.ACTIVATIONS, layer.input_group)
+        if layer.quantizable:
+            return Site(SiteKind.WEIGHTS, layer.name), read or None
+        if layer.weights or not layer.others:
+            return None, read or None
+        second = layer.others[0][1]
+        return (Site(SiteKind.ACTIVATIONS, second) if second else None), read or None
+
+    def operand_bits(self, policy: Policy, layer: Layer) -> tuple[int, int]:
+        """The widths of `operands`."""
+        first, second = (FP32_BITS if site is None else self.width(policy, site) for site in self.operands(layer))
+        return first, second
 
     def moved(self, policy: Policy, *moves: Move) -> Policy:
         """The policy after moves. Raises SettingError for a site that is not one of this network."""
@@ -167,7 +255,7 @@ class ModelProfile:
 
     @cached_property
     def flops(self) -> int:
-        """FLOPs of one image: 2 x MACs over all convolutions and linear layers."""
+        """FLOPs of one image: 2 x MACs over all layers."""
         return 2 * sum(layer.macs for layer in self.layers)
 
     def uniform(self, bits: int, activation_bits: int = FP32_BITS) -> Policy:
@@ -211,27 +299,35 @@ class ModelProfile:
 
     def readers(self, group: str) -> tuple[Layer, ...]:
         """The layers that read an activation group."""
-        return tuple(layer for layer in self.layers if layer.input_group == group)
+        return tuple(layer for layer in self.layers if group in layer.read_groups)
 
     def elements(self, site: Site) -> int:
         """A layer's weights, or the elements of one tensor of a group, for one image: the largest where they differ."""
         if site.kind is SiteKind.WEIGHTS:
             return self.quantizable[self._places[site]].weights
         written = [layer.output_elements for layer in self.writers(site.name)]
-        return max([*written, *(layer.input_elements for layer in self.readers(site.name))])
+        read = [
+            elements
+            for layer in self.readers(site.name)
+            for elements, group in ((layer.input_elements, layer.input_group), *layer.others)
+            if group == site.name
+        ]
+        return max([*written, *read])
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready document; `from_json` reads it back."""
         return {
             "model": self.model,
             "activation_groups": list(self.activation_groups),
-            "layers": [asdict(layer) for layer in self.layers],
+            "layers": [layer.to_json() for layer in self.layers],
+            **({"sizes": [list(size) for size in self.sizes]} if self.sizes else {}),
             "graph": [asdict(operation) for operation in self.graph],
         }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "ModelProfile":
         """The profile that `to_json` wrote."""
-        layers = tuple(Layer(**{**entry, "kind": LayerKind(entry["kind"])}) for entry in document["layers"])
+        layers = tuple(map(Layer.from_json, document["layers"]))
         graph = tuple(Operation(**{**entry, "inputs": tuple(entry["inputs"])}) for entry in document["graph"])
-        return cls(document["model"], layers, tuple(document["activation_groups"]), graph)
+        sizes = tuple((place, elements) for place, elements in document.get("sizes", ()))
+        return cls(document["model"], layers, tuple(document["activation_groups"]), graph, sizes)

@@ -4,7 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -37,6 +37,10 @@ SEED = 0
 
 Report = Callable[[int, int], None]
 """(widths measured, of how many): called between forwards, and may raise to stop."""
+
+
+Written = tuple[str, int]
+"""A layer and which of its calls, or no layer and an operation of the graph."""
 
 
 class Forwards(Protocol):
@@ -151,6 +155,10 @@ class _Watched:
         self.network = Network(
             network_with(architecture, model.weights, str(model.folder)), self.profile, architecture.input_shape
         )
+        if self.network.is_whole:
+            raise EvaluationError(
+                f"what {model} calls depends on the image, so it has no derivatives here; measure by kl"
+            )
         groups = any(move.site.kind is SiteKind.ACTIVATIONS for move in moves)
         self._ranges: Calibration | None = None
         if groups and settings.activations is not None:
@@ -168,16 +176,17 @@ class _Watched:
         """For each draw, move -> derivative of the log-likelihood along its change, [images]."""
         card = self.model.card
         x = to_input(pixels, card.mean, card.std).contiguous(memory_format=torch.channels_last).requires_grad_()
-        read: dict[str, Tensor] = {}
-        written: dict[str | int, Tensor] = {}
+        read: dict[Written, tuple[Any, ...]] = {}
+        written: dict[Written, Tensor] = {}
         stored: dict[int, tuple[Tensor, Tensor]] = {}
 
-        def take(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-            def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        def take(name: str) -> Callable[[nn.Module, tuple[Any, ...], Tensor], None]:
+            def hook(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
+                key = name, sum(other == name for other, _ in read)
                 # A copy: what follows may write into either.
-                read[name] = inputs[0].detach().clone()
+                read[key] = inputs[0].detach().clone(), *inputs[1:]
                 output.retain_grad()
-                written[name] = output
+                written[key] = output
 
             return hook
 
@@ -203,7 +212,7 @@ class _Watched:
                 tensor.grad = None
             loss = functional.cross_entropy(y, labels, reduction="sum")
             loss.backward(retain_graph=draw < DRAWS - 1)  # type: ignore[no-untyped-call]
-            sources = written | {place: tensor for place, (tensor, _) in stored.items()}
+            sources = written | {("", place): tensor for place, (tensor, _) in stored.items()}
             yield {
                 move: torch.stack([(_gradient(sources[key]) * delta).flatten(1).sum(1) for key, delta in changes]).sum(
                     0
@@ -215,22 +224,22 @@ class _Watched:
     def _delta(
         self,
         move: Move,
-        read: dict[str, Tensor],
+        read: dict[Written, tuple[Any, ...]],
         stored: dict[int, tuple[Tensor, Tensor]],
         pixels: np.ndarray,
         x: Tensor,
-    ) -> list[tuple[str | int, Tensor]]:
-        """What a move changes: (layer or operation, change of what it writes)."""
+    ) -> list[tuple[Written, Tensor]]:
+        """What a move changes: each call of a layer, or each operation, and the change of what it writes."""
         if move.site.kind is SiteKind.WEIGHTS:
             name, (weight, bias) = move.site.name, self._changes[move]
             layer = self.network.layers[name]
             held = layer.weight.data, layer.bias.data
             layer.weight.data, layer.bias.data = weight, bias
-            changed = layer(read[name])
+            changed = [(key, layer(*inputs)) for key, inputs in read.items() if key[0] == name]
             layer.weight.data, layer.bias.data = held
-            return [(name, changed)]
+            return changed
         return [
-            (place, self._rounded(place, move.bits, value, pixels, x) - value)
+            (("", place), self._rounded(place, move.bits, value, pixels, x) - value)
             for place, (_, value) in stored.items()
             if self.profile.stored_tensors[place] == move.site.name
         ]

@@ -1,100 +1,105 @@
-"""What a network does, as a trace: torch's nodes, their values' shapes, and the operation of the graph that each is."""
+"""What a network does, as a trace: torch's calls, their values' shapes, and the operation of the graph that each is."""
 
-import copy
 import hashlib
-from dataclasses import dataclass
-from operator import attrgetter
-from typing import Any
+from dataclasses import dataclass, replace
+from inspect import getsource
 
-import torch
 from torch import Tensor, fx, nn
 
 from aiq_core.errors import UncountableOperatorError
 from aiq_core.graph import Graph
 from aiq_core.runtime.canonical import Canonical
-from aiq_core.runtime.operators import flow, is_counted, title
+from aiq_core.runtime.operators import name_of
+from aiq_core.runtime.record import Recording, record
+from aiq_core.runtime.work import Work, is_counted, work
 
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """`nodes` hold their value for one image, on the meta device, as `meta["value"]`; `graph` says what they compute.
+    """`nodes` hold their value, for one image unless asked otherwise, on the meta device, as `meta["value"]`; `graph`
+    says what they compute.
 
-    `places` gives the operation that a node is, none for one that changes nothing; `overwrites` are the nodes that
-    write into the memory of what they read. `modules` are those of a copy, without values.
+    `works` are the calls that do multiply-accumulates, and `names` what each is called: its weight's name, else the
+    module it is in. `places` gives the operation that a node is, none for one that changes nothing; `results` the node
+    that holds an operation's result. `constants` are the tensors that the network does not keep.
     """
 
     nodes: fx.Graph
-    modules: dict[str, nn.Module]
+    works: dict[fx.Node, Work]
+    names: dict[fx.Node, str]
     graph: Graph
     places: dict[fx.Node, int]
-    overwrites: set[fx.Node]
+    results: tuple[fx.Node, ...]
+    constants: dict[str, Tensor]
 
 
-def trace(model: nn.Module, name: str, input_shape: tuple[int, ...]) -> Trace:
-    """The trace of a model for one image of `input_shape` (channels, height, width), in evaluation mode.
+def trace(
+    model: nn.Module, name: str, input_shape: tuple[int, ...], images: int = 1, result: str | None = None
+) -> Trace:
+    """The trace of a model for images of `input_shape` (channels, height, width), in evaluation mode.
 
-    Raises UncountableOperatorError for an operator in no table of `operators` or without a canonical form, or a layer
-    that runs twice.
+    Its graph says what is done with one image, and is of use for `images=1` alone. Raises UncountableOperatorError for
+    an operator in no table of `operators` or without a canonical form, and for a forward that does not run or leaves
+    open which of its tensors are the logits; `result` names it.
     """
-    # A copy, so that the caller's model keeps its mode and statistics.
-    copied = copy.deepcopy(model).eval()
-    traced = fx.GraphModule(copied, _Tracer().trace(copied))
-    modules = dict(traced.named_modules())
-    _check_countable(traced.graph, modules, name)
-    constants = _constants(traced, model, name)
-    # On the meta device nothing is computed.
-    _Values(traced.to("meta")).run(torch.zeros(1, *input_shape, device="meta"))
-    canonical = Canonical(modules, constants, name)
-    graph = canonical.graph(traced.graph)
-    return Trace(traced.graph, modules, graph, canonical.places, canonical.overwrites)
+    recording = record(model, name, (images, *input_shape), result)
+    kept = model.state_dict()
+    read = {str(node.target) for node in recording.nodes.nodes if node.op == "get_attr"}
+    buffers = {key: tensor for key, tensor in model.named_buffers() if key in read - kept.keys()}
+    constants = {**buffers, **recording.constants}
+    works = _agreed({node: work(node, constants) for node in recording.nodes.nodes if is_counted(node)})
+    names = _names(works)
+    is_example = recording.by_values or (images == 1 and _depends_on_batch(recording, model, name, input_shape, result))
+    canonical = Canonical(constants, works, names, name, _code(model) if is_example else None)
+    graph = canonical.graph(recording.nodes)
+    return Trace(recording.nodes, works, names, graph, canonical.places, tuple(canonical.results), constants)
 
 
-class _Tracer(fx.Tracer):
-    """Follows buffers too: arithmetic on them would else be done once, on the values of an untrained network."""
-
-    proxy_buffer_attributes = True
-
-
-class _Values(fx.Interpreter):
-    """Keeps what every node gives, a tensor or a size, as its `meta["value"]`."""
-
-    def run_node(self, n: fx.Node) -> Any:
-        n.meta["value"] = super().run_node(n)
-        return n.meta["value"]
+def _depends_on_batch(
+    recording: Recording, model: nn.Module, name: str, input_shape: tuple[int, ...], result: str | None
+) -> bool:
+    """Whether two images are not computed by the calls that one is."""
+    try:
+        two = record(model, name, (2, *input_shape), result)
+    except UncountableOperatorError:  # it takes one at a time, as who runs two is told
+        return False
+    return two.calls != recording.calls
 
 
-def _constants(traced: fx.GraphModule, model: nn.Module, name: str) -> dict[str, dict[str, Any]]:
-    """What the canonical graph says of each tensor that the forward reads and the state dict lacks."""
-    found: dict[str, dict[str, Any]] = {}
-    read = {str(node.target) for node in traced.graph.nodes if node.op == "get_attr"}
-    for target in read - model.state_dict().keys():
-        tensor: Tensor = attrgetter(target)(traced)
-        if tensor.is_meta:
-            raise UncountableOperatorError(
-                f"{target} in {name} is a constant on the meta device, which keeps no values; build the model elsewhere"
-            )
-        content = tensor.detach().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes()
-        found[target] = {
-            "dtype": str(tensor.dtype).removeprefix("torch."),
-            "shape": list(tensor.shape),
-            "sha256": hashlib.sha256(content).hexdigest(),
-        }
+def _code(model: nn.Module) -> str:
+    """A hash of the code of a network's modules, torch's own left out."""
+    kinds = {type(module) for module in model.modules()}
+    sources = sorted(getsource(kind) for kind in kinds if not kind.__module__.startswith("torch."))
+    return hashlib.sha256("\n".join(sources).encode()).hexdigest()
+
+
+def _names(works: dict[fx.Node, Work]) -> dict[fx.Node, str]:
+    """What every counted call is called; calls of one weight share its name."""
+    sites = {str(site.site) for site in works.values() if site.site is not None}
+    found, taken = {}, set(sites)
+    for node, each in works.items():
+        name = each.site
+        if name is None:
+            path = node.meta["module"]
+            stem = path if path and path not in taken else f"{path}.{name_of(node)}".removeprefix(".")
+            name, count = stem, 1
+            while name in taken:
+                name, count = f"{stem}_{count}", count + 1
+            taken.add(name)
+        found[node] = name
     return found
 
 
-def _check_countable(graph: fx.Graph, modules: dict[str, nn.Module], name: str) -> None:
-    seen: set[str] = set()
-    for node in graph.nodes:
-        if not is_counted(node, modules):
-            if flow(node, modules) is None:
-                raise UncountableOperatorError(
-                    f"{title(node, modules)} in {name} cannot be counted; add it to aiq_core/runtime/operators.py, "
-                    "or choose a model without it"
-                )
-        elif str(node.target) in seen:
-            raise UncountableOperatorError(
-                f"{title(node, modules)} in {name} runs twice, so its weights would be counted twice; "
-                "give each call a layer of its own"
-            )
-        else:
-            seen.add(str(node.target))
+def _agreed(works: dict[fx.Node, Work]) -> dict[fx.Node, Work]:
+    """Calls of one weight are one site only where they use it in the same way: as the same kind, with the same bias."""
+    ways: dict[str, set[object]] = {}
+    for each in works.values():
+        if each.site is not None:
+            bias = None if each.bias is None else each.bias.target
+            ways.setdefault(each.site, set()).add((each.kind, each.transposed, bias))
+    return {
+        node: replace(each, weight=None, bias=None, transposed=False)
+        if each.site is not None and len(ways[each.site]) > 1
+        else each
+        for node, each in works.items()
+    }

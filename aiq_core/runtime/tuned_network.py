@@ -101,8 +101,8 @@ def folded(model: Model) -> Network:
     architecture = spec(model.name)
     tensors = network_with(architecture, model.weights, str(model.folder))
     network = Network(tensors, model.profile, architecture.input_shape)
-    for parameter in tensors.parameters():
-        parameter.requires_grad_(False)
+    for module in (tensors, *network.layers.values()):
+        module.requires_grad_(False)
     return network
 
 

@@ -10,19 +10,13 @@ stored.
 from dataclasses import dataclass, replace
 
 from aiq_core.errors import UncountableOperatorError
-from aiq_core.graph import Graph
+from aiq_core.graph import IN_PLACE, PARTS, RESHAPED, Graph
 from aiq_core.records import Granularity, LayerKind, ModelProfile
 from aiq_core.traffic.counts import Counts, Numbers, by_group, column
 from aiq_core.traffic.stored import stored
 
-ELEMENTWISE = ("batch_norm2d", "relu", "relu6", "gelu", "hardtanh", "add")
+ELEMENTWISE = (*IN_PLACE, "add")
 """They fuse into the kernel that wrote their input, where nothing else reads that."""
-
-RESHAPED = ("flatten", "reshape", "permute")
-"""They move nothing: who reads one reads the tensor that it looks at."""
-
-PARTS = ("expand", "slice")
-"""Nor do these, of which the tensor read is a part, or several times over."""
 
 CONSTANTS = ("tensor", "constant")
 """The network's own tensors, such as learned positions: no activations, and not counted."""
@@ -98,45 +92,62 @@ def _readers(graph: Graph) -> list[list[int]]:
     return found
 
 
+def told(profile: ModelProfile) -> dict[int, int | None]:
+    """Operation whose result moves -> its elements, as far as the layers tell."""
+    tensors = _Tensors(profile)
+    moved = {place for kernel in kernels(profile.graph) for place in (*kernel.reads, kernel.writes)}
+    return {place: tensors.told(place) for place in sorted(moved)}
+
+
 class _Tensors:
     """The elements and activation groups of a network's tensors: layers say them of what they read and write."""
 
     def __init__(self, profile: ModelProfile) -> None:
         self._profile, self._graph, self._readers = profile, profile.graph, _readers(profile.graph)
-        places = {str(step.module): place for place, step in enumerate(profile.graph) if step.operator in (*LayerKind,)}
+        rows = {layer.name: row for row, layer in enumerate(profile.layers)}
+        steps = {place: str(step.module) for place, step in enumerate(profile.graph) if step.operator in (*LayerKind,)}
         for layer in profile.layers:
-            if layer.name not in places:
+            if layer.name not in steps.values():
                 raise UncountableOperatorError(
                     f"{layer.name} is not in the graph of {profile.model}, so what fuses with it is not known; "
                     "make the model's profile again"
                 )
-        self.layers = {places[layer.name]: row for row, layer in enumerate(profile.layers)}
+        self.layers = {place: rows[name] for place, name in steps.items() if name in rows}
+        self._sizes = dict(profile.sizes)
 
     def size(self, place: int) -> tuple[int, str | None]:
         """The elements that an operation gives for one image, and their group. Raises UncountableOperatorError."""
+        elements = self._sizes.get(place) or self.told(place)
+        if elements is None:
+            raise UncountableOperatorError(
+                f"no layer of {self._profile.model} reads what {self._graph[place].operator} gives, so its bytes "
+                "cannot be counted; choose a traffic model without fused kernels"
+            )
+        return elements, self._profile.groups[place]
+
+    def told(self, place: int) -> int | None:
+        """The elements that an operation gives, by what the layers say of theirs."""
         operation = self._graph[place]
         if place in self.layers:
             layer = self._profile.layers[self.layers[place]]
-            return layer.output_elements, layer.output_group
-        if operation.operator in _SAME_SIZE:
-            return self.size(operation.inputs[0])
+            return layer.output_elements if layer.calls == 1 else None
+        if operation.operator in _SAME_SIZE and self._graph[operation.inputs[0]].operator not in CONSTANTS:
+            return self.told(operation.inputs[0])
         read = self._as_read(place)
         if read is not None:
             return read
         if operation.operator == "concat":
-            parts = [self.size(source) for source in operation.inputs]
-            return sum(elements for elements, _ in parts), parts[0][1]
-        raise UncountableOperatorError(
-            f"no layer of {self._profile.model} reads what {operation.operator} gives, so its bytes cannot be counted; "
-            "choose a traffic model without fused kernels"
-        )
+            parts = [self.told(source) for source in operation.inputs]
+            return None if None in parts else sum(part for part in parts if part is not None)
+        return None
 
-    def _as_read(self, place: int) -> tuple[int, str | None] | None:
+    def _as_read(self, place: int) -> int | None:
         """The same by the first layer that reads it, or reads what was made of it element by element."""
         for reader in self._readers[place]:
             if reader in self.layers:
                 layer = self._profile.layers[self.layers[reader]]
-                return layer.input_elements, layer.input_group
-            if self._graph[reader].operator in _SAME_SIZE and (found := self._as_read(reader)) is not None:
+                if layer.calls == 1 and self._graph[reader].inputs[0] == place:
+                    return layer.input_elements
+            elif self._graph[reader].operator in _SAME_SIZE and (found := self._as_read(reader)) is not None:
                 return found
         return None

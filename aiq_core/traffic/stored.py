@@ -6,7 +6,7 @@ import numpy as np
 
 from aiq_core.graph import folded_norms
 from aiq_core.records import Granularity, Layer, ModelProfile
-from aiq_core.traffic.counts import Counts, Numbers, by_group, column
+from aiq_core.traffic.counts import Counts, Numbers, by_group, column, of_layers
 from aiq_core.traffic.unfused import unfused
 
 
@@ -18,11 +18,12 @@ def stored(profile: ModelProfile, granularity: Granularity) -> Counts:
     before any image is seen. Norms that stay in the network are no layers and are not counted.
     """
     norms = folded_norms(profile.graph)
+    calls = of_layers(profile.layers, "calls")
     scales = [layer.output_channels if granularity is Granularity.CHANNEL else 1 for layer in profile.layers]
     return replace(
         unfused(profile, granularity),
-        biases=np.array([_biases(layer, layer.name in norms) for layer in profile.layers], dtype=np.float64),
-        weight_scales=np.array(scales, dtype=np.float64),
+        biases=np.array([_biases(layer, layer.name in norms) for layer in profile.layers], dtype=np.float64) * calls,
+        weight_scales=np.array(scales, dtype=np.float64) * calls,
         activation_scales=_activation_scales(profile),
     )
 
@@ -38,7 +39,8 @@ def _activation_scales(profile: ModelProfile) -> Numbers:
     for row, layer in enumerate(profile.layers):
         if layer.output_group is not None:
             found[row, column(profile, layer.output_group)] += 1
-        if layer.input_group not in written:
-            found[row, column(profile, layer.input_group)] += 1
-            written.add(layer.input_group)
+        for group in layer.read_groups:
+            if group not in written:
+                found[row, column(profile, group)] += 1
+                written.add(group)
     return found

@@ -265,9 +265,9 @@ def test_cached_inputs_give_the_networks_own_maps(name: str) -> None:
     """The page's convolution, without torch, against torch's on the same image."""
     import torch
 
-    from aiq_core.runtime.fold import fold_batch_norm
     from aiq_core.runtime.models import spec
     from aiq_core.runtime.weights import network_with
+    from tests.folded import fold_batch_norm
 
     network = fold_batch_norm(network_with(spec(name), bundled.model(name).weights, name), bundled.profile(name))
     found: dict[str, Any] = {}

@@ -17,12 +17,12 @@ from aiq_core.records import Granularity, ImageSet, Move, Policy, Quantizer, Spl
 from aiq_core.rounding.nearest import quantize
 from aiq_core.runtime.data import to_input
 from aiq_core.runtime.evaluate import TorchEvaluator
-from aiq_core.runtime.fold import fold_batch_norm
 from aiq_core.runtime.models import MODELS, ModelSpec, spec
 from aiq_core.runtime.prefixes import Key, PrefixCache
 from aiq_core.runtime.profile import profile
 from aiq_core.runtime.weights import network_with
 from tests import bundled
+from tests.folded import fold_batch_norm
 
 Predictions = NDArray[np.uint8]
 

@@ -11,7 +11,6 @@ from aiq_core.catalog import ASSETS, Card
 from aiq_core.errors import UnknownNameError, WeightsError
 from aiq_core.records import SplitName
 from aiq_core.runtime.bundle import adopt
-from aiq_core.runtime.fold import fold_batch_norm
 from aiq_core.runtime.models import MODELS, ModelSpec, spec
 from aiq_core.runtime.models.resnet20 import ResNet20, projections
 from aiq_core.runtime.network import Network
@@ -19,6 +18,7 @@ from aiq_core.runtime.profile import profile
 from aiq_core.runtime.train import top1_percent
 from aiq_core.runtime.weights import network_with
 from tests import bundled
+from tests.folded import fold_batch_norm
 
 
 def with_weights(model: ModelSpec) -> nn.Module:

@@ -9,7 +9,6 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from aiq_core.catalog import ASSETS
-from aiq_core.errors import UncountableOperatorError
 from aiq_core.intensity import traffic
 from aiq_core.records import Layer, LayerKind, ModelProfile
 from aiq_core.runtime.bundle import write_profile
@@ -118,60 +117,6 @@ def test_tensors_that_are_added_share_a_group() -> None:
     assert len(profiled("resnet20").activation_groups) == 1 + 3 + 9 + 1
 
 
-def test_attention_is_an_error_that_names_it() -> None:
-    with torch.device("meta"):
-        network = torchvision.models.vit_b_16()
-    with pytest.raises(UncountableOperatorError, match="MultiheadAttention .*encoder_layer_0.* in vit_b_16"):
-        profile(network, "vit_b_16", (3, 224, 224), ())
-
-
-class Gated(nn.Module):
-    """Multiplies two tensors, which no table knows."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(3, 3, 1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.conv(x) * x
-
-
-class Functional(nn.Module):
-    """A convolution outside a module."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(4, 3, 1, 1))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return nn.functional.conv2d(x, self.weight)
-
-
-class Shared(nn.Module):
-    """One layer, two calls."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(3, 3, 1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.conv(self.conv(x))
-
-
-@pytest.mark.parametrize(
-    ("network", "named"),
-    [
-        (Gated(), "mul in odd"),
-        (Functional(), "conv2d in odd"),
-        (Shared(), r"Conv2d \(conv\) in odd runs twice"),
-        (nn.Sequential(nn.ConvTranspose2d(3, 3, 2)), r"ConvTranspose2d \(0\) in odd"),
-    ],
-)
-def test_what_cannot_be_counted_is_named(network: nn.Module, named: str) -> None:
-    with pytest.raises(UncountableOperatorError, match=named):
-        profile(network, "odd", SHAPE, ())
-
-
 def test_fused_kernels_of_a_model_of_others() -> None:
     counted = profile(torchvision.models.resnet18(), "resnet18", (3, 224, 224), ())
     moved = traffic(counted, [counted.uniform(32)], by="fused").activation_bytes[0]
@@ -179,6 +124,27 @@ def test_fused_kernels_of_a_model_of_others() -> None:
     # The stem's kernel ends at its ReLU; the pooling after it reads what that wrote, and follows it.
     assert moved[0] == 4 * (3 * 224 * 224 + stem + stem + pooled)
     assert moved[2] == 4 * 3 * pooled  # the first block's second convolution takes the add
+
+
+class Excited(nn.Module):
+    """Channels weighed by what they hold on average, as in squeeze-and-excitation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.squeeze = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.conv(x)
+        return (y * torch.sigmoid(self.squeeze(y.mean((2, 3), keepdim=True)))).flatten(1)
+
+
+def test_fused_kernels_of_what_no_layer_reads() -> None:
+    counted = profile(Excited(), "odd", (3, 5, 5), ())
+    assert [layer.output_group for layer in counted.layers] == ["conv", "squeeze"]
+    moved = traffic(counted, [counted.uniform(32)], by="fused").activation_bytes[0]
+    # The mean is a kernel that follows the first convolution, the product one that follows the second.
+    assert moved[0] == 4 * (3 * 25 + 4 * 25 + 4 * 25 + 4)
+    assert moved[1] == 4 * (4 + 4 + 4 * 25 + 4 + 4 * 25)
 
 
 def test_profiling_leaves_the_model_alone() -> None:

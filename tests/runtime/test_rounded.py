@@ -15,11 +15,15 @@ from aiq_core import rounding
 from aiq_core.catalog import Model
 from aiq_core.catalog.shipped import BITS, FILE, ShippedLayers, shipped_settings
 from aiq_core.errors import EvaluationError, SettingError
-from aiq_core.records import Granularity, Grid, ImageSet, Policy, Quantizer, SplitName, unfinished
+from aiq_core.records import Granularity, Grid, ImageSet, LayerKind, Policy, Quantizer, SplitName, unfinished
+from aiq_core.runtime.columns import columns
 from aiq_core.runtime.evaluate import TorchEvaluator
+from aiq_core.runtime.network import Network
+from aiq_core.runtime.profile import profile
 from aiq_core.runtime.rounded import RoundedLayers
 from aiq_core.runtime.shipped import write_shipped
-from aiq_core.runtime.statistics import _columns, layer_statistics
+from aiq_core.runtime.statistics import layer_statistics
+from aiq_core.runtime.tuned_network import run
 from tests import bundled
 
 DIGITS = bundled.model("digits_cnn")
@@ -48,17 +52,32 @@ def settings(name: str = "gptq", grid: Grid = Grid.FULL, granularity: Granularit
         nn.Conv2d(4, 8, 3, padding=1, groups=4),
         nn.Conv2d(4, 6, 3, padding=1, groups=2, padding_mode="circular"),
         nn.Conv2d(4, 6, 1),
+        nn.Conv1d(4, 6, 3, stride=2, padding=1),
+        nn.Conv3d(4, 6, (1, 2, 3), dilation=(1, 2, 1)),
+        nn.ConvTranspose1d(4, 6, 3, stride=3, output_padding=1),
+        nn.ConvTranspose2d(4, 6, (3, 2), stride=(2, 1), padding=1, groups=2),
+        nn.ConvTranspose3d(4, 8, 2, dilation=2, groups=4),
+        nn.Linear(7, 3),
     ],
     ids=str,
 )
-def test_columns_are_what_a_convolution_multiplies(module: nn.Conv2d) -> None:
-    x = torch.randn(5, 4, 7, 6, generator=torch.Generator().manual_seed(1))
+def test_columns_are_what_a_layer_multiplies(module: nn.Module) -> None:
+    sizes = (7, 6, 5)[: max(1, module.weight.ndim - 2)]
+    x = torch.randn(5, 4, *sizes, generator=torch.Generator().manual_seed(1))
+    counted = profile(nn.Sequential(module), "odd", tuple(x.shape[1:]), ())
+    network = Network(nn.Sequential(module), counted, tuple(x.shape[1:]), torch.contiguous_format)
+    (layer,), held = counted.layers, network.layers["0"]
+    operation = next(each for each in counted.graph if each.module == layer.name)
+    read: list[torch.Tensor] = []
+    held.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
     with torch.inference_mode():
-        expected = module(x)
-        columns = _columns(module, x)
-        weight = module.weight.reshape(module.groups, -1, columns.shape[1])
-        found = (weight @ columns).reshape(len(module.weight), 5, -1).transpose(0, 1) + module.bias[:, None]
-    torch.testing.assert_close(found.reshape(expected.shape), expected, rtol=1e-4, atol=1e-5)
+        expected = run(network, x)
+        found = columns(layer, operation, read[0])
+        weight = held.weight.reshape(layer.groups, -1, found.shape[1])
+        made = (weight @ found).reshape(len(held.weight), 5, -1).transpose(0, 1) + held.bias[:, None]
+    if layer.kind is LayerKind.LINEAR:  # its channels are the last axis
+        made = made.transpose(1, 2)
+    torch.testing.assert_close(made.reshape(expected.shape), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_statistics_are_means_over_images_and_positions() -> None:
