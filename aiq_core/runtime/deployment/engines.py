@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from aiq_core.deployment.engine import Engine, installed, remedy
 from aiq_core.errors import EvaluationError, SettingError
 from aiq_core.hardware import NumberType
+from aiq_core.runtime.deployment.signals import signal_stack_kept
 
 NOT_WANTED = ["WeightBiasQuantization"]
 """What ONNX Runtime must not do: wherever what a layer reads and writes is quantized, it would run the layer in
@@ -89,7 +90,8 @@ def openvino_compiled(content: bytes, feed: Feed, threads: int, precision: Numbe
             "ENABLE_CPU_PINNING": False,
             "PERF_COUNT": profile,
         }
-        return core.compile_model(model, "CPU", settings)
+        with signal_stack_kept():
+            return core.compile_model(model, "CPU", settings)
     except Exception as error:
         raise _unloadable(Engine.OPENVINO, error) from None
 

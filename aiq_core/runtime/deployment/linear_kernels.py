@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from aiq_core.linear import GROUP, KERNELS, Kernel
+from aiq_core.runtime.deployment.signals import signal_stack_kept
 
 Floats = NDArray[np.float32]
 Call = Callable[[], Any]
@@ -167,7 +168,8 @@ def _openvino(kernel: Kernel, weights: Floats, copies: int, threads: int) -> Bui
         constant, arrays = _constant(kernel, weights, integers, scales)
         kept.extend(arrays)
         model = openvino.Model([op.matmul(x, constant, False, True)], [x])
-        return core.compile_model(model, "CPU", settings).create_infer_request()
+        with signal_stack_kept():
+            return core.compile_model(model, "CPU", settings).create_infer_request()
 
     requests = [compiled() for _ in range(copies)]
 
