@@ -146,8 +146,12 @@ class Library:
 
     @property
     def roofs(self) -> dict[str, Roof]:
-        """Measured roofs by the keys of their machines: those of this kind of CPU first, few threads before many."""
-        found = [Roof.from_json(each.document) for each in self.measurements(ROOF)]
+        """Measured roofs by the keys of their machines: those of this machine first, few threads before many."""
+        own = {(each.cpu, each.threads) for each in self.user.measurements.all(ROOF)} if self.user else set()
+        found = [
+            replace(Roof.from_json(each.document), ships=(each.cpu, each.threads) not in own)
+            for each in self.measurements(ROOF)
+        ]
         return {roof.key: roof for roof in sorted(found, key=lambda roof: (not roof.is_here, roof.cpu, roof.threads))}
 
     @property

@@ -52,7 +52,8 @@ class Level:
 class Roof:
     """What `threads` threads of a CPU reach: `curve` by rising footprint, `peaks` in operations/s a number type.
 
-    `versions` are those of what computed, `flags` the CPU's instructions that matter for inference.
+    `versions` are those of what computed, `flags` the CPU's instructions that matter for inference. One that `ships`
+    with the app was measured on another machine, be it of the same kind.
     """
 
     cpu: str
@@ -63,6 +64,7 @@ class Roof:
     versions: Mapping[str, str]
     created_at: str
     seconds: float
+    ships: bool = False
 
     @cached_property
     def levels(self) -> tuple[Level, ...]:
@@ -76,8 +78,8 @@ class Roof:
 
     @property
     def is_here(self) -> bool:
-        """Whether this machine's processor is of that kind."""
-        return _processor_of(self.cpu) == processor()
+        """Whether it was measured by this machine's user, on a processor of its kind."""
+        return not self.ships and _processor_of(self.cpu) == processor()
 
     @property
     def measurement(self) -> Measurement:

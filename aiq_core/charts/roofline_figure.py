@@ -98,10 +98,13 @@ def _ridge_label(data: RooflineData, look: Look) -> dict[str, Any]:
     """Left of the ridge, at the bottom, a line above "compute-bound", which may reach across the ridge on a phone.
 
     At the top where activations may be quantized: names of layers stand at the bottom, and the ridge is far right.
+    Where it is not, right of it, for "memory-bound" stands left.
     """
-    high = data.joint
+    high, (low, most) = data.joint, data.x_range
+    is_far = log10(data.roof.ridge / low) > log10(most / low) / 2
     text, shift = f"ridge {wording.significant(data.roof.ridge)}", 0 if high else 1.6 * look.font_px - 1
-    where: dict[str, Any] = {"xref": "x", "yref": "paper", "xanchor": "right", "yanchor": "top" if high else "bottom"}
+    where: dict[str, Any] = {"xref": "x", "yref": "paper", "xanchor": "right" if is_far or not high else "left"}
+    where["yanchor"] = "top" if high else "bottom"
     return style.label(look, text, data.roof.ridge, int(high), (0, shift), padding=5, **where)
 
 
