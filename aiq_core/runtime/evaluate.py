@@ -23,11 +23,9 @@ from aiq_core.runtime.calibrate import calibration
 from aiq_core.runtime.chunked import Chunked, Layers
 from aiq_core.runtime.cpu import cpu_kind
 from aiq_core.runtime.data import Pixels, to_input
+from aiq_core.runtime.folded import network_of
 from aiq_core.runtime.memory import keep_freed_memory
-from aiq_core.runtime.models import spec
-from aiq_core.runtime.network import Network
 from aiq_core.runtime.prefixes import Key, PrefixCache
-from aiq_core.runtime.weights import network_with
 
 CHUNK = 125
 """Images a forward: the fewest from which predictions do not depend on it (tested), so that a loser stops soonest."""
@@ -71,10 +69,8 @@ class TorchEvaluator(Chunked):
         self.threads = threads or THREADS
         torch.set_num_threads(self.threads)
         keep_freed_memory()
-        architecture, profile = spec(model.name), model.profile
-        self.network = Network(
-            network_with(architecture, model.weights, str(model.folder)), profile, architecture.input_shape
-        )
+        profile = model.profile
+        self.network = network_of(model)
         self._parts = len(self.network.parts)
         self._rounded: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._layers = [self.network.layers[name] for name in profile.quantizable_names]
