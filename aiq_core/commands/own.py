@@ -107,9 +107,7 @@ def _add(asked: Any, yes: bool, allow_chance: bool, as_json: bool) -> None:
     if as_json:
         print_json(document)
     elif document["added"]:
-        _say(
-            f"Added. Next: python -m aiq_core search {asked.name} --alpha 0.9, or frontier {asked.name}, or open the app"
-        )
+        _say(f"Added. Next: `python -m aiq_core frontier {asked.name}`, or open the app")
     else:
         _say("Nothing was added.")
     if as_json and not document["added"]:
@@ -149,7 +147,8 @@ def _print_accuracy(document: Mapping[str, Any]) -> None:
         low, high = document[f"{split}_top1_interval"]
         _say(
             f"FP32 top-1 on {split}: {number(document[f'{split}_top1_percent'], 2)} % (95 %: {number(low, 2)} to "
-            f"{number(high, 2)}), {document[f'{split}_right']:,} of {document[f'{split}_images']:,} images, measured here"
+            f"{number(high, 2)}), {document[f'{split}_right']:,} of {document[f'{split}_images']:,} images, measured "
+            "here"
         )
     _say(
         f"on all images given: {number(document['all_top1_percent'], 2)} %, {document['all_right']:,} of "
@@ -186,8 +185,8 @@ def remove(
     runs = len(library.runs(library.model(name)))
     if not yes:
         _say(
-            f"The copies of the code, weights and images of {name} in {folder} go; {runs} runs and what was evaluated stay "
-            "in the store, and are known again once the same network is added under this name."
+            f"The copies of the code, weights and images of {name} in {folder} go; {runs} runs and what was evaluated "
+            "stay in the store, and are known again once the same network is added under this name."
         )
         typer.confirm(f"Remove {name}?", abort=True, err=True)
     adding.remove(library, name)

@@ -30,6 +30,9 @@ from aiq_core.runtime.prefixes import Key, PrefixCache
 CHUNK = 125
 """Images a forward: the fewest from which predictions do not depend on it (tested), so that a loser stops soonest."""
 
+MOST_INPUT_BYTES = 2**29
+"""Of normalised images that are held; beyond, they are made again each time."""
+
 THREADS = min(torch.get_num_threads(), joblib.cpu_count())
 """Threads unless told otherwise: no more than OMP_NUM_THREADS, the cores, and what a container may use of them."""
 
@@ -207,9 +210,12 @@ class TorchEvaluator(Chunked):
         bits = activation_bits[self._groups[self._image_place]] if self._image_place in self._groups else FP32_BITS
         if bits < PIXEL_BITS:
             return self._normalise(coarser_pixels(self._pixels[self.chunk_images(index)], bits))
-        if index not in self._inputs:
-            self._inputs[index] = self._normalise(self._pixels[self.chunk_images(index)])
-        return self._inputs[index]
+        if index in self._inputs:
+            return self._inputs[index]
+        normalised = self._normalise(self._pixels[self.chunk_images(index)])
+        if (len(self._inputs) + 1) * normalised.nbytes <= MOST_INPUT_BYTES:
+            self._inputs[index] = normalised
+        return normalised
 
     def _tensors(self, index: int, bits: int) -> tuple[Tensor, Tensor]:
         """A layer's folded weights and bias at a width, rounded once."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiq_core import catalog, intensity
 from aiq_core.catalog import Catalog, Model, data_dir
+from aiq_core.catalog.model import CONTACT_SHEET
 from aiq_core.errors import AiqError, SettingError
 from aiq_core.library import Library
 from aiq_core.records import DEFAULT_WIDTHS, FP32_BITS, ModelProfile, SplitName
@@ -28,8 +29,8 @@ STALE_S = 24 * 3600.0
 """Age beyond which what is half added is nobody's."""
 
 ASKED_SHARE, WORK_SHARE = 0.25, 0.4
-"""Of a plain search's evaluations, those that ours asks for; and of the work of each, what it does. As measured of greedy
-searches of ResNet-20, docs/search_cost.md.
+"""Of a plain search's evaluations, those that ours asks for; and of the work of each, what it does. As measured of
+greedy searches of ResNet-20, docs/search_cost.md.
 """
 
 
@@ -80,6 +81,11 @@ def added(
         folder = Path(temporary)
         found = dry_run(asked, folder, say)
         document = document_of(asked, found)
+        if found.model is not None:
+            sheet = catalog.cache_dir() / "contact_sheets" / f"{asked.name}.png"
+            sheet.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(found.model.folder / CONTACT_SHEET, sheet)
+            document["contact_sheet"] = str(sheet)
         if found.model is None:
             raise RefusedError(str(found.refused), document)
         if found.model.card.is_chance and not allow_chance:
@@ -89,7 +95,6 @@ def added(
                 document,
                 CHANCE_STATUS,
             )
-        document["contact_sheet"] = str(own.folder / "models" / asked.name / Path(document["contact_sheet"]).name)
         if decide(document):
             _move(folder, own.folder, asked.name)
             document["added"] = True
@@ -187,7 +192,6 @@ def _accuracy(found: "Found", model: Model) -> dict[str, Any]:
         "search_hash": model.dataset.search.hash,
         "report_hash": model.dataset.report.hash,
         "seconds_an_image": found.seconds_an_image,
-        "contact_sheet": str(model.folder / catalog.model.CONTACT_SHEET),
     }
 
 

@@ -54,7 +54,7 @@ class Found:
 
     said: list[str] = field(default_factory=list)
     keys_loaded: int = 0
-    mismatch: Mismatch = Mismatch((), (), ())
+    mismatch: Mismatch = field(default_factory=lambda: Mismatch((), (), ()))
     parameters: int = 0
     stored_bytes: int = 0
     refused: AiqError | None = None

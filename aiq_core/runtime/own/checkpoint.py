@@ -1,6 +1,7 @@
 """Somebody's weights file -> tensors of a network: found, renamed, checked; no code in it is ever run."""
 
 import pickle
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from aiq_core.runtime.weights import TRACKED
 SAFETENSORS = ".safetensors"
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")
 """What data parallelism, torch.compile and wrappers put before a network's own names."""
+
+GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
+"""Where torch names what it does not load."""
 
 NAMED = 4
 """Of so many things a message names, the rest it counts."""
@@ -93,7 +97,7 @@ def read_checkpoint(path: Path, network: nn.Module, key: str | None = None) -> t
 
 
 def load(path: Path) -> Any:
-    """What a file holds: tensors in plain containers. Raises WeightsError for anything else, a pickled module above all."""
+    """What a file holds: tensors in plain containers. Raises WeightsError for anything else."""
     if not path.is_file():
         raise WeightsError(f"there is no file {path}; give a .safetensors file or a checkpoint of torch.save")
     try:
@@ -101,15 +105,11 @@ def load(path: Path) -> Any:
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        said = str(error)
-        held = next((word for word in said.split() if word.startswith(("GLOBAL", "__main__"))), "")
-        names = [
-            line for line in said.replace(",", " ").split() if line.count(".") and line.replace(".", "").isidentifier()
-        ]
-        what = next((name for name in names if not name.startswith(("torch.serialization", "weights_only"))), held)
+        found = GLOBAL.search(str(error))
+        what = f" ({found.group(1)})" if found else ""
         raise WeightsError(
-            f"{path} holds more than tensors{f' ({what})' if what else ''}: a pickled module or object, which could run "
-            f"code and is never loaded; {SAVE_INSTEAD}"
+            f"{path} holds more than tensors{what}: a pickled module or object, which could run code and is never "
+            f"loaded; {SAVE_INSTEAD}"
         ) from None
     except (SafetensorError, RuntimeError, OSError, EOFError, ValueError, KeyError, AttributeError) as error:
         said = str(error).strip().split("\n")[0]
@@ -186,7 +186,7 @@ def _checkpoint(state: Mapping[str, Tensor], said: list[str], source: str) -> Ch
         whole = sum(array.nbytes for array in tensors.values())
         said = [
             *said,
-            f"stored as {' and '.join(dtypes)}: {stored:,} B; used as float32, {whole:,} B, which is what FP32 stands for",
+            f"stored as {' and '.join(dtypes)}, {stored:,} B; used as float32, {whole:,} B",
         ]
     return Checkpoint(tensors, tuple(said), stored, tuple(dtypes))
 

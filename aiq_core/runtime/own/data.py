@@ -177,7 +177,7 @@ def write(
     labels = {}
     for name, (pictures, indices) in parts.items():
         labels[name] = pictures.labels[indices].astype(dtype)
-        blocks: NDArray[np.uint8] | None = None
+        blocks: np.memmap[Any, Any] | None = None
         for place, index in enumerate(indices):
             try:
                 image = _image(pictures, int(index), how, channels)
@@ -269,7 +269,8 @@ def read_classes(path: Path) -> list[str]:
     if isinstance(found, dict):
         if sorted(map(str, found.values())) != sorted(map(str, range(len(found)))):
             raise DataError(f"{path} gives places other than 0 to {len(found) - 1}; give each class its place")
-        found = sorted(found, key=lambda name: int(found[name]))
+        places = {str(name): int(place) for name, place in found.items()}
+        found = sorted(places, key=lambda name: places[name])
     if not isinstance(found, list) or len(set(map(str, found))) != len(found) or not found:
         raise DataError(f"{path} does not name classes, each once; write a name a line, or JSON")
     return [str(name) for name in found]
@@ -283,13 +284,13 @@ def with_classes(given: Given, outputs: int, known: tuple[str, ...] | None) -> G
         if least < 0 or most >= outputs:
             first = "; they begin at 1: subtract 1" if (least, most) == (1, outputs) else ""
             raise DataError(
-                f"labels run from {least} to {most}, the network has {outputs} outputs, 0 to {outputs - 1}{first}; give "
-                "labels that are places of its outputs"
+                f"labels run from {least} to {most}, the network has {outputs} outputs, 0 to {outputs - 1}{first}; "
+                "give labels that are places of its outputs"
             )
     if names is not None and len(names) != outputs:
         raise DataError(
-            f"the images are of {len(names)} classes, the network has {outputs} outputs; give --classes, a file with the "
-            "name of each output in order"
+            f"the images are of {len(names)} classes, the network has {outputs} outputs; give --classes, a file with "
+            "the name of each output in order"
         )
     chosen = names or (known if known is not None and len(known) == outputs else tuple(map(str, range(outputs))))
 

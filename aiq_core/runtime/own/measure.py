@@ -68,7 +68,7 @@ def predict(
 def better_order(predicted: NDArray[np.int64], labels: NDArray[np.int64], classes: int) -> int | None:
     """How many would be right if classes stood in the best other order; None where that says nothing.
 
-    It says something where at most half are right, twice as many would be, and more than of predictions drawn at random.
+    It does where at most half are right, twice as many would be, and more than of predictions drawn at random.
     """
     right = int((predicted == labels).sum())
     best = _best(predicted, labels, classes)

@@ -74,9 +74,7 @@ def from_folder(folder: Path, order: Sequence[str] | None = None) -> Pictures:
     if empty:
         said.append(f"no images in {', '.join(empty[:NAMED])}: {len(empty)} of {len(found)} classes are empty")
     if not files:
-        raise DataError(
-            f"{folder} has {len(found)} class folders and no image in any; give images such as .png or .jpg"
-        )
+        raise DataError(f"{folder} has {len(found)} class folders and no image in any; give .png, .jpg or the like")
     return _files(files, labels, tuple(names), tuple(said))
 
 
