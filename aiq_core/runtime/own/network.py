@@ -243,7 +243,8 @@ def _function(file: Path, name: str) -> Callable[[], Any]:
         sys.dont_write_bytecode = writes
     found = getattr(module, name, None)
     if not callable(found):
-        functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        own = {key: value for key, value in vars(module).items() if getattr(value, "__module__", None) == called}
+        functions = [key for key, value in own.items() if callable(value) and not key.startswith("_")]
         raise UnknownNameError(f"function of {file.name}", name, functions or ["(it has none)"])
     return found  # type: ignore[no-any-return]
 

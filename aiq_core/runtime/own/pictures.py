@@ -86,8 +86,8 @@ def _ordered(found: Sequence[str], order: Sequence[str], where: str) -> list[str
     unknown = [name for name in found if name not in order]
     if unknown:
         raise DataError(
-            f"{where} has classes that --classes lacks: {', '.join(unknown[:NAMED])}; name every class, in the order of "
-            "the network's outputs"
+            f"{where} has classes that --classes lacks: {', '.join(unknown[:NAMED])}; name every class, in the order "
+            "of the network's outputs"
         )
     return list(order)
 

@@ -1,8 +1,8 @@
 """A ResNet-32 for 32 x 32 images as a user may have it: shortcuts without parameters, as lambdas."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class Shortcut(nn.Module):
@@ -24,13 +24,13 @@ class Block(nn.Module):
         self.shortcut = nn.Sequential()
         if stride != 1:
             more = (outputs - inputs) // 2
-            self.shortcut = Shortcut(lambda x: F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, more, more)))
+            self.shortcut = Shortcut(lambda x: functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, more, more)))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.bn1(self.conv1(x)))
+        y = functional.relu(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y))
         y += self.shortcut(x)
-        return F.relu(y)
+        return functional.relu(y)
 
 
 class ResNet(nn.Module):
@@ -48,9 +48,9 @@ class ResNet(nn.Module):
         return nn.Sequential(Block(inputs, outputs, stride), *(Block(outputs, outputs, 1) for _ in range(blocks - 1)))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.bn1(self.conv1(x)))
+        x = functional.relu(self.bn1(self.conv1(x)))
         x = self.layer3(self.layer2(self.layer1(x)))
-        x = F.avg_pool2d(x, x.size()[3])
+        x = functional.avg_pool2d(x, x.size()[3])
         return self.linear(torch.flatten(x, 1))
 
 
