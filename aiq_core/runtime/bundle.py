@@ -50,7 +50,7 @@ def bundle(report: Callable[[str], None], weights: Path | None = None) -> None:
                     train(name, dataset, folder, work=Path(work))
             write_profile(name, folder)
         if not (folder / layers.FILE).is_file():
-            layers.write_layers(name, dataset, folder)
+            layers.write_layers(bundled().model(name))
         if not (folder / FILE).is_file():
             report(f"rounding {name}")
             made = bundled().model(name)

@@ -21,6 +21,7 @@ from aiq_core.errors import SettingError, UncountableOperatorError, WeightsError
 from aiq_core.records import ModelProfile, SplitName
 from aiq_core.runtime.data import to_input
 from aiq_core.runtime.files import write_whole
+from aiq_core.runtime.layers import write_layers
 from aiq_core.runtime.logits import logits
 from aiq_core.runtime.own import data
 from aiq_core.runtime.own.asked import Asked, Found
@@ -100,6 +101,7 @@ def dry_run(asked: Asked, folder: Path, say: Say = lambda *_: None) -> Found:
     )
     write_whole(kept / CARD, (json.dumps(card.to_json(), indent=1) + "\n").encode())
     found.model = Catalog(folder).model(asked.name)
+    write_layers(found.model)
     return found
 
 
@@ -154,9 +156,9 @@ def _given(asked: Asked) -> data.Given:
 
 def _channels(how: Preprocessing, pictures: Pictures, module: nn.Module) -> int:
     """Channels of the images: what the first convolution reads, else as many as mean has, else those of the data."""
-    first = next((each for each in module.modules() if isinstance(each, nn.Conv2d)), None)
-    if first is not None and first.in_channels in (1, 3):
-        return first.in_channels
+    first = next((each.shape for each in module.parameters() if each.ndim == 4), ())
+    if first and first[1] in (1, 3):
+        return first[1]
     if how.mean is not None and len(how.mean) in (1, 3):
         return len(how.mean)
     return 3 if pictures.values is None else int(pictures.values.shape[-1])
