@@ -36,6 +36,7 @@ MACS = {
     "recurrent": 32 * 4 * (96 * 8 + 8 * 8) + 8 * 5,  # rows x gates x (input + state)
     "shared": 4 * 8 * 8 * 27 + 2 * 4 * 8 * 8 * 36 + 4 * 5,  # rows (32 - 3) // 4 + 1
     "vision_transformer": 16 * 16 * 192 + 2 * BLOCK + 16 * 5,
+    "lenet": 4 * 28 * 28 * 75 + 4 * 7 * 7 * 5,
     "many_classes": 4 * 7 * 7 * 147 + 4 * 300,
 }
 

@@ -185,7 +185,7 @@ def _outputs(
 ) -> int:
     """How many classes the network tells apart."""
     with torch.inference_mode():
-        given = logits(module(to_input(image[None], mean, std)), 1, asked.name, asked.result)
+        given = logits(module(to_input(image[None], mean, std).contiguous()), 1, asked.name, asked.result)
     if given.ndim != 2:
         raise SettingError(
             f"{asked.name} gives {list(given.shape)} for one image, a classifier gives [1, classes]; wrap it so that "
