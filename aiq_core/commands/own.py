@@ -23,9 +23,9 @@ def add(
         str, typer.Option(help="path/to/net.py:build, torchvision:resnet50, timm:NAME, or an exported program, .pt2.")
     ],
     data: Annotated[
-        str,
+        str | None,
         typer.Option(help="A folder of class folders, a .npz, images.npy,labels.npy, a .csv, or CIFAR10 and the like."),
-    ],
+    ] = None,
     weights: Annotated[
         str, typer.Option(help="A .safetensors file, a checkpoint, `default` (the network's own) or `random`.")
     ] = "default",
@@ -48,11 +48,16 @@ def add(
     device: Annotated[str, typer.Option(help="cpu or cuda, for the dry run.")] = "cpu",
     yes: Annotated[bool, typer.Option("--yes", help="Add it without asking after the dry run.")] = False,
     allow_chance: Annotated[bool, typer.Option("--allow-chance", help="Add what is no better than guessing.")] = False,
+    only_profile: Annotated[
+        bool, typer.Option("--only-profile", help="Count it alone, without weights or data; --crop gives the size.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Add your own network and images; a dry run comes first, and nothing is kept unless you say so."""
     from aiq_core.runtime.own.asked import Asked
 
+    if data is None and not only_profile:
+        raise SettingError("add needs --data, images with labels; or --only-profile, which counts the network alone")
     numbers = {"resize": resize, "crop": crop, "mean": mean, "std": std, "range": value_range}
     flags: dict[str, Any] = {key: _numbers(key, text) for key, text in numbers.items() if text is not None}
     flags |= {
@@ -64,7 +69,7 @@ def add(
         name=name,
         network=network,
         weights=weights,
-        data=data,
+        data=data or "",
         report_data=report_data,
         calibration_data=calibration_data,
         preprocessing=None if preprocessing is None else str(preprocessing),
@@ -77,10 +82,10 @@ def add(
         classes=None if classes is None else str(classes),
         result=result,
     )
-    _add(asked, yes, allow_chance, as_json)
+    _add(asked, yes, allow_chance, as_json, only_profile)
 
 
-def _add(asked: Any, yes: bool, allow_chance: bool, as_json: bool) -> None:
+def _add(asked: Any, yes: bool, allow_chance: bool, as_json: bool, only_profile: bool) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True, disable=as_json) as progress:
         shown = progress.add_task("", total=1.0)
@@ -95,7 +100,10 @@ def _add(asked: Any, yes: bool, allow_chance: bool, as_json: bool) -> None:
             return yes or (not as_json and typer.confirm(f"Add {asked.name}?", err=True))
 
         try:
-            document = adding.added(open_library(), asked, say, decide, allow_chance)
+            if only_profile:
+                document = adding.counted(open_library(), asked, say, decide)
+            else:
+                document = adding.added(open_library(), asked, say, decide, allow_chance)
         except adding.RefusedError as refused:
             progress.stop()
             if as_json:
@@ -107,7 +115,8 @@ def _add(asked: Any, yes: bool, allow_chance: bool, as_json: bool) -> None:
     if as_json:
         print_json(document)
     elif document["added"]:
-        _say(f"Added. Next: `python -m aiq_core frontier {asked.name}`, or open the app")
+        following = "profile" if only_profile else "frontier"
+        _say(f"Added. Next: `python -m aiq_core {following} {asked.name}`{'' if only_profile else ', or open the app'}")
     else:
         _say("Nothing was added.")
     if as_json and not document["added"]:
@@ -124,10 +133,11 @@ def _numbers(name: str, text: str) -> list[float]:
 def print_dry_run(document: Mapping[str, Any]) -> None:
     """A dry run, for reading."""
     out.print(f"[bold]{document['name']}[/bold]: dry run", highlight=False)
-    keys = f"{document['keys_loaded']:,} tensors loaded"
-    wrong = [f"{document[f'keys_{kind}']:,} {kind}" for kind in ("missing", "unexpected", "misshaped")]
-    _say(f"{keys}, {', '.join(wrong)}; {document['parameters']:,} parameters")
-    for line in document["said"]:
+    if "keys_loaded" in document:
+        wrong = [f"{document[f'keys_{kind}']:,} {kind}" for kind in ("missing", "unexpected", "misshaped")]
+        loaded = f"{document['keys_loaded']:,} tensors loaded"
+        _say(f"{loaded}, {', '.join(wrong)}; {document['parameters']:,} parameters")
+    for line in document.get("said", ()):
         _say(line)
     if "flops" in document:
         kinds = ", ".join(f"{count} {kind}" for kind, count in document["operators"].items())
@@ -182,7 +192,7 @@ def remove(
     """Take an own model away, with the copies of its code, weights and images."""
     library = open_library()
     folder = adding.removable(library, name)
-    runs = len(library.runs(library.model(name)))
+    runs = len([run for run in library.runs() if run.request.model == name])
     if not yes:
         _say(
             f"The copies of the code, weights and images of {name} in {folder} go; {runs} runs and what was evaluated "

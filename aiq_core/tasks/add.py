@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiq_core import catalog, intensity
 from aiq_core.catalog import Catalog, Model, data_dir
+from aiq_core.catalog.catalog import PROFILES
 from aiq_core.catalog.model import CONTACT_SHEET
 from aiq_core.errors import AiqError, SettingError
 from aiq_core.library import Library
@@ -101,10 +102,30 @@ def added(
     return document
 
 
+def counted(library: Library, asked: "Asked", say: Say, decide: Decide) -> Mapping[str, Any]:
+    """Adds a network of which only the counts are wanted, without weights or data. Raises AiqError."""
+    from aiq_core.runtime.own.dry_run import counted_alone
+    from aiq_core.runtime.profile import profile_text
+
+    library.store  # noqa: B018
+    _check_name(library, asked.name)
+    say(0.0, "counting")
+    profile = counted_alone(asked)
+    accuracy = dict.fromkeys([f"{split}_top1_percent" for split in SplitName])
+    document = {"name": asked.name, "added": False, "operators_refused": [], **_counts(profile), **accuracy}
+    if decide(document):
+        path = own_catalog().folder / PROFILES / f"{asked.name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(profile_text(profile))
+        document["added"] = True
+    return document
+
+
 def _check_name(library: Library, name: str) -> None:
     if not NAME.fullmatch(name):
         raise SettingError(f"name={name!r} is not offered; use 1 to 60 letters, digits, '_', '-' or '.'")
-    if name in library.models or name in catalog.bundled().datasets:
+    taken = library.models.keys() | own_catalog().profiles.keys()
+    if name in taken or name in catalog.bundled().datasets:
         raise SettingError(f"there is a model {name!r} already; choose another name, or `remove {name}` first")
 
 
@@ -213,6 +234,7 @@ def remove(library: Library, name: str) -> None:
     """Takes a user's own model away, with its data set; its runs and evaluations stay in the store. Raises AiqError."""
     library.store  # noqa: B018
     folder = removable(library, name)
+    (folder / PROFILES / f"{name}.json").unlink(missing_ok=True)
     for kind in ("models", "data"):  # the card first: what has none is no model
         place = folder / kind / name
         if place.exists():
@@ -224,6 +246,8 @@ def remove(library: Library, name: str) -> None:
 
 def removable(library: Library, name: str) -> Path:
     """The folder of the catalogue that holds a user's own model. Raises SettingError for a bundled one."""
+    if name in own_catalog().profiles:
+        return own_catalog().folder
     if library.model(name).bundled:
         raise SettingError(f"{name} ships with the app and stays; only own models can be removed")
     return own_catalog().folder

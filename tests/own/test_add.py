@@ -24,6 +24,7 @@ from aiq_core.tasks import add as adding
 from aiq_core.tasks import run as run_task
 from tests import bundled
 
+SCALED = ("--mean", "0.3", "--std", "0.35")
 NETWORKS = Path(__file__).parent / "networks"
 DIGITS = bundled.model("digits_cnn")
 
@@ -270,6 +271,39 @@ def test_removing_takes_the_copies_away(home: Path) -> None:
         adding.remove(open_library(), "digits_cnn")
 
 
+def test_a_model_whose_images_are_gone_takes_no_other_with_it(home: Path) -> None:
+    added(home)
+    shutil.rmtree(home / "data" / "catalog" / "data" / "mine")
+    assert "mine" not in open_library().models
+    assert added(home)["added"]
+
+
+def test_a_no_leaves_nothing(home: Path) -> None:
+    line = ["add", "mine", "--network", f"{home}/code/digits.py:build", "--data", f"{home}/search.npz"]
+    said = CliRunner().invoke(app, [*line, "--weights", f"{home}/weights.safetensors", *SCALED], input="n\n")
+    assert said.exit_code == 0
+    assert "Nothing was added." in said.output
+    assert "FP32 top-1 on report" in said.output
+    assert kept(home) == []
+
+
+def test_counted_alone_without_weights_or_data(home: Path) -> None:
+    line = ["add", "bare", "--network", f"{home}/code/digits.py:build", "--only-profile", "--yes", "--json"]
+    said = CliRunner().invoke(app, line)
+    assert said.exit_code == 1
+    assert "give the size of its images by --crop" in str(said.exception)
+    said = CliRunner().invoke(app, [*line, "--crop", "8"])
+    assert said.exit_code == 0, said
+    found = json.loads(said.stdout)
+    assert found["flops"] == DIGITS.profile.flops
+    assert found["search_top1_percent"] is None
+    assert kept(home) == ["profiles/bare.json"]
+    printed = json.loads(CliRunner().invoke(app, ["profile", "bare", "--json"]).stdout)
+    assert printed["flops"] == DIGITS.profile.flops
+    assert CliRunner().invoke(app, ["remove", "bare", "--yes"]).exit_code == 0
+    assert kept(home) == []
+
+
 def test_blocks_that_were_changed_are_noticed(home: Path) -> None:
     added(home)
     model = open_library().model("mine")
@@ -303,7 +337,7 @@ def task(library: Library, settings: dict[str, Any]) -> Task:
 
 def command(home: Path, *more: str, name: str = "mine", weights: str | None = None) -> Any:
     line = ["add", name, "--network", f"{home}/code/digits.py:build", "--data", f"{home}/search.npz"]
-    line += ["--weights", weights or f"{home}/weights.safetensors", "--mean", "0.3", "--std", "0.35"]
+    line += ["--weights", weights or f"{home}/weights.safetensors", *SCALED]
     return CliRunner().invoke(app, [*line, *more])
 
 

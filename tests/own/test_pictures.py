@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from aiq_core.errors import DataError, SettingError
-from aiq_core.runtime.own import data
+from aiq_core.runtime.own import data, pictures
 from aiq_core.runtime.own.data import Given, deal, dealt, find, with_classes
 from aiq_core.runtime.own.pictures import Pictures
 from aiq_core.runtime.own.preprocessing import Preprocessing, flat, parse, read_preprocessing, with_flags
@@ -169,6 +169,13 @@ def test_two_files_of_arrays_are_mapped(tmp_path: Path) -> None:
     found = find(f"{tmp_path / 'x.npy'},{tmp_path / 'y.npy'}")
     assert isinstance(found.values, np.memmap)
     assert found.labels.tolist() == [0, 1, 0, 1]
+
+
+def test_large_arrays_of_a_packed_file_are_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "HELD_BYTES", 1000)
+    found = find(arrays(tmp_path, (5, 8, 8, 3)))  # 960 bytes and a header
+    assert isinstance(found.values, np.memmap)
+    assert found.labels.tolist() == list(range(5))
 
 
 def test_what_is_no_data(tmp_path: Path) -> None:

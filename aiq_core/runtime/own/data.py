@@ -248,6 +248,12 @@ def first_image(pictures: Pictures, how: Preprocessing, channels: int) -> NDArra
     raise DataError(f"none of {len(pictures)} images can be read: {', '.join(reasons[:NAMED])}; mend or replace them")
 
 
+def title_of(text: str) -> str:
+    """What readers call the images that a text names."""
+    first = text.partition(",")[0]
+    return Path(first).stem if Path(first).expanduser().exists() else first.removeprefix("torchvision:")
+
+
 def training_of(text: str) -> Pictures | None:
     """The training images of a data set by name; None for what is no name, or names its training images itself."""
     if text.endswith(TRAIN) or Path(text).expanduser().exists() or "," in text:

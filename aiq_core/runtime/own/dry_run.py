@@ -19,6 +19,7 @@ from aiq_core.catalog.hashes import model_hash
 from aiq_core.catalog.model import CARD, CONTACT_SHEET, PROFILE, WEIGHTS
 from aiq_core.errors import SettingError, UncountableOperatorError, WeightsError
 from aiq_core.records import ModelProfile, SplitName
+from aiq_core.runtime.bare import bare
 from aiq_core.runtime.data import to_input
 from aiq_core.runtime.files import write_whole
 from aiq_core.runtime.layers import write_layers
@@ -86,7 +87,7 @@ def dry_run(asked: Asked, folder: Path, say: Say = lambda *_: None) -> Found:
     found.said.append(f"{how.said}; normalised by mean {_listed(mean)} and deviation {_listed(std)}")
     written = folder / "data" / asked.name
     found.said += data.write(
-        given, how, channels, written, asked.title or asked.name, lambda s, t: say(COUNTED + s * (WRITTEN - COUNTED), t)
+        given, how, channels, written, data.title_of(asked.data), lambda s, t: say(COUNTED + s * (WRITTEN - COUNTED), t)
     )
     card = _kept(
         asked, source, checkpoint, how, found.profile, (channels, *image.shape[:2]), Dataset.read(written), kept
@@ -103,6 +104,21 @@ def dry_run(asked: Asked, folder: Path, say: Say = lambda *_: None) -> Found:
     found.model = Catalog(folder).model(asked.name)
     write_layers(found.model)
     return found
+
+
+def counted_alone(asked: Asked) -> ModelProfile:
+    """A network's profile without weights or data, built without values where that can be. Raises AiqError."""
+    source = Source.parse(asked.network)
+    module = bare(source.build) if source.kind != "program" else source.build()
+    how, _ = _preprocessing(replace(asked, weights=DEFAULT), source, module)
+    if how.crop is None:
+        raise SettingError(f"{asked.network} says nothing of its images; give the size of its images by --crop")
+    height, width = how.crop * (3 - len(how.crop))
+    counted = profile(
+        module, asked.name, (_channels(how, None, module), height, width), Excluded(asked.exclude), asked.result
+    )
+    _check_excluded(asked.exclude, counted)
+    return counted
 
 
 def _built(asked: Asked, kept: Path) -> tuple[Source, nn.Module]:
@@ -154,14 +170,14 @@ def _given(asked: Asked) -> data.Given:
     return data.Given(data.find(asked.data, asked.layout, order), find(asked.report_data), calibration)
 
 
-def _channels(how: Preprocessing, pictures: Pictures, module: nn.Module) -> int:
+def _channels(how: Preprocessing, pictures: Pictures | None, module: nn.Module) -> int:
     """Channels of the images: what the first convolution reads, else as many as mean has, else those of the data."""
     first = next((each.shape for each in module.parameters() if each.ndim == 4), ())
     if first and first[1] in (1, 3):
         return first[1]
     if how.mean is not None and len(how.mean) in (1, 3):
         return len(how.mean)
-    return 3 if pictures.values is None else int(pictures.values.shape[-1])
+    return 3 if pictures is None or pictures.values is None else int(pictures.values.shape[-1])
 
 
 class Excluded(tuple[str, ...]):

@@ -1,6 +1,10 @@
 """Labelled images as they come: in folders, in lists of paths, in arrays, or from torchvision."""
 
+import atexit
 import csv
+import shutil
+import tempfile
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +18,8 @@ from aiq_core.errors import DataError
 
 SUFFIXES = frozenset(Image.registered_extensions())
 NAMED = 5
+HELD_BYTES = 2**28
+"""Of an array in a packed file that is held; larger ones are mapped."""
 
 Pictured = Image.Image | NDArray[Any]
 """A picture, or an array of [height, width, channels]."""
@@ -173,9 +179,8 @@ def _channels_last(images: NDArray[Any], source: str, layout: str | None) -> NDA
 def from_npz(path: Path, layout: str | None) -> Pictures:
     """The one array of images and the one of labels in a file. Raises DataError where there are others."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            shapes = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, KeyError) as error:
+        shapes = _arrays(path)
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} cannot be read ({error}); write it with np.savez(path, images=…, labels=…)") from None
     pictures = [name for name, array in shapes.items() if array.ndim in (3, 4)]
     numbers = [name for name, array in shapes.items() if array.ndim == 1 or (array.ndim == 2 and array.shape[1] == 1)]
@@ -186,6 +191,21 @@ def from_npz(path: Path, layout: str | None) -> Pictures:
     found = from_arrays(shapes[pictures[0]], shapes[numbers[0]], str(path), layout)
     names = [name for name in shapes if name in ("class_names", "classes") and shapes[name].dtype.kind == "U"]
     return replace(found, class_names=tuple(map(str, shapes[names[0]]))) if names else found
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a file by name; large ones are unpacked beside other temporary files and mapped, not held."""
+    with np.load(path, allow_pickle=False) as file, zipfile.ZipFile(path) as archive:
+        sizes = {each.filename: each.file_size for each in archive.infolist()}
+        found = {}
+        for name in file.files:
+            if sizes.get(f"{name}.npy", 0) <= HELD_BYTES:
+                found[name] = file[name]
+                continue
+            folder = Path(tempfile.mkdtemp(prefix="aiq-"))
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            found[name] = np.load(archive.extract(f"{name}.npy", folder), mmap_mode="r", allow_pickle=False)
+    return found
 
 
 def from_npy(images: Path, labels: Path, layout: str | None) -> Pictures:
