@@ -6,7 +6,7 @@ from rich.text import Text
 
 # In the order in which help lists their commands.
 from aiq_core.commands import models, searches, frontier, fastest, machine, machines  # isort: skip
-from aiq_core.commands import linear, bench, measurements, tuning, runs, cluster  # isort: skip
+from aiq_core.commands import linear, bench, measurements, tuning, runs, cluster, own  # isort: skip
 from aiq_core.commands.console import app, err
 from aiq_core.errors import AiqError
 

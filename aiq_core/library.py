@@ -97,6 +97,11 @@ class Library:
         """The model of that name. Raises UnknownNameError."""
         return look_up("model", name, self.models)
 
+    def profile(self, name: str) -> ModelProfile:
+        """The counts of a model, or of a network without weights or data. Raises UnknownNameError."""
+        bare = {key: each for catalogue in self.catalogs for key, each in catalogue.profiles.items()}
+        return bare[name] if name in bare else self.model(name).profile
+
     @property
     def store(self) -> Store:
         """The store to write to. Raises DataError on a read-only server."""

@@ -1,13 +1,18 @@
 """A folder of models and data sets."""
 
+import json
 from functools import cached_property
 from pathlib import Path
 
 from aiq_core.catalog.dataset import Dataset
 from aiq_core.catalog.model import Card, Model
 from aiq_core.errors import look_up
+from aiq_core.records import ModelProfile
 
 ASSETS = Path(__file__).resolve().parent.parent.parent / "assets"
+
+PROFILES = "profiles"
+"""The folder of those networks of which only the counts are known."""
 
 FIRST_MODELS = ("resnet20", "mobilenet_v2")
 """The paper's main models, in the order that pages list them; they open on the first."""
@@ -30,9 +35,17 @@ class Catalog:
         """Models by name, those with a card: the paper's main ones, then by data set and name."""
         folders = [path.parent for path in (self.folder / "models").glob("*/card.json")]
         cards = {folder: Card.read(folder) for folder in folders}
+        if not self.bundled:  # one whose images were taken away is none, and the others stay
+            cards = {folder: card for folder, card in cards.items() if card.dataset in self.datasets}
         rank = {name: place for place, name in enumerate(FIRST_MODELS)}
         ordered = sorted(cards.items(), key=lambda item: (rank.get(item[1].name, 9), item[1].dataset, item[1].name))
         return {card.name: Model(card, self.dataset(card.dataset), folder, self.bundled) for folder, card in ordered}
+
+    @cached_property
+    def profiles(self) -> dict[str, ModelProfile]:
+        """Networks without weights or data, of which only the counts are known, by name."""
+        files = sorted((self.folder / PROFILES).glob("*.json"))
+        return {path.stem: ModelProfile.from_json(json.loads(path.read_text())) for path in files}
 
     def dataset(self, name: str) -> Dataset:
         """The data set of that name. Raises UnknownNameError."""

@@ -12,7 +12,7 @@ import platformdirs
 from numpy.typing import NDArray
 from PIL import Image
 
-from aiq_core.catalog.hashes import BLOCK_IMAGES, hash_blocks, root_hash
+from aiq_core.catalog.hashes import BLOCK_IMAGES, block_hash, hash_blocks, root_hash
 from aiq_core.errors import DataError, look_up
 from aiq_core.records import ImageSet, SplitName
 
@@ -21,6 +21,11 @@ MOSAIC_COLUMNS = 50
 
 TRAINING, CALIBRATION = "training", "calibration"
 """The split of the images that weights saw, and that of those of them that choose how to round."""
+
+ARRAY = ".npy"
+"""How the file of a split ends whose images are mapped into memory."""
+
+ADD_REMEDY = "`remove` the model and `add` it again"
 
 FETCH_REMEDY = "run `python -m aiq_core data` to fetch them"
 
@@ -50,7 +55,7 @@ class Split:
     """Images of a data set in a fixed order: `size` of them, of which the first `shipped` lie in its folder.
 
     `image_shape` is (height, width, channels). `blocks` are hashes of 500 images each; `file` is the excerpt's mosaic,
-    None where nothing ships.
+    or an array of all images (.npy) that is mapped into memory; None where nothing ships.
     """
 
     name: str
@@ -78,6 +83,8 @@ class Split:
         """The shipped images, uint8[shipped, H, W, C], checked against their hashes. Raises DataError."""
         if self.file is None:
             raise DataError(f"no images of {self.name} ship for {self.dataset}; {FETCH_REMEDY}")
+        if self.is_mapped:
+            return self._mapped_images(self.shipped)
         path = self.folder / self.file
         height, width, channels = self.image_shape
         with Image.open(path) as mosaic:
@@ -125,6 +132,8 @@ class Split:
         Raises DataError for more images than there are, or than are here.
         """
         self.require(count)
+        if self.is_mapped:
+            return self._mapped_images(count)
         if count <= self.shipped:
             return self.excerpt[:count]
         modified = self.cached_file, self.cached_file.stat().st_mtime_ns
@@ -134,6 +143,38 @@ class Split:
             self.__dict__["_fetched_from"] = modified
         fetched: NDArray[np.uint8] = self.__dict__["_fetched"]
         return fetched[:count]
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether its images are read from the disk as they are asked for, never held as a whole."""
+        return self.file is not None and self.file.endswith(ARRAY)
+
+    @cached_property
+    def _mapped(self) -> NDArray[np.uint8]:
+        path = self.folder / str(self.file)
+        try:
+            images: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (ValueError, EOFError, OSError) as error:
+            raise DataError(f"{path} cannot be read ({error}); {ADD_REMEDY}") from None
+        if images.shape != (self.size, *self.image_shape) or images.dtype != np.uint8:
+            raise DataError(
+                f"{path} holds {images.dtype}{list(images.shape)}, split.json says "
+                f"uint8{[self.size, *self.image_shape]}; {ADD_REMEDY}"
+            )
+        return images
+
+    def _mapped_images(self, count: int) -> NDArray[np.uint8]:
+        """The first images, each block checked against its hash the first time it is asked for."""
+        images, checked = self._mapped, self.__dict__.get("_checked", 0)
+        for block in range(checked, -(-count // BLOCK_IMAGES)):
+            place = slice(block * BLOCK_IMAGES, (block + 1) * BLOCK_IMAGES)
+            if block_hash(images[place], self.labels[place]) != self.blocks[block]:
+                raise DataError(
+                    f"block {block} of {self.folder / str(self.file)} does not hold the images that split.json "
+                    f"describes; {ADD_REMEDY}"
+                )
+            self.__dict__["_checked"] = block + 1
+        return images[:count]
 
     def _read_fetched(self) -> NDArray[np.uint8]:
         path = self.cached_file

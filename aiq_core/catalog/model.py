@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,18 @@ from aiq_core.folding import Folded, fold
 from aiq_core.metrics import TOP1, Metric, metric
 from aiq_core.records import ModelProfile
 
+CARD, PROFILE, WEIGHTS = "card.json", "profile.json", "weights.safetensors"
+CONTACT_SHEET = "contact.png"
+"""Files of a model's folder; the last is of a user's own alone: some images with what they are and are read as."""
+
 
 @dataclass(frozen=True)
 class Card:
     """What is known of a model's weights. Hashes are hex; `model_hash` is short, `weights_sha256` of the file.
 
-    `mean` and `std` are per channel, of pixels / 255. Top-1 is FP32's on all images of the split.
+    `mean` and `std` are per channel, of pixels / 255. Top-1 is FP32's on all images of the split. A user's own model
+    says in `network` what builds it and in `result` which of its results the logits are; `is_chance` marks one that may
+    be guessing.
     """
 
     name: str
@@ -41,6 +47,15 @@ class Card:
     search_top1_percent: float
     report_top1_percent: float
     metric: str = TOP1
+    network: str | None = None
+    result: str | None = None
+    is_chance: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready document, without what is as with a bundled model; `read` reads it back."""
+        usual = {field.name: field.default for field in fields(self) if field.default is not MISSING}
+        kept = ("metric",)
+        return {key: value for key, value in asdict(self).items() if key in kept or usual.get(key, self) != value}
 
     @classmethod
     def read(cls, folder: Path) -> "Card":

@@ -38,7 +38,7 @@ def profile(
     as_json: Json = False,
 ) -> None:
     """Count FLOPs, bytes moved and arithmetic intensity, layer by layer, at FP32."""
-    known = open_library().model(model).profile
+    known = open_library().profile(model)
     moved = intensity.traffic(known, [known.uniform(32)], batch, traffic)
     layers = [
         {"name": layer.name, "kind": str(layer.kind), "flops": int(moved.flops[i]), "weights": layer.weights,

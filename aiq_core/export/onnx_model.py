@@ -33,6 +33,7 @@ IR_VERSION = 9
 INTEGER_BITS = 8
 """The widest that runs on integers."""
 
+IMAGE_AXES = ("image", "channel", "row", "column")
 ZERO = 128
 """The unsigned integer that stands for 0 where values are signed."""
 
@@ -279,6 +280,26 @@ class _Writer:
     def _concat(self, place: int, operation: Operation) -> str:
         sources = [self.values[source] for source in operation.inputs]
         return self._node("Concat", sources, f"concat_{place}", axis=operation.attributes["dim"])
+
+    def _slice(self, place: int, operation: Operation) -> str:
+        how = operation.attributes
+        names = ("start", "end", "dim", "step")
+        values = [np.array([how.get(name, 1)], dtype=np.int64) for name in names]
+        parts = [self._constant(f"{name}_{place}", value) for name, value in zip(names, values, strict=True)]
+        return self._node("Slice", [self.values[operation.inputs[0]], *parts], f"slice_{place}")
+
+    def _pad(self, place: int, operation: Operation) -> str:
+        how = operation.attributes
+        if how.get("mode", "constant") != "constant":
+            raise UncountableOperatorError(f"padding by {how['mode']} has no form in ONNX here; it knows constants")
+        # Torch begins at the last axis, each with its two ends; images have four axes.
+        ends = [*how["pad"], *[0] * (2 * len(IMAGE_AXES) - len(how["pad"]))]
+        pads = np.array([*ends[::2][::-1], *ends[1::2][::-1]], dtype=np.int64)
+        parts = [
+            self._constant(f"pads_{place}", pads),
+            self._constant(f"filled_{place}", np.float32(how.get("value") or 0)),
+        ]
+        return self._node("Pad", [self.values[operation.inputs[0]], *parts], f"pad_{place}")
 
     def _max_pool2d(self, place: int, operation: Operation) -> str:
         how = operation.attributes

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aiq_core.activations import DEFAULT_RULE
 from aiq_core.catalog import ASSETS, Dataset, bundled
+from aiq_core.catalog.model import PROFILE
 from aiq_core.catalog.shipped import FILE, shipped_settings
 from aiq_core.errors import WeightsError
 from aiq_core.frontier.sensitivity import FILE as SENSITIVITY
@@ -17,7 +18,7 @@ from aiq_core.records import Ranges
 from aiq_core.runtime import calibrate, layers
 from aiq_core.runtime.bundle_data import bundle_cifar10, bundle_digits
 from aiq_core.runtime.models import MODELS, spec
-from aiq_core.runtime.profile import profile
+from aiq_core.runtime.profile import profile, profile_text
 from aiq_core.runtime.rounded import RoundedLayers
 from aiq_core.runtime.sensitivity import sensitivity, write_sensitivity
 from aiq_core.runtime.shipped import write_shipped
@@ -49,7 +50,7 @@ def bundle(report: Callable[[str], None], weights: Path | None = None) -> None:
                     train(name, dataset, folder, work=Path(work))
             write_profile(name, folder)
         if not (folder / layers.FILE).is_file():
-            layers.write_layers(name, dataset, folder)
+            layers.write_layers(bundled().model(name))
         if not (folder / FILE).is_file():
             report(f"rounding {name}")
             made = bundled().model(name)
@@ -94,7 +95,4 @@ def write_profile(name: str, folder: Path) -> None:
     """Write profile.json of a model, an operation a line."""
     model = spec(name)
     counted = profile(model.build(), name, model.input_shape, model.excluded)
-    document = counted.to_json()
-    operations = ",\n  ".join(json.dumps(operation) for operation in document.pop("graph"))
-    rest = json.dumps(document, indent=1).removesuffix("\n}")
-    (folder / "profile.json").write_text(f'{rest},\n "graph": [\n  {operations}\n ]\n}}\n')
+    (folder / PROFILE).write_text(profile_text(counted))

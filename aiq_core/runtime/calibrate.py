@@ -13,9 +13,7 @@ from aiq_core.errors import AiqError, EvaluationError
 from aiq_core.records import Ranges
 from aiq_core.runtime.data import to_input
 from aiq_core.runtime.files import write_whole
-from aiq_core.runtime.models import spec
-from aiq_core.runtime.network import Network
-from aiq_core.runtime.weights import network_with
+from aiq_core.runtime.folded import network_of
 
 CHUNK = 64
 FILE = "ranges.json"
@@ -50,10 +48,7 @@ def histograms(model: Model) -> dict[int, Histogram]:
 
     Raises EvaluationError where that is NaN or infinite.
     """
-    architecture = spec(model.name)
-    network = Network(
-        network_with(architecture, model.weights, str(model.folder)), model.profile, architecture.input_shape
-    )
+    network = network_of(model)
     split = model.dataset.split("calibration")
     inputs = to_input(split.images(split.size), model.card.mean, model.card.std)
     chunks = [chunk.contiguous(memory_format=torch.channels_last) for chunk in torch.split(inputs, CHUNK)]

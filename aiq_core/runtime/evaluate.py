@@ -23,14 +23,15 @@ from aiq_core.runtime.calibrate import calibration
 from aiq_core.runtime.chunked import Chunked, Layers
 from aiq_core.runtime.cpu import cpu_kind
 from aiq_core.runtime.data import Pixels, to_input
+from aiq_core.runtime.folded import network_of
 from aiq_core.runtime.memory import keep_freed_memory
-from aiq_core.runtime.models import spec
-from aiq_core.runtime.network import Network
 from aiq_core.runtime.prefixes import Key, PrefixCache
-from aiq_core.runtime.weights import network_with
 
 CHUNK = 125
 """Images a forward: the fewest from which predictions do not depend on it (tested), so that a loser stops soonest."""
+
+MOST_INPUT_BYTES = 2**29
+"""Of normalised images that are held; beyond, they are made again each time."""
 
 THREADS = min(torch.get_num_threads(), joblib.cpu_count())
 """Threads unless told otherwise: no more than OMP_NUM_THREADS, the cores, and what a container may use of them."""
@@ -71,10 +72,8 @@ class TorchEvaluator(Chunked):
         self.threads = threads or THREADS
         torch.set_num_threads(self.threads)
         keep_freed_memory()
-        architecture, profile = spec(model.name), model.profile
-        self.network = Network(
-            network_with(architecture, model.weights, str(model.folder)), profile, architecture.input_shape
-        )
+        profile = model.profile
+        self.network = network_of(model)
         self._parts = len(self.network.parts)
         self._rounded: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._layers = [self.network.layers[name] for name in profile.quantizable_names]
@@ -211,9 +210,12 @@ class TorchEvaluator(Chunked):
         bits = activation_bits[self._groups[self._image_place]] if self._image_place in self._groups else FP32_BITS
         if bits < PIXEL_BITS:
             return self._normalise(coarser_pixels(self._pixels[self.chunk_images(index)], bits))
-        if index not in self._inputs:
-            self._inputs[index] = self._normalise(self._pixels[self.chunk_images(index)])
-        return self._inputs[index]
+        if index in self._inputs:
+            return self._inputs[index]
+        normalised = self._normalise(self._pixels[self.chunk_images(index)])
+        if (len(self._inputs) + 1) * normalised.nbytes <= MOST_INPUT_BYTES:
+            self._inputs[index] = normalised
+        return normalised
 
     def _tensors(self, index: int, bits: int) -> tuple[Tensor, Tensor]:
         """A layer's folded weights and bias at a width, rounded once."""

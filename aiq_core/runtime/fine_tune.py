@@ -166,7 +166,14 @@ def how_made(model: Model, policy: Policy, tuning: Tuning, settings: Quantizer) 
 
 
 def recipe(model: Model, tuning: Tuning) -> Recipe:
-    """The model's own recipe with a tuning's epochs, rate and seed: batches and crops are its own."""
+    """The model's own recipe with a tuning's epochs, rate and seed: batches and crops are its own.
+
+    Raises SettingError for a user's own model, which has none.
+    """
+    if model.card.network is not None:
+        raise SettingError(
+            f"{model} has no recipe and no training images here, so it cannot be fine-tuned; search its bits instead"
+        )
     return replace(
         spec(model.name).recipe,
         epochs=tuning.epochs,

@@ -53,6 +53,11 @@ def call_of(node: fx.Node, layer: Layer) -> Call:
     return lambda x, weight, bias: operator(x, weight, bias, *rest)
 
 
+def in_any_layout(operator: Any) -> Any:
+    """An operator for tensors in any layout of memory: a view asks for the one that the network was made in."""
+    return torch.ops.aten.reshape.default if operator is torch.ops.aten.view.default else operator
+
+
 class Exchange(TorchDispatchMode):
     """Runs the layers of a network with the weights of `layers`."""
 
@@ -70,7 +75,7 @@ class Exchange(TorchDispatchMode):
         given = dict(zip((each.name for each in func._schema.arguments), args, strict=False)) | kwargs
         found = [self._sites[id(each)][1] for each in given.values() if id(each) in self._sites]
         if not found or base(func) not in (*COUNTED, *AXES):
-            return func(*args, **kwargs)
+            return in_any_layout(func)(*args, **kwargs)
         if base(func) in AXES:
             turned = func(*args, **kwargs)
             self._sites[id(turned)] = turned, found[0]

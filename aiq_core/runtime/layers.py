@@ -2,40 +2,37 @@
 
 import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from aiq_core.catalog import Dataset
-from aiq_core.catalog.model import read_weights
+from aiq_core.catalog import Model
 from aiq_core.graph import Operation
-from aiq_core.records import LayerKind
+from aiq_core.records import Layer, LayerKind
 from aiq_core.runtime.files import write_whole
-from aiq_core.runtime.models import spec
+from aiq_core.runtime.folded import network_of
 from aiq_core.runtime.network import Network
-from aiq_core.runtime.profile import profile
-from aiq_core.runtime.weights import network_with
 
 FILE = "layers.npz"
 IMAGE = 0
 """Which report image: the first, which ships with the app."""
 
 
-def write_layers(name: str, dataset: Dataset, folder: Path) -> None:
-    """Write layers.npz of a model whose weights lie in `folder`, for its data set. Inputs are float16, 1e-3 exact."""
-    model = spec(name)
-    tensors = read_weights(folder / "weights.safetensors")
-    network = network_with(model, tensors, f"{folder}")
-    counted = profile(network, name, model.input_shape, model.excluded)
-    folded = Network(network, counted, model.input_shape, torch.contiguous_format)
-    image = dataset.report.excerpt[IMAGE]
-    pixels = (image / np.float32(255) - np.array(model.mean)) / np.array(model.std)
+def write_layers(model: Model) -> None:
+    """Write layers.npz of a model into its folder. Inputs are float16, 1e-3 exact.
+
+    None where a layer is neither a convolution alike in both directions nor linear on vectors: nothing draws those.
+    """
+    counted, folded = model.profile, network_of(model, torch.contiguous_format)
+    operations = {step.module: step for step in counted.graph if step.operator in tuple(LayerKind)}
+    if folded.is_whole or not all(_is_drawn(layer, operations[layer.name]) for layer in counted.quantizable):
+        return
+    image = model.dataset.report.images(IMAGE + 1)[IMAGE]
+    pixels = (image / np.float32(255) - np.array(model.card.mean)) / np.array(model.card.std)
     batch = torch.from_numpy(pixels.transpose(2, 0, 1)[None].astype(np.float32))
     inputs = _inputs(folded, counted.quantizable_names, batch)
-    operations = {step.module: step for step in counted.graph if step.operator in tuple(LayerKind)}
     arrays: dict[str, NDArray[Any]] = {}
     for layer, read in inputs.items():
         arrays[f"input.{layer}"] = read.astype(np.float16)
@@ -43,7 +40,7 @@ def write_layers(name: str, dataset: Dataset, folder: Path) -> None:
         arrays[f"geometry.{layer}"] = np.array(_geometry(operations[layer]))
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    write_whole(folder / FILE, buffer.getvalue())
+    write_whole(model.folder / FILE, buffer.getvalue())
 
 
 def _inputs(network: Network, names: Sequence[str], batch: torch.Tensor) -> dict[str, NDArray[np.float32]]:
@@ -61,6 +58,15 @@ def _inputs(network: Network, names: Sequence[str], batch: torch.Tensor) -> dict
     for handle in handles:
         handle.remove()
     return found
+
+
+def _is_drawn(layer: Layer, operation: Operation) -> bool:
+    """Whether what it does to one image is a map, or a number an output."""
+    how = operation.attributes
+    if layer.kind is LayerKind.CONV2D:
+        alike = all(len(set(how[key])) == 1 for key in ("stride", "padding") if not isinstance(how[key], str))
+        return layer.calls == 1 and alike and not isinstance(how["padding"], str) and set(how["dilation"]) == {1}
+    return layer.kind is LayerKind.LINEAR and layer.calls == 1 and layer.output_elements == layer.output_channels
 
 
 def _geometry(operation: Operation) -> tuple[int, int, int]:

@@ -11,7 +11,7 @@ from torch import Tensor, fx, nn
 from aiq_core.folding import fold
 from aiq_core.graph import NORMS, OVERWRITTEN, folded_norms, is_example
 from aiq_core.records import ModelProfile
-from aiq_core.runtime.folded_layer import Call, Exchange, FoldedLayer, call_of, lay_out
+from aiq_core.runtime.folded_layer import Call, Exchange, FoldedLayer, call_of, in_any_layout, lay_out
 from aiq_core.runtime.logits import logits
 from aiq_core.runtime.parts import cuts_of, in_order, is_overwritten, is_shared, lies_in
 from aiq_core.runtime.trace import Trace, trace
@@ -163,7 +163,7 @@ class Network:
             read, layer, call = plan.calls[node]
             return layer(given(read), call)
         args, kwargs = (fx.node.map_aggregate(each, _on(x.device)) for each in (node.args, node.kwargs))
-        operator: Any = node.target
+        operator: Any = in_any_layout(node.target)
         return operator(*fx.node.map_arg(args, given), **fx.node.map_arg(kwargs, given))  # type: ignore[arg-type]
 
     def _tensor(self, node: fx.Node, plan: _Plan) -> Tensor:

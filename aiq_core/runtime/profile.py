@@ -1,5 +1,6 @@
 """A model -> its ModelProfile: graph, MACs, weights, activations and their groups, from a trace and its shapes."""
 
+import json
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
@@ -36,6 +37,14 @@ def profile(
     found = ModelProfile(name, layers, named, traced.graph)
     sizes = tuple((place, elements(traced.results[place]), said) for place, said in told(found).items())
     return replace(found, sizes=tuple((place, size) for place, size, said in sizes if size != said))
+
+
+def profile_text(counted: ModelProfile) -> str:
+    """A profile as JSON, an operation a line."""
+    document = counted.to_json()
+    operations = ",\n  ".join(json.dumps(operation) for operation in document.pop("graph"))
+    rest = json.dumps(document, indent=1).removesuffix("\n}")
+    return f'{rest},\n "graph": [\n  {operations}\n ]\n}}\n'
 
 
 def _layers(traced: Trace, groups: list[str | None], excluded: Collection[str]) -> tuple[Layer, ...]:

@@ -22,10 +22,8 @@ from aiq_core.runtime.calibrate import calibration
 from aiq_core.runtime.data import to_input
 from aiq_core.runtime.evaluate import TorchEvaluator, coarsen
 from aiq_core.runtime.files import write_whole
-from aiq_core.runtime.models import spec
-from aiq_core.runtime.network import Network
+from aiq_core.runtime.folded import network_of
 from aiq_core.runtime.rounded import RoundedLayers
-from aiq_core.runtime.weights import network_with
 
 CHUNK = 64
 """Images a backward pass: every tensor of a chunk is held."""
@@ -151,10 +149,7 @@ class _Watched:
 
     def __init__(self, model: Model, settings: Quantizer, moves: list[Move]) -> None:
         self.model, self.profile, self.moves = model, model.profile, moves
-        architecture = spec(model.name)
-        self.network = Network(
-            network_with(architecture, model.weights, str(model.folder)), self.profile, architecture.input_shape
-        )
+        self.network = network_of(model)
         if self.network.is_whole:
             raise EvaluationError(
                 f"what {model} calls depends on the image, so it has no derivatives here; measure by kl"

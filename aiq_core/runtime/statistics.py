@@ -14,9 +14,7 @@ from aiq_core.records import Layer, LayerKind
 from aiq_core.rounding import LayerStatistics
 from aiq_core.runtime.columns import columns
 from aiq_core.runtime.data import to_input
-from aiq_core.runtime.models import spec
-from aiq_core.runtime.network import Network
-from aiq_core.runtime.weights import network_with
+from aiq_core.runtime.folded import network_of
 
 CHUNK = 32
 """Images a forward: their unfolded inputs are held in float64."""
@@ -30,9 +28,7 @@ def layer_statistics(model: Model) -> dict[str, LayerStatistics]:
     them by what they change FP32 activations by, and by the order of sums. Raises EvaluationError for inputs that are
     NaN or infinite.
     """
-    architecture, profile = spec(model.name), model.profile
-    tensors = network_with(architecture, model.weights, str(model.folder))
-    network = Network(tensors, profile, architecture.input_shape, torch.contiguous_format)
+    profile, network = model.profile, network_of(model, torch.contiguous_format)
     operations = {step.module: step for step in profile.graph if step.operator in tuple(LayerKind)}
     sums: dict[str, list[Any]] = defaultdict(lambda: [0, 0, 0])
 
@@ -45,7 +41,8 @@ def layer_statistics(model: Model) -> dict[str, LayerStatistics]:
 
     for layer in profile.quantizable:
         network.layers[layer.name].register_forward_pre_hook(partial(take, layer))
-    images = model.dataset.split(CALIBRATION).excerpt
+    split = model.dataset.split(CALIBRATION)
+    images = split.images(split.size)
     with torch.inference_mode():
         for start in range(0, len(images), CHUNK):
             x = to_input(images[start : start + CHUNK], model.card.mean, model.card.std)

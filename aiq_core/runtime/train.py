@@ -229,5 +229,5 @@ def write_card(model: ModelSpec, dataset: Dataset, folder: Path, recipe: dict[st
         search_top1_percent=top1_percent(model, dataset, network, SplitName.SEARCH),
         report_top1_percent=top1_percent(model, dataset, network, SplitName.REPORT),
     )
-    write_whole(folder / "card.json", (json.dumps(asdict(card), indent=1) + "\n").encode())
+    write_whole(folder / "card.json", (json.dumps(card.to_json(), indent=1) + "\n").encode())
     return card

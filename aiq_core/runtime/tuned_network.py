@@ -15,11 +15,10 @@ from aiq_core.rounding.layer import Floats
 from aiq_core.rounding.nearest import ends, steps
 from aiq_core.runtime.calibrate import calibration
 from aiq_core.runtime.data import Pixels
-from aiq_core.runtime.models import spec
+from aiq_core.runtime.folded import module_of
 from aiq_core.runtime.network import Network, Store
 from aiq_core.runtime.rounded import RoundedLayers
 from aiq_core.runtime.straight_through import OnGrid, coarsened, straight_through
-from aiq_core.runtime.weights import network_with
 
 EDGE = 0.49
 """Of a step: how far from its integer a weight may begin, so that training begins where post-training rounding ends."""
@@ -98,11 +97,10 @@ class TunedNetwork:
 
 def folded(model: Model) -> Network:
     """The FP32 network with its norms folded, nothing of which is trained."""
-    architecture = spec(model.name)
-    tensors = network_with(architecture, model.weights, str(model.folder))
-    network = Network(tensors, model.profile, architecture.input_shape)
-    for module in (tensors, *network.layers.values()):
-        module.requires_grad_(False)
+    module = module_of(model)
+    network = Network(module, model.profile, model.card.input_shape, result=model.card.result)
+    for each in (module, *network.layers.values()):
+        each.requires_grad_(False)
     return network
 
 

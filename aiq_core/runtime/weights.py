@@ -20,15 +20,19 @@ TRACKED = "num_batches_tracked"
 
 def network_with(model: ModelSpec, tensors: Mapping[str, NDArray[Any]], source: str) -> nn.Module:
     """The model with these tensors, in evaluation mode. Raises WeightsError, naming `source`, where they do not fit."""
-    network = model.build()
+    return filled(model.build(), model.name, tensors, source)
+
+
+def filled(network: nn.Module, name: str, tensors: Mapping[str, NDArray[Any]], source: str) -> nn.Module:
+    """A network with these tensors, in evaluation mode. Raises WeightsError, naming `source`, where they do not fit."""
     state = {key: torch.from_numpy(np.array(value)) for key, value in tensors.items()}
     try:
         missing, unexpected = network.load_state_dict(state, strict=False)
     except RuntimeError as error:
-        raise WeightsError(f"{source} does not fit {model.name} ({error}); use weights trained for it") from None
+        raise WeightsError(f"{source} does not fit {name} ({error}); use weights trained for it") from None
     wrong = [f"no {key}" for key in missing if not key.endswith(TRACKED)] + [f"unknown {key}" for key in unexpected]
     if wrong:
-        raise WeightsError(f"{source} does not fit {model.name} ({', '.join(wrong)}); use weights trained for it")
+        raise WeightsError(f"{source} does not fit {name} ({', '.join(wrong)}); use weights trained for it")
     return network.eval()
 
 

@@ -30,10 +30,10 @@ from aiq_core.runtime.cpu import cpu_flags, cpu_kind
 from aiq_core.runtime.deployment.engines import Call, Feed, has, opened
 from aiq_core.runtime.deployment.profiler import nodes_of
 from aiq_core.runtime.export import as_input
-from aiq_core.runtime.models import spec
+from aiq_core.runtime.folded import module_of
+from aiq_core.runtime.logits import logits
 from aiq_core.runtime.roof import FLAGS
 from aiq_core.runtime.rounded import RoundedLayers
-from aiq_core.runtime.weights import network_with
 
 CHUNK = 100
 """Report images a call, where accuracy is measured."""
@@ -222,13 +222,14 @@ class Bench:
 def _eager(model: Model, images: NDArray[np.float32], channels_last: bool) -> Call:
     """The network as it was trained, norms not folded, on images that it normalises, as the exported model does."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    network = network_with(spec(model.name), model.weights, str(model.folder)).to(memory_format=layout)
+    network = module_of(model).to(memory_format=layout)
     given = torch.from_numpy(images)
     mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (model.card.mean, model.card.std))
 
     def call() -> list[NDArray[Any]]:
         with torch.inference_mode():
-            return [network(((given - mean) / std).contiguous(memory_format=layout)).numpy()]
+            found = network(((given - mean) / std).contiguous(memory_format=layout))
+            return [logits(found, len(given), model.name, model.card.result).numpy()]
 
     return call
 

@@ -1,0 +1,337 @@
+"""Somebody's labelled images -> a data set of a catalogue: found, cut into parts, preprocessed once into blocks."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from aiq_core.catalog import bundled, cache_dir
+from aiq_core.catalog.dataset import ARRAY, CALIBRATION
+from aiq_core.catalog.hashes import BLOCK_IMAGES, block_hash
+from aiq_core.errors import DataError, SettingError
+from aiq_core.metrics.top1 import Top1
+from aiq_core.records import SplitName
+from aiq_core.runtime.own.pictures import (
+    Pictures,
+    from_arrays,
+    from_csv,
+    from_folder,
+    from_npy,
+    from_npz,
+    from_torchvision,
+)
+from aiq_core.runtime.own.preprocessing import Preprocessing
+from aiq_core.runtime.splits import CALIBRATION_IMAGES, round_robin
+
+SEED = 0
+"""Of the order in which the images of a class are dealt to the parts."""
+
+CALIBRATION_SHARE = 10
+"""At most one image in so many calibrates, where there is one set for everything."""
+
+LAYOUTS = ("NHWC", "NCHW")
+TEST, TRAIN = ":test", ":train"
+NAMED = 5
+
+Say = Callable[[float, str], None]
+"""Hears how far the work is, 0 to 1, and what it is at; may raise to stop it."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the parts are made of: `data`, and `report` and `calibration` where these are sets of their own."""
+
+    data: Pictures
+    report: Pictures | None = None
+    calibration: Pictures | None = None
+
+    @property
+    def sets(self) -> tuple[Pictures, ...]:
+        """Each of them that is given."""
+        return tuple(each for each in (self.data, self.report, self.calibration) if each is not None)
+
+
+def find(text: str, layout: str | None = None, order: Sequence[str] | None = None, train: bool = False) -> Pictures:
+    """What a text names: a folder, a .npz, two .npy with a comma between them, a .csv, or a data set by its name.
+
+    `train` asks for the training images of a name. Raises DataError.
+    """
+    if layout is not None and layout not in LAYOUTS:
+        raise SettingError(f"layout={layout!r} is not offered; choose from {', '.join(LAYOUTS)}")
+    first, _, second = text.partition(",")
+    path = Path(text).expanduser()
+    if second and first.endswith(ARRAY):
+        return from_npy(Path(first).expanduser(), Path(second).expanduser(), layout)
+    if path.is_dir():
+        return from_folder(path, order)
+    if path.is_file():
+        if path.suffix == ".npz":
+            return from_npz(path, layout)
+        if path.suffix == ".csv":
+            return from_csv(path, order)
+        raise DataError(f"{path} is no set of images; give {FORMS}")
+    return _named(text, train)
+
+
+FORMS = "a folder of class folders, a .npz, images.npy,labels.npy, a .csv of paths and labels, or CIFAR10 and the like"
+
+
+def _named(text: str, train: bool) -> Pictures:
+    from torchvision import datasets
+
+    name = text.removeprefix("torchvision:").removesuffix(TEST).removesuffix(TRAIN)
+    train = text.endswith(TRAIN) or (train and not text.endswith(TEST))
+    known = {each.lower(): each for each in datasets.__all__}
+    if name.lower() not in known:
+        raise DataError(f"data={text!r} is neither there nor a data set of torchvision's; give {FORMS}")
+    if name.lower() == "cifar10" and (found := _fetched_cifar10(train)) is not None:
+        return found
+    return from_torchvision(known[name.lower()], cache_dir() / "torchvision", train)
+
+
+def _fetched_cifar10(train: bool) -> Pictures | None:
+    """CIFAR-10 as `python -m aiq_core data` left it in the cache; None where it did not."""
+    cifar10 = bundled().dataset("cifar10")
+    names = ["training", SplitName.SEARCH] if train else [SplitName.REPORT]
+    if not all(cifar10.split(name).cached_file.is_file() for name in names):
+        return None
+    from aiq_core.runtime.data import training_images
+
+    parts = [training_images(cifar10)] if train else []
+    splits = [cifar10.split(name) for name in names[-1:]]
+    parts += [(split.images(split.size), split.labels) for split in splits]
+    images, labels = (np.concatenate(each) for each in zip(*parts, strict=True))
+    found = from_arrays(images, labels, "CIFAR10", "NHWC")
+    said = (f"{len(labels):,} {'training' if train else 'test'} images of CIFAR-10",)
+    return replace(found, class_names=cifar10.class_names, said=said)
+
+
+def deal(labels: NDArray[np.int64], shares: dict[str, float]) -> dict[str, NDArray[np.intp]]:
+    """Part -> indices of its images in round-robin order over classes, by their shares of every class.
+
+    The images of each class are put in an order by a generator of numbers that begins at 0, and dealt in turn; no image
+    is in two parts. What the shares leave over of a class goes where most is owed over all classes before it.
+    """
+    generator = np.random.default_rng(SEED)
+    owed = dict.fromkeys(shares, 0.0)
+    found: dict[str, list[int]] = {name: [] for name in shares}
+    total = sum(shares.values())
+    for label in np.unique(labels):
+        for index in generator.permutation(np.flatnonzero(labels == label)):
+            for name, share in shares.items():
+                owed[name] += share / total
+            name = max(owed, key=lambda each: owed[each])
+            owed[name] -= 1
+            found[name].append(int(index))
+    parts = {name: np.array(sorted(indices), dtype=np.intp) for name, indices in found.items()}
+    return {name: part[round_robin(labels[part])] for name, part in parts.items()}  # type: ignore[arg-type]
+
+
+def dealt(given: Given) -> tuple[dict[str, tuple[Pictures, NDArray[np.intp]]], list[str]]:
+    """Each part with the set it is of and its images there; and the rule, in words. Raises DataError."""
+    count = len(given.data)
+    calibrating = min(CALIBRATION_IMAGES, count // CALIBRATION_SHARE) or 1
+    shares = {str(SplitName.SEARCH): 1.0} if given.report else {str(SplitName.SEARCH): 1.0, str(SplitName.REPORT): 1.0}
+    if given.calibration is None:
+        rest = (count - calibrating) / len(shares)
+        shares = {CALIBRATION: float(calibrating), **dict.fromkeys(shares, max(rest, 0.0))}
+    parts = {name: (given.data, indices) for name, indices in deal(given.data.labels, shares).items()}
+    said = []
+    if len(shares) > 1:
+        sizes = ", ".join(f"{len(indices):,} {name}" for name, (_, indices) in parts.items())
+        said.append(f"{count:,} images dealt class by class, in an order drawn with seed {SEED}: {sizes}")
+    if given.report is not None:
+        parts[SplitName.REPORT] = given.report, _whole(given.report)
+    if given.calibration is not None:
+        parts[CALIBRATION] = given.calibration, _whole(given.calibration)[:CALIBRATION_IMAGES]
+    for name, (_, indices) in parts.items():
+        if not len(indices):
+            raise DataError(f"no images are left for {name} of {count}; give more images, or a set of its own")
+    return {str(name): part for name, part in parts.items()}, said
+
+
+def _whole(pictures: Pictures) -> NDArray[np.intp]:
+    return deal(pictures.labels, {"all": 1.0})["all"]
+
+
+def write(
+    given: Given, how: Preprocessing, channels: int, folder: Path, title: str, say: Say = lambda *_: None
+) -> list[str]:
+    """Writes split.json, labels.npz and a block file a part into `folder`; what is worth saying. Raises DataError.
+
+    Images are preprocessed one by one, so that none but one block is held.
+    """
+    parts, said = dealt(given)
+    names = class_names(given)
+    folder.mkdir(parents=True)
+    dtype = Top1(len(names)).dtype
+    done, whole = 0, sum(len(indices) for _, indices in parts.values())
+    broken: list[str] = []
+    shape: tuple[int, ...] | None = None
+    document: dict[str, Any] = {"title": title, "class_names": list(names), "parts": {}}
+    labels = {}
+    for name, (pictures, indices) in parts.items():
+        labels[name] = pictures.labels[indices].astype(dtype)
+        blocks: np.memmap[Any, Any] | None = None
+        for place, index in enumerate(indices):
+            try:
+                image = _image(pictures, int(index), how, channels)
+            except DataError as error:
+                broken.append(f"{pictures.name(int(index))} ({error})")
+                continue
+            if shape is None:
+                shape, first = image.shape, pictures.name(int(index))
+            if image.shape != shape:
+                raise DataError(
+                    f"images are of several sizes, {shape[0]} x {shape[1]} ({first}) and {image.shape[0]} x "
+                    f"{image.shape[1]} ({pictures.name(int(index))}); give --resize and --crop"
+                )
+            if blocks is None:
+                path = folder / f"{name}{ARRAY}"
+                blocks = np.lib.format.open_memmap(path, "w+", np.uint8, (len(indices), *shape))
+            blocks[place] = image
+            done += 1
+            say(done / whole, f"preparing images, {done:,} of {whole:,}")
+        if broken:
+            continue
+        assert blocks is not None  # a part has images
+        blocks.flush()
+        starts = range(0, len(indices), BLOCK_IMAGES)
+        document["parts"][name] = {
+            "images": len(indices),
+            "shipped": len(indices),
+            "file": f"{name}{ARRAY}",
+            "blocks": [block_hash(blocks[i : i + BLOCK_IMAGES], labels[name][i : i + BLOCK_IMAGES]) for i in starts],
+        }
+    if broken:
+        raise DataError(
+            f"{len(broken)} of {whole:,} images cannot be read: {', '.join(broken[:NAMED])}; mend or remove them"
+        )
+    assert shape is not None
+    document["image_shape"] = list(shape)
+    np.savez_compressed(folder / "labels.npz", allow_pickle=False, **labels)
+    (folder / "split.json").write_text(json.dumps(document, indent=1) + "\n")
+    return said
+
+
+def class_names(given: Given) -> tuple[str, ...]:
+    """The names of classes, in the order of labels. Raises DataError where two sets have other ones."""
+    named = [each for each in given.sets if each.class_names is not None]
+    for each in named[1:]:
+        if each.class_names != named[0].class_names:
+            raise DataError(
+                f"two sets have other classes: {_listed(named[0].class_names)} and {_listed(each.class_names)}; "
+                "give sets of the same classes"
+            )
+    if named and named[0].class_names is not None:
+        return named[0].class_names
+    return tuple(str(label) for label in range(1 + max(int(each.labels.max()) for each in given.sets)))
+
+
+def _listed(names: tuple[str, ...] | None) -> str:
+    return f"{len(names or ())} ({', '.join((names or ())[:NAMED])})"
+
+
+def first_image(pictures: Pictures, how: Preprocessing, channels: int) -> NDArray[np.uint8]:
+    """The first image that can be read, as it is kept. Raises DataError where none can."""
+    reasons = []
+    for index in range(len(pictures)):
+        try:
+            return _image(pictures, index, how, channels)
+        except DataError as error:
+            reasons.append(f"{pictures.name(index)} ({error})")
+    raise DataError(f"none of {len(pictures)} images can be read: {', '.join(reasons[:NAMED])}; mend or replace them")
+
+
+def title_of(text: str) -> str:
+    """What readers call the images that a text names."""
+    first = text.partition(",")[0]
+    return Path(first).stem if Path(first).expanduser().exists() else first.removeprefix("torchvision:")
+
+
+def training_of(text: str) -> Pictures | None:
+    """The training images of a data set by name; None for what is no name, or names its training images itself."""
+    if text.endswith(TRAIN) or Path(text).expanduser().exists() or "," in text:
+        return None
+    return find(text.removesuffix(TEST), train=True)
+
+
+def read_classes(path: Path) -> list[str]:
+    """Names of classes in the order of a network's outputs: a name a line, a JSON list, or a JSON object name -> place.
+
+    Raises DataError.
+    """
+    try:
+        text = path.read_text()
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        found = json.loads(text) if path.suffix == ".json" else lines
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as classes ({error}); write a name a line, or JSON") from None
+    if isinstance(found, dict):
+        if sorted(map(str, found.values())) != sorted(map(str, range(len(found)))):
+            raise DataError(f"{path} gives places other than 0 to {len(found) - 1}; give each class its place")
+        places = {str(name): int(place) for name, place in found.items()}
+        found = sorted(places, key=lambda name: places[name])
+    if not isinstance(found, list) or len(set(map(str, found))) != len(found) or not found:
+        raise DataError(f"{path} does not name classes, each once; write a name a line, or JSON")
+    return [str(name) for name in found]
+
+
+def with_classes(given: Given, outputs: int, known: tuple[str, ...] | None) -> Given:
+    """The sets with a name a class of the network's. Raises DataError where labels and outputs do not go together."""
+    names = class_names(given) if any(each.class_names for each in given.sets) else None
+    for each in given.sets:
+        least, most = int(each.labels.min()), int(each.labels.max())
+        if least < 0 or most >= outputs:
+            first = "; they begin at 1: subtract 1" if (least, most) == (1, outputs) else ""
+            raise DataError(
+                f"labels run from {least} to {most}, the network has {outputs} outputs, 0 to {outputs - 1}{first}; "
+                "give labels that are places of its outputs"
+            )
+    if names is not None and len(names) != outputs:
+        raise DataError(
+            f"the images are of {len(names)} classes, the network has {outputs} outputs; give --classes, a file with "
+            "the name of each output in order"
+        )
+    chosen = names or (known if known is not None and len(known) == outputs else tuple(map(str, range(outputs))))
+
+    def named(each: Pictures | None) -> Pictures | None:
+        return None if each is None else replace(each, class_names=chosen)
+
+    return Given(replace(given.data, class_names=chosen), named(given.report), named(given.calibration))
+
+
+def _image(pictures: Pictures, index: int, how: Preprocessing, channels: int) -> NDArray[np.uint8]:
+    """An image of a set as it is kept, uint8[H, W, C]. Raises DataError."""
+    found = pictures.read(index)
+    if isinstance(found, Image.Image):
+        return how.image(found, channels)
+    if not isinstance(found, np.ndarray):
+        raise DataError(f"it is {type(found).__name__}, not an image")
+    image = _bytes(found, how)
+    if image.shape[-1] == channels and how.resize is None and how.crop is None:
+        return image
+    return how.image(Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image), channels)
+
+
+def _bytes(image: NDArray[Any], how: Preprocessing) -> NDArray[np.uint8]:
+    """An image in 256 levels of the range."""
+    if image.dtype == np.uint8:
+        return np.asarray(image)
+    if image.dtype == np.uint16:
+        return (image / 257).round().astype(np.uint8)
+    low, high = how.range
+    if not np.isfinite(image).all():
+        raise DataError(f"{int((~np.isfinite(image)).sum())} of its numbers are NaN or infinite")
+    least, most = float(image.min()), float(image.max())
+    slack = 1e-6 * (high - low)
+    if least < low - slack or most > high + slack:
+        raise DataError(
+            f"its numbers run from {least:g} to {most:g}, outside the range {low:g} to {high:g}: give --range"
+        )
+    return np.clip(((image - low) / (high - low) * 255).round(), 0, 255).astype(np.uint8)

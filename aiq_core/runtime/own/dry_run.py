@@ -1,0 +1,284 @@
+"""The dry run of a user's own network: everything that is asked before it is kept, made in a catalogue of its own."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import save
+from torch import nn
+
+from aiq_core.catalog import Card, Catalog, Dataset, Model
+from aiq_core.catalog.dataset import CALIBRATION
+from aiq_core.catalog.hashes import model_hash
+from aiq_core.catalog.model import CARD, CONTACT_SHEET, PROFILE, WEIGHTS
+from aiq_core.errors import SettingError, UncountableOperatorError, WeightsError
+from aiq_core.records import ModelProfile, SplitName
+from aiq_core.runtime.bare import bare
+from aiq_core.runtime.data import to_input
+from aiq_core.runtime.files import write_whole
+from aiq_core.runtime.layers import write_layers
+from aiq_core.runtime.logits import logits
+from aiq_core.runtime.own import data
+from aiq_core.runtime.own.asked import Asked, Found
+from aiq_core.runtime.own.checkpoint import Checkpoint, own_weights, read_checkpoint
+from aiq_core.runtime.own.measure import better_order, contact_sheet, device_of, predict
+from aiq_core.runtime.own.network import TIMM, TORCHVISION, Source
+from aiq_core.runtime.own.pictures import Pictures
+from aiq_core.runtime.own.preprocessing import (
+    Preprocessing,
+    document_of,
+    from_timm,
+    from_torchvision,
+    read_preprocessing,
+    with_flags,
+)
+from aiq_core.runtime.profile import profile, profile_text
+from aiq_core.runtime.weights import filled
+
+DEFAULT, RANDOM = "default", "random"
+SEED = 0
+READY, COUNTED, WRITTEN = 0.02, 0.05, 0.55
+"""How far a dry run is once the network is built, counted, and its images are written."""
+
+Say = Callable[[float, str], None]
+
+
+def dry_run(asked: Asked, folder: Path, say: Say = lambda *_: None) -> Found:
+    """Makes a model and its data set in `folder`, an empty one, as a catalogue has them; what was found on the way.
+
+    Raises AiqError for what leaves nothing to say; what is refused after that is in what is found.
+    """
+    device, found = device_of(asked.device), Found()
+    kept = folder / "models" / asked.name
+    say(0.0, "building the network")
+    source, module = _built(asked, kept)
+    found.parameters = sum(each.numel() for each in module.parameters())
+    say(READY, "reading the weights")
+    try:
+        checkpoint = _weights(asked, source, module, found)
+    except WeightsError as error:
+        found.refused = error
+        return found
+    filled(module, asked.name, checkpoint.tensors, asked.weights)
+    found.said += checkpoint.said
+    found.keys_loaded, found.stored_bytes = len(checkpoint.tensors), checkpoint.stored_bytes
+    how, categories = _preprocessing(asked, source, module)
+    say(READY, "looking at the images")
+    given = _given(asked)
+    found.is_calibrated_apart = given.calibration is not None
+    channels = _channels(how, given.data, module)
+    mean, std = how.of_pixels(channels)
+    image = data.first_image(given.data, how, channels)
+    try:
+        found.profile = profile(module, asked.name, (channels, *image.shape[:2]), Excluded(asked.exclude), asked.result)
+    except UncountableOperatorError as error:
+        found.operators_refused.append(str(error))
+        found.refused = error
+        return found
+    _check_excluded(asked.exclude, found.profile)
+    given = data.with_classes(given, _outputs(module, image, mean, std, asked), categories)
+    found.said += [line for each in given.sets for line in each.said]
+    found.said.append(f"{how.said}; normalised by mean {_listed(mean)} and deviation {_listed(std)}")
+    written = folder / "data" / asked.name
+    found.said += data.write(
+        given, how, channels, written, data.title_of(asked.data), lambda s, t: say(COUNTED + s * (WRITTEN - COUNTED), t)
+    )
+    card = _kept(
+        asked, source, checkpoint, how, found.profile, (channels, *image.shape[:2]), Dataset.read(written), kept
+    )
+    model = Model(card, Dataset.read(written), kept, bundled=False)
+    _measure(found, module, model, device, lambda share, told: say(WRITTEN + (1 - WRITTEN) * share, told))
+    card = replace(
+        card,
+        search_top1_percent=found.percent(SplitName.SEARCH),
+        report_top1_percent=found.percent(SplitName.REPORT),
+        is_chance=is_chance(found, model),
+    )
+    write_whole(kept / CARD, (json.dumps(card.to_json(), indent=1) + "\n").encode())
+    found.model = Catalog(folder).model(asked.name)
+    write_layers(found.model)
+    return found
+
+
+def counted_alone(asked: Asked) -> ModelProfile:
+    """A network's profile without weights or data, built without values where that can be. Raises AiqError."""
+    source = Source.parse(asked.network)
+    module = bare(source.build) if source.kind != "program" else source.build()
+    how, _ = _preprocessing(replace(asked, weights=DEFAULT), source, module)
+    if how.crop is None:
+        raise SettingError(f"{asked.network} says nothing of its images; give the size of its images by --crop")
+    height, width = how.crop * (3 - len(how.crop))
+    counted = profile(
+        module, asked.name, (_channels(how, None, module), height, width), Excluded(asked.exclude), asked.result
+    )
+    _check_excluded(asked.exclude, counted)
+    return counted
+
+
+def _built(asked: Asked, kept: Path) -> tuple[Source, nn.Module]:
+    """The network, built from the copy of its code: what is tried is what is kept."""
+    source = Source.parse(asked.network)
+    if source.file is not None:
+        source.build()
+        source = source.keep(kept)
+    torch.manual_seed(SEED)
+    return source, source.build()
+
+
+def _weights(asked: Asked, source: Source, module: nn.Module, found: Found) -> Checkpoint:
+    """The tensors that are asked for. Raises WeightsError where they do not fit."""
+    if asked.weights not in (DEFAULT, RANDOM):
+        checkpoint, found.mismatch = read_checkpoint(Path(asked.weights).expanduser(), module, asked.key)
+        if found.mismatch:
+            raise WeightsError(
+                f"{asked.weights} does not fit {asked.network}: {found.mismatch}; use weights saved from this network"
+            )
+        return checkpoint
+    if asked.weights == DEFAULT and source.kind in (TORCHVISION, TIMM):
+        module.load_state_dict(source.pretrained_state())
+    if asked.weights == RANDOM:
+        found.said.append(f"weights are random, drawn with seed {SEED}")
+    return own_weights(module, asked.network)
+
+
+def _preprocessing(asked: Asked, source: Source, module: nn.Module) -> tuple[Preprocessing, tuple[str, ...] | None]:
+    """How images are prepared, and the names of classes that come with the network's own weights."""
+    base, categories = Preprocessing(), None
+    if source.kind == TORCHVISION and asked.weights in (DEFAULT, RANDOM):
+        pretrained = source.pretrained()
+        base, categories = from_torchvision(pretrained.transforms()), tuple(pretrained.meta["categories"])
+    elif source.kind == TIMM and asked.weights in (DEFAULT, RANDOM):
+        base = from_timm(module)
+    if asked.preprocessing is not None:
+        base = read_preprocessing(Path(asked.preprocessing).expanduser())
+    return with_flags(base, asked.flags), categories
+
+
+def _given(asked: Asked) -> data.Given:
+    order = None if asked.classes is None else data.read_classes(Path(asked.classes).expanduser())
+
+    def find(text: str | None, train: bool = False) -> Pictures | None:
+        return None if text is None else data.find(text, asked.layout, order, train)
+
+    calibration = find(asked.calibration_data, train=True) or data.training_of(asked.data)
+    return data.Given(data.find(asked.data, asked.layout, order), find(asked.report_data), calibration)
+
+
+def _channels(how: Preprocessing, pictures: Pictures | None, module: nn.Module) -> int:
+    """Channels of the images: what the first convolution reads, else as many as mean has, else those of the data."""
+    first = next((each.shape for each in module.parameters() if each.ndim == 4), ())
+    if first and first[1] in (1, 3):
+        return first[1]
+    if how.mean is not None and len(how.mean) in (1, 3):
+        return len(how.mean)
+    return 3 if pictures is None or pictures.values is None else int(pictures.values.shape[-1])
+
+
+class Excluded(tuple[str, ...]):
+    """Layers by name, or by the start of their names: `layer1` holds all below it."""
+
+    __slots__ = ()
+
+    def __contains__(self, name: object) -> bool:
+        return any(name == each or str(name).startswith(f"{each}.") for each in self)
+
+
+def _check_excluded(names: Sequence[str], counted: ModelProfile) -> None:
+    known = [layer.name for layer in counted.layers if layer.has_site]
+    for name in names:
+        if not any(each in Excluded((name,)) for each in known):
+            raise SettingError(f"exclude={name!r} is no layer of {counted.model}; choose from {', '.join(known)}")
+
+
+def _outputs(
+    module: nn.Module, image: NDArray[np.uint8], mean: Sequence[float], std: Sequence[float], asked: Asked
+) -> int:
+    """How many classes the network tells apart."""
+    with torch.inference_mode():
+        given = logits(module(to_input(image[None], mean, std).contiguous()), 1, asked.name, asked.result)
+    if given.ndim != 2:
+        raise SettingError(
+            f"{asked.name} gives {list(given.shape)} for one image, a classifier gives [1, classes]; wrap it so that "
+            "its forward does"
+        )
+    return int(given.shape[1])
+
+
+def _kept(
+    asked: Asked,
+    source: Source,
+    checkpoint: Checkpoint,
+    how: Preprocessing,
+    counted: ModelProfile,
+    shape: tuple[int, int, int],
+    dataset: Dataset,
+    folder: Path,
+) -> Card:
+    """Writes the weights and the profile; the card, but for what is measured."""
+    content = save(checkpoint.tensors)
+    write_whole(folder / WEIGHTS, content)
+    write_whole(folder / PROFILE, profile_text(counted).encode())
+    mean, std = how.of_pixels(shape[0])
+    recipe: dict[str, Any] = {
+        "network": asked.network,
+        "weights": Path(asked.weights).name,
+        "stored_bytes": checkpoint.stored_bytes,
+        "stored_as": list(checkpoint.dtypes),
+        "preprocessing": document_of(how),
+        "torch": torch.__version__.split("+")[0],
+    }
+    return Card(
+        name=asked.name,
+        title=asked.title or asked.name,
+        dataset=asked.name,
+        input_shape=shape,
+        class_names=dataset.class_names,
+        mean=mean,
+        std=std,
+        model_hash=model_hash(counted.graph, mean, std, checkpoint.tensors),
+        weights_sha256=hashlib.sha256(content).hexdigest(),
+        recipe=recipe,
+        search_top1_percent=0.0,
+        report_top1_percent=0.0,
+        network=source.text,
+        result=asked.result,
+    )
+
+
+def _measure(found: Found, module: nn.Module, model: Model, device: torch.device, say: Say) -> None:
+    splits = model.dataset.splits
+    predictions, labels, seconds, done = [], [], 0.0, 0
+    whole = sum(split.size for split in splits.values())
+    for name, split in splits.items():
+
+        def told(share: float, text: str, size: int = split.size, before: int = done) -> None:
+            say((before + share * size) / whole, text)
+
+        predicted, took = predict(module, model, split, device, told)
+        done, seconds = done + split.size, seconds + took
+        found.right[name] = int((predicted == split.labels).sum())
+        found.images[name] = split.size
+        if name != CALIBRATION:
+            predictions.append(predicted)
+            labels.append(split.labels.astype(np.int64))
+        if name == SplitName.REPORT:
+            contact_sheet(split, predicted, model.dataset.class_names, model.folder / CONTACT_SHEET)
+    found.seconds_an_image = seconds / whole
+    found.better_order = better_order(np.concatenate(predictions), np.concatenate(labels), len(model.card.class_names))
+
+
+def is_chance(found: Found, model: Model) -> bool:
+    """Whether guessing would be right as often, on both splits together: the interval holds 1 / classes."""
+    right, images = found.judged()
+    interval = model.metric.interval(right, images)
+    return interval.low <= 100 / len(model.card.class_names) <= interval.high
+
+
+def _listed(numbers: Sequence[float]) -> str:
+    return ", ".join(f"{each:.4g}" for each in numbers)

@@ -1,0 +1,113 @@
+"""A network of its own code on the images of a data set: what it predicts, and how those predictions look."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from scipy.optimize import linear_sum_assignment
+from torch import nn
+
+from aiq_core.catalog import Model
+from aiq_core.catalog.dataset import Split
+from aiq_core.errors import EvaluationError, SettingError
+from aiq_core.runtime.data import to_input
+from aiq_core.runtime.logits import logits
+
+CHUNK = 125
+CHUNK_NUMBERS = 2**22
+"""At most so many numbers of images at once, so that large images need no more memory than small ones."""
+
+SHEET, COLUMNS, TILE, LINE, MARGIN = 12, 4, 160, 16, 12
+"""Images of a contact sheet, side by side, pixels of each, of a line of its text, and between images."""
+
+LOW = 0.5
+"""The share right above which no other order of classes is looked for."""
+
+DRAWS = 20
+
+Say = Callable[[float, str], None]
+
+
+def device_of(name: str) -> torch.device:
+    """The device of that name. Raises SettingError where it is not here."""
+    if name not in ("cpu", "cuda"):
+        raise SettingError(f"device={name!r} is not offered; choose from cpu, cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise SettingError("device='cuda' is not here: torch sees no NVIDIA GPU; choose cpu")
+    return torch.device(name)
+
+
+def predict(
+    module: nn.Module, model: Model, split: Split, device: torch.device, say: Say
+) -> tuple[NDArray[np.int64], float]:
+    """The class of each image of a split, and the seconds it took. Raises EvaluationError for NaN logits."""
+    card = model.card
+    chunk = max(1, min(CHUNK, CHUNK_NUMBERS // int(np.prod(card.input_shape))))
+    images, found = split.images(split.size), []
+    module = module.to(device)
+    started, bad = time.monotonic(), 0
+    with torch.inference_mode():
+        for start in range(0, split.size, chunk):
+            # As most people have them; a network may rely on it.
+            x = to_input(images[start : start + chunk], card.mean, card.std).contiguous().to(device)
+            given = logits(module(x), len(x), model.name, card.result).cpu()
+            bad += int((~torch.isfinite(given).all(dim=1)).sum())
+            found.append(given.argmax(1).numpy())
+            say((start + len(x)) / split.size, f"{split.name}: {start + len(x):,} of {split.size:,} images")
+    if bad:
+        raise EvaluationError(
+            f"{model} gives NaN or infinite logits for {bad:,} of {split.size:,} {split.name} images: they have no "
+            "class; use weights and a preprocessing under which it stays finite"
+        )
+    return np.concatenate(found), time.monotonic() - started
+
+
+def better_order(predicted: NDArray[np.int64], labels: NDArray[np.int64], classes: int) -> int | None:
+    """How many would be right if classes stood in the best other order; None where that says nothing.
+
+    It does where at most half are right, twice as many would be, and more than of predictions drawn at random.
+    """
+    right = int((predicted == labels).sum())
+    best = _best(predicted, labels, classes)
+    if right > LOW * len(labels) or best < max(2 * right, 2):
+        return None
+    generator = np.random.default_rng(0)
+    drawn = [_best(generator.choice(predicted, len(predicted)), labels, classes) for _ in range(DRAWS)]
+    return best if best > max(drawn) else None
+
+
+def _best(predicted: NDArray[np.int64], labels: NDArray[np.int64], classes: int) -> int:
+    counts = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(counts, (labels, predicted), 1)
+    return int(counts[linear_sum_assignment(counts, maximize=True)].sum())
+
+
+def contact_sheet(split: Split, predicted: NDArray[np.int64], names: Sequence[str], path: Path) -> None:
+    """Writes a PNG of the first images of a split with their true and predicted names."""
+    count = min(SHEET, split.size)
+    width, height = TILE + MARGIN, TILE + 2 * LINE + MARGIN
+    sheet = Image.new("RGB", (COLUMNS * width + MARGIN, -(-count // COLUMNS) * height + MARGIN), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    for place, pixels in enumerate(split.images(count)):
+        picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
+        scale = TILE / max(picture.size)
+        method = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
+        picture = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))), method)
+        x, y = MARGIN + (place % COLUMNS) * width, MARGIN + (place // COLUMNS) * height
+        sheet.paste(picture, (x, y))
+        true, told = names[int(split.labels[place])], names[int(predicted[place])]
+        colour = "#0b6e3b" if true == told else "#b3261e"
+        draw.text((x, y + TILE + 2), _short(f"is {true}", font), "black", font)
+        draw.text((x, y + TILE + 2 + LINE), _short(f"read as {told}", font), colour, font)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(path)
+
+
+def _short(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    while font.getlength(text) > TILE and len(text) > 1:
+        text = text.removesuffix("…")[:-1] + "…"
+    return text

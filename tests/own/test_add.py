@@ -1,0 +1,360 @@
+"""Adding a network with images: the dry run's figures, what is kept, what is refused, and what works on it then."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from aiq_core import space
+from aiq_core.__main__ import app
+from aiq_core.catalog.dataset import TRAINING
+from aiq_core.errors import AiqError, DataError, SettingError, UnknownNameError
+from aiq_core.library import Library, open_library
+from aiq_core.records import FP32_BITS, ImageSet, RunStatus, SplitName, Task
+from aiq_core.runtime.evaluate import TorchEvaluator
+from aiq_core.runtime.own.asked import Asked
+from aiq_core.runtime.own.network import Source
+from aiq_core.tasks import add as adding
+from aiq_core.tasks import run as run_task
+from tests import bundled
+
+SCALED = ("--mean", "0.3", "--std", "0.35")
+NETWORKS = Path(__file__).parent / "networks"
+DIGITS = bundled.model("digits_cnn")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's folder with the digits as arrays, and the network's code and weights."""
+    monkeypatch.setenv("AIQ_DATA_DIR", str(tmp_path / "data"))
+    for name in (SplitName.SEARCH, SplitName.REPORT, TRAINING):
+        split = DIGITS.dataset.split(name)
+        np.savez(tmp_path / f"{name}.npz", images=split.images(split.size), labels=split.labels)
+    shutil.copyfile(DIGITS.folder / "weights.safetensors", tmp_path / "weights.safetensors")
+    shutil.copytree(NETWORKS, tmp_path / "code", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def asked(home: Path, name: str = "mine", **other: Any) -> Asked:
+    given: dict[str, Any] = {
+        "network": f"{home}/code/digits.py:build",
+        "weights": f"{home}/weights.safetensors",
+        "data": f"{home}/search.npz",
+        "report_data": f"{home}/report.npz",
+        "calibration_data": f"{home}/training.npz",
+        "flags": {"mean": [0.3], "std": [0.35]},
+    }
+    return Asked(name, **(given | other))
+
+
+def added(home: Path, name: str = "mine", allow_chance: bool = False, **other: Any) -> dict[str, Any]:
+    return dict(adding.added(open_library(), asked(home, name, **other), lambda *_: None, allow_chance=allow_chance))
+
+
+def kept(home: Path) -> list[str]:
+    """What lies in the user's catalogue."""
+    folder = home / "data" / "catalog"
+    return sorted(str(path.relative_to(folder)) for path in folder.glob("*/*")) if folder.is_dir() else []
+
+
+def test_the_digits_network_as_ones_own_has_its_figures(home: Path) -> None:
+    found = added(home)
+    card = DIGITS.card
+    assert (found["keys_loaded"], found["keys_missing"], found["keys_unexpected"]) == (len(DIGITS.weights), 0, 0)
+    assert found["parameters"] == sum(layer.weights + layer.biases for layer in DIGITS.profile.layers) + sum(
+        2 * width
+        for width in (8, 16, 24, 24)  # scale and shift of the norms
+    )
+    assert found["flops"] == DIGITS.profile.flops
+    assert (found["search_images"], found["report_images"]) == (500, 500)
+    assert found["search_top1_percent"] == card.search_top1_percent
+    assert found["report_top1_percent"] == card.report_top1_percent
+    low, high = found["report_top1_interval"]
+    assert low < card.report_top1_percent < high
+    assert found["operators"] == {"conv2d": 4, "linear": 1}
+    assert found["operators_refused"] == []
+    assert found["estimate"]["evaluations"] > 0
+    assert Path(found["contact_sheet"]).is_file()
+    model = open_library().model("mine")
+    assert not model.bundled
+    assert model.dataset.class_names == tuple(map(str, range(10)))
+    # A copy of the code and of what it imports, and of nothing else.
+    assert sorted(path.name for path in (model.folder / "code").iterdir()) == ["blocks.py", "digits.py"]
+
+
+def test_everything_that_evaluates_works_on_it(home: Path) -> None:
+    added(home)
+    shutil.rmtree(home / "code")
+    model = open_library().model("mine")
+    images = ImageSet(SplitName.REPORT, 500)
+    evaluator = TorchEvaluator(model, images, space.JOINT.quantizer(model.dataset))
+    for weights, activations in ((FP32_BITS, FP32_BITS), (8, 8)):
+        policy = model.profile.uniform(weights, activations)
+        outcomes = model.metric.blank(500)
+        for _ in evaluator.chunks(policy, None, outcomes):
+            pass
+        right = model.metric.score(outcomes, model.dataset.report.labels)
+        assert right == pytest.approx(5 * model.card.report_top1_percent, abs=5)  # of 500; 8 bits change at most 1 %
+
+
+def test_an_edited_file_is_a_new_model(home: Path) -> None:
+    """Another bit of a tensor, a rounding to half and back, another normalisation, label or pixel."""
+    first = added(home)
+    hashes = {first["model_hash"]}
+    state = {name: torch.from_numpy(np.array(array)) for name, array in DIGITS.weights.items()}
+    state["linear.bias"][0] += 1e-3
+    torch.save(state, home / "nudged.pt")
+    half = {name: torch.from_numpy(np.array(array)).half().float() for name, array in DIGITS.weights.items()}
+    torch.save(half, home / "half.pt")
+    for name in ("nudged", "half"):
+        hashes.add(added(home, name, weights=f"{home}/{name}.pt")["model_hash"])
+    hashes.add(added(home, "shifted", flags={"mean": [0.3], "std": [0.36]})["model_hash"])
+    assert len(hashes) == 4
+    assert added(home, "again")["model_hash"] == first["model_hash"]
+    with np.load(home / "report.npz") as file:
+        images, labels = file["images"], file["labels"]
+    images[7, 0, 0, 0] ^= 1
+    np.savez(home / "pixel.npz", images=images, labels=labels)
+    pixel = added(home, "pixel", report_data=f"{home}/pixel.npz")
+    assert pixel["report_hash"] != first["report_hash"]
+    assert pixel["search_hash"] == first["search_hash"]
+    images[7, 0, 0, 0] ^= 1
+    labels[7] = (labels[7] + 1) % 10
+    np.savez(home / "label.npz", images=images, labels=labels)
+    assert added(home, "label", report_data=f"{home}/label.npz")["report_hash"] != first["report_hash"]
+
+
+def test_one_set_serves_for_everything(home: Path) -> None:
+    found = added(home, report_data=None, calibration_data=None)
+    # 500 images: a tenth calibrates, 225 search and 225 judge.
+    assert (found["search_images"], found["report_images"], found["calibration_images"]) == (225, 225, 50)
+    assert found["all_right"] == 5 * DIGITS.card.search_top1_percent
+    assert found["all_images"] == 500
+
+
+def test_classes_in_another_order_are_noticed(home: Path) -> None:
+    """Labels shifted by one: nearly nothing is right, and nearly everything would be."""
+    with np.load(home / "search.npz") as file:
+        np.savez(home / "shifted.npz", images=file["images"], labels=(file["labels"] + 1) % 10)
+    found = added(home, data=f"{home}/shifted.npz", report_data=None)
+    assert found["search_top1_percent"] < 10
+    better = found["better_class_order"]
+    assert better["top1_percent"] > 90
+    assert added(home, "right")["better_class_order"] is None
+
+
+def test_chance_level_stops_after_the_whole_dry_run(home: Path) -> None:
+    with pytest.raises(adding.RefusedError, match="right as often as guessing would be") as refused:
+        added(home, weights="random")
+    assert refused.value.status == 2
+    assert refused.value.document["is_chance"]
+    assert refused.value.document["estimate"]["images"] == 500
+    assert kept(home) == []
+    added(home, weights="random", allow_chance=True)
+    assert open_library().model("mine").card.is_chance
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"network": "net"}, "network='net' cannot be read; give path/to/net.py:build, torchvision:resnet50"),
+        ({"network": "none.py:build"}, "there is no file"),
+        (
+            {"network": "{home}/code/digits.py:made"},
+            "unknown function of digits.py 'made'; choose from Digits, Undecided",
+        ),
+        (
+            {"network": "{home}/code/digits.py:sized"},
+            "cannot be called without arguments .*give its parameters defaults",
+        ),
+        ({"network": "{home}/code/digits.py:text"}, "returns str, not a torch.nn.Module"),
+        ({"network": "{home}/code/digits.py:fails"}, r"fails at digits.py:\d+: KeyError: 'depth'"),
+        ({"network": "torchvision:resnet19"}, "unknown network of torchvision 'resnet19'; choose from .*resnet18"),
+        ({"network": "timm:resnet18"}, "timm is not installed"),
+        ({"network": "{home}/weights.safetensors.pt2"}, "there is no file"),
+        ({"weights": "{home}/none.pt"}, "there is no file"),
+        ({"data": "{home}/none.npz"}, "neither there nor a data set"),
+        ({"exclude": ("block9",)}, "exclude='block9' is no layer of mine; choose from block1.conv, .*linear"),
+        ({"device": "tpu"}, "device='tpu' is not offered; choose from cpu, cuda"),
+        ({"flags": {"mean": [0.3, 0.3], "std": [0.35, 0.35]}}, "images have 1 channels; give one a channel"),
+        ({"name": "digits_cnn"}, "there is a model 'digits_cnn' already; choose another name"),
+        ({"name": "../mine"}, "use 1 to 60 letters, digits"),
+        ({"network": "{home}/code/digits.py:drops"}, "dropout .*drops in evaluation too"),
+    ],
+)
+def test_what_is_refused_leaves_nothing(home: Path, other: dict[str, Any], said: str) -> None:
+    filled = {key: value.format(home=home) if isinstance(value, str) else value for key, value in other.items()}
+    if other.get("network") == "timm:resnet18" and "timm" in sys.modules:
+        pytest.skip("timm is installed")
+    with pytest.raises(AiqError, match=said):
+        added(home, **({"name": "mine"} | filled))
+    assert kept(home) == []
+
+
+def test_no_layer_of_those_left_out_has_bits(home: Path) -> None:
+    assert added(home, exclude=("block1", "linear"))["quantizable_layers"] == 3
+    assert open_library().model("mine").profile.quantizable_names == ("block2.conv", "block3.conv", "block4.conv")
+
+
+def test_weights_that_do_not_fit_are_counted_in_the_document(home: Path) -> None:
+    state = {name: torch.from_numpy(np.array(array)) for name, array in DIGITS.weights.items()}
+    del state["linear.bias"]
+    torch.save(state | {"extra": torch.zeros(1), "linear.weight": torch.zeros(10, 23)}, home / "odd.pt")
+    with pytest.raises(
+        adding.RefusedError, match="1 missing .linear.bias.; 1 unexpected .extra.; 1 of another"
+    ) as refused:
+        added(home, weights=f"{home}/odd.pt")
+    document = refused.value.document
+    assert [document[f"keys_{kind}"] for kind in ("missing", "unexpected", "misshaped")] == [1, 1, 1]
+    assert document["operators_refused"] == []
+
+
+def test_a_network_with_a_condition_and_a_dict_of_results(home: Path) -> None:
+    with pytest.raises(
+        adding.RefusedError, match=r"aux \[1, 8\], out \[1, 10\].* which are the logits is open"
+    ) as refused:
+        added(home, network=f"{home}/code/digits.py:undecided")
+    assert len(refused.value.document["operators_refused"]) == 1
+    found = added(home, network=f"{home}/code/digits.py:undecided", result="out")
+    assert found["report_top1_percent"] == DIGITS.card.report_top1_percent
+    assert found["flops"] == DIGITS.profile.flops
+
+
+def test_two_networks_may_have_files_of_the_same_names(home: Path) -> None:
+    """Each is built from its own copy, whatever was imported before."""
+    added(home)
+    path = home / "code" / "blocks.py"
+    path.write_text(path.read_text().replace(".relu()", ".relu().mul(0.5)"))
+    other = added(home, "halved", allow_chance=True)
+    library = open_library()
+    for name, hash_ in (("mine", library.model("mine").hash), ("halved", other["model_hash"])):
+        model = library.model(name)
+        images = ImageSet(SplitName.SEARCH, 500)
+        evaluator = TorchEvaluator(model, images)
+        outcomes = model.metric.blank(500)
+        list(evaluator.chunks(model.profile.uniform(FP32_BITS), None, outcomes))
+        assert model.hash == hash_
+        assert model.metric.score(outcomes, model.dataset.search.labels) == round(5 * model.card.search_top1_percent)
+    assert library.model("mine").hash != other["model_hash"]
+
+
+def test_an_exported_program(home: Path) -> None:
+    network = Source.parse(f"{home}/code/digits.py:build").build()
+    network.load_state_dict({name: torch.from_numpy(np.array(a)) for name, a in DIGITS.weights.items()}, strict=False)
+    batch = torch.export.Dim("batch", max=1024)
+    program = torch.export.export(network, (torch.zeros(2, 1, 8, 8),), dynamic_shapes=({0: batch},))
+    torch.export.save(program, home / "digits.pt2")
+    found = added(home, network=f"{home}/digits.pt2", weights="default")
+    assert found["report_top1_percent"] == DIGITS.card.report_top1_percent
+    (home / "digits.pt2").write_bytes(b"PK not a program")
+    with pytest.raises(SettingError, match="is not an exported program that can be read here"):
+        added(home, "broken", network=f"{home}/digits.pt2", weights="default")
+
+
+def test_removing_takes_the_copies_away(home: Path) -> None:
+    added(home)
+    with pytest.raises(
+        SettingError, match="there is a model 'mine' already; choose another name, or `remove mine` first"
+    ):
+        added(home)
+    adding.remove(open_library(), "mine")
+    assert kept(home) == []
+    with pytest.raises(UnknownNameError):
+        adding.remove(open_library(), "mine")
+    with pytest.raises(SettingError, match="digits_cnn ships with the app and stays"):
+        adding.remove(open_library(), "digits_cnn")
+
+
+def test_a_model_whose_images_are_gone_takes_no_other_with_it(home: Path) -> None:
+    added(home)
+    shutil.rmtree(home / "data" / "catalog" / "data" / "mine")
+    assert "mine" not in open_library().models
+    assert added(home)["added"]
+
+
+def test_a_no_leaves_nothing(home: Path) -> None:
+    line = ["add", "mine", "--network", f"{home}/code/digits.py:build", "--data", f"{home}/search.npz"]
+    said = CliRunner().invoke(app, [*line, "--weights", f"{home}/weights.safetensors", *SCALED], input="n\n")
+    assert said.exit_code == 0
+    assert "Nothing was added." in said.output
+    assert "FP32 top-1 on report" in said.output
+    assert kept(home) == []
+
+
+def test_counted_alone_without_weights_or_data(home: Path) -> None:
+    line = ["add", "bare", "--network", f"{home}/code/digits.py:build", "--only-profile", "--yes", "--json"]
+    said = CliRunner().invoke(app, line)
+    assert said.exit_code == 1
+    assert "give the size of its images by --crop" in str(said.exception)
+    said = CliRunner().invoke(app, [*line, "--crop", "8"])
+    assert said.exit_code == 0, said
+    found = json.loads(said.stdout)
+    assert found["flops"] == DIGITS.profile.flops
+    assert found["search_top1_percent"] is None
+    assert kept(home) == ["profiles/bare.json"]
+    printed = json.loads(CliRunner().invoke(app, ["profile", "bare", "--json"]).stdout)
+    assert printed["flops"] == DIGITS.profile.flops
+    assert CliRunner().invoke(app, ["remove", "bare", "--yes"]).exit_code == 0
+    assert kept(home) == []
+
+
+def test_blocks_that_were_changed_are_noticed(home: Path) -> None:
+    added(home)
+    model = open_library().model("mine")
+    path = model.dataset.search.folder / "search.npy"
+    images = np.load(path)
+    images[3, 0, 0, 0] ^= 1
+    np.save(path, images)
+    with pytest.raises(DataError, match="block 0 of .*search.npy does not hold the images"):
+        open_library().model("mine").dataset.search.images(10)
+
+
+def test_as_a_task_without_code(home: Path) -> None:
+    library = open_library()
+    settings: dict[str, Any] = {"name": "mine", "network": "torchvision:squeezenet1_1", "weights": "random"}
+    settings |= {"data": f"{home}/search.npz", "flags": {"resize": [32], "crop": [32]}, "allow_chance": True}
+    ended = task(library, settings)
+    assert ended.status is RunStatus.DONE, ended
+    assert ended.result["added"]
+    # 1,000 outputs, named as torchvision names them; random weights, so whatever it reads.
+    assert ended.result["class_names"][0] == "tench"
+    ended = task(library, settings | {"name": "other", "network": f"{home}/code/digits.py:build"})
+    assert ended.status is RunStatus.FAILED
+    assert "is code, which is added from the command line alone" in ended.message
+
+
+def task(library: Library, settings: dict[str, Any]) -> Task:
+    queued = Task(f"add-{settings['name']}", "add", settings, RunStatus.QUEUED, "2026-01-01T00:00:00")
+    library.store.tasks.add(queued)
+    return run_task(library, queued)
+
+
+def command(home: Path, *more: str, name: str = "mine", weights: str | None = None) -> Any:
+    line = ["add", name, "--network", f"{home}/code/digits.py:build", "--data", f"{home}/search.npz"]
+    line += ["--weights", weights or f"{home}/weights.safetensors", *SCALED]
+    return CliRunner().invoke(app, [*line, *more])
+
+
+def test_the_command_asks_and_says_all_as_json(home: Path) -> None:
+    said = command(home, "--json", "--yes")
+    assert said.exit_code == 0, said
+    document = json.loads(said.stdout)
+    assert {
+        "name", "keys_loaded", "keys_missing", "keys_unexpected", "parameters", "flops", "moved_bytes", "intensity",
+        "search_images", "report_images", "search_top1_percent", "report_top1_percent", "operators_refused", "estimate",
+    } <= document.keys()  # fmt: skip
+    assert document["estimate"].keys() >= {"evaluations", "minutes"}
+    asked = CliRunner().invoke(app, ["remove", "mine"], input="n\n")
+    assert "0 runs and what was evaluated stay" in " ".join(asked.stdout.split())
+    assert asked.exit_code == 1
+    assert CliRunner().invoke(app, ["remove", "mine", "--yes"]).exit_code == 0
+    assert kept(home) == []
+    said = command(home, "--json", "--yes", weights="random")
+    assert said.exit_code == 2
+    assert json.loads(said.stdout)["is_chance"]
