@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -224,7 +224,8 @@ def _function(file: Path, name: str) -> Callable[[], Any]:
     for other in _importable:
         for module_name in other.modules():
             del sys.modules[module_name]
-        sys.path.remove(str(other.folder))
+        with suppress(ValueError):  # somebody may have set the path anew
+            sys.path.remove(str(other.folder))
     _importable[:] = [_Importable(folder, frozenset(sys.modules))]
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
