@@ -171,6 +171,17 @@ def test_two_files_of_arrays_are_mapped(tmp_path: Path) -> None:
     assert found.labels.tolist() == [0, 1, 0, 1]
 
 
+@pytest.mark.parametrize("shape", [(4, 5, 6, 3), (4, 3, 5, 6), (4, 5, 6)])
+def test_a_mapped_image_is_the_one_at_its_place(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    np.save(tmp_path / "x.npy", images)
+    np.save(tmp_path / "y.npy", np.arange(4))
+    found = find(f"{tmp_path / 'x.npy'},{tmp_path / 'y.npy'}")
+    assert found.values is not None
+    for place in range(4):
+        assert np.array_equal(found.read(place), found.values[place])
+
+
 def test_large_arrays_of_a_packed_file_are_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "HELD_BYTES", 1000)
     found = find(arrays(tmp_path, (5, 8, 8, 3)))  # 960 bytes and a header
