@@ -150,10 +150,10 @@ class Split:
         return self.file is not None and self.file.endswith(ARRAY)
 
     @cached_property
-    def _mapped(self) -> NDArray[np.uint8]:
+    def _mapped(self) -> "np.memmap[Any, np.dtype[np.uint8]]":
         path = self.folder / str(self.file)
         try:
-            images: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+            images: np.memmap[Any, np.dtype[np.uint8]] = np.load(path, mmap_mode="r", allow_pickle=False)
         except (ValueError, EOFError, OSError) as error:
             raise DataError(f"{path} cannot be read ({error}); {ADD_REMEDY}") from None
         if images.shape != (self.size, *self.image_shape) or images.dtype != np.uint8:
@@ -168,13 +168,22 @@ class Split:
         images, checked = self._mapped, self.__dict__.get("_checked", 0)
         for block in range(checked, -(-count // BLOCK_IMAGES)):
             place = slice(block * BLOCK_IMAGES, (block + 1) * BLOCK_IMAGES)
-            if block_hash(images[place], self.labels[place]) != self.blocks[block]:
+            if block_hash(self.read(place.start, place.stop), self.labels[place]) != self.blocks[block]:
                 raise DataError(
                     f"block {block} of {self.folder / str(self.file)} does not hold the images that split.json "
                     f"describes; {ADD_REMEDY}"
                 )
             self.__dict__["_checked"] = block + 1
         return images[:count]
+
+    def read(self, start: int, stop: int) -> NDArray[np.uint8]:
+        """The images `start` to `stop`, read for this once: of those that are mapped, nothing stays in memory."""
+        if not self.is_mapped:
+            return self.images(stop)[start:]
+        shape = (min(stop, self.size) - start, *self.image_shape)
+        each, whole = int(np.prod(self.image_shape)), int(np.prod(shape))
+        offset = int(self._mapped.offset) + start * each
+        return np.fromfile(self.folder / str(self.file), np.uint8, whole, offset=offset).reshape(shape)
 
     def _read_fetched(self) -> NDArray[np.uint8]:
         path = self.cached_file

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from aiq_core.errors import DataError, SettingError
-from aiq_core.runtime.own import data, pictures
+from aiq_core.runtime.own import blocks, data, pictures
 from aiq_core.runtime.own.data import Given, deal, dealt, find, with_classes
 from aiq_core.runtime.own.pictures import Pictures
 from aiq_core.runtime.own.preprocessing import Preprocessing, flat, parse, read_preprocessing, with_flags
@@ -44,7 +44,7 @@ def test_every_mode_is_read_and_broken_files_are_refused_by_name(tmp_path: Path)
     assert "no images in empty: 1 of 3 classes are empty" in found.said
     given = with_classes(Given(found), 3, None)
     with pytest.raises(DataError, match="2 of 10 images cannot be read: ") as refused:
-        data.write(given, Preprocessing(), 3, tmp_path / "data", "modes")
+        blocks.write(given, Preprocessing(), 3, tmp_path / "data", "modes")
     assert "cut.jpg" in str(refused.value)
     assert "zero.png" in str(refused.value)
     assert ".DS_Store" not in str(refused.value)
@@ -82,7 +82,7 @@ def test_sizes_that_differ_are_asked_about(tmp_path: Path) -> None:
     for place, size in enumerate(((9, 7), (9, 7), (8, 8), (9, 7))):
         Image.new("RGB", size).save(tmp_path / "a" / f"{place}.png")
     with pytest.raises(DataError, match=r"several sizes, 7 x 9 \(.*8 x 8 \(.*2.png\); give --resize and --crop"):
-        data.write(Given(find(str(tmp_path))), Preprocessing(), 3, tmp_path / "data", "sizes")
+        blocks.write(Given(find(str(tmp_path))), Preprocessing(), 3, tmp_path / "data", "sizes")
 
 
 def test_flat_folders_are_refused_with_the_way_out(tmp_path: Path) -> None:
@@ -171,6 +171,17 @@ def test_two_files_of_arrays_are_mapped(tmp_path: Path) -> None:
     assert found.labels.tolist() == [0, 1, 0, 1]
 
 
+@pytest.mark.parametrize("shape", [(4, 5, 6, 3), (4, 3, 5, 6), (4, 5, 6)])
+def test_a_mapped_image_is_the_one_at_its_place(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    np.save(tmp_path / "x.npy", images)
+    np.save(tmp_path / "y.npy", np.arange(4))
+    found = find(f"{tmp_path / 'x.npy'},{tmp_path / 'y.npy'}")
+    assert found.values is not None
+    for place in range(4):
+        assert np.array_equal(found.read(place), found.values[place])
+
+
 def test_large_arrays_of_a_packed_file_are_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "HELD_BYTES", 1000)
     found = find(arrays(tmp_path, (5, 8, 8, 3)))  # 960 bytes and a header
@@ -189,7 +200,7 @@ def test_what_is_no_data(tmp_path: Path) -> None:
 def test_floats_hold_values_of_the_range() -> None:
     def kept(values: list[float], **how: Any) -> list[int]:
         image = np.array(values, np.float32).reshape(1, -1, 1)
-        return data._bytes(image, Preprocessing(**how)).ravel().tolist()
+        return blocks._bytes(image, Preprocessing(**how)).ravel().tolist()
 
     assert kept([0, 0.5, 1]) == [0, 128, 255]  # 127.5 to the even number
     assert kept([-1, 0, 1], range=(-1, 1)) == [0, 128, 255]

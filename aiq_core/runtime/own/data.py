@@ -1,20 +1,16 @@
 """Somebody's labelled images -> a data set of a catalogue: found, cut into parts, preprocessed once into blocks."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from aiq_core.catalog import bundled, cache_dir
 from aiq_core.catalog.dataset import ARRAY, CALIBRATION
-from aiq_core.catalog.hashes import BLOCK_IMAGES, block_hash
 from aiq_core.errors import DataError, SettingError
-from aiq_core.metrics.top1 import Top1
 from aiq_core.records import SplitName
 from aiq_core.runtime.own.pictures import (
     Pictures,
@@ -25,7 +21,6 @@ from aiq_core.runtime.own.pictures import (
     from_npz,
     from_torchvision,
 )
-from aiq_core.runtime.own.preprocessing import Preprocessing
 from aiq_core.runtime.splits import CALIBRATION_IMAGES, round_robin
 
 SEED = 0
@@ -37,9 +32,6 @@ CALIBRATION_SHARE = 10
 LAYOUTS = ("NHWC", "NCHW")
 TEST, TRAIN = ":test", ":train"
 NAMED = 5
-
-Say = Callable[[float, str], None]
-"""Hears how far the work is, 0 to 1, and what it is at; may raise to stop it."""
 
 
 @dataclass(frozen=True)
@@ -159,66 +151,6 @@ def _whole(pictures: Pictures) -> NDArray[np.intp]:
     return deal(pictures.labels, {"all": 1.0})["all"]
 
 
-def write(
-    given: Given, how: Preprocessing, channels: int, folder: Path, title: str, say: Say = lambda *_: None
-) -> list[str]:
-    """Writes split.json, labels.npz and a block file a part into `folder`; what is worth saying. Raises DataError.
-
-    Images are preprocessed one by one, so that none but one block is held.
-    """
-    parts, said = dealt(given)
-    names = class_names(given)
-    folder.mkdir(parents=True)
-    dtype = Top1(len(names)).dtype
-    done, whole = 0, sum(len(indices) for _, indices in parts.values())
-    broken: list[str] = []
-    shape: tuple[int, ...] | None = None
-    document: dict[str, Any] = {"title": title, "class_names": list(names), "parts": {}}
-    labels = {}
-    for name, (pictures, indices) in parts.items():
-        labels[name] = pictures.labels[indices].astype(dtype)
-        blocks: np.memmap[Any, Any] | None = None
-        for place, index in enumerate(indices):
-            try:
-                image = _image(pictures, int(index), how, channels)
-            except DataError as error:
-                broken.append(f"{pictures.name(int(index))} ({error})")
-                continue
-            if shape is None:
-                shape, first = image.shape, pictures.name(int(index))
-            if image.shape != shape:
-                raise DataError(
-                    f"images are of several sizes, {shape[0]} x {shape[1]} ({first}) and {image.shape[0]} x "
-                    f"{image.shape[1]} ({pictures.name(int(index))}); give --resize and --crop"
-                )
-            if blocks is None:
-                path = folder / f"{name}{ARRAY}"
-                blocks = np.lib.format.open_memmap(path, "w+", np.uint8, (len(indices), *shape))
-            blocks[place] = image
-            done += 1
-            say(done / whole, f"preparing images, {done:,} of {whole:,}")
-        if broken:
-            continue
-        assert blocks is not None  # a part has images
-        blocks.flush()
-        starts = range(0, len(indices), BLOCK_IMAGES)
-        document["parts"][name] = {
-            "images": len(indices),
-            "shipped": len(indices),
-            "file": f"{name}{ARRAY}",
-            "blocks": [block_hash(blocks[i : i + BLOCK_IMAGES], labels[name][i : i + BLOCK_IMAGES]) for i in starts],
-        }
-    if broken:
-        raise DataError(
-            f"{len(broken)} of {whole:,} images cannot be read: {', '.join(broken[:NAMED])}; mend or remove them"
-        )
-    assert shape is not None
-    document["image_shape"] = list(shape)
-    np.savez_compressed(folder / "labels.npz", allow_pickle=False, **labels)
-    (folder / "split.json").write_text(json.dumps(document, indent=1) + "\n")
-    return said
-
-
 def class_names(given: Given) -> tuple[str, ...]:
     """The names of classes, in the order of labels. Raises DataError where two sets have other ones."""
     named = [each for each in given.sets if each.class_names is not None]
@@ -235,17 +167,6 @@ def class_names(given: Given) -> tuple[str, ...]:
 
 def _listed(names: tuple[str, ...] | None) -> str:
     return f"{len(names or ())} ({', '.join((names or ())[:NAMED])})"
-
-
-def first_image(pictures: Pictures, how: Preprocessing, channels: int) -> NDArray[np.uint8]:
-    """The first image that can be read, as it is kept. Raises DataError where none can."""
-    reasons = []
-    for index in range(len(pictures)):
-        try:
-            return _image(pictures, index, how, channels)
-        except DataError as error:
-            reasons.append(f"{pictures.name(index)} ({error})")
-    raise DataError(f"none of {len(pictures)} images can be read: {', '.join(reasons[:NAMED])}; mend or replace them")
 
 
 def title_of(text: str) -> str:
@@ -304,34 +225,3 @@ def with_classes(given: Given, outputs: int, known: tuple[str, ...] | None) -> G
         return None if each is None else replace(each, class_names=chosen)
 
     return Given(replace(given.data, class_names=chosen), named(given.report), named(given.calibration))
-
-
-def _image(pictures: Pictures, index: int, how: Preprocessing, channels: int) -> NDArray[np.uint8]:
-    """An image of a set as it is kept, uint8[H, W, C]. Raises DataError."""
-    found = pictures.read(index)
-    if isinstance(found, Image.Image):
-        return how.image(found, channels)
-    if not isinstance(found, np.ndarray):
-        raise DataError(f"it is {type(found).__name__}, not an image")
-    image = _bytes(found, how)
-    if image.shape[-1] == channels and how.resize is None and how.crop is None:
-        return image
-    return how.image(Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image), channels)
-
-
-def _bytes(image: NDArray[Any], how: Preprocessing) -> NDArray[np.uint8]:
-    """An image in 256 levels of the range."""
-    if image.dtype == np.uint8:
-        return np.asarray(image)
-    if image.dtype == np.uint16:
-        return (image / 257).round().astype(np.uint8)
-    low, high = how.range
-    if not np.isfinite(image).all():
-        raise DataError(f"{int((~np.isfinite(image)).sum())} of its numbers are NaN or infinite")
-    least, most = float(image.min()), float(image.max())
-    slack = 1e-6 * (high - low)
-    if least < low - slack or most > high + slack:
-        raise DataError(
-            f"its numbers run from {least:g} to {most:g}, outside the range {low:g} to {high:g}: give --range"
-        )
-    return np.clip(((image - low) / (high - low) * 255).round(), 0, 255).astype(np.uint8)

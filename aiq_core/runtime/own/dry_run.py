@@ -24,7 +24,7 @@ from aiq_core.runtime.data import to_input
 from aiq_core.runtime.files import write_whole
 from aiq_core.runtime.layers import write_layers
 from aiq_core.runtime.logits import logits
-from aiq_core.runtime.own import data
+from aiq_core.runtime.own import blocks, data
 from aiq_core.runtime.own.asked import Asked, Found
 from aiq_core.runtime.own.checkpoint import Checkpoint, own_weights, read_checkpoint
 from aiq_core.runtime.own.measure import better_order, contact_sheet, device_of, predict
@@ -74,7 +74,7 @@ def dry_run(asked: Asked, folder: Path, say: Say = lambda *_: None) -> Found:
     found.is_calibrated_apart = given.calibration is not None
     channels = _channels(how, given.data, module)
     mean, std = how.of_pixels(channels)
-    image = data.first_image(given.data, how, channels)
+    image = blocks.first_image(given.data, how, channels)
     try:
         found.profile = profile(module, asked.name, (channels, *image.shape[:2]), Excluded(asked.exclude), asked.result)
     except UncountableOperatorError as error:
@@ -86,7 +86,7 @@ def dry_run(asked: Asked, folder: Path, say: Say = lambda *_: None) -> Found:
     found.said += [line for each in given.sets for line in each.said]
     found.said.append(f"{how.said}; normalised by mean {_listed(mean)} and deviation {_listed(std)}")
     written = folder / "data" / asked.name
-    found.said += data.write(
+    found.said += blocks.write(
         given, how, channels, written, data.title_of(asked.data), lambda s, t: say(COUNTED + s * (WRITTEN - COUNTED), t)
     )
     card = _kept(

@@ -47,13 +47,13 @@ def predict(
     """The class of each image of a split, and the seconds it took. Raises EvaluationError for NaN logits."""
     card = model.card
     chunk = max(1, min(CHUNK, CHUNK_NUMBERS // int(np.prod(card.input_shape))))
-    images, found = split.images(split.size), []
+    found = []
     module = module.to(device)
     started, bad = time.monotonic(), 0
     with torch.inference_mode():
         for start in range(0, split.size, chunk):
             # As most people have them; a network may rely on it.
-            x = to_input(images[start : start + chunk], card.mean, card.std).contiguous().to(device)
+            x = to_input(split.read(start, start + chunk), card.mean, card.std).contiguous().to(device)
             given = logits(module(x), len(x), model.name, card.result).cpu()
             bad += int((~torch.isfinite(given).all(dim=1)).sum())
             found.append(given.argmax(1).numpy())

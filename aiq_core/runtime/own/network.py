@@ -224,8 +224,7 @@ def _function(file: Path, name: str) -> Callable[[], Any]:
     for other in _importable:
         for module_name in other.modules():
             del sys.modules[module_name]
-        # Who imported the code may have put the path back as it was.
-        with suppress(ValueError):
+        with suppress(ValueError):  # somebody may have set the path anew
             sys.path.remove(str(other.folder))
     _importable[:] = [_Importable(folder, frozenset(sys.modules))]
     sys.path.insert(0, str(folder))

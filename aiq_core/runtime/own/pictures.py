@@ -153,9 +153,23 @@ def from_arrays(images: NDArray[Any], labels: NDArray[Any], source: str, layout:
         raise DataError(f"{source}: images are {images.dtype}; give uint8, uint16, or floats of the range")
     values = _channels_last(images, source, layout)
     said = (f"{len(values):,} images, {images.dtype}{list(images.shape)}, in {Path(source).name}",)
-    return Pictures(
-        labels[:, 0].astype(np.int64), None, lambda i: values[i], lambda i: f"image {i} of {source}", said, values
-    )
+    is_turned = images.ndim == 4 and values.shape != images.shape
+
+    def read(index: int) -> NDArray[Any]:
+        image = _read(images, index)
+        return image[..., None] if image.ndim == 2 else np.moveaxis(image, 0, -1) if is_turned else image
+
+    return Pictures(labels[:, 0].astype(np.int64), None, read, lambda i: f"image {i} of {source}", said, values)
+
+
+def _read(images: NDArray[Any], index: int) -> NDArray[Any]:
+    """One of an array's images; of a mapped array's, nothing else comes into memory, or stays there."""
+    if not isinstance(images, np.memmap) or images.filename is None or not images.flags.c_contiguous:
+        return np.asarray(images[index])
+    shape = images.shape[1:]
+    each = int(np.prod(shape))
+    offset = images.offset + index * each * images.dtype.itemsize
+    return np.fromfile(images.filename, images.dtype, each, offset=offset).reshape(shape)
 
 
 def _channels_last(images: NDArray[Any], source: str, layout: str | None) -> NDArray[Any]:
