@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.common import controls, errors, known
-from pages.models import cards
+from pages.models import adding, cards
 
 
 def main() -> None:
@@ -14,7 +14,9 @@ def main() -> None:
     own = sum(not model.bundled for model in models)
     yours = f"{own} of them your own" if own else "none of them your own yet"
     st.markdown(f"#### {len(models)} networks, {yours}")
+    adding.progress()
     cards.draw(view)
+    adding.draw()
 
 
 main()
