@@ -31,12 +31,13 @@ OTHERS = (
 
 def draw() -> None:
     """By the command, and without code."""
+    st.markdown("##### Add your own")
     with st.container(border=True, gap="small"):
-        st.markdown("**Add your own, by the command** :gray[any network, any set of images]")
+        st.markdown("**By the command** :gray[any network, any set of images]")
         st.code(COMMAND, language=None, wrap_lines=True)
         st.caption(OTHERS)
     with st.container(border=True, gap="small"):
-        st.markdown("**Add your own, without code** :gray[an architecture of torchvision’s]")
+        st.markdown("**Without code** :gray[an architecture of torchvision’s, your weights, your images]")
         if read_only():
             st.caption(
                 "This server is read-only (AIQ_READ_ONLY is set), so nothing can be added here. On your own machine "
@@ -45,22 +46,20 @@ def draw() -> None:
         elif installed(Engine.EAGER) is None:
             st.caption("This install only shows what was measured; `make app` installs what a dry run needs.")
         else:
-            form.draw()
+            _without_code()
 
 
-def progress() -> None:
-    """The trial that runs, or waits for a decision."""
-    if read_only():
-        return
+def _without_code() -> None:
+    """The form; in its place the trial that runs, or waits for a decision."""
+    errors.say(form.PLACE)
     task = trial.current(known.library())
     st.session_state[SEEN] = _standing(task)
     if task is None:
-        return
-    if task.status in jobs.UNFINISHED:
+        form.draw()
+    elif task.status in jobs.UNFINISHED:
         st.fragment(_progress, run_every=POLL_S)()
-        return
-    with st.container(border=True, gap="small"):
-        st.markdown(f"**{task.settings['name']}** :gray[dry run]")
+    else:
+        st.markdown(f"Dry run of `{task.settings['name']}`, {task.settings['network']}")
         if task.status is RunStatus.DONE:
             _found(task)
         else:
@@ -73,13 +72,13 @@ def _standing(task: Task | None) -> tuple[str, str] | None:
 
 def _progress() -> None:
     library = known.library()
-    with errors.kept():
+    with errors.kept(form.PLACE):
         jobs.reap(library)
         jobs.ensure_worker(library)
     task = trial.current(library)
     if task is None or _standing(task) != st.session_state.get(SEEN):
         st.rerun()
-    with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         said = task.said or ("waiting for its turn" if task.status is RunStatus.QUEUED else "starting")
         st.progress(task.share, text=f"Trying {task.settings['name']}: {said}")
         st.button("Cancel", key=f"cancel-{task.id}", type="tertiary", on_click=_act, args=(tasks.cancel, task.id))
@@ -99,16 +98,16 @@ def _ended(task: Task) -> None:
 
 
 def _act(what: Any, of: Any) -> None:
-    with errors.kept():
+    with errors.kept(form.PLACE):
         what(known.library(), of)
 
 
 def _keep(task: Task) -> None:
-    with errors.kept():
+    with errors.kept(form.PLACE):
         trial.keep(known.library(), task)
         name = task.settings["name"]
         controls.choose_model(name)
-        st.session_state[errors.NOTE] = (
+        st.session_state[errors.NOTE + form.PLACE] = (
             f"{known.model(name).title} is added and chosen. Next: its frontier, on Explore, which measures what "
             "its bits are worth."
         )

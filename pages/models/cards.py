@@ -37,7 +37,7 @@ def _card(model: Model, view: View) -> None:
         st.caption(words)
     else:
         st.caption(f"{view.machine.name} can't run FP32 activations: no roofline here")
-    st.markdown("FP32 top-1 " + "  \n".join(found.accuracies))
+    st.markdown("Top-1 " + "  \n".join(found.accuracies))
     st.caption(found.measured)
     st.markdown(f"AI **{found.intensity}** FLOPs per byte")
     st.caption(found.work)

@@ -50,12 +50,13 @@ def _facts(model: Model, version: str) -> Facts:
     library, dataset, profile = known.library(), model.dataset, model.profile
     fp32 = profile.uniform(FP32_BITS)
     channels, height, width = model.card.input_shape
+    shape = f"{height} × {width} × {channels}".replace(" ", "\N{NO-BREAK SPACE}")
     moved = intensity.traffic(profile, [fp32])
     stored = size(intensity.stored_bytes(profile, fp32))
     flops = f"{prefixed_rate(float(moved.flops.sum()), ' ')}FLOP"
     return Facts(
-        about=f"{dataset.title}, {len(dataset.class_names):,} classes, {height} × {width} × {channels}",
-        measured=f"Measured on {dataset.report.size:,} and {dataset.search.size:,} images; 95 % intervals.",
+        about=f"{dataset.title}, {len(dataset.class_names):,} classes, {shape}",
+        measured=f"Measured, n = {dataset.report.size:,} and {dataset.search.size:,}; 95 % intervals.",
         accuracies=tuple(_accuracy(model, split) for split in (SplitName.REPORT, SplitName.SEARCH)),
         intensity=significant(float(moved.intensity[0])),
         work=f"{len(profile.layers):,} layers, {flops} an image, {stored} of weights; computed, FP32, batch 1.",
@@ -77,7 +78,7 @@ def top1(model: Model, split: SplitName) -> Interval:
 
 def _accuracy(model: Model, split: SplitName) -> str:
     found = top1(model, split)
-    return f"**{number(found.value, 2)} %** :gray[({span(found)}), {split} images]"
+    return f"**{number(found.value, 2)} %** :gray[({span(found)}), {split}]"
 
 
 def _timed(model: Model) -> str:

@@ -10,6 +10,9 @@ from aiq_core.tasks import trial
 from pages.common import errors, known
 from pages.models.architectures import ARCHITECTURES, DEFAULT_ARCHITECTURE
 
+PLACE = "-adding"
+"""Of what became of actions here: far below the head of the page."""
+
 UPLOADED, SHIPPED, RANDOM = "an uploaded file", "torchvision’s own", "random"
 WEIGHTS = (UPLOADED, SHIPPED, RANDOM)
 WEIGHT_TYPES = ("safetensors", "pt", "pth", "th", "ckpt", "bin")
@@ -75,7 +78,7 @@ def _more() -> None:
 
 
 def _start() -> None:
-    with errors.kept():
+    with errors.kept(PLACE):
         tasks.submit(known.library(), trial.KIND, _asked(st.session_state))
 
 

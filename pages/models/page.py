@@ -14,7 +14,9 @@ def main() -> None:
     own = sum(not model.bundled for model in models)
     yours = f"{own} of them your own" if own else "none of them your own yet"
     st.markdown(f"#### {len(models)} networks, {yours}")
-    adding.progress()
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+        st.caption(f"Layers in FP32 at batch 1 under the roof of {view.machine.name}", width="content")
+        st.markdown("[Add your own](#add-your-own)", width="content")
     cards.draw(view)
     adding.draw()
 
