@@ -36,7 +36,7 @@ PAGES = (
 SIDEBARS = {
     "search": {"sections": ("space",), "own": ("alpha",)},
     "lab": {"sections": ("space", "machine", "batch")},
-    "models": {"sections": ("machine",)},
+    "models": {"sections": ("machine", "batch")},
     "deploy": {"sections": ("batch",)},
     "results": {"sections": ()},
     "learn": {"sections": ("space", "machine")},

@@ -101,9 +101,15 @@ class Library:
         """The model of that name. Raises UnknownNameError."""
         return look_up("model", name, self.models)
 
+    @property
+    def profiles(self) -> dict[str, ModelProfile]:
+        """The networks without weights or data by name, as they are now."""
+        self.catalogs = tuple(each.current for each in self.catalogs)
+        return {name: profile for each in self.catalogs for name, profile in each.profiles.items()}
+
     def profile(self, name: str) -> ModelProfile:
         """The counts of a model, or of a network without weights or data. Raises UnknownNameError."""
-        bare = {key: each for catalogue in self.catalogs for key, each in catalogue.profiles.items()}
+        bare = self.profiles
         return bare[name] if name in bare else self.model(name).profile
 
     @property

@@ -25,12 +25,10 @@ class Catalog:
         self.folder, self.bundled = folder, bundled
         self._version = self._modified()
 
-    def _modified(self) -> int:
+    def _modified(self) -> tuple[int, ...]:
         """When a model was last added or taken away, by whatever process."""
-        try:
-            return (self.folder / "models").stat().st_mtime_ns
-        except OSError:
-            return 0
+        folders = self.folder / "models", self.folder / PROFILES
+        return tuple(folder.stat().st_mtime_ns if folder.is_dir() else 0 for folder in folders)
 
     @property
     def current(self) -> "Catalog":

@@ -53,17 +53,6 @@ def own_catalog() -> Catalog:
     return Catalog(data_dir() / "catalog")
 
 
-def work(library: Library, settings: Mapping[str, Any], say: Say) -> Mapping[str, Any]:
-    """Adds what a form hands over, without asking; no code comes from there. Raises AiqError, nothing is kept then."""
-    from aiq_core.runtime.own.asked import Asked
-
-    allow_chance = bool(settings.get("allow_chance"))
-    asked = Asked.of({name: value for name, value in settings.items() if name != "allow_chance"})
-    if ".py:" in asked.network:
-        raise SettingError(f"network={asked.network!r} is code, which is added from the command line alone")
-    return added(library, asked, say, allow_chance=allow_chance)
-
-
 def added(
     library: Library, asked: "Asked", say: Say, decide: Decide = lambda _: True, allow_chance: bool = False
 ) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from aiq_core.tasks import add as adding
 from pages.common import controls, errors, known
 from pages.common.controls import View
 from pages.common.popovers import popover
+from pages.models import counted
 from pages.models.facts import drawn, facts
 
 COLUMNS = 3
@@ -19,11 +20,13 @@ OPENED = "models-opened"
 
 def draw(view: View) -> None:
     """Every network, side by side."""
-    models = list(known.library().models.values())
-    for start in range(0, len(models), COLUMNS):
-        for column, model in zip(st.columns(COLUMNS, gap="small"), models[start : start + COLUMNS], strict=False):
+    library = known.library()
+    cards = [partial(_card, model, view) for model in library.models.values()]
+    cards += [partial(counted.card, name, profile, view) for name, profile in library.profiles.items()]
+    for start in range(0, len(cards), COLUMNS):
+        for column, card in zip(st.columns(COLUMNS, gap="small"), cards[start : start + COLUMNS], strict=False):
             with column, st.container(border=True, gap="xsmall", height="stretch"):
-                _card(model, view)
+                card()
 
 
 def _card(model: Model, view: View) -> None:
@@ -31,12 +34,8 @@ def _card(model: Model, view: View) -> None:
     origin = "ships with the app" if model.bundled else "your own"
     st.markdown(f"**{model.title}** :gray[{origin}]")
     st.caption(f"`{model.name}`: {found.about}")
-    if view.machine.runs_fp32:
-        svg, alt, words = drawn(model, view.machine, view.look)
-        st.image(svg, alt=alt, width="stretch")
-        st.caption(words)
-    else:
-        st.caption(f"{view.machine.name} can't run FP32 activations: no roofline here")
+    if counted.has_stamp(view.machine):
+        counted.draw_stamp(*drawn(model, view.machine, view.look))
     st.markdown("Top-1 " + "  \n".join(found.accuracies))
     st.caption(found.measured)
     st.markdown(f"AI **{found.intensity}** FLOPs per byte")

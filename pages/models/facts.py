@@ -10,7 +10,7 @@ from aiq_core.charts.thumbnail import roofline_thumbnail
 from aiq_core.deployment.rows import kept_timings
 from aiq_core.deployment.timing import TIMING, Timing
 from aiq_core.hardware import Machine
-from aiq_core.records import DEFAULT_WIDTHS, FP32_BITS, SplitName
+from aiq_core.records import DEFAULT_WIDTHS, FP32_BITS, ModelProfile, SplitName
 from aiq_core.statistics import Interval
 from aiq_core.wording import number, prefixed_rate, significant, size, span
 from pages.common import controls, known
@@ -42,28 +42,33 @@ class Facts:
 def facts(model: Model) -> Facts:
     """All of them, read anew when the stores changed."""
     library = known.library()
-    return _facts(model, f"{library.version()} {library.measurements_version(TIMING)}")
+    versions = library.finished_version(), library.table_version(model, 0), library.measurements_version(TIMING)
+    return _facts(model, " ".join(versions))
 
 
 @known.cached(64)
 def _facts(model: Model, version: str) -> Facts:
     library, dataset, profile = known.library(), model.dataset, model.profile
-    fp32 = profile.uniform(FP32_BITS)
     channels, height, width = model.card.input_shape
     shape = f"{height} × {width} × {channels}".replace(" ", "\N{NO-BREAK SPACE}")
-    moved = intensity.traffic(profile, [fp32])
-    stored = size(intensity.stored_bytes(profile, fp32))
-    flops = f"{prefixed_rate(float(moved.flops.sum()), ' ')}FLOP"
     return Facts(
         about=f"{dataset.title}, {len(dataset.class_names):,} classes, {shape}",
         measured=f"Measured, n = {dataset.report.size:,} and {dataset.search.size:,}; 95 % intervals.",
         accuracies=tuple(_accuracy(model, split) for split in (SplitName.REPORT, SplitName.SEARCH)),
-        intensity=significant(float(moved.intensity[0])),
-        work=f"{len(profile.layers):,} layers, {flops} an image, {stored} of weights; computed, FP32, batch 1.",
+        intensity=significant(intensity.intensity(profile, profile.uniform(FP32_BITS))),
+        work=work(profile),
         runs=len(known.runs(model)),
         evaluations=library.evaluations_of(model),
         timed=_timed(model),
     )
+
+
+def work(profile: ModelProfile) -> str:
+    """Layers, work and size of a network in FP32."""
+    fp32 = profile.uniform(FP32_BITS)
+    flops = f"{prefixed_rate(float(profile.flops), ' ')}FLOP"
+    stored = size(intensity.stored_bytes(profile, fp32))
+    return f"{len(profile.layers):,} layers, {flops} an image, {stored} of weights; computed, FP32, batch 1."
 
 
 def top1(model: Model, split: SplitName) -> Interval:
@@ -104,8 +109,13 @@ def drawn(model: Model, machine: Machine, look: Look) -> tuple[str, str, str]:
 
 @known.cached(256)
 def _drawn(model: Model, key: str, version: str, look: Look) -> tuple[str, str, str]:
-    machine, fp32 = known.library().machine(key), model.profile.uniform(FP32_BITS)
-    data = roofline_data(machine, model.profile, fp32, fp32, 1, DEFAULT_WIDTHS, controls.BATCHES[:1])
+    return stamp(model.profile, model.title, known.library().machine(key), look)
+
+
+def stamp(profile: ModelProfile, title: str, machine: Machine, look: Look) -> tuple[str, str, str]:
+    """As `drawn`, of any network."""
+    fp32 = profile.uniform(FP32_BITS)
+    data = roofline_data(machine, profile, fp32, fp32, 1, DEFAULT_WIDTHS, controls.BATCHES[:1])
     words = f"{data.memory_bound} of {len(data.dots)} layers wait for bytes"
-    alt = f"Roofline of {machine.name}: {words} of {model.title} in FP32 at batch 1."
+    alt = f"Roofline of {machine.name}: {words} of {title} in FP32 at batch 1."
     return roofline_thumbnail(data, look), alt, f"{words} on {machine.spoken}"
