@@ -56,7 +56,7 @@ return within([...document.querySelectorAll('[data-testid="stMain"] *')].find(wi
 FAULTS = """
 const boxes = [...document.querySelectorAll('[data-testid="stException"]')].map(box => box.innerText);
 const buttons = document.querySelectorAll('[data-testid="stPopoverButton"]');
-if (!buttons.length && !['/deploy', '/results'].includes(location.pathname)) boxes.push('no popover');
+if (!buttons.length && !['/models', '/deploy', '/results'].includes(location.pathname)) boxes.push('no popover');
 // Not scrollWidth, which is rounded: a label that lacks a sixtieth of a pixel loses letters.
 const cut = [...buttons].map(button => button.querySelector('[data-testid="stMarkdownContainer"]')).filter(label => {
   const text = document.createRange();
