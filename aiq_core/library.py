@@ -87,7 +87,11 @@ class Library:
 
     @property
     def models(self) -> dict[str, Model]:
-        """Every model by name, bundled ones first; a name that two catalogues have is the first one's."""
+        """Every model by name, bundled ones first; a name that two catalogues have is the first one's.
+
+        As they are now: one may have been added or removed by another process.
+        """
+        self.catalogs = tuple(each.current for each in self.catalogs)
         found: dict[str, Model] = {}
         for each in self.catalogs:
             found |= {name: model for name, model in each.models.items() if name not in found}
@@ -97,9 +101,15 @@ class Library:
         """The model of that name. Raises UnknownNameError."""
         return look_up("model", name, self.models)
 
+    @property
+    def profiles(self) -> dict[str, ModelProfile]:
+        """The networks without weights or data by name, as they are now."""
+        self.catalogs = tuple(each.current for each in self.catalogs)
+        return {name: profile for each in self.catalogs for name, profile in each.profiles.items()}
+
     def profile(self, name: str) -> ModelProfile:
         """The counts of a model, or of a network without weights or data. Raises UnknownNameError."""
-        bare = {key: each for catalogue in self.catalogs for key, each in catalogue.profiles.items()}
+        bare = self.profiles
         return bare[name] if name in bare else self.model(name).profile
 
     @property
@@ -280,6 +290,11 @@ class Library:
         """The policies of a space, judged on those of the first `images` search images on which nothing was chosen."""
         quantizer, start = space.quantizer(model.dataset), space.choosing(images)
         return replace(self.table(model, images, quantizer, start=start, by=by), space=space)
+
+    def evaluations_of(self, model: Model) -> int:
+        """How many evaluations are known of a model, on either split."""
+        stores = [self.bundled, self.user]
+        return sum(store.evaluations_of(model.hash) for store in stores if store is not None)
 
     def shown(
         self,

@@ -18,6 +18,7 @@ SHOTS = (
     ("explore-phone", "/", "light", 390, 1500),
     ("search", "/search", "light", 1440, 900),
     ("lab", "/lab", "light", 1440, 900),
+    ("models", "/models", "light", 1440, 900),
     ("roofline", "/roofline?model=mobilenet_v2&machine=amd-epyc-avx512-1t", "light", 1440, 900),
     ("deploy", "/deploy?model=mobilenet_v2&batch=32", "light", 1440, 900),
     ("results", "/results", "light", 1440, 900),

@@ -19,10 +19,21 @@ FIRST_MODELS = ("resnet20", "mobilenet_v2")
 
 
 class Catalog:
-    """The models and data sets in a folder, read once; make another after files were added. Empty without a folder."""
+    """The models and data sets in a folder, read once; `current` reads them anew. Empty without a folder."""
 
     def __init__(self, folder: Path, bundled: bool = False) -> None:
         self.folder, self.bundled = folder, bundled
+        self._version = self._modified()
+
+    def _modified(self) -> tuple[int, ...]:
+        """When a model was last added or taken away, by whatever process."""
+        folders = self.folder / "models", self.folder / PROFILES
+        return tuple(folder.stat().st_mtime_ns if folder.is_dir() else 0 for folder in folders)
+
+    @property
+    def current(self) -> "Catalog":
+        """This one, or another where models were added or taken away since it was made."""
+        return self if self._modified() == self._version else Catalog(self.folder, self.bundled)
 
     @cached_property
     def datasets(self) -> dict[str, Dataset]:

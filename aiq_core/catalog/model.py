@@ -100,8 +100,8 @@ class Model:
 
     @property
     def title(self) -> str:
-        """The name that readers see."""
-        return self.card.title
+        """The name that readers see, which says so of one that may be guessing."""
+        return f"{self.card.title} (chance level)" if self.card.is_chance else self.card.title
 
     @cached_property
     def metric(self) -> Metric:

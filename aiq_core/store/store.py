@@ -120,6 +120,12 @@ class Store:
             ).fetchall()
         return [_evaluation(row) for row in rows]
 
+    def evaluations_of(self, model_hash: str) -> int:
+        """How many evaluations there are of a model."""
+        with self.reading() as db:
+            (count,) = db.execute("SELECT COUNT(*) FROM evaluations WHERE model_hash=?", (model_hash,)).fetchone()
+        return int(count)
+
     def save_evaluation(self, evaluation: Evaluation) -> int:
         """Keeps an evaluation: merged with a stored partial of the same origin, never over a complete one.
 

@@ -13,7 +13,7 @@ from aiq_core.errors import AiqError, Cancelled, SettingError, look_up
 from aiq_core.execute import HEARTBEAT_S, MOST_SAID, timestamp
 from aiq_core.library import Library
 from aiq_core.records import RunStatus, Task
-from aiq_core.tasks import add, bench, export, fastest, kernels, linear, measure
+from aiq_core.tasks import bench, export, fastest, kernels, linear, measure, trial
 
 Say = Callable[[float, str], None]
 """Hears how far a task is, 0 to 1, and what it is at; raises Cancelled to stop it."""
@@ -28,7 +28,7 @@ KINDS: Mapping[str, Work] = {
     "linear": linear.work,
     "bench": bench.work,
     "export": export.work,
-    "add": add.work,
+    "try": trial.work,
 }
 
 

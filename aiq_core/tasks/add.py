@@ -53,17 +53,6 @@ def own_catalog() -> Catalog:
     return Catalog(data_dir() / "catalog")
 
 
-def work(library: Library, settings: Mapping[str, Any], say: Say) -> Mapping[str, Any]:
-    """Adds what a form hands over, without asking; no code comes from there. Raises AiqError, nothing is kept then."""
-    from aiq_core.runtime.own.asked import Asked
-
-    allow_chance = bool(settings.get("allow_chance"))
-    asked = Asked.of({name: value for name, value in settings.items() if name != "allow_chance"})
-    if ".py:" in asked.network:
-        raise SettingError(f"network={asked.network!r} is code, which is added from the command line alone")
-    return added(library, asked, say, allow_chance=allow_chance)
-
-
 def added(
     library: Library, asked: "Asked", say: Say, decide: Decide = lambda _: True, allow_chance: bool = False
 ) -> Mapping[str, Any]:
@@ -71,25 +60,10 @@ def added(
 
     Raises RefusedError after a dry run that found a reason to stop, AiqError before.
     """
-    from aiq_core.runtime.own.dry_run import dry_run
-
-    library.store  # on a read-only server this says so  # noqa: B018
-    _check_name(library, asked.name)
-    own = own_catalog()
-    own.folder.mkdir(parents=True, exist_ok=True)
-    _sweep(own.folder)
-    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=own.folder, ignore_cleanup_errors=True) as temporary:
-        folder = Path(temporary)
-        found = dry_run(asked, folder, say)
-        document = document_of(asked, found)
-        if found.model is not None:
-            sheet = catalog.cache_dir() / "contact_sheets" / f"{asked.name}.png"
-            sheet.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(found.model.folder / CONTACT_SHEET, sheet)
-            document["contact_sheet"] = str(sheet)
-        if found.model is None:
-            raise RefusedError(str(found.refused), document)
-        if found.model.card.is_chance and not allow_chance:
+    own = ready(library, asked.name)
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=own, ignore_cleanup_errors=True) as temporary:
+        document = tried(asked, Path(temporary), say)
+        if document["is_chance"] and not allow_chance:
             raise RefusedError(
                 f"{asked.name} is right as often as guessing would be, so its figures would say nothing: look at the "
                 "preprocessing and at the order of classes, or add it all the same with --allow-chance",
@@ -97,7 +71,7 @@ def added(
                 CHANCE_STATUS,
             )
         if decide(document):
-            _move(folder, own.folder, asked.name)
+            move(Path(temporary), own, asked.name)
             document["added"] = True
     return document
 
@@ -107,18 +81,44 @@ def counted(library: Library, asked: "Asked", say: Say, decide: Decide) -> Mappi
     from aiq_core.runtime.own.dry_run import counted_alone
     from aiq_core.runtime.profile import profile_text
 
-    library.store  # noqa: B018
-    _check_name(library, asked.name)
+    own = ready(library, asked.name)
     say(0.0, "counting")
     profile = counted_alone(asked)
     accuracy = dict.fromkeys([f"{split}_top1_percent" for split in SplitName])
     document = {"name": asked.name, "added": False, "operators_refused": [], **_counts(profile), **accuracy}
     if decide(document):
-        path = own_catalog().folder / PROFILES / f"{asked.name}.json"
+        path = own / PROFILES / f"{asked.name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(profile_text(profile))
         document["added"] = True
     return document
+
+
+def ready(library: Library, name: str) -> Path:
+    """The folder of the user's catalogue, where a model of that name may be put. Raises AiqError."""
+    library.store  # on a read-only server this says so  # noqa: B018
+    _check_name(library, name)
+    folder = own_catalog().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    _sweep(folder)
+    return folder
+
+
+def tried(asked: "Asked", folder: Path, say: Say) -> dict[str, Any]:
+    """What a dry run finds, as a document; the model and its data set lie in `folder` then, which was empty.
+
+    Raises RefusedError after a dry run that leaves no model, AiqError before.
+    """
+    from aiq_core.runtime.own.dry_run import dry_run
+
+    found = dry_run(asked, folder, say)
+    document = document_of(asked, found)
+    if found.model is None:
+        raise RefusedError(str(found.refused), document)
+    sheet = catalog.cache_dir() / "contact_sheets" / f"{asked.name}.png"
+    sheet.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(found.model.folder / CONTACT_SHEET, sheet)
+    return document | {"contact_sheet": str(sheet)}
 
 
 def _check_name(library: Library, name: str) -> None:
@@ -129,7 +129,7 @@ def _check_name(library: Library, name: str) -> None:
         raise SettingError(f"there is a model {name!r} already; choose another name, or `remove {name}` first")
 
 
-def _move(source: Path, target: Path, name: str) -> None:
+def move(source: Path, target: Path, name: str) -> None:
     """Data first: a model is there with its card, and then has them."""
     for kind in ("data", "models"):
         place = target / kind / name

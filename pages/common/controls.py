@@ -142,6 +142,12 @@ def _changed_model() -> None:
     st.session_state[PINNED] = None
 
 
+def choose_model(name: str) -> None:
+    """Another model, as if it were chosen in the sidebar; from a callback only."""
+    st.session_state["model"] = name
+    _changed_model()
+
+
 def _in_address(key: str) -> None:
     """Keeps a value that no widget holds in the address: read from it at first, written to it after."""
     if key not in st.session_state or is_return():
@@ -166,6 +172,8 @@ def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> Non
         models = known.library().models.items()
         names = {name: f"{model.title} · {model.dataset.title}" for name, model in models}
         select("Model", "model", names, DEFAULT_MODEL, on_change=_changed_model)
+        if known.model(st.session_state["model"]).card.is_chance:
+            st.caption(":material/casino: Chance level: it is right as often as guessing, so no figure says much")
         if "space" in sections:
             titles = {name: space.title.capitalize() for name, space in SPACES.items()}
             select("Bits for", "space", titles, DEFAULT_SPACE, on_change=forget_policy, help=SPACE_HELP)

@@ -12,19 +12,19 @@ ERROR, NOTE = "action_error", "action_note"
 
 
 @contextmanager
-def kept() -> Iterator[None]:
-    """Ends an action at an AiqError and keeps the reason for `say`."""
+def kept(place: str = "") -> Iterator[None]:
+    """Ends an action at an AiqError and keeps the reason for `say`, in a place of the page where it has several."""
     try:
         yield
     except AiqError as error:
-        st.session_state[ERROR] = str(error)
+        st.session_state[ERROR + place] = str(error)
 
 
-def say() -> None:
-    """Says once what became of the last action."""
-    if error := st.session_state.pop(ERROR, None):
+def say(place: str = "") -> None:
+    """Says once what became of the last action there."""
+    if error := st.session_state.pop(ERROR + place, None):
         st.error(error, icon=":material/error:")
-    if note := st.session_state.pop(NOTE, None):
+    if note := st.session_state.pop(NOTE + place, None):
         st.success(note, icon=":material/check:")
 
 

@@ -39,6 +39,7 @@ PURPOSES = {
     "": "Explore: bits, accuracy and arithmetic intensity of one policy",
     "search": "Search: every run, its moves and what was measured",
     "lab": "Lab: change a layer's bits and see what follows",
+    "models": "Models: every network, bundled and your own, and how to add one",
     "roofline": "Roofline: what a machine sustains, measured or by its data sheet, and where each layer stands",
     "results": "Results: each claim, recomputed from what was measured",
     "deploy": "Deploy: what a policy gains in real runtimes, measured",

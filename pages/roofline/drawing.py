@@ -7,11 +7,12 @@ import pandas as pd
 from aiq_core.charts.measured_roof import measured_roof_figure, numbers_frame
 from aiq_core.charts.roofline import RooflineData, roofline_data, roofline_frame
 from aiq_core.hardware import Machine, NumberType
-from aiq_core.records import DEFAULT_WIDTHS
+from aiq_core.records import DEFAULT_WIDTHS, FP32_BITS
 from aiq_core.roof import Roof
 from aiq_core.wording import number, prefixed_rate, rate, size
 from pages.common import controls
 from pages.common.charts import Drawing
+from pages.common.controls import View
 from pages.common.picked import Picked
 
 HEIGHT_PX = 400
@@ -34,6 +35,32 @@ def data(picked: Picked, machine: Machine) -> RooflineData:
         picked.table.quantizer,
         view.space.is_joint,
         height_px=HEIGHT_PX,
+    )
+
+
+def untouched(view: View, roof: Roof | None) -> Drawing:
+    """The machine's roof with a model's layers in FP32."""
+    fp32 = view.model.profile.uniform(FP32_BITS)
+    found = roofline_data(
+        view.machine,
+        view.model.profile,
+        fp32,
+        fp32,
+        view.batch,
+        DEFAULT_WIDTHS,
+        controls.BATCHES,
+        by=view.traffic,
+        height_px=HEIGHT_PX,
+    )
+    return Drawing(
+        "machine-roofline",
+        f"{view.model}-roofline-{view.machine.key}",
+        "Roofline",
+        "layers in FP32, by predicted time; hover for what limits one",
+        f"Roofline of {view.machine.name} with {len(found.dots)} layers of {view.model} at batch {view.batch}; "
+        f"{found.memory_bound} are memory-bound in FP32.",
+        measured_roof_figure(found, view.look, roof),
+        partial(roofline_frame, found),
     )
 
 

@@ -25,7 +25,7 @@ def main() -> None:
     roof = roofs.get(view.machine.key)
     other = None
     if not known.is_known(view.model, view.images, view.space):
-        _nothing(view)
+        _nothing(view, roof)
     elif has_roofline(view.machine):
         other = _chart(pick(view), roof)
     left, right = st.columns([0.6, 0.4], gap="small")
@@ -37,10 +37,15 @@ def main() -> None:
     linear.section(view.look)
 
 
-def _nothing(view: View) -> None:
+def _nothing(view: View, roof: Roof | None) -> None:
+    """The layers as they are: where they stand needs no accuracy."""
     st.markdown(f"#### Nothing is measured yet for {view.model.title} on {view.images:,} search images")
-    st.caption("There is no policy to draw under a roof before Explore's first search.")
+    st.caption(
+        "Its layers stand here in FP32; where fewer bits move them is drawn once Explore's first search is done."
+    )
     st.page_link("pages/explore/page.py", label="To Explore", icon=":material/query_stats:")
+    if has_roofline(view.machine):
+        drawing_card(drawing.untouched(view, roof), partial(machines.machine_sources, view.machine))
 
 
 def _numbers(machine: Machine, roof: Roof | None, other: Machine | None) -> None:

@@ -15,19 +15,29 @@ def test_every_page_works_after_another(
     app_server: str, visit: Callable[..., Page], settle: Callable[..., None]
 ) -> None:
     page = visit(f"{app_server}/present")
-    for name in ("Explore", "Search", "Lab", "Roofline", "Deploy", "Results", "Learn", "Present", "Lab"):
+    for name in ("Explore", "Search", "Lab", "Models", "Roofline", "Deploy", "Results", "Learn", "Present", "Lab"):
         page.get_by_role("link", name=name, exact=True).first.click()
         if name == "Present":
             page.frame_locator(SLIDES).locator("html.drawn").wait_for(timeout=30_000)
             continue
-        if name not in ("Search", "Deploy"):
+        if name not in ("Search", "Models", "Deploy"):
             expect(page.locator(".aiq-chart .main-svg").first).to_be_visible(timeout=30_000)
         settle(page)
 
 
 SLIDES = "iframe[title^='Slides:']"
 CHARTS = {
-    **{"": 3, "search": 2, "lab": 3, "roofline": 2, "deploy": 0, "results": 2, "learn": 1, "learn?step=5": 1},
+    **{
+        "": 3,
+        "search": 2,
+        "lab": 3,
+        "models": 0,
+        "roofline": 2,
+        "deploy": 0,
+        "results": 2,
+        "learn": 1,
+        "learn?step=5": 1,
+    },
     "present": 0,
 }
 """How many charts each page opens with; Present's are in its frame."""
@@ -46,7 +56,7 @@ return within([...document.querySelectorAll('[data-testid="stMain"] *')].find(wi
 FAULTS = """
 const boxes = [...document.querySelectorAll('[data-testid="stException"]')].map(box => box.innerText);
 const buttons = document.querySelectorAll('[data-testid="stPopoverButton"]');
-if (!buttons.length && !['/deploy', '/results'].includes(location.pathname)) boxes.push('no popover');
+if (!buttons.length && !['/models', '/deploy', '/results'].includes(location.pathname)) boxes.push('no popover');
 // Not scrollWidth, which is rounded: a label that lacks a sixtieth of a pixel loses letters.
 const cut = [...buttons].map(button => button.querySelector('[data-testid="stMarkdownContainer"]')).filter(label => {
   const text = document.createRange();

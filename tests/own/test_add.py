@@ -15,13 +15,12 @@ from aiq_core import space
 from aiq_core.__main__ import app
 from aiq_core.catalog.dataset import TRAINING
 from aiq_core.errors import AiqError, DataError, SettingError, UnknownNameError
-from aiq_core.library import Library, open_library
-from aiq_core.records import FP32_BITS, ImageSet, RunStatus, SplitName, Task
+from aiq_core.library import open_library
+from aiq_core.records import FP32_BITS, ImageSet, SplitName
 from aiq_core.runtime.evaluate import TorchEvaluator
 from aiq_core.runtime.own.asked import Asked
 from aiq_core.runtime.own.network import Source
 from aiq_core.tasks import add as adding
-from aiq_core.tasks import run as run_task
 from tests import bundled
 
 SCALED = ("--mean", "0.3", "--std", "0.35")
@@ -313,26 +312,6 @@ def test_blocks_that_were_changed_are_noticed(home: Path) -> None:
     np.save(path, images)
     with pytest.raises(DataError, match="block 0 of .*search.npy does not hold the images"):
         open_library().model("mine").dataset.search.images(10)
-
-
-def test_as_a_task_without_code(home: Path) -> None:
-    library = open_library()
-    settings: dict[str, Any] = {"name": "mine", "network": "torchvision:squeezenet1_1", "weights": "random"}
-    settings |= {"data": f"{home}/search.npz", "flags": {"resize": [32], "crop": [32]}, "allow_chance": True}
-    ended = task(library, settings)
-    assert ended.status is RunStatus.DONE, ended
-    assert ended.result["added"]
-    # 1,000 outputs, named as torchvision names them; random weights, so whatever it reads.
-    assert ended.result["class_names"][0] == "tench"
-    ended = task(library, settings | {"name": "other", "network": f"{home}/code/digits.py:build"})
-    assert ended.status is RunStatus.FAILED
-    assert "is code, which is added from the command line alone" in ended.message
-
-
-def task(library: Library, settings: dict[str, Any]) -> Task:
-    queued = Task(f"add-{settings['name']}", "add", settings, RunStatus.QUEUED, "2026-01-01T00:00:00")
-    library.store.tasks.add(queued)
-    return run_task(library, queued)
 
 
 def command(home: Path, *more: str, name: str = "mine", weights: str | None = None) -> Any:

@@ -21,14 +21,16 @@ CODE = "code"
 """The folder of a model that keeps its network's file and those that it imports from beside it."""
 
 PROGRAM = ".pt2"
-FORMS = "path/to/net.py:build, torchvision:resnet50, timm:NAME, or an exported program (.pt2)"
+FORMS = (
+    "path/to/net.py:build, torchvision:resnet50 (resnet50:10 has 10 outputs), timm:NAME, or an exported program (.pt2)"
+)
 CLOSEST = 8
 
 
 @dataclass(frozen=True)
 class Source:
     """What builds a network: `kind` is torchvision, timm, `code` or `program`; `name` an architecture or a function,
-    `file` where that or the program lies.
+    `file` where that or the program lies. An architecture may say how many outputs it is to have: `resnet50:10`.
     """
 
     kind: str
@@ -40,6 +42,11 @@ class Source:
         """The source that a text names; files are relative to `folder`. Raises SettingError."""
         kind, _, name = text.partition(":")
         if kind in (TORCHVISION, TIMM) and name:
+            outputs = name.partition(":")[2]
+            if ":" in name and not (outputs.isdecimal() and int(outputs) > 1):
+                raise SettingError(
+                    f"network={text!r} cannot be read: {outputs!r} is no number of outputs; give 2 or more"
+                )
             return cls(kind, name)
         if text.endswith(PROGRAM):
             return cls("program", "", _existing(folder / text, text))
@@ -55,6 +62,17 @@ class Source:
             return f"{self.kind}:{self.name}"
         return f"{CODE}/{self.file.name}" + (f":{self.name}" if self.kind == "code" else "")
 
+    @property
+    def architecture(self) -> str:
+        """The name of an architecture, without its outputs."""
+        return self.name.partition(":")[0]
+
+    @property
+    def _outputs(self) -> dict[str, int]:
+        """How many outputs are asked for, where they are not the architecture's own."""
+        outputs = self.name.partition(":")[2]
+        return {"num_classes": int(outputs)} if outputs else {}
+
     def build(self) -> nn.Module:
         """The network, with whatever weights it is made with, in evaluation mode.
 
@@ -67,7 +85,7 @@ class Source:
         """torchvision's own weights of an architecture, as an entry of its registry."""
         import torchvision
 
-        return torchvision.models.get_model_weights(self.name).DEFAULT
+        return torchvision.models.get_model_weights(self.architecture).DEFAULT
 
     def pretrained_state(self) -> dict[str, Any]:
         """The weights that torchvision or timm offer for an architecture, from their cache or the network.
@@ -76,7 +94,9 @@ class Source:
         """
         try:
             if self.kind == TIMM:
-                state: dict[str, Any] = _timm_package().create_model(self.name, pretrained=True).state_dict()
+                state: dict[str, Any] = (
+                    _timm_package().create_model(self.architecture, pretrained=True, **self._outputs).state_dict()
+                )
             else:
                 state = self.pretrained().get_state_dict(progress=False, check_hash=True)
         except Exception as error:  # no network, a wrong hash, no such weights
@@ -90,17 +110,19 @@ class Source:
         import torchvision
 
         known = torchvision.models.list_models(module=torchvision.models)
-        if self.name not in known:
-            raise UnknownNameError("network of torchvision", self.name, _closest(self.name, known))
-        extra = {"init_weights": False} if self.name in ("googlenet", "inception_v3") else {}
-        made: nn.Module = torchvision.models.get_model(self.name, weights=None, **extra)
+        name = self.architecture
+        if name not in known:
+            raise UnknownNameError("network of torchvision", name, _closest(name, known))
+        extra: dict[str, Any] = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+        made: nn.Module = torchvision.models.get_model(name, weights=None, **extra, **self._outputs)
         return made
 
     def _timm(self) -> nn.Module:
         timm = _timm_package()
-        if not timm.is_model(self.name):
-            raise UnknownNameError("network of timm", self.name, _closest(self.name, timm.list_models()))
-        made: nn.Module = timm.create_model(self.name)
+        name = self.architecture
+        if not timm.is_model(name):
+            raise UnknownNameError("network of timm", name, _closest(name, timm.list_models()))
+        made: nn.Module = timm.create_model(name, **self._outputs)
         return made
 
     def _program(self) -> nn.Module:
