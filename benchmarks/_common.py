@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from aiq_core import __version__
 from aiq_core.runtime.cpu import cpu_kind
+from aiq_core.runtime.folded_layer import FoldedLayer
 
 COSTS = Path(__file__).resolve().parent.parent / "docs" / "search_cost.md"
 """The page of what searches cost."""
@@ -65,7 +66,7 @@ class Meter:
     def watch(self, modules: Iterable[nn.Module]) -> "Meter":
         """Starts counting layers inside the given modules."""
         for module in (inner for outer in modules for inner in outer.modules()):
-            if isinstance(module, nn.Conv2d | nn.Linear) and module not in self.layers:
+            if isinstance(module, nn.Conv2d | nn.Linear | FoldedLayer) and module not in self.layers:
                 self.layers[module] = LayerCost(layer_kind(module))
                 module.register_forward_pre_hook(self._before)
                 module.register_forward_hook(self._after)
@@ -86,14 +87,15 @@ class Meter:
         cost.macs += output.numel() * module.weight[0].numel()  # type: ignore[union-attr, operator, index]
 
 
-def layer_kind(module: nn.Conv2d | nn.Linear) -> str:
-    """What a layer is, as tables name it."""
-    if isinstance(module, nn.Linear):
+def layer_kind(module: nn.Conv2d | nn.Linear | FoldedLayer) -> str:
+    """What a layer is, as tables name it, by its weights' shape."""
+    shape = module.weight.shape
+    if len(shape) == 2:
         return "linear"
-    if module.groups > 1:
+    # Of one input channel, as of digits, a convolution looks depthwise; those that are timed have three.
+    if shape[1] == 1 and shape[0] > 1:
         return "depthwise convolution"
-    size = module.kernel_size[0]
-    return f"{size} × {size} convolution"
+    return f"{shape[2]} × {shape[2]} convolution"
 
 
 def write_section(title: str, lines: Sequence[str]) -> None:
