@@ -128,6 +128,12 @@ def _is_hidden(name: str) -> bool:
     return any((part.startswith(".") and part != "..") or part == "__MACOSX" for part in Path(name).parts)
 
 
+def plain(task: Task, text: str) -> str:
+    """A text of a trial in which uploaded files go by their names alone."""
+    folder = data_dir() / UPLOADS / str(task.settings.get(UPLOADS))
+    return re.sub(f"{re.escape(str(folder))}/[a-z]+/", "", text)
+
+
 def keep(library: Library, task: Task) -> None:
     """Moves what a trial made in place. Raises AiqError."""
     own = adding.ready(library, task.settings["name"])

@@ -87,7 +87,7 @@ def _progress() -> None:
 def _ended(task: Task) -> None:
     """A trial that was cancelled, failed or interrupted."""
     if task.status is RunStatus.FAILED:
-        st.error(task.message or "its process died", icon=":material/error:")
+        st.error(trial.plain(task, task.message) or "its process died", icon=":material/error:")
     else:
         st.caption(f"It is {task.status}; nothing was added.")
     with st.container(horizontal=True, gap="small"):
@@ -120,10 +120,10 @@ def _found(task: Task) -> None:
     numbers, sheet = st.columns([0.55, 0.45], gap="small")
     with numbers:
         if refused:
-            st.error(refused, icon=":material/error:")
+            st.error(trial.plain(task, refused), icon=":material/error:")
         if "report_images" in document:
             _accuracy(document)
-        st.caption("  \n".join(_lines(document)))
+        st.caption(trial.plain(task, "  \n".join(_lines(document))))
     path = Path(document.get("contact_sheet", ""))
     if path.is_file():
         with sheet:

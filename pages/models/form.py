@@ -17,7 +17,6 @@ UPLOADED, SHIPPED, RANDOM = "an uploaded file", "torchvision’s own", "random"
 WEIGHTS = (UPLOADED, SHIPPED, RANDOM)
 WEIGHT_TYPES = ("safetensors", "pt", "pth", "th", "ckpt", "bin")
 IMAGE_TYPES = ("zip", "npz")
-MOST_MB = 1_000
 SHIPPED_OUTPUTS = 1_000
 MOST_OUTPUTS = 65_535
 NUMBERS = {"resize": "256", "crop": "224", "mean": "0.485, 0.456, 0.406", "std": "0.229, 0.224, 0.225"}
@@ -26,7 +25,7 @@ NUMBERS = {"resize": "256", "crop": "224", "mean": "0.485, 0.456, 0.406", "std":
 INTERPOLATIONS = ("bilinear", "bicubic", "nearest", "lanczos")
 LAYOUTS = {"": "as it can only be", "NHWC": "NHWC", "NCHW": "NCHW"}
 LIMITS = (
-    f"Up to {MOST_MB:,} MB a file, held in memory while it is uploaded. Weights: safetensors, or what torch.save wrote "
+    "Up to {:,} MB a file, held in memory while it is uploaded. Weights: safetensors, or what torch.save wrote "
     "of tensors, bare or in a dict; a pickled network is refused and never run. Images: a zip of class folders, or an "
     "npz of images and labels, that training did not see; half of them choose, half judge. Larger sets, networks of "
     "your own code and exported programs are added by the command."
@@ -35,7 +34,7 @@ LIMITS = (
 
 def draw() -> None:
     """The form; it starts a dry run, after which nothing is kept until it is asked for."""
-    st.caption(LIMITS)
+    st.caption(LIMITS.format(st.get_option("server.maxUploadSize")))
     with st.form("add", border=False):
         with st.container(horizontal=True, gap="small"):
             st.text_input(
@@ -49,10 +48,8 @@ def draw() -> None:
                 "Outputs", 2, MOST_OUTPUTS, value=None, key="add-outputs", placeholder="classes of the weights"
             )
         st.selectbox("Weights", WEIGHTS, key="add-weights", help=f"torchvision’s own have {SHIPPED_OUTPUTS:,} outputs.")
-        st.file_uploader("Weights file", WEIGHT_TYPES, key="add-file", max_upload_size=MOST_MB)
-        st.file_uploader(
-            "Images: a zip of class folders, or .npz", IMAGE_TYPES, key="add-data", max_upload_size=MOST_MB
-        )
+        st.file_uploader("Weights file", WEIGHT_TYPES, key="add-file")
+        st.file_uploader("Images: a zip of class folders, or .npz", IMAGE_TYPES, key="add-data")
         with st.expander("Preprocessing, and what is rarely needed"):
             _more()
         st.form_submit_button("Try it", type="primary", icon=":material/play_arrow:", on_click=_start)
@@ -70,7 +67,7 @@ def _more() -> None:
     with st.container(horizontal=True, gap="small"):
         st.text_input("Mean", NUMBERS["mean"], key="add-mean", help="A number a channel, of pixels / 255.")
         st.text_input("Deviation", NUMBERS["std"], key="add-std", help="A number a channel.")
-    st.file_uploader("Images that judge, a set of their own", IMAGE_TYPES, key="add-report", max_upload_size=MOST_MB)
+    st.file_uploader("Images that judge, a set of their own", IMAGE_TYPES, key="add-report")
     st.text_area("Classes, a name a line, in the order of the outputs", key="add-classes")
     with st.container(horizontal=True, gap="small"):
         st.text_input("Which state dict, where a file has several", key="add-key")

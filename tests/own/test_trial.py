@@ -131,6 +131,7 @@ def test_what_does_not_fit_is_said_with_what_was_found(library: Library, weights
     assert ended.status is RunStatus.DONE
     assert "2 of another shape (fc.weight is [10, 1024], the network's [12, 1024]" in ended.result[trial.REFUSED]
     assert ended.result["keys_misshaped"] == 2
+    assert trial.plain(ended, ended.result[trial.REFUSED]).startswith("my_weights.pth does not fit torchvision:")
     assert trial.WAITS not in ended.result
     assert lying("catalog") == []
 
