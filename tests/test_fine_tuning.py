@@ -78,6 +78,7 @@ def test_again_it_trains_nothing_and_evaluates_nothing(library: Library) -> None
     assert again.evaluations_new == 0
 
 
+@pytest.mark.thorough
 def test_cancelled_while_it_trains_it_resumes_to_the_same_layers(library: Library, tmp_path: Path) -> None:
     run = jobs.submit(library, asked(LONG))
     begun = re.compile(r"training, [1-9]\d* of 60 epochs done, loss 0\.\d{3}, about .* left")

@@ -11,7 +11,7 @@ from aiq_core.charts.pareto import describe
 from aiq_core.charts.style import Look
 from aiq_core.wording import nats, number, per_byte, signed, span, widths_name
 
-HEIGHT_PX = 292
+HEIGHT_PX = 288
 MARGIN_PX = {"l": 48, "r": 12, "t": 22, "b": 38}
 RING_PX = 16
 MOST_LOST = 3.0

@@ -13,7 +13,7 @@ from aiq_core.metrics import Metric
 from aiq_core.records import FP32_BITS, SplitName
 from aiq_core.wording import number, per_byte, span
 
-HEIGHT_PX = 292
+HEIGHT_PX = 288
 MARGIN_PX = {"l": 48, "r": 10, "t": 22, "b": 38}
 RING_PX = 17
 

@@ -98,7 +98,7 @@ class RooflineData:
     y_range: tuple[float, float]
     traffic: str = UNFUSED
     joint: bool = False
-    height_px: float = 292
+    height_px: float = 288
 
     @property
     def roof(self) -> Ceiling:
@@ -142,7 +142,7 @@ def roofline_data(
     by: str = UNFUSED,
     quantizer: Quantizer = Quantizer(),
     joint: bool = False,
-    height_px: float = 292,
+    height_px: float = 288,
 ) -> RooflineData:
     """The dots of every layer under two policies, on axes that hold for all `widths` and `batches`.
 

@@ -139,6 +139,7 @@ def test_every_chart_gives_its_data(app_server: str, visit: Visit) -> None:
     assert len(found["resnet20-trade-off.csv"]) > 100
 
 
+@pytest.mark.thorough
 def test_every_chart_has_a_text_for_screen_readers(app_server: str, visit: Visit) -> None:
     page = visit(app_server)
     for place, word in enumerate(("Roofline", "FLOPs per byte", "Bits of weights and activations")):
@@ -154,6 +155,7 @@ def test_an_arrow_key_on_alpha_changes_the_page_and_its_address(app_server: str,
     expect(page).to_have_url(re.compile(r"[?&]alpha=0\.89"))
 
 
+@pytest.mark.thorough
 def test_a_click_on_a_mark_drives_every_view(app_server: str, visit: Visit) -> None:
     page = visit(f"{app_server}/?space=weights")
     key = bundled.profile("resnet20").uniform(8).key

@@ -84,6 +84,7 @@ def test_what_was_foreseen_wrongly_gives_way_to_the_server(app_server: str, visi
 FORESEEN = "boxes.some(box => box.foreseen) && boxes.every(box => box.drawn === box.wanted)"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("keys", [("ArrowRight", "Space"), ("ArrowRight", "Space", "ArrowLeft", "ArrowLeft", "Space")])
 def test_bits_are_answered_without_the_server_and_as_it_answers(
     app_server: str, visit: Visit, drawings: Drawings, keys: tuple[str, ...]

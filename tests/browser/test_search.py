@@ -285,6 +285,7 @@ def test_a_job_from_start_to_archive(
     expect(other.get_by_text(re.compile("may be truncated"))).to_be_visible(timeout=LONG_MS)
 
 
+@pytest.mark.thorough
 def test_a_front_comes_in_its_points_are_clicked_and_explore_marks_them(
     start_server: Callable[..., Any], visit: Visit, settle: Settle
 ) -> None:
