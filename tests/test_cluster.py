@@ -29,6 +29,8 @@ from aiq_core.store import Store, codec
 from tests import bundled
 from tests.watching import is_over, wait, workers
 
+pytestmark = pytest.mark.thorough  # four workers, one killed: a quarter of a minute
+
 ROOT = Path(__file__).resolve().parent.parent
 DIGITS = bundled.model("digits_cnn")
 JOINT = space.JOINT.quantizer(DIGITS.dataset)

@@ -345,6 +345,7 @@ def test_evaluate_on_bundled_results_computes_nothing(aiq: Aiq, tmp_path: Path) 
     assert searches.read_policy(path, bundled.profile("digits_cnn")).key == document["policy_key"]
 
 
+@pytest.mark.thorough
 def test_evaluate_rounds_as_it_is_told(aiq: Aiq, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIQ_CACHE_DIR", str(tmp_path / "cache"))
     command = "evaluate", "digits_cnn", "--bits", 2, "--images", 100, "--json"
@@ -470,6 +471,7 @@ def test_evaluate_gives_activations_bits(aiq: Aiq) -> None:
     assert document["confirm_top1_percent"] is None and document["search_images"] == 200
 
 
+@pytest.mark.thorough
 def test_fine_tune_trains_measures_and_shows(aiq: Aiq, tmp_path: Path) -> None:
     asked = ("--bits", 4, "--activation-bits", 4, "--epochs", 1, "--rate", 0.002)
     document = aiq("fine-tune", "digits_cnn", *asked, "--json").document

@@ -46,6 +46,7 @@ def answered(page: Page, alpha: str) -> None:
     expect(page.locator(".aiq-foreseen")).to_have_count(0)
 
 
+@pytest.mark.thorough
 def test_alpha_is_answered_at_once_and_as_the_server_answers(app_server: str, visit: Visit, drawings: Drawings) -> None:
     page = visit(f"{app_server}/?space=weights&model=mobilenet_v2&alpha={BEFORE}")
     opened(page)
