@@ -103,7 +103,7 @@ def test_activations_are_edited_in_the_same_bars(app_server: str, visit: Visit, 
     choose_bits(page, "activations of image", 8)
     page.wait_for_url(re.compile(r"policy=w8x5\+a8\.32x5.*activations=image|activations=image.*policy=w8x5\+a8\.32x5"))
     settle(page)
-    assert heading(page) != before
+    expect(page.locator('[data-testid="stMain"] h4').first).not_to_have_text(before, timeout=LONG_MS)
     expect(page.get_by_text("activations of image FP32 → 8 bits")).to_be_visible()
     page.get_by_role("button", name="Undo").click()
     page.wait_for_url(re.compile(r"policy=w8x5\+a32x6"))
