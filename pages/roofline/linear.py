@@ -6,13 +6,13 @@ from aiq_core import jobs, tasks
 from aiq_core.charts.linear import engines, linear_frame, message, provenance, ridge_words
 from aiq_core.charts.linear_figure import gain_figure
 from aiq_core.charts.style import Look
-from aiq_core.errors import AiqError
 from aiq_core.library import read_only
 from aiq_core.linear import KERNELS, Linear
 from aiq_core.records import Task
 from aiq_core.wording import number
 from pages.common import errors, known, linear
 from pages.common.charts import card, chart
+from pages.roofline.progress import progress
 
 KIND, POLL_S = "linear", 0.5
 SIZES = (1024, 2048, 4096, 8192)
@@ -93,7 +93,7 @@ def _measure() -> None:
     ran = _tasks()
     running = [task for task in ran if task.status in jobs.UNFINISHED]
     if running:
-        st.fragment(_progress, run_every=POLL_S)([task.id for task in running])
+        st.fragment(progress, run_every=POLL_S)(KIND, "Timing", [task.id for task in running])
         return
     ended = ran[-1] if ran and ran[-1].status in jobs.RESUMABLE else None
     if ended is not None:
@@ -121,19 +121,3 @@ def _start() -> None:
 def _resume(task_id: str) -> None:
     with errors.kept():
         tasks.resume(known.library(), task_id)
-
-
-def _progress(watched: list[str]) -> None:
-    """How far it is; the page follows when one ends."""
-    library = known.library()
-    running = [task for task in _tasks() if task.status in jobs.UNFINISHED]
-    if [task.id for task in running] != watched:
-        st.rerun()
-    try:
-        jobs.ensure_worker(library)
-    except AiqError as error:
-        st.error(str(error), icon=":material/error:")
-    for task in running:
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.progress(task.share, text=f"Timing: {task.said or 'waiting for a worker'}")
-            st.button("Cancel", key=f"cancel-{task.id}", on_click=tasks.cancel, args=(library, task.id))

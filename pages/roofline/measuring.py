@@ -3,11 +3,11 @@
 import streamlit as st
 
 from aiq_core import jobs, tasks
-from aiq_core.errors import AiqError
 from aiq_core.library import read_only
 from aiq_core.records import Task
 from aiq_core.roof import Roof
 from pages.common import errors, known
+from pages.roofline.progress import progress
 
 KIND = "measure"
 POLL_S = 0.5
@@ -37,7 +37,7 @@ def draw(roofs: dict[str, Roof]) -> None:
         ran = _tasks()
         running = [task for task in ran if task.status in jobs.UNFINISHED]
         if running:
-            st.fragment(_progress, run_every=POLL_S)([task.id for task in running])
+            st.fragment(progress, run_every=POLL_S)(KIND, "Measuring", [task.id for task in running])
             return
         if ran and ran[-1].status in jobs.RESUMABLE:
             why = ran[-1].message or "its process died"
@@ -70,19 +70,3 @@ def _tasks() -> list[Task]:
 def _start() -> None:
     with errors.kept():
         tasks.submit(known.library(), KIND, {})
-
-
-def _progress(watched: list[str]) -> None:
-    """How far it is; the page follows when one ends."""
-    library = known.library()
-    running = [task for task in _tasks() if task.status in jobs.UNFINISHED]
-    if [task.id for task in running] != watched:
-        st.rerun()
-    try:
-        jobs.ensure_worker(library)
-    except AiqError as error:
-        st.error(str(error), icon=":material/error:")
-    for task in running:
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.progress(task.share, text=f"Measuring: {task.said or 'waiting for a worker'}")
-            st.button("Cancel", key=f"cancel-{task.id}", on_click=tasks.cancel, args=(library, task.id))
