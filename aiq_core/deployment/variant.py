@@ -20,10 +20,8 @@ from aiq_core.records import (
     RunStatus,
     Score,
 )
+from aiq_core.records.kernel_table import INTEGER_BITS
 from aiq_core.space import JOINT
-
-INTEGER_BITS = 8
-"""The widest that integer kernels take."""
 
 Ask = Callable[[Policy, Quantizer, ImageSet, Score | None], Score | None]
 """A policy's score on an image set; None where it cannot reach the least that is asked for."""

@@ -24,14 +24,13 @@ from aiq_core.catalog import Model
 from aiq_core.errors import EvaluationError, UncountableOperatorError
 from aiq_core.graph import Operation, folded_norms
 from aiq_core.records import FP32_BITS, Policy
+from aiq_core.records.kernel_table import INTEGER_BITS
 from aiq_core.rounding import RoundedLayer
 
 OPSET = 17
 """Scales a channel need 13; every runtime of today knows 17."""
 
 IR_VERSION = 9
-INTEGER_BITS = 8
-"""The widest that runs on integers."""
 
 IMAGE_AXES = ("image", "channel", "row", "column")
 ZERO = 128

@@ -18,19 +18,7 @@ from aiq_core.errors import UncountableOperatorError
 from aiq_core.intensity import intensity, stored_bytes, traffic
 from aiq_core.records import Layer, LayerKind, ModelProfile
 from aiq_core.runtime.profile import profile
-
-
-class Lambda(nn.Module):
-    """A forward, and the modules and tensors that it uses."""
-
-    def __init__(self, forward: Callable[[Any, Tensor], Any], **parts: Any) -> None:
-        super().__init__()
-        for name, part in parts.items():
-            setattr(self, name, part)
-        self._forward = forward
-
-    def forward(self, x: Tensor) -> Any:
-        return self._forward(self, x)
+from tests.networks import Lambda
 
 
 def count(network: nn.Module, *shape: int, **asked: Any) -> ModelProfile:

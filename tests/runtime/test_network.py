@@ -18,19 +18,7 @@ from aiq_core.rounding import round_layer
 from aiq_core.runtime.network import Network
 from aiq_core.runtime.profile import profile
 from aiq_core.runtime.tuned_network import run
-
-
-class Lambda(nn.Module):
-    """A forward, and the modules and tensors that it uses."""
-
-    def __init__(self, forward: Callable[[Any, Tensor], Any], **parts: Any) -> None:
-        super().__init__()
-        for name, part in parts.items():
-            setattr(self, name, part)
-        self._forward = forward
-
-    def forward(self, x: Tensor) -> Any:
-        return self._forward(self, x)
+from tests.networks import Lambda
 
 
 def parameter(*shape: int) -> nn.Parameter:
