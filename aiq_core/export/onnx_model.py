@@ -83,6 +83,13 @@ def export(model: Model, policy: Policy, rounded: Rounded, ranges: Calibration |
     return _Writer(model, policy, rounded, ranges).write()
 
 
+def model_of(graph: onnx.GraphProto) -> onnx.ModelProto:
+    """A graph as a model of the versions that every runtime of today knows."""
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="aiq-explorer")
+    made.ir_version = IR_VERSION
+    return made
+
+
 @dataclass(eq=False)
 class _Writer:
     """Writes a graph's operations one by one. `values` names what each gives, as those who read it find it."""
@@ -124,8 +131,7 @@ class _Writer:
             [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", len(self.model.card.class_names)])],
             list(self.tensors.values()),
         )
-        made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="aiq-explorer")
-        made.ir_version = IR_VERSION
+        made = model_of(graph)
         for key, value in (("model_hash", self.model.hash), ("policy", self.policy.key)):
             entry = made.metadata_props.add()
             entry.key, entry.value = key, value

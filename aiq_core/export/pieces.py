@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, shape_inference
 
 from aiq_core.activations import Calibration
 from aiq_core.catalog import Model
-from aiq_core.export.onnx_model import INPUT, Exported, Rounded, export
+from aiq_core.export.onnx_model import INPUT, Exported, Rounded, export, model_of
 from aiq_core.hardware import NumberType
 from aiq_core.records import FP32_BITS
 from aiq_core.traffic.fused import kernels
@@ -167,9 +167,7 @@ class Pieces:
             ],
             list(tensors.values()),
         )
-        made = helper.make_model(graph, opset_imports=either.proto.opset_import)
-        made.ir_version = either.proto.ir_version
-        return made
+        return model_of(graph)
 
 
 def _shapes(proto: onnx.ModelProto, batch: int) -> dict[str, tuple[int, ...]]:

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from aiq_core.deployment.engine import RUNTIMES, Engine
 from aiq_core.errors import EvaluationError
-from aiq_core.export.onnx_model import IR_VERSION, OPSET
+from aiq_core.export.onnx_model import model_of
 from aiq_core.hardware import NumberType
 from aiq_core.roof import Bandwidth, Roof, Spread, threads_words
 from aiq_core.runtime.cpu import cpu_flags, cpu_kind
@@ -110,9 +110,7 @@ def _matrix_product(weights: NDArray[np.float32]) -> bytes:
     node = helper.make_node("MatMul", ["x", "weights"], ["y"])
     tensors = [numpy_helper.from_array(weights, "weights")]
     graph = helper.make_graph([node], "product", values[:1], values[1:], tensors)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
-    model.ir_version = IR_VERSION
-    content: bytes = model.SerializeToString()
+    content: bytes = model_of(graph).SerializeToString()
     return content
 
 

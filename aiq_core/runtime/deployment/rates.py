@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from aiq_core.deployment.engine import Engine
 from aiq_core.deployment.rates import Rates
 from aiq_core.deployment.rounds import Pace, interleaved
-from aiq_core.export.onnx_model import IR_VERSION, OPSET
+from aiq_core.export.onnx_model import model_of
 from aiq_core.hardware import NumberType
 from aiq_core.runtime.cpu import cpu_kind
 from aiq_core.runtime.deployment.engines import installed, opened
@@ -89,7 +89,5 @@ def _convolution(channels: int, side: int, kernel: int, groups: int, integers: b
     kind = TensorProto.UINT8 if integers else TensorProto.FLOAT
     values = [helper.make_tensor_value_info(name, kind, [BATCH, channels, side, side]) for name in ("x", "y")]
     graph = helper.make_graph(nodes, "convolution", values[:1], values[1:], tensors)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
-    model.ir_version = IR_VERSION
-    content: bytes = model.SerializeToString()
+    content: bytes = model_of(graph).SerializeToString()
     return content
