@@ -15,7 +15,8 @@ from onnx import TensorProto, helper, shape_inference
 
 from aiq_core.activations import Calibration
 from aiq_core.catalog import Model
-from aiq_core.export.onnx_model import INPUT, Exported, Rounded, export, model_of
+from aiq_core.export.onnx_model import INPUT, Exported, export, model_of
+from aiq_core.export.onnx_writer import NOTHING, Recorded, Rounded
 from aiq_core.hardware import NumberType
 from aiq_core.records import FP32_BITS
 from aiq_core.traffic.fused import kernels
@@ -49,7 +50,9 @@ class Piece:
 class Pieces:
     """The pieces of a model at a batch."""
 
-    def __init__(self, model: Model, batch: int, rounded: Rounded, ranges: Calibration) -> None:
+    def __init__(
+        self, model: Model, batch: int, rounded: Rounded, ranges: Calibration, recorded: Recorded = NOTHING
+    ) -> None:
         profile = model.profile
         self.kernels = kernels(profile.graph)
         self._layer_of = {
@@ -59,7 +62,7 @@ class Pieces:
             if (name := profile.graph[operation].module) is not None
         }
         self._exported = {
-            (stored, computed): export(model, profile.uniform(BITS[computed], BITS[stored]), rounded, ranges)
+            (stored, computed): export(model, profile.uniform(BITS[computed], BITS[stored]), rounded, ranges, recorded)
             for stored, computed in ((FP32, FP32), (INT8, FP32), (INT8, INT8))
         }
         self._shapes = _shapes(self._exported[FP32, FP32].proto, batch)

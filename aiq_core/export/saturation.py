@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from aiq_core.catalog import Model
-from aiq_core.export.onnx_model import Rounded
+from aiq_core.export.onnx_writer import Rounded
 from aiq_core.records import ModelProfile, Move, Policy, Site, SiteKind
 from aiq_core.rounding import RoundedLayer
 

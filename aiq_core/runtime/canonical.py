@@ -212,6 +212,8 @@ class Canonical:
             return value * self._spatial(node)
         if key in PAIRS and isinstance(value, int):
             return [value] * self._spatial(node)
+        if name_of(node) == "unsqueeze":
+            rank += 1  # the new axis may be the last
         if key in ("dim", "dims") and value is not None and rank:
             return value % rank if isinstance(value, int) else [axis % rank for axis in value]
         return value

@@ -19,6 +19,7 @@ from aiq_core.runtime.cpu import cpu_flags
 from aiq_core.runtime.deployment.engines import installed, opened
 from aiq_core.runtime.evaluate import TorchEvaluator
 from aiq_core.runtime.files import write_whole
+from aiq_core.runtime.recorded import recorded
 from aiq_core.runtime.rounded import RoundedLayers
 
 CHUNK = 125
@@ -40,11 +41,11 @@ def exported(
     """
     rounded = RoundedLayers(model, settings)
     ranges = calibration(model, settings.activations) if settings.activations and policy.has_activations else None
-    made = export(model, policy, rounded, ranges)
+    made = export(model, policy, rounded, ranges, recorded(model))
     layers = saturating(model, policy, made.integer, rounded)
     if reduce_range and layers:
         policy = reduced(model.profile, policy, layers)
-        made = export(model, policy, rounded, ranges)
+        made = export(model, policy, rounded, ranges, recorded(model))
     _check_integers(made, rounded, model, policy)
     write_whole(path, made.save())
     quantized = sum(bits != FP32_BITS for bits in policy.weight_bits)

@@ -250,3 +250,13 @@ def test_a_hook_is_part_of_what_is_computed() -> None:
     network = Net()
     network.conv.register_forward_hook(lambda _, __, y: y + 1)
     assert [step.operator for step in graph(network)][1:3] == ["conv2d", "add"]
+
+
+def test_a_new_axis_may_be_the_last() -> None:
+    """A gate a channel: of two axes, the third and the fourth are new."""
+
+    def gated(n: Any, x: Tensor) -> Tensor:
+        return plain(n, x * x.mean((2, 3))[:, :, None, None])
+
+    axes = [each.attributes["dim"] for each in graph(Net(gated)) if each.operator == "unsqueeze"]
+    assert axes == [2, 3]

@@ -32,6 +32,7 @@ from aiq_core.runtime.deployment.profiler import nodes_of
 from aiq_core.runtime.export import as_input
 from aiq_core.runtime.folded import module_of
 from aiq_core.runtime.logits import logits
+from aiq_core.runtime.recorded import recorded
 from aiq_core.runtime.roof import FLAGS
 from aiq_core.runtime.rounded import RoundedLayers
 
@@ -108,7 +109,7 @@ class Bench:
             if settings.activations is not None and variant.policy.has_activations:
                 ranges = self._ranges(variant)
             rounded = RoundedLayers(self.model, settings)
-            self._exported[key] = export(self.model, variant.policy, rounded, ranges)
+            self._exported[key] = export(self.model, variant.policy, rounded, ranges, recorded(self.model))
         return self._exported[key]
 
     def _ranges(self, variant: Variant) -> Calibration:

@@ -16,6 +16,7 @@ from aiq_core.records import Border, KernelTable, KernelTimes, Quantizer
 from aiq_core.runtime.calibrate import calibration
 from aiq_core.runtime.cpu import cpu_kind
 from aiq_core.runtime.deployment.engines import Call, installed, opened
+from aiq_core.runtime.recorded import recorded
 from aiq_core.runtime.rounded import RoundedLayers
 
 PACE = Pace(rounds=15, again=0, at_least_s=0.001, warm_s=0)
@@ -32,7 +33,8 @@ def measure_table(
     """
     begun = time.perf_counter()
     assert settings.activations is not None
-    pieces = Pieces(model, batch, RoundedLayers(model, settings), calibration(model, settings.activations))
+    ranges = calibration(model, settings.activations)
+    pieces = Pieces(model, batch, RoundedLayers(model, settings), ranges, recorded(model))
     meter = _Meter(engine, threads)
     names = {layer.name for layer in model.profile.layers}
     kernels, borders = [], []

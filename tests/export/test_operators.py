@@ -1,0 +1,51 @@
+"""Operations of other networks as ONNX: what a file gives is what the network gives, whatever the number of images."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from aiq_core.export.onnx_model import INPUT, export
+from aiq_core.records import ImageSet, SplitName
+from aiq_core.runtime.calibrate import calibration
+from aiq_core.runtime.evaluate import TorchEvaluator
+from aiq_core.runtime.export import as_input
+from aiq_core.runtime.own.asked import Asked
+from aiq_core.runtime.own.dry_run import dry_run
+from aiq_core.runtime.recorded import recorded
+from aiq_core.runtime.rounded import RoundedLayers
+from aiq_core.space import JOINT
+
+NETWORKS = Path(__file__).parents[1] / "own" / "networks"
+
+
+@pytest.mark.parametrize("name", ["gates", "shuffled", "windows"])
+def test_other_operations_give_what_the_network_gives(name: str, tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (33, 16, 16, 3), dtype=np.uint8)
+    np.savez(tmp_path / "images.npz", images=images, labels=np.arange(33) % 5)
+    found = dry_run(
+        Asked(name, f"{NETWORKS}/forms.py:{name}", "default", str(tmp_path / "images.npz")), tmp_path / "own"
+    )
+    model = found.model
+    assert model is not None
+    how = JOINT.quantizer(model.dataset)
+    assert how.activations is not None
+    rounded, ranges = RoundedLayers(model, how), calibration(model, how.activations)
+    pixels = model.dataset.report.images(15)
+    for bits in ((32, 32), (4, 32), (8, 8)):
+        policy = model.profile.uniform(*bits)
+        made = export(model, policy, rounded, ranges, recorded(model))
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        session = onnxruntime.InferenceSession(made.save(), options, providers=["CPUExecutionProvider"])
+        logits = np.concatenate(
+            [session.run(None, {INPUT: as_input(pixels[start : start + size])})[0] for start, size in ((0, 1), (1, 14))]
+        )
+        meant = TorchEvaluator(model, ImageSet(SplitName.REPORT, 15), how, threads=1).logits(policy, policy)
+        spread = meant.std(axis=0).mean()
+        assert spread > 1e-3  # they tell images apart
+        apart = np.abs(logits - meant)
+        # Of what is stored at 8 bits, a step may go the other way at a tie.
+        assert apart.mean() < 0.1 * spread if bits[1] == 8 else apart.max() < 1e-3 * spread
