@@ -72,7 +72,8 @@ class Writer:
         self.values[place] = self.given[place] = given
         bits = self._stored_bits(place)
         if bits != FP32_BITS:
-            self.values[place] = self._stored(place, given, bits)
+            is_same = bool(self.recorded.shapes) and place not in self.recorded.batch
+            self.values[place] = (self._rounded if is_same else self._stored)(place, given, bits)
 
     def read(self, operation: Operation, which: int = 0) -> str:
         """The value of one of those that an operation reads."""
@@ -122,6 +123,20 @@ class Writer:
         made = self.node("DequantizeLinear", [integers, *pair], name)
         self.scales[made] = scale
         return made
+
+    def _rounded(self, place: int, value: str, bits: int) -> str:
+        """What is the same for all images, as it would be stored: a runtime computes it once, and stores no integers.
+
+        OpenVINO cannot load a model in which constants are quantized and dequantized before an add.
+        """
+        found, name = self._range(place), f"rounded_{place}"
+        scale = self.constant(f"{name}.scale", np.float32(found.scale(bits) or 1.0))
+        ends = [
+            self.constant(f"{name}.{end}", np.float32(level))
+            for end, level in zip(("low", "high"), levels(bits, found.signed), strict=True)
+        ]
+        steps = self.node("Round", [self.node("Div", [value, scale], f"{name}.steps")], f"{name}.round")
+        return self.node("Mul", [self.node("Clip", [steps, *ends], f"{name}.clipped"), scale], name)
 
     def _range(self, place: int) -> TensorRange:
         assert self.ranges is not None  # `export` asked for them

@@ -6,9 +6,11 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from aiq_core.deployment.engine import RUNTIMES
 from aiq_core.export.onnx_model import INPUT, export
 from aiq_core.records import ImageSet, SplitName
 from aiq_core.runtime.calibrate import calibration
+from aiq_core.runtime.deployment.engines import opened
 from aiq_core.runtime.evaluate import TorchEvaluator
 from aiq_core.runtime.export import as_input
 from aiq_core.runtime.own.asked import Asked
@@ -49,3 +51,6 @@ def test_other_operations_give_what_the_network_gives(name: str, tmp_path: Path)
         apart = np.abs(logits - meant)
         # Of what is stored at 8 bits, a step may go the other way at a tie.
         assert apart.mean() < 0.1 * spread if bits[1] == 8 else apart.max() < 1e-3 * spread
+    for engine in RUNTIMES:
+        found = opened(engine, made.save(), {INPUT: as_input(pixels)}, 1)()[0]
+        assert np.abs(found - meant).mean() < 0.3 * spread

@@ -49,9 +49,10 @@ def _for_all(w: Writer, value: str, shape: Sequence[int], axis: int) -> str:
     if any(node.name == name for node in w.nodes):
         return name
     count = w.node("Slice", [w.node("Shape", [INPUT], f"{name}.image"), *_ends(w, name, 0, 1)], f"{name}.count")
-    parts = {"before": shape[:axis], "after": shape[axis + 1 :]}
-    before, after = (_integers(w, f"{name}.{key}", sizes) for key, sizes in parts.items())
-    return w.node("Expand", [value, w.node("Concat", [before, count, after], f"{name}.sizes", axis=0)], name)
+    parts = [_integers(w, f"{name}.before", shape[:axis])] if axis else []
+    parts.append(count)
+    parts += [_integers(w, f"{name}.after", shape[axis + 1 :])] if axis + 1 < len(shape) else []
+    return w.node("Expand", [value, w.node("Concat", parts, f"{name}.sizes", axis=0)], name)
 
 
 def _ends(w: Writer, name: str, start: int, end: int, axis: int = 0, step: int = 1) -> list[str]:
