@@ -41,7 +41,7 @@ class Piece:
         fed = {name: f"{shape}{kind.__name__}" for name, (kind, shape) in self.inputs.items()}
         parts = []
         for node in graph.node:
-            read = (shapes.get(name) or fed.get(name) or str(made[name]) for name in node.input)
+            read = (shapes.get(name) or fed.get(name) or str(made[name]) for name in node.input if name)
             attributes = (str(helper.printable_attribute(attribute)) for attribute in node.attribute)
             parts.append(f"{node.op_type}({', '.join(read)}; {', '.join(sorted(attributes))})")
         return "\n".join([*parts, ", ".join(str(made[output.name]) for output in graph.output)])
@@ -130,10 +130,12 @@ class Pieces:
         self,
         exports: Mapping[int, Exported],
         either: Exported,
-        inputs: Mapping[str, tuple[type, tuple[int, ...]]],
+        inputs: dict[str, tuple[type, tuple[int, ...]]],
         outputs: Sequence[str],
     ) -> onnx.ModelProto:
-        """The model from `inputs` to `outputs`; each layer as it stands in the export of its kernel."""
+        """The model from `inputs`, to which the images may come, to `outputs`; each layer as it stands in the export of
+        its kernel.
+        """
 
         def source(name: str) -> Exported:
             layer = name if name in self._layer_of else name.rpartition(".weight")[0] or name.rpartition(".bias")[0]
@@ -143,7 +145,11 @@ class Pieces:
         tensors: dict[str, onnx.TensorProto] = {}
 
         def visit(name: str) -> None:
-            if name in nodes or name in tensors or name in inputs:
+            # What an operator may do without has no name.
+            if not name or name in nodes or name in tensors or name in inputs:
+                return
+            if name == INPUT:  # asked how many images there are
+                inputs[INPUT] = (np.float32, self._shapes[INPUT])
                 return
             found = source(name)
             if name in found.tensors:

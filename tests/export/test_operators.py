@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
 from aiq_core.deployment.engine import RUNTIMES
 from aiq_core.export.onnx_model import INPUT, export
+from aiq_core.export.pieces import FP32, INT8, Pieces
 from aiq_core.records import ImageSet, SplitName
 from aiq_core.runtime.calibrate import calibration
 from aiq_core.runtime.deployment.engines import opened
@@ -54,3 +56,10 @@ def test_other_operations_give_what_the_network_gives(name: str, tmp_path: Path)
     for engine in RUNTIMES:
         found = opened(engine, made.save(), {INPUT: as_input(pixels)}, 1)()[0]
         assert np.abs(found - meant).mean() < 0.3 * spread
+    pieces = Pieces(model, 2, rounded, ranges, recorded(model))
+    assert pieces.edges
+    for window in pieces.windows:
+        able = {place: INT8 if pieces.can_run_in_int8(place) else FP32 for place in window}
+        onnx.checker.check_model(pieces.piece(able, INT8).proto)
+    for writer, reader, _ in pieces.edges:
+        assert pieces.piece({writer: FP32, reader: FP32}, INT8).signature

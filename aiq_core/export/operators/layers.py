@@ -149,8 +149,6 @@ def _adaptive_avg_pool(w: Writer, place: int, operation: Operation) -> str:
     if any(old % new for old, new in zip(before, sizes, strict=True)):
         raise w.refusal(place, f"makes {sizes} of {list(before)}, by windows of several sizes")
     windows = [old // new for old, new in zip(before, sizes, strict=True)]
-    if all(window == 1 for window in windows):
-        return w.read(operation)
     return w.node("AveragePool", [w.read(operation)], name, kernel_shape=windows, strides=windows)
 
 

@@ -21,8 +21,13 @@ def _output(w: Writer, place: int, operation: Operation) -> str:
     return w.node("Identity", [w.read(operation)], OUTPUT)
 
 
-def _read_as_is(w: Writer, place: int, operation: Operation) -> str:
-    """What changes only how a tensor lies in memory, or is taken apart by who reads it."""
+def _contiguous(w: Writer, place: int, operation: Operation) -> str:
+    """How a tensor lies in memory is the runtime's to say; it is a tensor of its own all the same."""
+    return w.node("Identity", [w.read(operation)], name_of(place, operation))
+
+
+def _cut(w: Writer, place: int, operation: Operation) -> str:
+    """What is taken apart by who reads it."""
     return w.read(operation)
 
 
@@ -203,5 +208,6 @@ TENSORS: Mapping[str, Form] = {
     "unsqueeze": _axes("Unsqueeze"),
     "pad": _pad,
     "roll": _roll,
-    **dict.fromkeys(("contiguous", *CUT), _read_as_is),
+    "contiguous": _contiguous,
+    **dict.fromkeys(CUT, _cut),
 }
