@@ -20,7 +20,11 @@ Numbers = str | None
 def add(
     name: Annotated[str, typer.Argument(help="What it is to be called.")],
     network: Annotated[
-        str, typer.Option(help="path/to/net.py:build, torchvision:resnet50, timm:NAME, or an exported program, .pt2.")
+        str,
+        typer.Option(
+            help="path/to/net.py:build, torchvision:resnet50, timm:NAME, or an exported program, .pt2; with "
+            "--only-profile also a configuration of transformers', config.json."
+        ),
     ],
     data: Annotated[
         str | None,
@@ -51,6 +55,7 @@ def add(
     only_profile: Annotated[
         bool, typer.Option("--only-profile", help="Count it alone, without weights or data; --crop gives the size.")
     ] = False,
+    tokens: Annotated[int | None, typer.Option(help="How long a text is, where --network is a configuration.")] = None,
     as_json: Json = False,
 ) -> None:
     """Add your own network and images; a dry run comes first, and nothing is kept unless you say so."""
@@ -81,6 +86,7 @@ def add(
         layout=layout,
         classes=None if classes is None else str(classes),
         result=result,
+        tokens=tokens,
     )
     _add(asked, yes, allow_chance, as_json, only_profile)
 

@@ -83,9 +83,16 @@ def counted(library: Library, asked: "Asked", say: Say, decide: Decide) -> Mappi
 
     own = ready(library, asked.name)
     say(0.0, "counting")
-    profile = counted_alone(asked)
+    profile, said = counted_alone(asked)
     accuracy = dict.fromkeys([f"{split}_top1_percent" for split in SplitName])
-    document = {"name": asked.name, "added": False, "operators_refused": [], **_counts(profile), **accuracy}
+    document = {
+        "name": asked.name,
+        "added": False,
+        "said": said,
+        "operators_refused": [],
+        **_counts(profile),
+        **accuracy,
+    }
     if decide(document):
         path = own / PROFILES / f"{asked.name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)

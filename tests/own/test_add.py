@@ -303,6 +303,24 @@ def test_counted_alone_without_weights_or_data(home: Path) -> None:
     assert kept(home) == []
 
 
+def test_a_configuration_without_weights_is_counted_alone_or_not_at_all(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)  # as where it is not installed
+    (home / "config.json").write_text('{"model_type": "bert"}')
+    line = ["add", "bare", "--network", f"{home}/config.json", "--yes"]
+    for more, remedy in (
+        (["--data", f"{home}/search.npz"], "has no weights: count it alone by --only-profile"),
+        (["--only-profile", "--tokens", "8"], "install it by `.venv/bin/python -m pip install transformers`"),
+    ):
+        said = CliRunner().invoke(app, [*line, *more])
+        assert said.exit_code == 1
+        assert remedy in str(said.exception)
+    of_images = ["add", "bare", "--network", f"{home}/code/digits.py:build", "--only-profile", "--tokens", "8"]
+    assert "reads images; leave --tokens out" in str(CliRunner().invoke(app, of_images).exception)
+    assert kept(home) == []
+
+
 def test_blocks_that_were_changed_are_noticed(home: Path) -> None:
     added(home)
     model = open_library().model("mine")
