@@ -11,7 +11,7 @@ from aiq_core.commands.console import Json, app, err, out, print_json
 from aiq_core.errors import SettingError
 from aiq_core.library import open_library
 from aiq_core.tasks import add as adding
-from aiq_core.wording import number, prefixed_rate, significant, size
+from aiq_core.wording import an, number, prefixed_rate, significant, size
 
 Numbers = str | None
 
@@ -149,8 +149,8 @@ def print_dry_run(document: Mapping[str, Any]) -> None:
         kinds = ", ".join(f"{count} {kind}" for kind, count in document["operators"].items())
         _say(f"{kinds}; {document['quantizable_layers']} layers can have bits; no operator refused")
         _say(
-            f"{prefixed_rate(document['flops'], ' ')}FLOP and {size(document['moved_bytes'])} moved an image: "
-            f"AI {number(document['intensity'], 2)} FLOPs per byte (computed, FP32, batch 1)"
+            f"{prefixed_rate(document['flops'], ' ')}FLOP and {size(document['moved_bytes'])} moved "
+            f"{an(document['item'])}: AI {number(document['intensity'], 2)} FLOPs per byte (computed, FP32, batch 1)"
         )
     for told in document["operators_refused"]:
         _say(f"refused: {told}")

@@ -258,6 +258,14 @@ class ModelProfile:
         """FLOPs of one image: 2 x MACs over all layers."""
         return 2 * sum(layer.macs for layer in self.layers)
 
+    @cached_property
+    def item(self) -> str:
+        """What it is counted for: an image, or a text, of which it reads token ids."""
+        looked_up = (
+            self.graph[source].operator for op in self.graph if op.operator == "embedding" for source in op.inputs
+        )
+        return "text" if "image" in looked_up else "image"
+
     def uniform(self, bits: int, activation_bits: int = FP32_BITS) -> Policy:
         """The policy with every quantizable layer at `bits` and every activation group at `activation_bits`."""
         return Policy((bits,) * len(self.quantizable), (activation_bits,) * len(self.activation_groups))

@@ -182,6 +182,7 @@ def _counts(profile: ModelProfile) -> dict[str, Any]:
     for layer in profile.layers:
         kinds[str(layer.kind)] = kinds.get(str(layer.kind), 0) + layer.calls
     return {
+        "item": profile.item,
         "operators": kinds,
         "quantizable_layers": len(profile.quantizable),
         "flops": int(moved.flops.sum()),

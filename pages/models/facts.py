@@ -12,7 +12,7 @@ from aiq_core.deployment.timing import TIMING, Timing
 from aiq_core.hardware import Machine
 from aiq_core.records import DEFAULT_WIDTHS, FP32_BITS, ModelProfile, SplitName
 from aiq_core.statistics import Interval
-from aiq_core.wording import number, prefixed_rate, significant, size, span
+from aiq_core.wording import an, number, prefixed_rate, significant, size, span
 from pages.common import controls, known
 
 
@@ -68,7 +68,7 @@ def work(profile: ModelProfile) -> str:
     fp32 = profile.uniform(FP32_BITS)
     flops = f"{prefixed_rate(float(profile.flops), ' ')}FLOP"
     stored = size(intensity.stored_bytes(profile, fp32))
-    return f"{len(profile.layers):,} layers, {flops} an image, {stored} of weights; computed, FP32, batch 1."
+    return f"{len(profile.layers):,} layers, {flops} {an(profile.item)}, {stored} of weights; computed, FP32, batch 1."
 
 
 def top1(model: Model, split: SplitName) -> Interval:
