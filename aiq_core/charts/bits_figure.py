@@ -243,8 +243,9 @@ def _block_notes(parts: Sequence[Block], look: Look) -> list[dict[str, Any]]:
 
 
 def _block_edges(parts: Sequence[Block], look: Look) -> list[dict[str, Any]]:
-    """A thin line at both ends of each part."""
-    edges = sorted({part.first - 0.5 for part in parts} | {part.last + 0.5 for part in parts})
+    """A thin line at both ends of each part of several layers."""
+    wide = [part for part in parts if part.last > part.first]
+    edges = sorted({part.first - 0.5 for part in wide} | {part.last + 0.5 for part in wide})
     lines = _lines([f"M{edge},0V1" for edge in edges], color=look.palette.grid, width=look.scale)
     return [{**shape, "yref": "paper", "layer": "below"} for shape in lines]
 
