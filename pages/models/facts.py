@@ -104,16 +104,17 @@ def drawn(model: Model, machine: Machine, look: Look) -> tuple[str, str, str]:
 
     The machine runs FP32 activations.
     """
-    return _drawn(model, machine.key, known.library().machines_version(), look)
-
-
-@known.cached(256)
-def _drawn(model: Model, key: str, version: str, look: Look) -> tuple[str, str, str]:
-    return stamp(model.profile, model.title, known.library().machine(key), look)
+    return stamp(model.profile, model.title, machine, look)
 
 
 def stamp(profile: ModelProfile, title: str, machine: Machine, look: Look) -> tuple[str, str, str]:
     """As `drawn`, of any network."""
+    return _stamp(profile, title, machine.key, known.library().machines_version(), look)
+
+
+@known.cached(256)
+def _stamp(profile: ModelProfile, title: str, key: str, version: str, look: Look) -> tuple[str, str, str]:
+    machine = known.library().machine(key)
     fp32 = profile.uniform(FP32_BITS)
     data = roofline_data(machine, profile, fp32, fp32, 1, DEFAULT_WIDTHS, controls.BATCHES[:1])
     words = f"{data.memory_bound} of {len(data.dots)} layers wait for bytes"

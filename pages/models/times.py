@@ -1,14 +1,15 @@
 """Predicted time of a network on every machine at every batch: a table to read, and one to compute with."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import pandas as pd
 
 from aiq_core.errors import SettingError
 from aiq_core.hardware import Machine
+from aiq_core.intensity import Traffic, traffic
 from aiq_core.records import FP32_BITS, ModelProfile, Policy
-from aiq_core.roofline import predict
+from aiq_core.roofline import predict_each
 from aiq_core.wording import seconds, significant
 
 NO_FP32 = "can't run FP32 activations"
@@ -32,33 +33,35 @@ class Time(NamedTuple):
         """`1.2 ms, 2.5 ×`, or why there is none."""
         if self.policy_s is None:
             return NO_FP32
-        return f"{seconds(self.policy_s)}, " + (
-            "no FP32" if self.speed_up is None else f"{significant(self.speed_up)} ×"
-        )
+        return seconds(self.policy_s) + ("" if self.speed_up is None else f", {significant(self.speed_up)} ×")
 
 
 def times(profile: ModelProfile, policy: Policy, machines: Iterable[Machine], batches: Iterable[int]) -> list[Time]:
     """A row a machine and batch."""
     fp32, sizes = profile.uniform(FP32_BITS), tuple(batches)
-    return [
-        Time(machine, batch, _seconds(machine, profile, fp32, batch), _seconds(machine, profile, policy, batch))
-        for machine in machines
-        for batch in sizes
-    ]
+    moved = {each: [traffic(profile, [each], batch) for batch in sizes] for each in (fp32, policy)}
+    found = []
+    for machine in machines:
+        both = (_seconds(machine, profile, each, moved[each]) for each in (fp32, policy))
+        found += [Time(machine, *each) for each in zip(sizes, *both, strict=True)]
+    return found
 
 
-def _seconds(machine: Machine, profile: ModelProfile, policy: Policy, batch: int) -> float | None:
+def _seconds(
+    machine: Machine, profile: ModelProfile, policy: Policy, moved: Sequence[Traffic]
+) -> Sequence[float | None]:
     try:
-        return float(predict(machine, profile, [policy], batch).total_seconds[0])
+        return [float(each.total_seconds[0]) for each in predict_each(machine, profile, [policy], moved)]
     except SettingError:  # of a machine that only computes in integers
-        return None
+        return [None] * len(moved)
 
 
 def table(found: list[Time]) -> pd.DataFrame:
     """A row a machine, a column a batch, in words."""
     rows: dict[str, dict[str, str]] = {}
     for time in found:
-        rows.setdefault(time.machine.name, {})[f"batch {time.batch:,}"] = time.words
+        name = time.machine.name if time.machine.runs_fp32 else f"{time.machine.name}, no FP32"
+        rows.setdefault(name, {})[f"batch {time.batch:,}"] = time.words
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("machine").reset_index()
 
 
