@@ -204,7 +204,11 @@ def test_a_machine_of_integers_shows_a_network_where_all_is_in_integers(
     alone: ModelProfile, library: Library, app: Callable[..., AppTest]
 ) -> None:
     integers = next(key for key, machine in library.machines.items() if not machine.runs_fp32)
-    assert "at these widths, by predicted time" in words(app(network="alone", machine=integers))
+    test = app(network="alone", machine=integers)
+    assert "at these widths, by predicted time" in words(test)
+    values = {metric.label: metric.value for metric in test.metric}
+    (time,) = times(alone, alone.uniform(8, 8), [library.machine(integers)], [1])
+    assert (values["Predicted time"], values["Predicted speed-up"]) == (time.words, "–")
     test = app(network="alone", machine=integers, widths=alone.uniform(8).key)
     assert "only computes in integers" in words(test)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log2
+from math import ceil, log2
 from typing import Any
 
 from aiq_core import wording
@@ -14,6 +14,9 @@ from aiq_core.records import FP32_BITS, Site
 
 HEIGHT_PX, BOTH_HEIGHT_PX = 172, 184
 """Of weights alone, and of both kinds."""
+
+MOST_PARTS = 24
+"""So many parts are named, side by side; of more, one in two, three, …"""
 
 TICK_LETTERS = 12
 """Of a bar's name: upright, as on a phone, more would leave the bars no room."""
@@ -65,6 +68,7 @@ def blocks(names: Sequence[str]) -> tuple[tuple[Block, ...], tuple[str, ...] | N
 def part_ticks(parts: Sequence[Block], columns: int) -> dict[str, Any]:
     """Names of parts of several layers, in the middle of each; where a phone has no room for them, they may turn."""
     wide = [part for part in parts if part.last > part.first]
+    wide = wide[:: ceil(len(wide) / MOST_PARTS) or 1]
     named = {"tickvals": [part.middle for part in wide], "ticktext": [part.name for part in wide]}
     letters = PLOT_WIDTHS_PX[0] / (GLYPH_EM * style.FONT_PX * columns)
     fits = all(len(part.name) <= max(3, letters * (part.last - part.first + 1)) for part in wide)

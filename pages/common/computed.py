@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from aiq_core.errors import SettingError
 from aiq_core.hardware import Machine
 from aiq_core.intensity import traffic
 from aiq_core.records import ModelProfile, Policy
@@ -59,8 +60,9 @@ def _percent(after: float, before: float) -> str:
 def _time(profile: ModelProfile, machine: Machine, batch: int, before: Policy, after: Policy) -> None:
     label = "Predicted time" if batch == 1 else f"Predicted, batch {batch}"
     if not machine.runs_fp32:
-        why = f"{machine.name} only computes in integers, and activations are FP32 here."
-        st.metric(label, "–", "can't run FP32", width=WIDTH_PX, delta_color="off", delta_arrow="off", help=why)
+        why = f"{machine.name} only computes in integers: it has a time where weights and activations all are."
+        told = _integers(profile, machine, batch, after)
+        st.metric(label, told, "can't run FP32", width=WIDTH_PX, delta_color="off", delta_arrow="off", help=why)
         return
     at = predict(machine, profile, [before, after], batch)
     bound = at.memory_bound.sum(axis=1)
@@ -72,3 +74,11 @@ def _time(profile: ModelProfile, machine: Machine, batch: int, before: Policy, a
         f"Predicted, not measured. {int(bound[1])} of {at.seconds.shape[1]} layers wait for bytes, before {bound[0]}.",
         inverse=True,
     )
+
+
+def _integers(profile: ModelProfile, machine: Machine, batch: int, policy: Policy) -> str:
+    """The time on a machine that only computes in integers."""
+    try:
+        return seconds(float(predict(machine, profile, [policy], batch).total_seconds[0]))
+    except SettingError:
+        return "–"

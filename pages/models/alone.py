@@ -46,7 +46,7 @@ def draw(name: str, profile: ModelProfile, view: View) -> None:
     ):
         st.dataframe(
             table(found),
-            column_config={"machine": st.column_config.Column(pinned=True, width=190)},
+            column_config={"machine": st.column_config.Column(pinned=True, width=210)},
             hide_index=True,
             height="content",
         )

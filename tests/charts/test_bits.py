@@ -343,3 +343,5 @@ def test_parts_turn_their_names_where_a_phone_has_no_room() -> None:
     assert part_ticks(parts, 20)["tickangle"] == 0
     assert "tickangle" not in part_ticks(parts, 40)
     assert part_ticks((Block("17", 0, 1),), 60)["tickangle"] == 0
+    many = [Block(str(place), 2 * place, 2 * place + 1) for place in range(80)]
+    assert part_ticks(many, 160)["ticktext"] == [str(place) for place in range(0, 80, 4)]
