@@ -199,6 +199,7 @@ CONFIGURATIONS = {
         2 * BLOCK + WIDTH * WIDTH,
     ),  # its pooler's, of a token
     "gpt2": (GPT2, 2 * BLOCK + TOKENS * WIDTH * VOCABULARY),
+    "gpt2 that pads": ({**GPT2, "pad_token_id": 0}, 2 * BLOCK + TOKENS * WIDTH * VOCABULARY),
     "vit": (VIT, PATCHES * WIDTH * 3 * 4 * 4 + 2 * VIT_BLOCK + WIDTH * 1),
 }
 

@@ -22,6 +22,9 @@ from aiq_core.runtime.own.network import closest
 LONGEST = "max_position_embeddings"
 IDS, PIXELS = "input_ids", "pixel_values"
 REMEDY = "give the config.json that stands beside a model's weights, or the network itself: path/to/net.py:build"
+WARNING = "warn_if_padding_and_no_attention_mask"
+"""A method that looks at token ids, of which there are none, only to warn of them."""
+
 HUB = ("attn_implementation", "_attn_implementation", "auto_map")
 """Settings that name code to fetch; the architecture's own code counts."""
 
@@ -49,6 +52,9 @@ def configured(file: Path, tokens: int | None, crop: Sequence[int] | None) -> Co
             configuration = _configuration(document, transformers)
             kind = _kind(file, configuration, transformers)
             network = bare(lambda: kind(configuration))
+            for part in network.modules():
+                if hasattr(part, WARNING):
+                    setattr(part, WARNING, _nothing)
         except AiqError:
             raise
         except Exception as error:  # whatever a constructor may raise, for settings that do not go together
@@ -65,6 +71,10 @@ def configured(file: Path, tokens: int | None, crop: Sequence[int] | None) -> Co
     shape = (int(getattr(configuration, "num_channels", 3)), *_size(file, configuration, crop))
     said = f"{name} of transformers, on images of {' × '.join(map(str, shape))}"
     return Configured(network, shape, None, said)
+
+
+def _nothing(*_: Any) -> None:
+    """Warns of nothing."""
 
 
 @contextmanager
@@ -125,11 +135,11 @@ def _kind(file: Path, configuration: Any, transformers: Any) -> Any:
 
 
 def _tokens(file: Path, configuration: Any, tokens: int | None) -> int:
-    most = getattr(configuration, LONGEST, None)
-    limit = "1 or more" if most is None else f"1 to {most:,}, its {LONGEST}"
+    most = max(0, getattr(configuration, LONGEST, None) or 0)  # -1 and the like stand for none
+    limit = "1 or more" if not most else f"1 to {most:,}, its {LONGEST}"
     if tokens is None:
         raise SettingError(f"{file} reads texts; give their length in tokens by --tokens, {limit}")
-    if tokens < 1 or (most is not None and tokens > most):
+    if tokens < 1 or 0 < most < tokens:
         raise SettingError(f"tokens={tokens} is not offered for {file}; give {limit}")
     return tokens
 
