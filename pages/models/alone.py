@@ -26,7 +26,7 @@ KINDS = {SiteKind.WEIGHTS: "All weights", SiteKind.ACTIVATIONS: "All activations
 
 def draw(name: str, profile: ModelProfile, view: View) -> None:
     """The whole page, in the place of the list."""
-    policy, site = widths.policy(profile), widths.site(profile)
+    policy = widths.policy(profile)
     found = times(profile, policy, known.library().machines.values(), controls.BATCHES)
     here = next(each for each in found if (each.machine, each.batch) == (view.machine, view.batch))
     with st.container(gap="xsmall"):
@@ -34,11 +34,15 @@ def draw(name: str, profile: ModelProfile, view: View) -> None:
         with st.container(horizontal=True, border=True, gap="small"):
             computed.draw(profile, view.machine, view.batch, profile.uniform(FP32_BITS), policy)
             _speed_up(here)
-    drawing_card(
-        _bits(name, profile, policy, site, view),
-        on_click=partial(_clicked, profile),
-        beneath=partial(_choices, name, profile, policy, site),
-    )
+    if profile.sites:
+        site = widths.site(profile)
+        drawing_card(
+            _bits(name, profile, policy, site, view),
+            on_click=partial(_clicked, profile),
+            beneath=partial(_choices, name, profile, policy, site),
+        )
+    else:
+        st.caption("Nothing of it can have bits: it keeps no weights that a layer multiplies by.")
     if here.policy_s is not None or has_roofline(view.machine):
         drawing_card(_roofline(name, profile, policy, view), partial(machines.machine_sources, view.machine))
     with card(
@@ -113,7 +117,8 @@ def _choices(name: str, profile: ModelProfile, policy: Policy, site: Site) -> No
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         for kind, label in KINDS.items():
             held = policy.weight_bits if kind is SiteKind.WEIGHTS else policy.activation_bits
-            _bits_control(label, f"alone-{name}-{kind}", widths.common(held), partial(widths.set_all, policy, kind))
+            if held:
+                _bits_control(label, f"alone-{name}-{kind}", widths.common(held), partial(widths.set_all, policy, kind))
         _one(name, profile, policy, site)
 
 

@@ -108,10 +108,7 @@ def dry_run(asked: Asked, folder: Path, say: Say = lambda *_: None) -> Found:
 
 
 def counted_alone(asked: Asked) -> tuple[ModelProfile, list[str]]:
-    """A network's profile without weights or data, built without values where that can be, and what there is to say.
-
-    Raises AiqError.
-    """
+    """A network's profile without weights or data, and what there is to say of it. Raises AiqError."""
     source = Source.parse(asked.network)
     if source.kind == CONFIGURATION:
         assert source.file is not None
@@ -124,7 +121,11 @@ def counted_alone(asked: Asked) -> tuple[ModelProfile, list[str]]:
     if how.crop is None:
         raise SettingError(f"{asked.network} says nothing of its images; give the size of its images by --crop")
     height, width = how.crop * (3 - len(how.crop))
-    return _counted(asked, module, (_channels(how, None, module), height, width)), []
+    shape = (_channels(how, None, module), height, width)
+    try:
+        return _counted(asked, module, shape), []
+    except UncountableOperatorError:  # it may ask for values, which only the network itself has
+        return _counted(asked, source.build(), shape), []
 
 
 def _counted(asked: Asked, module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype | None = None) -> ModelProfile:
