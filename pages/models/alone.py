@@ -100,7 +100,7 @@ def _bits(name: str, profile: ModelProfile, policy: Policy, site: Site, view: Vi
         "alone-bits",
         f"{name}-bits",
         data.title,
-        "above: weights, below: activations; click one to give it other bits",
+        f"{'above: weights, below: activations; ' * data.has_groups}click one to give it other bits",
         f"{data.title} of {name}, {site} picked: {data.spoken}",
         clickable(bits_figure(data, view.look), data, site, view.look),
         partial(bits_frame, data),
