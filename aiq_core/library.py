@@ -259,7 +259,8 @@ class Library:
         profile, dataset = model.profile, model.dataset
         if report_images is None:
             whole = dataset.report.size
-            report_images = whole if images == dataset.search.size else min(images, whole)
+            is_excerpt = dataset.search.shipped < dataset.search.size != images
+            report_images = min(images, whole) if is_excerpt else whole
         search = _complete(self._all(model, SplitName.SEARCH), images, profile, quantizer, start)
         report = _complete(self._all(model, SplitName.REPORT), report_images, profile, quantizer)
         fp32 = profile.uniform(32)

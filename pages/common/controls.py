@@ -220,9 +220,11 @@ def draw(sections: Collection[str] = SECTIONS, own: Collection[str] = ()) -> Non
         with st.expander("More", icon=":material/tune:"):
             model = known.model(st.session_state["model"])
             counts = known.image_counts(model)
-            shown = {name: f"{n:,}" + (" (all)" if name == "all" else " (excerpt)") for name, n in counts.items()}
+            notes = {model.dataset.search.shipped: " (excerpt)", counts["all"]: " (all)"}
+            shown = {name: f"{n:,}{notes.get(n, '')}" for name, n in counts.items()}
             shares = "; ".join(f"{n:,} have {model.dataset.search.balance(n)}" for n in counts.values())
-            select("Search images", "images", shown, "all", on_change=_touched_images, help=shares + ".")
+            usual = known.usual_images(model)
+            select("Search images", "images", shown, usual, on_change=_touched_images, help=shares + ".")
             st.toggle("Projector: larger type and marks", key="projector", bind="query-params")
     _in_address(POLICY)
     _in_address(PINNED)
@@ -309,7 +311,7 @@ def view() -> View:
 
 def asked(query: Mapping[str, str], dark: bool) -> View:
     """What an address asks for, as the controls will say once they are drawn; what is not on offer is the default."""
-    said: dict[str, Any] = {POLICY: None, PINNED: None, "images": "all", **_DEFAULTS, **query}
+    said: dict[str, Any] = {POLICY: None, PINNED: None, "images": None, **_DEFAULTS, **query}
     offered = {**_offered(), "model": known.library().models}
     if asks_for_alpha(query):
         said["budget"] = OFF
@@ -331,7 +333,7 @@ def _view(said: Mapping[str, Any], look: Look) -> View:
         pinned=said[PINNED],
         machine=_machine(said["machine"]),
         batch=int(said["batch"]),
-        images=counts.get(said["images"], counts["all"]),
+        images=counts.get(said["images"], counts[known.usual_images(model)]),
         look=look,
         traffic=said["traffic"],
         space=WEIGHTS if model.dataset.calibration_hash is None else SPACES[said["space"]],

@@ -135,9 +135,14 @@ def exported(run_id: str) -> bytes:
 
 
 def image_counts(model: Model) -> dict[str, int]:
-    """What the page may work on: all search images, and the excerpt where that is fewer."""
+    """What the page may work on: all search images, the excerpt where that is fewer, and what runs worked on."""
     search = model.dataset.search
-    counts = {"all": search.size}
-    if search.shipped < search.size:
-        counts[str(search.shipped)] = search.shipped
-    return counts
+    fewer = {search.shipped, *(run.request.images for run in runs(model))} - {search.size}
+    return {"all": search.size, **{str(count): count for count in sorted(fewer, reverse=True)}}
+
+
+def usual_images(model: Model) -> str:
+    """What the page opens on, by its name in `image_counts`: the most that a run worked on; all where none did."""
+    counts = image_counts(model)
+    most = max((run.request.images for run in runs(model)), default=counts["all"])
+    return next(name for name, count in counts.items() if count == most)

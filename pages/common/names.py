@@ -119,7 +119,7 @@ def explore_query(run: Run) -> dict[str, str] | None:
         query["from"] = request.algorithm
     if strategy(request.algorithm).searches and request.alpha is not None:
         query |= {"from": request.algorithm, "alpha": f"{request.alpha:.2f}"}
-    if images != "all":
+    if images != known.usual_images(model):
         query["images"] = images
     if request.traffic != UNFUSED:
         query["traffic"] = request.traffic

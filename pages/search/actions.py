@@ -65,7 +65,7 @@ def open_in_explore(query: dict[str, str]) -> None:
     state["model"], state[controls.POLICY] = query["model"], query.get("policy")
     state["from"] = query.get("from", controls.BEST)
     state["alpha"] = float(query.get("alpha", controls.DEFAULT_ALPHA))
-    state["images"] = query.get("images", "all")
+    state["images"] = query.get("images", known.usual_images(known.model(query["model"])))
     state["space"] = query.get("space", controls.DEFAULT_SPACE)
     state["traffic"] = query.get("traffic", UNFUSED)
     state["budget"], state[controls.PINNED], state[controls.CLICKED] = controls.OFF, None, False
