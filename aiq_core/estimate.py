@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aiq_core.catalog.dataset import CALIBRATION
 from aiq_core.frontier.sensitivity import Measure, known
 from aiq_core.library import Library, repeats
 from aiq_core.records import FP32_BITS, Request, Run, RunStatus
+from aiq_core.search.greedy import GREEDY
 from aiq_core.search.strategies import strategy
 from aiq_core.store.store import MEASURED
 from aiq_core.wording import duration, number
@@ -14,9 +16,23 @@ RECENT_RUNS = 10
 """How many of the newest runs the rate is read from: a machine changes."""
 
 
+ASKED_SHARE, WORK_SHARE = 0.25, 0.4
+"""Of a plain greedy search's evaluations, those that ours asks for; and of the work of each, what it does. As measured
+of searches of ResNet-20, docs/search_cost.md.
+"""
+
+ROUNDED, REST = 1.5, 0.6
+"""A forward that rounds activations, in plain ones; and of a network, what comes after the width that is measured by
+itself, which alone runs again. As measured of a ResNet-32.
+"""
+
+
 @dataclass(frozen=True)
 class Rate:
-    """Seconds per new evaluation on this machine, at some number of images; from `evaluations` of `runs` runs."""
+    """Seconds per new evaluation on this machine, at some number of images; from `evaluations` of `runs` runs.
+
+    Where these are 0 it is foreseen, from what a forward took when the model was added.
+    """
 
     seconds: float
     evaluations: int
@@ -69,6 +85,23 @@ def rate(runs: Sequence[Run], model: str, images: int, front: bool = False) -> R
     return Rate(seconds, count, len(usable))
 
 
+def foreseen(library: Library, request: Request) -> Rate | None:
+    """The pace of a user's own model before its first run, costs of widths included; None of a bundled one."""
+    model = library.model(request.model)
+    seconds = model.card.seconds_an_image
+    if seconds is None:
+        return None
+    if request.is_joint:
+        seconds *= ROUNDED
+    if request.points is None:
+        return Rate((1.0 if request.policies else WORK_SHARE) * seconds * request.chooses_on, 0, 0)
+    measured = 0.0
+    if not _costs_known(library, request):
+        tries = sum(len(request.offered(site)) for site in request.movable(model.profile))
+        measured = REST * tries * model.dataset.split(CALIBRATION).size
+    return Rate(seconds * (request.images + measured / request.points), 0, 0)
+
+
 def most_evaluations(library: Library, request: Request) -> int | None:
     """How many a request can ask for at most; None where nobody can say."""
     if request.policies:
@@ -92,7 +125,7 @@ def estimate(library: Library, requests: Sequence[Request], runs: Sequence[Run])
         likely=_total([count for count, _ in found]),
         most=_total([most_evaluations(library, request) for request in requests]),
         basis=told[0] if len(told) == 1 else ("as the nearest runs before" if told else ""),
-        rate=rate(runs, first.model, first.chooses_on, first.points is not None),
+        rate=rate(runs, first.model, first.chooses_on, first.points is not None) or foreseen(library, first),
         max_minutes=first.max_minutes,
         jobs=len(requests),
     )
@@ -129,26 +162,36 @@ def _likely(library: Library, request: Request, runs: Sequence[Run]) -> tuple[in
         and run.evaluations > 0
     ]
     if not like:
-        return None, ""
+        if request.algorithm != GREEDY.name or library.model(request.model).card.seconds_an_image is None:
+            return None, ""
+        return _within(library, request, ASKED_SHARE * _size(library, request)), "as of ResNet-20's searches"
     # A search of both kinds asks for many times what one of weights alone does, whatever their sizes.
     like = [run for run in like if run.request.is_joint == request.is_joint] or like
     near = min(like, key=lambda run: (abs((run.request.alpha or 0) - (request.alpha or 0)), run.created_at))
     count = near.evaluations * _size(library, request) / max(1, _size(library, near.request))
-    limit = most_evaluations(library, request)
-    likely = max(1, round(count)) if limit is None else min(max(1, round(count)), limit)
     name = strategy(request.algorithm).noun
-    return likely, f"{name} at alpha {near.request.alpha:g} asked for {near.evaluations:,}"
+    told = f"{name} at alpha {near.request.alpha:g} asked for {near.evaluations:,}"
+    return _within(library, request, count), told
+
+
+def _within(library: Library, request: Request, count: float) -> int:
+    limit, whole = most_evaluations(library, request), max(1, round(count))
+    return whole if limit is None else min(whole, limit)
 
 
 def _costs(library: Library, request: Request) -> str:
-    """Whether what widths cost by themselves is known, or comes first."""
+    """Whether what widths cost by themselves is known, or comes first, in words."""
+    if _costs_known(library, request):
+        return "what widths cost by themselves is known already"
+    return "after measuring what widths cost by themselves"
+
+
+def _costs_known(library: Library, request: Request) -> bool:
     model, measure = library.model(request.model), Measure(request.measure or Measure.KL)
     found = known(model, request.quantizer, measure, shipped=request.use_bundled)
     sites = request.movable(model.profile)
     wanted = {(site.kind, bits) for site in sites for bits in request.offered(site) if bits != FP32_BITS}
-    if found is not None and wanted <= found.widths:
-        return "what widths cost by themselves is known already"
-    return "after measuring what widths cost by themselves"
+    return found is not None and wanted <= found.widths
 
 
 def _size(library: Library, request: Request) -> int:
@@ -178,7 +221,10 @@ def _time(found: Estimate) -> str:
     if found.rate is None:
         budget = "" if found.max_minutes is None else f" It ends after {duration(60 * found.max_minutes * found.jobs)}."
         return f"Minutes: no rate yet on this machine.{budget}"
-    pace = f"{number(found.rate.seconds, 2)} s per new evaluation here, from {found.rate.evaluations:,} of them"
+    from_ = (
+        f"from {found.rate.evaluations:,} of them" if found.rate.runs else "foreseen from FP32's pace in the dry run"
+    )
+    pace = f"{number(found.rate.seconds, 2)} s per new evaluation here, {from_}"
     if found.likely_s is None:
         return f"{pace}."
     return f"About {duration(found.likely_s)} ({pace}); what is known already costs nothing."

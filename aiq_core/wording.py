@@ -267,6 +267,11 @@ def join(parts: Iterable[str]) -> str:
     return " · ".join(part for part in parts if part)
 
 
+def threads(count: int) -> str:
+    """`1 thread`, `2 threads`."""
+    return f"{count} thread{'' if count == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """A time as people say it: `8 s`, `4 min`, `1 h 20 min`."""
     if not isfinite(seconds):

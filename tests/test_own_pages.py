@@ -2,19 +2,25 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import streamlit as st
+from streamlit.testing.v1 import AppTest
 
 from aiq_core.catalog import data_dir
+from aiq_core.estimate import estimate, sentence
 from aiq_core.execute import Evaluators, execute, new_run
 from aiq_core.library import Library, open_library
-from aiq_core.records import Request, Run, SplitName
+from aiq_core.records import Quantizer, Request, Run, SplitName
 from aiq_core.search.baselines import UNIFORM, uniform
+from aiq_core.space import JOINT, WEIGHTS
+from aiq_core.wording import duration
 from pages.common import controls, known, names
-from tests.test_models_page import ROOT, own
+from tests.test_models_page import ROOT, own, words
 
+PACE_S = 0.002
 MEASURED = 40
 """Search images, of the 500 that there are."""
 
@@ -24,7 +30,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library
     """With an own model, `mine`, of which nothing is measured."""
     monkeypatch.setenv("AIQ_DATA_DIR", str(tmp_path))
     st.cache_resource.clear()
-    own(network="code/digits.py:build")
+    own(network="code/digits.py:build", seconds_an_image=PACE_S)
     shutil.copytree(ROOT / "tests" / "own" / "networks", data_dir() / "catalog" / "models" / "mine" / "code")
     yield open_library()
     st.cache_resource.clear()
@@ -51,3 +57,37 @@ def test_a_page_opens_on_the_images_that_were_measured(library: Library) -> None
     table = known.table(view.model, view.images)
     assert table.report_images == view.model.dataset.split(SplitName.REPORT).size == 500
     assert all(table.report)
+
+
+def test_the_first_search_and_front_are_foreseen_from_the_dry_run(library: Library) -> None:
+    model = library.model("mine")
+    greedy = WEIGHTS.request(model.name, Quantizer(), model.profile, "greedy", 0.9, 500)
+    found = estimate(library, [greedy], [])
+    # 2 widths below FP32 x 5 layers, and one layer less from step to step: 30 plain evaluations, a quarter of them.
+    assert (found.most, found.likely) == (2 * (5 + 4 + 3 + 2 + 1), 8)
+    assert found.likely_s == pytest.approx(8 * 0.4 * 500 * PACE_S)
+    assert "s per new evaluation here, foreseen from FP32's pace in the dry run" in sentence(found)
+    front = JOINT.front_request(model.name, JOINT.quantizer(model.dataset), model.profile, 500)
+    tries = 5 * 6 + len(model.profile.activation_groups) * 5
+    costs = 0.6 * tries * model.dataset.split("calibration").size
+    found = estimate(library, [front], [])
+    assert found.likely_s == pytest.approx(1.5 * PACE_S * (20 * 500 + costs))
+    # What is known of a bundled one is not its pace here.
+    assert estimate(library, [replace(greedy, model="digits_cnn")], []).rate is None
+
+
+def test_an_empty_page_says_what_filling_it_takes_and_when_it_is_filled(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiq_core.jobs.ensure_worker", lambda library: None)
+    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    test.query_params["model"] = "mine"
+    (button,) = test.run().main.button
+    tries = 5 * 6 + len(library.model("mine").profile.activation_groups) * 5
+    costs = 0.6 * tries * library.model("mine").dataset.split("calibration").size
+    assert button.label == f"Whole frontier, about {duration(1.5 * PACE_S * (20 * 500 + costs))}"
+    assert "CIFAR" not in button.help
+    button.click().run()
+    assert not test.exception
+    assert [element.label for element in test.main.button] == ["Cancel"]
+    assert "#### Mine is being measured" in words(test)

@@ -31,7 +31,7 @@ class Card:
 
     `mean` and `std` are per channel, of pixels / 255. Top-1 is FP32's on all images of the split. A user's own model
     says in `network` what builds it and in `result` which of its results the logits are; `is_chance` marks one that may
-    be guessing.
+    be guessing, and `seconds_an_image` is what FP32 took where it was added.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Card:
     network: str | None = None
     result: str | None = None
     is_chance: bool = False
+    seconds_an_image: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready document, without what is as with a bundled model; `read` reads it back."""

@@ -16,16 +16,17 @@ from aiq_core.records import UNFUSED
 @app.command()
 def models(as_json: Json = False) -> None:
     """List the models with their size and accuracy."""
-    cards = [known.card for known in open_library().models.values()]
+    known = list(open_library().models.values())
+    cards = [model.card for model in known]
     if as_json:
         names = ("name", "title", "dataset", "search_top1_percent", "report_top1_percent", "model_hash")
         return print_json([{name: getattr(card, name) for name in names} for card in cards])
     whole = [Column(name, no_wrap=True) for name in ("model", "title", "data")]
     table = Table(*whole, "search top-1 %", "report top-1 %", Column("hash", no_wrap=True), box=box.SIMPLE_HEAD)
-    for card in cards:
+    for model in known:
         table.add_row(
-            *(card.name, card.title, card.dataset, f"{card.search_top1_percent:.2f}"),
-            *(f"{card.report_top1_percent:.2f}", card.model_hash),
+            *(model.name, model.title, model.dataset.title, f"{model.card.search_top1_percent:.2f}"),
+            *(f"{model.card.report_top1_percent:.2f}", model.hash),
         )
     out.print(table)
 

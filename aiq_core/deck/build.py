@@ -27,13 +27,15 @@ LETTERS = "ABCDEF"
 def default_run(library: Library, model: Model, alpha: float = PAPER_ALPHA) -> Run | None:
     """The run that a deck shows where nobody chose one: greedy at an alpha, in the space that opens first and has it.
 
-    Else the first finished search.
+    Else the first finished search, else the first front.
     """
-    done = [run for run in library.runs(model) if run.status is RunStatus.DONE and run.policy is not None]
+    finished = [run for run in library.runs(model) if run.status is RunStatus.DONE]
+    done = [run for run in finished if run.policy is not None]
+    fronts = [run for run in finished if run.request.points is not None]
     greedy = [run for run in done if run.request.algorithm == GREEDY.name]
     at_alpha = [run for run in greedy if run.request.alpha == alpha and run.request.traffic == UNFUSED]
     usual = [run for space in SPACES.values() for run in at_alpha if _is_usual(run, space, model)]
-    return next(iter([*usual, *greedy, *done]), None)
+    return next(iter([*usual, *greedy, *done, *fronts]), None)
 
 
 def _is_usual(run: Run, space: Space, model: Model) -> bool:
@@ -61,7 +63,7 @@ def build(library: Library, run_ids: Sequence[str], machine: Machine) -> Deck:
         made += _of_run(library, known, table, found, with_problem=known.model not in shown)
         outdone += [] if found is None else [found]
         shown.add(known.model)
-    titles = list(dict.fromkeys(known.card.title for known in chosen))
+    titles = list(dict.fromkeys(known.title for known in chosen))
     title = plain(made[0].title) if len(chosen) == 1 else f"{', '.join(titles)}: {len(chosen)} runs compared"
     documents = tuple(known.document for known in chosen)
     return Deck(title, machine.key, machine.name, tuple(made), documents, __version__, tuple(outdone))

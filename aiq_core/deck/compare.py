@@ -20,7 +20,7 @@ COLUMNS = ("Run", "FLOPs per byte", "Points lost (95 %)", "Weights", "Predicted 
 
 def slides(library: Library, chosen: Sequence[Facts]) -> Iterator[Slide]:
     """One slide with the picture where there is one, then the table."""
-    models = list(dict.fromkeys(known.card.title for known in chosen))
+    models = list(dict.fromkeys(known.title for known in chosen))
     name = join([", ".join(models), f"{len(chosen)} runs", chosen[0].machine.name])
     table = table_of(library, chosen) if len({known.model for known in chosen}) == 1 else None
     if table is not None:
@@ -115,7 +115,7 @@ def _row(known: Facts) -> tuple[Text, ...]:
         known.shown(f"predicted_speedup.{known.machine.key}", 2), " ×" if known.is_faster else " ×, no faster"
     )  # fmt: skip
     return (
-        say(f"{known.letter}: {known.card.title}, {method(known.run)}", ", imported" if known.imported else ""),
+        say(f"{known.letter}: {known.title}, {method(known.run)}", ", imported" if known.imported else ""),
         say(known.shown("intensity", 2), " (+", known.shown("intensity_gain_percent", size_of), " %)"),
         _lost(known),
         say(known.shown("weight_bytes", size), " (", known.shown("stored_bytes", size), " as stored)"),

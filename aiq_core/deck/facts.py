@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiq_core import documents, fronts
-from aiq_core.catalog import Card, Model
+from aiq_core.catalog import Model
 from aiq_core.deck.text import Shown, Text, digits, look_up, say, shown
 from aiq_core.errors import SettingError
 from aiq_core.fronts import WITHIN
@@ -63,9 +63,9 @@ class Facts:
     machines: Mapping[str, Machine]
 
     @property
-    def card(self) -> Card:
-        """The model's card."""
-        return self.model.card
+    def title(self) -> str:
+        """What readers call the model."""
+        return self.model.title
 
     @property
     def profile(self) -> ModelProfile:
@@ -176,7 +176,7 @@ def kicker(facts: Facts, *more: str) -> str:
     run = facts.run
     state = "" if run.status is RunStatus.DONE else f"{run.status}: best so far"
     origin = f"imported, measured on {run.origin.cpu}" if facts.imported and run.origin is not None else ""
-    name = f"{facts.letter}: {facts.card.title}" if facts.letter else facts.card.title
+    name = f"{facts.letter}: {facts.title}" if facts.letter else facts.title
     return join([name, method(run), run.request.label or "", state, origin, *more])
 
 

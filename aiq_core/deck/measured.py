@@ -29,7 +29,7 @@ def slide(library: Library, facts: Facts) -> Slide | None:
     ratio = lead.timing.ratio_to_engine_fp32
     assert ratio is not None  # _lead
     own = lead.variant.name.startswith("policy")
-    what = "it" if own else f"{facts.card.title} ({lead.variant.title})"
+    what = "it" if own else f"{facts.title} ({lead.variant.title})"
     said = "; ".join([loss_words(lead), *predicted_words(lead.predicted)])
     title = f"{lead.engine.words} runs {what} {gain_words(ratio)}, {said}"
     about = f"{lead.timing.place.cpu}, batch {lead.timing.batch}"
@@ -103,7 +103,7 @@ def _figure(facts: Facts, shown: Sequence[Row]) -> Figure:
     ratios = "; ".join(
         f"{bar.variant} in {bar.engine} {number(bar.ratio.value, 2)} ×" for bar in drawn if bar.ratio is not None
     )
-    alt = f"Measured throughput of {facts.card.title} over FP32 in the same runtime: {ratios}."
+    alt = f"Measured throughput of {facts.title} over FP32 in the same runtime: {ratios}."
     rows_of = records(throughput_frame(bars(shown, variants, absolute=True)))
     return in_both(lambda look: throughput_figure(drawn, look), alt, rows_of)
 

@@ -8,7 +8,7 @@ from aiq_core.hardware import Machine
 from aiq_core.records import EVALUATOR_VERSION, FP32_BITS, SplitName
 from aiq_core.space import JOINT, WEIGHTS
 from aiq_core.store.store import BUNDLED, IMPORTED, MEASURED, SAVED
-from aiq_core.wording import bit_counts, join, quantizer_words, rate, significant, uniform_name
+from aiq_core.wording import bit_counts, join, quantizer_words, rate, significant, threads, uniform_name
 
 ORIGINS = {
     MEASURED: "measured on this computer",
@@ -44,7 +44,7 @@ def _run(facts: Facts) -> list[tuple[str, Text]]:
     if facts.run.floor_score is not None:
         floor = facts.shown("floor_correct", 0)
         rows.append(("accuracy floor", say(floor, f" of {request.chooses_on:,} search images right")))
-    rows.append(("model", say(f"{facts.card.title}, weights ", facts.shown("model_hash", str))))
+    rows.append(("model", say(f"{facts.title}, weights ", facts.shown("model_hash", str))))
     rows.append(("policy", say(facts.shown("policy_key", str))))
     return rows
 
@@ -81,7 +81,7 @@ def _images(facts: Facts) -> list[tuple[str, Text]]:
                 rows.append(("confirm images", say(facts.shown("confirm_images", 0), first)))
             shares = facts.model.dataset.split(split).balance(int(facts.value(f"{split}_images")))
             rows.append(
-                (name, say(f"{facts.card.dataset}, ", facts.shown(f"{split}_images", 0), f" ({shares})", digest))
+                (name, say(f"{facts.model.dataset.title}, ", facts.shown(f"{split}_images", 0), f" ({shares})", digest))
             )
     return rows
 
@@ -91,7 +91,9 @@ def _measured(facts: Facts) -> list[tuple[str, Text]]:
     if origin is None:
         return []
     finished = facts.run.finished_at or origin.created_at
-    made = join([origin.cpu, f"torch {origin.torch}", f"{origin.threads} threads, chunk {origin.chunk}", finished[:10]])
+    made = join(
+        [origin.cpu, f"torch {origin.torch}", f"{threads(origin.threads)}, chunk {origin.chunk}", finished[:10]]
+    )
     return [("measured on", say(made))]
 
 

@@ -73,7 +73,7 @@ def _roofline(facts: Facts, after: Policy) -> Figure | None:
     where = facts.machine, facts.profile, fp32, after, 1, DEFAULT_WIDTHS, (1,), "FP32"
     data = with_room(roofline_data(*where, *facts.counting))
     alt = (
-        f"Roofline of {facts.machine.name} with the {len(data.dots)} layers of {facts.card.title}, "
+        f"Roofline of {facts.machine.name} with the {len(data.dots)} layers of {facts.title}, "
         f"{'at FP32' if after == fp32 else 'FP32 and after'}; {data.memory_bound} are memory-bound."
     )
     return in_both(lambda look: roofline_figure(data, look), alt, records(roofline_frame(data)))

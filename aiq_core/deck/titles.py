@@ -12,9 +12,9 @@ from aiq_core.wording import bit_counts, number, size, uniform_name, width_range
 def headline(facts: Facts) -> Text:
     """The whole message in one sentence."""
     if facts.policy.is_fp32:
-        return say(f"{facts.card.title} at FP32: nothing is quantized, so nothing is gained or lost")
+        return say(f"{facts.title} at FP32: nothing is quantized, so nothing is gained or lost")
     return say(
-        f"{facts.card.title} does ",
+        f"{facts.title} does ",
         facts.shown("intensity_gain_percent", size_of),
         " % more work per byte ",
         _price(facts),
@@ -58,7 +58,7 @@ def _no_gain(facts: Facts) -> str:
 
 def problem(facts: Facts) -> Text:
     """Where FP32 stands on the machine's roofline."""
-    name, title, layers = facts.machine.spoken, facts.card.title, len(facts.profile.layers)
+    name, title, layers = facts.machine.spoken, facts.title, len(facts.profile.layers)
     bound = facts.memory_bound_before
     if bound is None:
         return say(f"{name} can't run FP32 activations, so {title} has no place on its roofline")

@@ -14,6 +14,7 @@ from aiq_core.catalog import Catalog, Model, data_dir
 from aiq_core.catalog.catalog import PROFILES
 from aiq_core.catalog.model import CONTACT_SHEET
 from aiq_core.errors import AiqError, SettingError
+from aiq_core.estimate import ASKED_SHARE, WORK_SHARE
 from aiq_core.library import Library
 from aiq_core.records import DEFAULT_WIDTHS, FP32_BITS, ModelProfile, SplitName
 from aiq_core.search.strategies import strategy
@@ -28,11 +29,6 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,59}")
 PREFIX = "adding-"
 STALE_S = 24 * 3600.0
 """Age beyond which what is half added is nobody's."""
-
-ASKED_SHARE, WORK_SHARE = 0.25, 0.4
-"""Of a plain search's evaluations, those that ours asks for; and of the work of each, what it does. As measured of
-greedy searches of ResNet-20, docs/search_cost.md.
-"""
 
 
 class RefusedError(AiqError):

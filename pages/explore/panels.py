@@ -8,12 +8,13 @@ import pandas as pd
 import streamlit as st
 
 from aiq_core import __version__
-from aiq_core.charts.pareto import describe, uniforms
+from aiq_core.charts.pareto import PAPER_POINTS, describe, uniforms
 from aiq_core.envelope import pareto
 from aiq_core.records import EVALUATOR_VERSION, UNFUSED, ImageSet, SplitName
-from aiq_core.wording import number, quantizer_words, span, uniform_name
+from aiq_core.wording import number, quantizer_words, span, threads, uniform_name
 from pages.common import controls, known
 from pages.common.charts import Click
+from pages.common.controls import View
 from pages.common.popovers import copied, link, popover
 from pages.explore.shown import Shown
 
@@ -75,12 +76,16 @@ def trade_off_options(shown: Shown) -> None:
         "table_rows",
         partial(_table, shown),
         "popover-trade-off",
-        always=partial(_overlays, shown.view.traffic),
+        always=partial(_overlays, shown.view),
     )
 
 
-def _overlays(traffic: str) -> None:
-    papers = traffic == UNFUSED
+def _overlays(view: View) -> None:
+    why = None
+    if view.model.name not in PAPER_POINTS:
+        why = f"The paper prints no point of {view.model.title}."
+    elif view.traffic != UNFUSED:
+        why = "The paper counts bytes unfused, so its points have no place on this axis."
     with st.container(horizontal=True):
         st.toggle("Dominated points", OVERLAYS["dominated"], key="dominated", bind="query-params")
         st.toggle(
@@ -88,8 +93,8 @@ def _overlays(traffic: str) -> None:
             OVERLAYS["paper"],
             key="paper",
             bind="query-params",
-            disabled=not papers,
-            help=None if papers else "The paper counts bytes unfused, so its points have no place on this axis.",
+            disabled=why is not None,
+            help=why,
         )
 
 
@@ -145,7 +150,7 @@ def _provenance(shown: Shown) -> None:
             origin = found.origin
             lines[f"{split} measured"] = (
                 f"{origin.source}, {origin.created_at[:10]}, {origin.cpu}, torch {origin.torch}, "
-                f"{origin.threads} threads"
+                f"{threads(origin.threads)}"
             )
     run, floor = known.reasons(view.model, chosen.policy.key, view.traffic, view.space), table.usual_goal.floor_score
     lines["first asked for by"] = "no run" if run is None else f"run {run.id} ({run.request.algorithm})"

@@ -6,19 +6,21 @@ import streamlit as st
 
 from aiq_core import jobs
 from aiq_core.catalog import Model
+from aiq_core.estimate import estimate
 from aiq_core.library import read_only
-from aiq_core.records import UNFUSED, Run, RunStatus, SplitName
+from aiq_core.records import UNFUSED, Request, Run, RunStatus, SplitName
 from aiq_core.search.frontier import FRONTIER
 from aiq_core.search.greedy import GREEDY
 from aiq_core.search.strategies import FRONTS, strategy
-from aiq_core.wording import number
+from aiq_core.wording import duration, number
 from pages.common import errors, fronts, known
 from pages.common.controls import View
 from pages.common.selection import comparable
 from pages.explore.shown import Shown
 
 POLL_S = 1.0
-WHOLE = "Whole frontier, about a minute"
+USUAL_TIME = "a minute"
+"""Of a network whose costs of widths ship with the app."""
 
 
 def offer(shown: Shown) -> None:
@@ -48,7 +50,8 @@ def offer(shown: Shown) -> None:
     if not is_known:
         excerpt = "" if images == view.images else f", on the {images:,} images that ship with the app"
         how = excerpt + ("" if view.traffic == UNFUSED else f", {view.traffic} traffic")
-        label = f"{WHOLE}{how}" if algorithm == FRONTIER.name else f"Search exactly here ({algorithm}{how})"
+        front = algorithm == FRONTIER.name
+        label = f"{_whole(view, images)}{how}" if front else f"Search exactly here ({algorithm}{how})"
         _button(label, view, algorithm, images)
     elif view.images < everything == here:
         _button(f"Extend to all {everything:,} images", view, algorithm, everything)
@@ -56,6 +59,10 @@ def offer(shown: Shown) -> None:
 
 def first(view: View) -> None:
     """What the page shows of a model that nothing is known of: why it is empty, and the button that changes it."""
+    if known.unfinished(view.model):
+        st.markdown(f"#### {view.model.title} is being measured")
+        st.caption("This page fills once that is done. Whether it stays open does not matter.")
+        return
     st.markdown(f"#### Nothing is measured yet for {view.model.title} on {view.images:,} search images")
     images = min(view.images, view.model.dataset.available(SplitName.SEARCH))
     if not fronts.can_measure_costs(view.model):
@@ -70,11 +77,19 @@ def first(view: View) -> None:
         "and resumed at any time."
     )
     if not read_only():
-        _button(WHOLE, view, FRONTIER.name, images)
+        _button(_whole(view, images), view, FRONTIER.name, images)
+
+
+def _whole(view: View, images: int) -> str:
+    """The frontier with what it will take here."""
+    seconds = estimate(known.library(), [_request(view, FRONTIER.name, images)], known.runs(view.model)).likely_s
+    return f"Whole frontier, about {USUAL_TIME if seconds is None else duration(seconds)}"
 
 
 def _button(label: str, view: View, algorithm: str, images: int) -> None:
     what = "the frontier" if algorithm == FRONTIER.name else f"{algorithm} at alpha {view.alpha:.2f}"
+    dataset = view.model.dataset
+    rest = "" if dataset.is_here else f" All of {dataset.title} comes with `python -m aiq_core data`."
     st.button(
         label,
         icon=":material/play_arrow:",
@@ -82,23 +97,26 @@ def _button(label: str, view: View, algorithm: str, images: int) -> None:
         args=(view, algorithm, images),
         width="stretch",
         help=f"Runs {what} on {images:,} search images in a process of its own; what is known already is not evaluated "
-        "again. All of CIFAR-10 comes with `python -m aiq_core data`.",
+        f"again.{rest}",
     )
 
 
 def _start(view: View, algorithm: str, images: int) -> None:
-    model = view.model
     with errors.kept():
-        how = view.space.quantizer(model.dataset)
-        if algorithm == FRONTIER.name:
-            usual = view.space.front_request(model.name, how, model.profile, images)
-        else:
-            usual = view.space.request(model.name, how, model.profile, algorithm, view.alpha, images)
-        request = replace(usual, traffic=view.traffic)
-        st.session_state["job"] = jobs.submit(known.library(), request).id
+        st.session_state["job"] = jobs.submit(known.library(), _request(view, algorithm, images)).id
         # The page works at one number of images: the one that is searched.
         counts = known.image_counts(view.model)
         st.session_state["images"] = next((name for name, count in counts.items() if count == images), "all")
+
+
+def _request(view: View, algorithm: str, images: int) -> Request:
+    """What a button asks for: the frontier, or a search at the view's alpha."""
+    model, how = view.model, view.space.quantizer(view.model.dataset)
+    if algorithm == FRONTIER.name:
+        usual = view.space.front_request(model.name, how, model.profile, images)
+    else:
+        usual = view.space.request(model.name, how, model.profile, algorithm, view.alpha, images)
+    return replace(usual, traffic=view.traffic)
 
 
 def watch(view: View) -> None:

@@ -36,7 +36,7 @@ KINDS = {
 ALGORITHMS = {name: strategy.title for name, strategy in SEARCHES.items()}
 KIND_HELP = (
     "The whole frontier finds the best policy at each AI from what widths cost by themselves, without search labels, "
-    "and measures those alone: about a minute. A search takes single steps at one alpha, each judged by measuring."
+    "and measures those alone. A search takes single steps at one alpha, each judged by measuring."
 )
 STEPS = (0.05, 0.1, 0.2, 0.25)
 LOWER_BITS = OFFERED_BITS[1:]
