@@ -22,8 +22,8 @@ of searches of ResNet-20, docs/search_cost.md.
 """
 
 ROUNDED, REST = 1.5, 0.6
-"""A forward that rounds activations, in plain ones; and of a network, what comes after the width that is measured by
-itself, which alone runs again. As measured of a ResNet-32.
+"""A forward that rounds activations, in plain ones; and what measuring a width by itself takes of such a one: what
+comes after it runs again. As measured of a ResNet-32, GPTQ's rounding included.
 """
 
 

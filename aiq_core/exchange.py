@@ -76,7 +76,7 @@ def import_run(library: Library, content: bytes, name: str = "document") -> Run:
     body = _read(content, name)
     try:
         run, evaluations = _parse(body)
-        model = library.model(run.request.model)
+        model = _model(library, run, name)
         _check_form(run, evaluations, model.profile)
     except (KeyError, TypeError, ValueError, AttributeError, SettingError) as error:
         raise ExchangeError(f"{name} is not a complete export ({error!r}); export the run again") from None
@@ -112,7 +112,7 @@ def import_store(library: Library, path: Path) -> list[Run]:
         if run.origin is None:
             continue  # queued there and never begun: nothing to show
         name = f"{path.name}, run {run.id},"
-        model = library.model(run.request.model)
+        model = _model(library, run, name)
         taken.append(_taken_in(run))
         try:
             _check_form(taken[-1], [], model.profile)
@@ -195,6 +195,19 @@ def _check_types(value: Any, expected: Any, place: str) -> None:
         kind = (int, float) if expected is float else origin or expected
         if not isinstance(value, kind) or (isinstance(value, bool) and expected is not bool):
             raise TypeError(f"{place} is {str(value)[:40]!r}")
+
+
+def _model(library: Library, run: Run, name: str) -> Model:
+    """The model of a run. Raises ExchangeError where it is not here, or goes by another name."""
+    models, wanted = library.models, run.request.model
+    if wanted in models:
+        return models[wanted]
+    same = [model.name for model in models.values() if model.hash == run.model_hash]
+    here = f", though the same network is here as {same[0]!r}" if same else ""
+    raise ExchangeError(
+        f"{name} is of {wanted!r}, and there is no model of that name{here}; `add` the same network with the same "
+        f"images as {wanted!r}, then import again"
+    )
 
 
 def _check(run: Run, evaluations: list[Evaluation], model: Model, name: str) -> None:

@@ -9,13 +9,19 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from aiq_core.catalog import data_dir
+from aiq_core.catalog import Catalog, data_dir
+from aiq_core.deck.build import build, default_run
+from aiq_core.deck.text import plain
+from aiq_core.errors import ExchangeError
 from aiq_core.estimate import estimate, sentence
+from aiq_core.exchange import export_run, import_run
 from aiq_core.execute import Evaluators, execute, new_run
+from aiq_core.hardware import DEFAULT_MACHINE, PRESETS
 from aiq_core.library import Library, open_library
 from aiq_core.records import Quantizer, Request, Run, SplitName
 from aiq_core.search.baselines import UNIFORM, uniform
 from aiq_core.space import JOINT, WEIGHTS
+from aiq_core.store import Store
 from aiq_core.wording import duration
 from pages.common import controls, known, names
 from tests.test_models_page import ROOT, own, words
@@ -29,6 +35,7 @@ MEASURED = 40
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library]:
     """With an own model, `mine`, of which nothing is measured."""
     monkeypatch.setenv("AIQ_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("AIQ_CACHE_DIR", str(tmp_path / "cache"))
     st.cache_resource.clear()
     own(network="code/digits.py:build", seconds_an_image=PACE_S)
     shutil.copytree(ROOT / "tests" / "own" / "networks", data_dir() / "catalog" / "models" / "mine" / "code")
@@ -91,3 +98,40 @@ def test_an_empty_page_says_what_filling_it_takes_and_when_it_is_filled(
     assert not test.exception
     assert [element.label for element in test.main.button] == ["Cancel"]
     assert "#### Mine is being measured" in words(test)
+
+
+def test_a_run_goes_to_where_the_same_network_was_added(library: Library, tmp_path: Path) -> None:
+    run = measured(library, 10)
+    exported = export_run(library, run.id).encode()
+    catalogs = {"none": "", "same": "mine", "renamed": "theirs"}
+    found = {}
+    for where, name in catalogs.items():
+        folder = tmp_path / where
+        if name:
+            own(name, folder=folder)
+        found[where] = Library(Store(folder / "store.sqlite"), None, (Catalog(folder),))
+    (taken,) = [import_run(found["same"], exported)]
+    table = found["same"].shown(found["same"].model("mine"), SplitName.SEARCH, run.request.policies[0], 10)
+    assert taken.id == run.id
+    assert table is not None
+    with pytest.raises(ExchangeError, match="is of 'mine', and there is no model of that name; `add` the same network"):
+        import_run(found["none"], exported)
+    with pytest.raises(ExchangeError, match="though the same network is here as 'theirs'"):
+        import_run(found["renamed"], exported)
+    assert not found["renamed"].runs()
+
+
+def test_slides_call_an_own_model_and_its_images_by_their_titles(library: Library) -> None:
+    model = library.model("mine")
+    front = WEIGHTS.front_request(model.name, Quantizer(), model.profile, 20, 3)
+    drawn = replace(front, algorithm="random_search", seed=0, measure=None)
+    run = execute(library, library.add_run(new_run(model, drawn)), Evaluators(1))
+    # A front is what a deck shows where nothing else was run, though it ends in no one policy.
+    assert run.policy is None
+    assert default_run(library, model) == replace(run, steps=())
+    deck = build(library, [run.id], PRESETS[DEFAULT_MACHINE])
+    table = deck.slides[-1].table
+    assert table is not None
+    rows = {plain(what): plain(value) for what, value in table.rows}
+    assert rows["model"].startswith("Mine, weights ")
+    assert rows["search images"].startswith(f"{model.dataset.title}, 20 (")

@@ -91,7 +91,7 @@ def work(library: Library, settings: Mapping[str, Any], say: Say) -> Mapping[str
 
 def unpacked(path: Path, say: Say = lambda *_: None) -> Path:
     """The class folders in a zip, unpacked beside it; hidden files are left out. Raises DataError."""
-    folder = path.with_name(f"{path.stem}-unpacked")
+    folder = path.with_suffix("")
     shutil.rmtree(folder, ignore_errors=True)
     try:
         with zipfile.ZipFile(path) as archive:

@@ -22,7 +22,8 @@ def subject(view: View, space: Space = WEIGHTS) -> tuple[Model, PolicyTable, str
     model = known.model(DEFAULT_MODEL)
     chosen, other = view.model.title, model.title
     table = known.table(model, known.image_counts(model)["all"])
-    return model, table, f"{chosen} is not measured yet (the Search page does that), so this is {other}."
+    lacks = f"Of {chosen} fewer than {FEWEST} policies are measured on {view.images:,} search images"
+    return model, table, f"{lacks} for {WEIGHTS.title} (the Search page does that), so this is {other}."
 
 
 def instead(model: Model, why: str) -> tuple[Model, PolicyTable, str]:

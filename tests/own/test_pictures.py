@@ -10,7 +10,7 @@ from PIL import Image
 
 from aiq_core.errors import DataError, SettingError
 from aiq_core.runtime.own import blocks, data, pictures
-from aiq_core.runtime.own.data import Given, deal, dealt, find, with_classes
+from aiq_core.runtime.own.data import Given, deal, dealt, find, title_of, with_classes
 from aiq_core.runtime.own.pictures import Pictures
 from aiq_core.runtime.own.preprocessing import Preprocessing, flat, parse, read_preprocessing, with_flags
 
@@ -292,3 +292,13 @@ def test_preprocessing_from_a_file_and_flags(tmp_path: Path) -> None:
 def test_preprocessing_that_is_refused(document: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingError, match=said):
         parse(document)
+
+
+def test_images_are_called_by_what_they_are_not_by_what_they_are_for(tmp_path: Path) -> None:
+    (tmp_path / "birds" / "val").mkdir(parents=True)
+    for name in ("birds/test.npz", "birds/unseen.npz", "birds/val/owls"):
+        (tmp_path / name).touch()
+    given = ("birds", "birds/val", "birds/test.npz", "birds/unseen.npz", "birds/val/owls,labels.npy")
+    called = [title_of(f"{tmp_path}/{name}") for name in given]
+    assert called == ["birds", "birds/val", "birds/test.npz", "unseen.npz", "owls"]
+    assert [title_of(name) for name in ("CIFAR10:test", "torchvision:MNIST")] == ["CIFAR10 test", "MNIST"]

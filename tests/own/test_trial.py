@@ -215,7 +215,7 @@ def test_a_damaged_file_within_a_zip_is_refused(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(DataError, match="Bad CRC-32"):
         trial.unpacked(path)
-    assert not (tmp_path / "images-unpacked").exists()
+    assert not (tmp_path / "images").exists()
 
 
 def test_an_uploaded_name_stays_in_its_folder(library: Library) -> None:

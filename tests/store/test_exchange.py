@@ -140,7 +140,7 @@ def packed(content: bytes) -> str:
         (("run", "model_hash"), "0" * 16, "was made with other weights or data .*import it where those are installed"),
         (("run", "search_hash"), "0" * 16, "other weights or data"),
         (("run", "report_hash"), "0" * 16, "other weights or data"),
-        (("run", "request", "model"), "resnet9", "unknown model 'resnet9'"),
+        (("run", "request", "model"), "resnet9", "is of 'resnet9', and there is no model of that name"),
         (("run", "policy"), "w2x5 a32x6", "names a policy that none of its steps asked for"),
         (("run", "policy"), "nonsense", "policy key 'nonsense' cannot be read"),
         (("run", "status"), "thriving", "is not a complete export"),

@@ -31,6 +31,9 @@ CALIBRATION_SHARE = 10
 
 LAYOUTS = ("NHWC", "NCHW")
 TEST, TRAIN = ":test", ":train"
+VAGUE = ("data", "images", "test", "train", "val", "valid", "validation", "search", "report", "calibration")
+"""Names of files and folders that say what images are for, not what they show."""
+
 NAMED = 5
 
 
@@ -170,9 +173,17 @@ def _listed(names: tuple[str, ...] | None) -> str:
 
 
 def title_of(text: str) -> str:
-    """What readers call the images that a text names."""
+    """What readers call the images that a text names: a file or folder, with its own folder if that says more.
+
+    Of a data set of torchvision's its part stands after it: `CIFAR10 test`.
+    """
     first = text.partition(",")[0]
-    return Path(first).stem if Path(first).expanduser().exists() else first.removeprefix("torchvision:")
+    path = Path(first).expanduser()
+    if not path.exists():
+        return first.removeprefix("torchvision:").replace(":", " ")
+    path = path.resolve()
+    vague = path.stem.lower() in VAGUE and path.parent.name not in ("", path.stem)
+    return f"{path.parent.name}/{path.name}" if vague else path.name
 
 
 def training_of(text: str) -> Pictures | None:
