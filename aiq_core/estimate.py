@@ -60,10 +60,11 @@ class Estimate:
         return min(count * self.rate.seconds, limit)
 
 
-def rate(runs: Sequence[Run], model: str, images: int, front: bool = False) -> Rate | None:
+def rate(runs: Sequence[Run], model: str, images: int, front: bool = False, joint: bool | None = None) -> Rate | None:
     """This machine's own pace for a model, from its newest runs that computed something; None where there are none.
 
-    Fronts confirm every point and measure costs first, so that only they tell of fronts.
+    Fronts confirm every point and measure costs first, so that only they tell of fronts. Of searches those are asked
+    first that give bits to activations too, or do not, as `joint` says: the one's rounding takes most of its time.
     """
     usable = [
         run
@@ -76,6 +77,7 @@ def rate(runs: Sequence[Run], model: str, images: int, front: bool = False) -> R
         and run.request.tuning is None  # most of its seconds are training
         and run.seconds > 0
     ]
+    usable = [run for run in usable if run.request.is_joint is joint] or usable
     usable = sorted(usable, key=lambda run: run.created_at)[-RECENT_RUNS:]
     if not usable:
         return None
@@ -125,7 +127,8 @@ def estimate(library: Library, requests: Sequence[Request], runs: Sequence[Run])
         likely=_total([count for count, _ in found]),
         most=_total([most_evaluations(library, request) for request in requests]),
         basis=told[0] if len(told) == 1 else ("as the nearest runs before" if told else ""),
-        rate=rate(runs, first.model, first.chooses_on, first.points is not None) or foreseen(library, first),
+        rate=rate(runs, first.model, first.chooses_on, first.points is not None, first.is_joint)
+        or foreseen(library, first),
         max_minutes=first.max_minutes,
         jobs=len(requests),
     )
@@ -162,7 +165,7 @@ def _likely(library: Library, request: Request, runs: Sequence[Run]) -> tuple[in
         and run.evaluations > 0
     ]
     if not like:
-        if request.algorithm != GREEDY.name or library.model(request.model).card.seconds_an_image is None:
+        if request.algorithm != GREEDY.name:
             return None, ""
         return _within(library, request, ASKED_SHARE * _size(library, request)), "as of ResNet-20's searches"
     # A search of both kinds asks for many times what one of weights alone does, whatever their sizes.

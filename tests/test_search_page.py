@@ -250,6 +250,11 @@ def test_the_rate_counts_the_images_that_a_joint_search_chooses_on() -> None:
     found = estimate.rate([joint_run(evaluations_new=5, seconds=10)], "digits_cnn", 500)
     assert found is not None
     assert found.seconds == 10 / 5 * 500 / 250
+    # Where both kinds are known, the one that is asked for tells: GPTQ takes most of a joint one's time.
+    weights, joint = replace(run_of(), evaluations_new=10, seconds=1), joint_run(evaluations_new=5, seconds=10)
+    (request,) = draft.requests(JOINT_DRAFT, None)
+    paces = [estimate.estimate(KNOWN, [each], [weights, joint]).rate for each in (run_of().request, request)]
+    assert [pace.seconds for pace in paces if pace is not None] == [1 / 10, 10 / 5]
 
 
 def test_an_estimate_of_a_joint_search_is_of_one_before() -> None:
