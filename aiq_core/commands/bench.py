@@ -77,7 +77,7 @@ def _print(found: Benched) -> None:
                 table.add_row(*_cells(row))
         out.print(f"batch {batch}", table, sep="\n")
     for engine, note in found.missing.items():
-        out.print(f"{engine.words}: {note}", highlight=False)
+        out.print(f"{engine.words}: {note}", highlight=False, markup=False)
     unsteady = {row.timing.batch: row.timing.unsteady for row in found.rows if row.timing.unsteady}
     for batch, rounds in unsteady.items():
         out.print(

@@ -74,6 +74,8 @@ class _Part:
             self._all_of(self.runs[place], self._conditions(place))
         for place, border in enumerate(self.table.borders):
             writes, reads, both = self.runs[border.writer], self.runs[border.reader], self.both[place]
+            if border.tensor not in self.profile.stored_tensors:
+                continue
             self._all_of(both, [writes, reads])
             plain, into, out = border.fp32_fp32, border.fp32_int8, border.int8_fp32
             total = total + plain * self._stored(border.tensor)
@@ -108,7 +110,9 @@ class _Part:
         self.rows.append(variable - sum(conditions, self._constant(1.0 - len(conditions))))
 
     def _stored(self, tensor: int) -> Floats:
-        """1 where a tensor is stored as integers."""
+        """1 where a tensor is stored as integers; one of which only a maximum is stored never is."""
+        if tensor not in self.profile.stored_tensors:
+            return self._constant(0.0)
         return self._narrow(Site(SiteKind.ACTIVATIONS, self.profile.stored_tensors[tensor]))
 
     def _narrow(self, site: Site) -> Floats:

@@ -117,8 +117,8 @@ def _bench(model: Model, chosen: Sequence[Variant], wanted: Wanted) -> "Bench":
     engines = [look_up("engine", name, {str(each): each for each in Engine}) for name in wanted.engines]
     made = Bench(model, chosen, engines, wanted.threads)
     if not made.cells:
-        missing = ", ".join(dict.fromkeys(engine.package for engine in made.missing))
-        raise SettingError(f"none of the engines is installed; pip install {missing or 'onnxruntime'}")
+        why = "; ".join(f"{engine.words}: {note}" for engine, note in made.missing.items())
+        raise SettingError(f"no engine is left to run {model} ({why or 'none was asked for'}); ask for another one")
     return made
 
 

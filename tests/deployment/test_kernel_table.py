@@ -5,6 +5,7 @@ from itertools import product
 import numpy as np
 import onnxruntime
 import pytest
+from torch import nn
 
 from aiq_core.catalog import Model
 from aiq_core.deployment.engine import RUNTIMES, Engine
@@ -20,6 +21,7 @@ from aiq_core.roof import Bandwidth, Roof, Spread
 from aiq_core.runtime.calibrate import calibration
 from aiq_core.runtime.deployment.engines import opened
 from aiq_core.runtime.deployment.table import measure_table
+from aiq_core.runtime.profile import profile
 from aiq_core.runtime.rounded import RoundedLayers
 from aiq_core.space import JOINT
 from aiq_core.traffic.fused import kernels
@@ -128,6 +130,30 @@ def test_the_program_finds_what_trying_all_policies_does(seed: int) -> None:
         assert found.cost == pytest.approx(min(cost for seconds, cost in tried if seconds <= limit), rel=2e-4)
     with pytest.raises(InfeasibleError, match="µs an image by measured kernels is out of reach"):
         solver.solve([Budget(Quantity.TIME, shortest * 0.9, KERNELS)])
+
+
+def test_what_only_a_maximum_is_read_of_lies_in_fp32() -> None:
+    """Its border costs nothing, and what takes the maximum runs in FP32; the rest runs in INT8 all the same."""
+    network = nn.Sequential(
+        *(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(4, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(64, 10)),
+    )
+    counted = profile(network, "pooled", (1, 8, 8), ())
+    times = [(("0",), 40e-6, None), ((), 10e-6, None), (("3",), 40e-6, 15e-6), (("6",), 20e-6, 10e-6)]
+    made = [
+        KernelTimes(kernel.operations, layers, fp32, int8, None, 0.0)
+        for kernel, (layers, fp32, int8) in zip(kernels(counted.graph), times, strict=True)
+    ]
+    edges = [(place, place + 1, kernel.operations[-1]) for place, kernel in enumerate(made[:-1])]
+    borders = [Border(*edge, 3e-6, 5e-6, 7e-6) for edge in edges]
+    own = KernelTable("", "onnxruntime", "1", 1, 1, "a CPU", "now", 1.0, tuple(made), tuple(borders))
+    narrow = counted.uniform(8, 8)
+    # FP32 until the maximum; from there to INT8, 5, and within it, 0.
+    assert own.seconds_an_image(counted, narrow) == pytest.approx((40 + 10 + 5 + 15 + 10) * 1e-6)
+    offered = dict.fromkeys(counted.sites, (32, 8))
+    free = Sensitivity("", Measure.KL, 1, {Move(site, 8): 1e-3 for site in counted.sites})
+    solver = Solver(counted, free, counted.uniform(32), offered, table=own)
+    assert solver.value(Quantity.TIME, solver.least(Quantity.TIME, KERNELS), KERNELS) == pytest.approx(80e-6)
 
 
 def test_time_on_kernels_needs_a_table() -> None:

@@ -14,9 +14,11 @@ from typer.testing import CliRunner
 from aiq_core import space
 from aiq_core.__main__ import app
 from aiq_core.catalog.dataset import TRAINING
-from aiq_core.errors import AiqError, DataError, SettingError, UnknownNameError
+from aiq_core.deployment.engine import Engine
+from aiq_core.errors import AiqError, DataError, EvaluationError, SettingError, UnknownNameError
 from aiq_core.library import open_library
 from aiq_core.records import FP32_BITS, ImageSet, Policy, SplitName
+from aiq_core.runtime.deployment.bench import Bench
 from aiq_core.runtime.evaluate import TorchEvaluator
 from aiq_core.runtime.own.asked import Asked
 from aiq_core.runtime.own.dry_run import counted_alone
@@ -242,6 +244,34 @@ def test_two_networks_may_have_files_of_the_same_names(home: Path) -> None:
         assert model.hash == hash_
         assert model.metric.score(outcomes, model.dataset.search.labels) == round(5 * model.card.search_top1_percent)
     assert library.model("mine").hash != other["model_hash"]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_view_of_what_lies_channel_after_channel(home: Path, channels: int) -> None:
+    """Runs in the dry run, grey images too; benches leave out the layout in which the code fails, and say so."""
+    (home / "code" / "views.py").write_text(
+        "from torch import nn\n\n\nclass Views(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        f"        self.conv, self.head = nn.Conv2d({channels}, 4, 3), nn.Linear(144, 10)\n\n"
+        "    def forward(self, x):\n        x = self.conv(x)\n        return self.head(x.view(len(x), -1))\n"
+    )
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, channels), np.uint8)
+    np.savez(home / "noise.npz", images=images, labels=np.arange(40) % 10)
+    given = {"network": f"{home}/code/views.py:Views", "weights": "random", "flags": {}}
+    data = dict.fromkeys(("data", "report_data", "calibration_data"), f"{home}/noise.npz")
+    added(home, allow_chance=True, **given, **data)
+    bench = Bench(open_library().model("mine"), (), (Engine.EAGER, Engine.CHANNELS_LAST), 1)
+    assert list(bench.missing) == [Engine.CHANNELS_LAST]
+    assert bench.missing[Engine.CHANNELS_LAST].startswith("the code of mine does not run so (RuntimeError: view size")
+
+
+def test_a_forward_that_fails_is_said_with_the_images_it_fails_on(home: Path) -> None:
+    (home / "code" / "one.py").write_text(
+        "from torch import nn\n\n\nclass One(nn.Linear):\n    def __init__(self):\n        super().__init__(64, 10)\n\n"
+        "    def forward(self, x):\n        return super().forward(x.reshape(1, 64))\n"
+    )
+    with pytest.raises(EvaluationError, match=r"mine fails on images of \[125, 1, 8, 8\] \(RuntimeError: shape .* add"):
+        added(home, network=f"{home}/code/one.py:One", weights="random", allow_chance=True)
+    assert kept(home) == []
 
 
 def test_an_exported_program(home: Path) -> None:

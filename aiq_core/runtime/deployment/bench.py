@@ -69,6 +69,7 @@ class Bench:
         self.versions = {engine: version for engine in engines if (version := installed(engine)) is not None}
         self.missing = {engine: remedy(engine) for engine in engines if engine not in self.versions}
         self._exported: dict[str, Exported] = {}
+        self._check_eager()
         self._check_exports()
         every = {variant.key: variant for variant in (fp32(model), *variants)}
         self.cells = tuple(
@@ -77,6 +78,18 @@ class Bench:
             for variant in every.values()
             if has(engine, variant.precision) and (engine in RUNTIMES or variant.is_fp32)
         )
+
+    def _check_eager(self) -> None:
+        """Leaves out a layout of memory that the network's own code does not take."""
+        for engine in (Engine.EAGER, Engine.CHANNELS_LAST):
+            if engine not in self.versions:
+                continue
+            try:
+                _eager(self.model, self._feed(2)[INPUT], engine is Engine.CHANNELS_LAST)()
+            except Exception as error:  # it is somebody's code
+                said = str(error).strip().partition("\n")[0]
+                del self.versions[engine]
+                self.missing[engine] = f"the code of {self.model} does not run so ({type(error).__name__}: {said})"
 
     def _check_exports(self) -> None:
         """Leaves out the runtimes where an operator has no form in ONNX: PyTorch runs it all the same."""

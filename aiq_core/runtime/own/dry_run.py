@@ -20,15 +20,13 @@ from aiq_core.catalog.model import CARD, CONTACT_SHEET, PROFILE, WEIGHTS
 from aiq_core.errors import SettingError, UncountableOperatorError, WeightsError
 from aiq_core.records import ModelProfile, SplitName
 from aiq_core.runtime.bare import bare
-from aiq_core.runtime.data import to_input
 from aiq_core.runtime.files import write_whole
 from aiq_core.runtime.layers import write_layers
-from aiq_core.runtime.logits import logits
 from aiq_core.runtime.own import blocks, data
 from aiq_core.runtime.own.asked import Asked, Found
 from aiq_core.runtime.own.checkpoint import Checkpoint, own_weights, read_checkpoint
 from aiq_core.runtime.own.configuration import configured
-from aiq_core.runtime.own.measure import better_order, contact_sheet, device_of, predict
+from aiq_core.runtime.own.measure import better_order, contact_sheet, device_of, forward, plain_input, predict
 from aiq_core.runtime.own.network import CONFIGURATION, TIMM, TORCHVISION, Source
 from aiq_core.runtime.own.pictures import Pictures
 from aiq_core.runtime.own.preprocessing import (
@@ -215,7 +213,7 @@ def _outputs(
 ) -> int:
     """How many classes the network tells apart."""
     with torch.inference_mode():
-        given = logits(module(to_input(image[None], mean, std).contiguous()), 1, asked.name, asked.result)
+        given = forward(module, plain_input(image[None], mean, std), asked.name, asked.result)
     if given.ndim != 2:
         raise SettingError(
             f"{asked.name} gives {list(given.shape)} for one image, a classifier gives [1, classes]; wrap it so that "

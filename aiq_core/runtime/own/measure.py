@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy.optimize import linear_sum_assignment
-from torch import nn
+from torch import Tensor, nn
 
 from aiq_core.catalog import Model
 from aiq_core.catalog.dataset import Split
@@ -41,6 +41,25 @@ def device_of(name: str) -> torch.device:
     return torch.device(name)
 
 
+def plain_input(pixels: NDArray[np.uint8], mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Images as most people have them, channel after channel, which a network may rely on: float32[n, C, H, W]."""
+    # `contiguous` would leave a single channel with the strides of channels_last, which convolutions then keep.
+    return to_input(pixels, mean, std).clone(memory_format=torch.contiguous_format)
+
+
+def forward(module: nn.Module, x: Tensor, name: str, result: str | None) -> Tensor:
+    """The logits of a batch. Raises EvaluationError where the network's own code fails on it."""
+    try:
+        given = module(x)
+    except Exception as error:  # it is somebody's code
+        said = str(error).strip().partition("\n")[0]
+        raise EvaluationError(
+            f"{name} fails on images of {list(x.shape)} ({type(error).__name__}: {said}); mend its forward, which has "
+            "to take a batch of any size, and add it again"
+        ) from error
+    return logits(given, len(x), name, result)
+
+
 def predict(
     module: nn.Module, model: Model, split: Split, device: torch.device, say: Say
 ) -> tuple[NDArray[np.int64], float]:
@@ -55,9 +74,8 @@ def predict(
     with torch.inference_mode():
         for start in range(0, split.size, chunk):
             started = time.monotonic()
-            # As most people have them; a network may rely on it.
-            x = to_input(split.read(start, start + chunk), card.mean, card.std).contiguous().to(device)
-            given = logits(module(x), len(x), model.name, card.result).cpu()
+            x = plain_input(split.read(start, start + chunk), card.mean, card.std).to(device)
+            given = forward(module, x, model.name, card.result).cpu()
             bad += int((~torch.isfinite(given).all(dim=1)).sum())
             found.append(given.argmax(1).numpy())
             seconds = min(seconds, (time.monotonic() - started) / len(x))
