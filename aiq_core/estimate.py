@@ -7,6 +7,7 @@ from aiq_core.catalog.dataset import CALIBRATION
 from aiq_core.frontier.sensitivity import Measure, known
 from aiq_core.library import Library, repeats
 from aiq_core.records import FP32_BITS, Request, Run, RunStatus
+from aiq_core.rounding.gptq import work
 from aiq_core.search.greedy import GREEDY
 from aiq_core.search.strategies import strategy
 from aiq_core.store.store import MEASURED
@@ -23,20 +24,26 @@ of searches of ResNet-20, docs/search_cost.md.
 
 ROUNDED, REST = 1.5, 0.6
 """A forward that rounds activations, in plain ones; and what measuring a width by itself takes of such a one: what
-comes after it runs again. As measured of a ResNet-32, GPTQ's rounding included.
+comes after it runs again. As measured of a ResNet-32.
 """
+
+GPTQ = "gptq"
+ROUNDING_RATE = 2e10
+"""FLOPs a second of GPTQ, which one thread does in float64: 9 to 31 thousand million were measured of an AMD EPYC."""
 
 
 @dataclass(frozen=True)
 class Rate:
     """Seconds per new evaluation on this machine, at some number of images; from `evaluations` of `runs` runs.
 
-    Where these are 0 it is foreseen, from what a forward took when the model was added.
+    Where these are 0 it is foreseen, from what a forward took when the model was added; `first_s` then come before the
+    first evaluation.
     """
 
     seconds: float
     evaluations: int
     runs: int
+    first_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ class Estimate:
         if count is None or self.rate is None:
             return None
         limit = float("inf") if self.max_minutes is None else 60 * self.max_minutes * self.jobs
-        return min(count * self.rate.seconds, limit)
+        return min(self.rate.first_s + count * self.rate.seconds, limit)
 
 
 def rate(runs: Sequence[Run], model: str, images: int, front: bool = False, joint: bool | None = None) -> Rate | None:
@@ -95,13 +102,25 @@ def foreseen(library: Library, request: Request) -> Rate | None:
         return None
     if request.is_joint:
         seconds *= ROUNDED
-    if request.points is None:
-        return Rate((1.0 if request.policies else WORK_SHARE) * seconds * request.chooses_on, 0, 0)
-    measured = 0.0
+    first_s = 0.0
     if not _costs_known(library, request):
-        tries = sum(len(request.offered(site)) for site in request.movable(model.profile))
-        measured = REST * tries * model.dataset.split(CALIBRATION).size
-    return Rate(seconds * (request.images + measured / request.points), 0, 0)
+        first_s = _rounding_s(library, request)
+        if request.points is not None:
+            tries = sum(len(request.offered(site)) for site in request.movable(model.profile))
+            first_s += REST * tries * seconds * model.dataset.split(CALIBRATION).size
+    if request.policies or request.points is not None:
+        return Rate(seconds * request.images, 0, 0, first_s)
+    return Rate(WORK_SHARE * seconds * request.chooses_on, 0, 0, first_s)
+
+
+def _rounding_s(library: Library, request: Request) -> float:
+    """Seconds that GPTQ takes for all widths that are offered."""
+    if request.quantizer.rounding != GPTQ:
+        return 0.0
+    widths = len([bits for bits in request.widths if bits != FP32_BITS])
+    layers = library.model(request.model).profile.quantizable
+    sizes = ((layer.weights, layer.weights // layer.output_channels, layer.groups) for layer in layers)
+    return widths * sum(work(*size) for size in sizes) / ROUNDING_RATE
 
 
 def most_evaluations(library: Library, request: Request) -> int | None:
@@ -227,7 +246,8 @@ def _time(found: Estimate) -> str:
     from_ = (
         f"from {found.rate.evaluations:,} of them" if found.rate.runs else "foreseen from FP32's pace in the dry run"
     )
-    pace = f"{number(found.rate.seconds, 2)} s per new evaluation here, {from_}"
+    first = f" after {duration(found.rate.first_s)}" if found.rate.first_s else ""
+    pace = f"{number(found.rate.seconds, 2)} s per new evaluation here{first}, {from_}"
     if found.likely_s is None:
         return f"{pace}."
     return f"About {duration(found.likely_s)} ({pace}); what is known already costs nothing."

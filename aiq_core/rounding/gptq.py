@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from aiq_core.records import Quantizer
 from aiq_core.rounding.layer import Statistics
-from aiq_core.rounding.mse import best_grid
+from aiq_core.rounding.mse import SHARES, best_grid
 from aiq_core.rounding.nearest import ends
 
 DAMPING = 0.01
@@ -36,6 +36,13 @@ def gptq(
         return np.asarray(grouped * (grouped @ hessian)).reshape(error.shape)
 
     return best_grid(weight, bits, settings, rounds, costs)
+
+
+def work(weights: int, k: int, groups: int) -> float:
+    """FLOPs of rounding so many weights, k an output channel, at one width: for each grid that is tried the errors
+    passed on and what they cost, and the factor once.
+    """
+    return len(SHARES) * 3.0 * weights * k + 3.0 * groups * k**3
 
 
 def inverse_factor(hessian: NDArray[np.float64], power: NDArray[np.float64]) -> NDArray[np.float64]:
