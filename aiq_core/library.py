@@ -120,16 +120,19 @@ class Library:
         return self.user
 
     def version(self) -> str:
-        """Text that changes whenever the stores do: a cache key."""
-        return "-" if self.user is None else self.user.version()
+        """Text that changes whenever the stores do, or a user's own models: a cache key."""
+        return f"{'-' if self.user is None else self.user.version()} {self._own()}"
+
+    def _own(self) -> str:
+        return " ".join(value for model in self.models.values() for value in model.identity.values())
 
     def table_version(self, model: Model, images: int) -> str:
         """Text that changes whenever a `table` may: not with every heartbeat of a search."""
         return "-" if self.user is None else self.user.evaluations_version(model.hash, images)
 
     def finished_version(self) -> str:
-        """Text that changes whenever the finished runs do."""
-        return "-" if self.user is None else self.user.finished_version()
+        """Text that changes whenever the finished runs do, or a user's own models."""
+        return f"{'-' if self.user is None else self.user.finished_version()} {self._own()}"
 
     # Measurements
 
@@ -342,11 +345,15 @@ class Library:
     # Runs
 
     def runs(self, model: Model | None = None, archived: bool = False) -> tuple[Run, ...]:
-        """Runs without their steps, bundled ones first, then the user's, oldest first."""
-        name = None if model is None else model.name
+        """Runs without their steps, bundled ones first, then the user's, oldest first.
+
+        Those of a user's own network are left out while it is not here as it was.
+        """
+        name, models = None if model is None else model.name, self.models
         bundled = [of_source(run, BUNDLED) for run in self.bundled.runs(name)] if self.bundled else []
         taken = {run.id for run in bundled}
-        own = [run for run in (self.user.runs(name) if self.user else []) if run.id not in taken]
+        found = self.user.runs(name) if self.user else []
+        own = [run for run in found if run.id not in taken and _is_of(run, models.get(run.request.model))]
         return tuple(run for run in (*bundled, *own) if archived or not run.archived)
 
     def add_run(self, run: Run) -> Run:
@@ -354,17 +361,29 @@ class Library:
         return self.store.add_run(run, [run.id] if self.bundled and self.bundled.has_run(run.id) else ())
 
     def run(self, run_id: str) -> Run:
-        """One run with its steps. Raises UnknownNameError."""
+        """One run with its steps. Raises UnknownNameError, and DataError where its network is not here as it was."""
         if self.bundled and self.bundled.has_run(run_id):
             return of_source(self.bundled.run(run_id), BUNDLED)
         if self.user and self.user.has_run(run_id):
-            return self.user.run(run_id)
+            found = self.user.run(run_id)
+            name = found.request.model
+            if not _is_of(found, self.models.get(name)):
+                raise DataError(
+                    f"run {run_id} is of a network or images called {name!r} that are not here as they were; `add` "
+                    "the same ones under that name again"
+                )
+            return found
         raise UnknownNameError("run", run_id, [run.id for run in self.runs()][-10:] or ["(no runs yet)"])
 
     def reasons(self, model: Model, policy: Policy, quantizer: Quantizer = Quantizer()) -> Run | None:
         """The earliest finished run that asked for a policy, with its steps; None where none did."""
         finished = (run for run in self.runs(model) if run.status is RunStatus.DONE)
         return first_asking((self.run(run.id) for run in finished), policy, model.profile, quantizer)
+
+
+def _is_of(run: Run, model: Model | None) -> bool:
+    """Whether a run is of a model: an own one may have gone, and another one have its name."""
+    return model is not None and all(getattr(run, name) == value for name, value in model.identity.items())
 
 
 def repeats(runs: Iterable[Run], request: Request, model: Model) -> list[Run]:

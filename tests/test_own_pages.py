@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from aiq_core.catalog import Catalog, data_dir
 from aiq_core.deck.build import build, default_run
 from aiq_core.deck.text import plain
-from aiq_core.errors import ExchangeError
+from aiq_core.errors import DataError, ExchangeError
 from aiq_core.estimate import estimate, sentence
 from aiq_core.exchange import export_run, import_run
 from aiq_core.execute import Evaluators, execute, new_run
@@ -22,11 +22,13 @@ from aiq_core.records import Quantizer, Request, Run, SplitName
 from aiq_core.search.baselines import UNIFORM, uniform
 from aiq_core.space import JOINT, WEIGHTS
 from aiq_core.store import Store
+from aiq_core.tasks import add as adding
 from aiq_core.wording import duration
 from pages.common import controls, known, names
 from tests.test_models_page import ROOT, own, words
 
 PACE_S = 0.002
+MADE = {"network": "code/digits.py:build", "seconds_an_image": PACE_S}
 MEASURED = 40
 """Search images, of the 500 that there are."""
 
@@ -37,7 +39,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library
     monkeypatch.setenv("AIQ_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("AIQ_CACHE_DIR", str(tmp_path / "cache"))
     st.cache_resource.clear()
-    own(network="code/digits.py:build", seconds_an_image=PACE_S)
+    own(**MADE)
     shutil.copytree(ROOT / "tests" / "own" / "networks", data_dir() / "catalog" / "models" / "mine" / "code")
     yield open_library()
     st.cache_resource.clear()
@@ -142,3 +144,20 @@ def test_slides_call_an_own_model_and_its_images_by_their_titles(library: Librar
     rows = {plain(what): plain(value) for what, value in table.rows}
     assert rows["model"].startswith("Mine, weights ")
     assert rows["search images"].startswith(f"{model.dataset.title}, 20 (")
+
+
+def test_runs_are_known_while_their_network_is_here_as_it_was(library: Library) -> None:
+    run = measured(library, 10)
+    seen = {library.version()}
+    for other, is_here in (({"model_hash": "0" * 16}, False), ({}, True)):
+        adding.remove(library, "mine")
+        assert run.id not in [each.id for each in library.runs()]
+        with pytest.raises(DataError, match="called 'mine' that are not here as they were; `add` the same ones"):
+            library.run(run.id)
+        seen.add(library.version())
+        own(**MADE, **other)
+        assert (run.id in [each.id for each in library.runs(library.model("mine"))]) is is_here
+        seen.add(library.version())
+    assert library.run(run.id).model_hash == run.model_hash
+    # Without it, with another one, and with it, so that no page keeps what it read of the former.
+    assert len(seen) == 3
