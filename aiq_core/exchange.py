@@ -198,10 +198,17 @@ def _check_types(value: Any, expected: Any, place: str) -> None:
 
 
 def _model(library: Library, run: Run, name: str) -> Model:
-    """The model of a run. Raises ExchangeError where it is not here, or goes by another name."""
+    """The model of a run. Raises ExchangeError where it is not here as it was, or goes by another name."""
     models, wanted = library.models, run.request.model
     if wanted in models:
-        return models[wanted]
+        model = models[wanted]
+        splits = tuple(model.dataset.split(split).hash for split in SplitName)
+        if (run.model_hash, run.search_hash, run.report_hash) == (model.hash, *splits):
+            return model
+        raise ExchangeError(
+            f"{name} was made with other weights or data (model {run.model_hash}, ours {model.hash}); "
+            "import it where those are installed"
+        )
     same = [model.name for model in models.values() if model.hash == run.model_hash]
     here = f", though the same network is here as {same[0]!r}" if same else ""
     raise ExchangeError(
@@ -211,14 +218,9 @@ def _model(library: Library, run: Run, name: str) -> Model:
 
 
 def _check(run: Run, evaluations: list[Evaluation], model: Model, name: str) -> None:
-    """Raises an AiqError where the document is of other weights or data, or says what cannot be."""
+    """Raises an AiqError where the document holds predictions of other weights or data, or says what cannot be."""
     dataset = model.dataset
     hashes = {split: dataset.split(split).hash for split in SplitName}
-    if (run.model_hash, run.search_hash, run.report_hash) != (model.hash, *hashes.values()):
-        raise ExchangeError(
-            f"{name} was made with other weights or data (model {run.model_hash}, ours {model.hash}); "
-            "import it where those are installed"
-        )
     check(run.request, model.profile)
     images = ImageSet(SplitName.SEARCH, run.request.images).images
     for evaluation in evaluations:

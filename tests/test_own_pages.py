@@ -1,5 +1,6 @@
 """What the pages and the library say of a user's own model once something was measured of it."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,7 +10,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from aiq_core.catalog import Catalog, data_dir
+from aiq_core.catalog import ASSETS, Catalog, data_dir
 from aiq_core.deck.build import build, default_run
 from aiq_core.deck.text import plain
 from aiq_core.errors import DataError, ExchangeError
@@ -128,6 +129,13 @@ def test_a_run_goes_to_where_the_same_network_was_added(library: Library, tmp_pa
     with pytest.raises(ExchangeError, match="though the same network is here as 'theirs'"):
         import_run(found["renamed"], exported)
     assert not found["renamed"].runs()
+    other = tmp_path / "other"
+    shutil.copytree(ASSETS / "data" / "cifar10", other / "data" / "mine")
+    shutil.copytree(ASSETS / "models" / "resnet20", other / "models" / "mine")
+    card = other / "models" / "mine" / "card.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"name": "mine", "dataset": "mine"}))
+    with pytest.raises(ExchangeError, match="was made with other weights or data"):
+        import_run(Library(Store(other / "store.sqlite"), None, (Catalog(other),)), exported)
 
 
 def test_slides_call_an_own_model_and_its_images_by_their_titles(library: Library) -> None:
