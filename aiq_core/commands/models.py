@@ -21,8 +21,19 @@ def models(as_json: Json = False) -> None:
     if as_json:
         names = ("name", "title", "dataset", "search_top1_percent", "report_top1_percent", "model_hash")
         return print_json([{name: getattr(card, name) for name in names} for card in cards])
-    whole = [Column(name, no_wrap=True) for name in ("model", "title", "data")]
-    table = Table(*whole, "search top-1 %", "report top-1 %", Column("hash", no_wrap=True), box=box.SIMPLE_HEAD)
+    # In a narrow window titles wrap; without this the accuracies would go first.
+    name, search, report, digest = (
+        Column(header, no_wrap=True) for header in ("model", "search\ntop-1 %", "report\ntop-1 %", "hash")
+    )
+    table = Table(
+        name,
+        Column("title", overflow="fold"),
+        Column("data", overflow="fold"),
+        search,
+        report,
+        digest,
+        box=box.SIMPLE_HEAD,
+    )
     for model in known:
         table.add_row(
             *(model.name, model.title, model.dataset.title, f"{model.card.search_top1_percent:.2f}"),
