@@ -53,6 +53,14 @@ def measured(library: Library, images: int = MEASURED) -> Run:
     return execute(library, library.add_run(new_run(model, request)), Evaluators(1))
 
 
+def drawn(library: Library) -> Run:
+    """A front of three policies that were drawn, on 20 search images."""
+    model = library.model("mine")
+    front = WEIGHTS.front_request(model.name, Quantizer(), model.profile, 20, 3)
+    asked = replace(front, algorithm="random_search", seed=0, measure=None)
+    return execute(library, library.add_run(new_run(model, asked)), Evaluators(1))
+
+
 def front_s(library: Library) -> float:
     """What a front of 20 points on 500 images takes: 6 widths of weights and 5 of activations by themselves first."""
     model = library.model("mine")
@@ -140,9 +148,7 @@ def test_a_run_goes_to_where_the_same_network_was_added(library: Library, tmp_pa
 
 def test_slides_call_an_own_model_and_its_images_by_their_titles(library: Library) -> None:
     model = library.model("mine")
-    front = WEIGHTS.front_request(model.name, Quantizer(), model.profile, 20, 3)
-    drawn = replace(front, algorithm="random_search", seed=0, measure=None)
-    run = execute(library, library.add_run(new_run(model, drawn)), Evaluators(1))
+    run = drawn(library)
     # A front is what a deck shows where nothing else was run, though it ends in no one policy.
     assert run.policy is None
     assert default_run(library, model) == replace(run, steps=())
@@ -169,3 +175,21 @@ def test_runs_are_known_while_their_network_is_here_as_it_was(library: Library) 
     assert library.run(run.id).model_hash == run.model_hash
     # Without it, with another one, and with it, so that no page keeps what it read of the former.
     assert len(seen) == 3
+
+
+def test_what_search_images_chose_is_judged_by_a_button(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aiq_core.jobs.ensure_worker", lambda library: None)
+    front = drawn(library)
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    page.query_params.update({"model": "mine", "space": "weights", "from": "random_search"})
+    page.run()
+    assert "(on 20 search images, not reported yet)" in words(page)
+    (judge,) = [button for button in page.button if button.label == "Judge on 500 report images"]
+    judge.click().run()
+    assert not page.exception
+    (asked,) = [run for run in library.runs(library.model("mine")) if run.request.algorithm == "manual"]
+    assert {step.policy for step in library.run(front.id).steps} <= set(asked.request.policies)
+    execute(library, asked, Evaluators(1))
+    page.run()
+    assert "not reported yet" not in words(page)
+    assert judge.label not in [button.label for button in page.button]

@@ -71,6 +71,7 @@ def _sidebar(shown: Shown) -> None:
         if searched:
             st.caption("searched at alpha " + ", ".join(f"{alpha:g}" for alpha in searched))
         runs.offer(shown)
+        runs.judge(shown)
     with controls.slot("budget"):
         budgets.draw(shown)
 

@@ -9,6 +9,7 @@ from aiq_core.catalog import Model
 from aiq_core.estimate import estimate
 from aiq_core.library import read_only
 from aiq_core.records import UNFUSED, Request, Run, RunStatus, SplitName
+from aiq_core.search.baselines import MANUAL
 from aiq_core.search.frontier import FRONTIER
 from aiq_core.search.greedy import GREEDY
 from aiq_core.search.strategies import FRONTS, strategy
@@ -57,6 +58,31 @@ def offer(shown: Shown) -> None:
         _button(f"Extend to all {everything:,} images", view, algorithm, everything)
 
 
+def judge(shown: Shown) -> None:
+    """A button that measures what is shown on report images, and the points of its front with it, where it is not yet.
+
+    Which images choose, and which judge what was chosen, is kept apart: a front is confirmed on search images alone.
+    """
+    view, images = shown.view, shown.found.report_images
+    here = view.model.dataset.available(SplitName.REPORT)
+    if read_only() or shown.found.report is not None or here < images or known.unfinished(view.model):
+        return
+    policies = tuple(dict.fromkeys((shown.chosen.policy, *shown.front.policies)))
+    how = view.space.quantizer(view.model.dataset)
+    asked = Request(
+        view.model.name, MANUAL.name, images=view.images, quantizer=how, policies=policies, traffic=view.traffic
+    )
+    points = f" and the {len(shown.front.policies)} points of the front" if shown.front.policies else ""
+    st.button(
+        f"Judge on {images:,} report images",
+        icon=":material/gavel:",
+        on_click=_submit,
+        args=(asked,),
+        width="stretch",
+        help=f"Measures the policy shown{points} on images by which none was chosen; a process of its own does.",
+    )
+
+
 def first(view: View) -> None:
     """What the page shows of a model that nothing is known of: why it is empty, and the button that changes it."""
     if known.unfinished(view.model):
@@ -102,11 +128,15 @@ def _button(label: str, view: View, algorithm: str, images: int) -> None:
 
 
 def _start(view: View, algorithm: str, images: int) -> None:
+    _submit(_request(view, algorithm, images))
+    # The page works at one number of images: the one that is searched.
+    counts = known.image_counts(view.model)
+    st.session_state["images"] = next((name for name, count in counts.items() if count == images), "all")
+
+
+def _submit(asked: Request) -> None:
     with errors.kept():
-        st.session_state["job"] = jobs.submit(known.library(), _request(view, algorithm, images)).id
-        # The page works at one number of images: the one that is searched.
-        counts = known.image_counts(view.model)
-        st.session_state["images"] = next((name for name, count in counts.items() if count == images), "all")
+        st.session_state["job"] = jobs.submit(known.library(), asked).id
 
 
 def _request(view: View, algorithm: str, images: int) -> Request:
