@@ -90,8 +90,13 @@ def rate(runs: Sequence[Run], model: str, images: int, front: bool = False, join
         return None
     count = sum(run.evaluations_new for run in usable)
     # An evaluation costs what its images cost.
-    seconds = sum(run.seconds * images / run.request.chooses_on for run in usable) / count
+    seconds = sum(run.seconds * images / _images(run.request) for run in usable) / count
     return Rate(seconds, count, len(usable))
+
+
+def _images(request: Request) -> int:
+    """How many images an evaluation is of: a front measures its points on all."""
+    return request.chooses_on if request.points is None else request.images
 
 
 def foreseen(library: Library, request: Request) -> Rate | None:
@@ -108,9 +113,8 @@ def foreseen(library: Library, request: Request) -> Rate | None:
         if request.points is not None:
             tries = sum(len(request.offered(site)) for site in request.movable(model.profile))
             first_s += REST * tries * seconds * model.dataset.split(CALIBRATION).size
-    if request.policies or request.points is not None:
-        return Rate(seconds * request.images, 0, 0, first_s)
-    return Rate(WORK_SHARE * seconds * request.chooses_on, 0, 0, first_s)
+    share = 1.0 if request.policies or request.points is not None else WORK_SHARE
+    return Rate(share * seconds * _images(request), 0, 0, first_s)
 
 
 def _rounding_s(library: Library, request: Request) -> float:
@@ -146,7 +150,7 @@ def estimate(library: Library, requests: Sequence[Request], runs: Sequence[Run])
         likely=_total([count for count, _ in found]),
         most=_total([most_evaluations(library, request) for request in requests]),
         basis=told[0] if len(told) == 1 else ("as the nearest runs before" if told else ""),
-        rate=rate(runs, first.model, first.chooses_on, first.points is not None, first.is_joint)
+        rate=rate(runs, first.model, _images(first), first.points is not None, first.is_joint)
         or foreseen(library, first),
         max_minutes=first.max_minutes,
         jobs=len(requests),
