@@ -292,7 +292,8 @@ def test_a_model_that_was_not_measured_is_said(learn: Callable[..., AppTest], mo
     monkeypatch.setattr("pages.common.known.is_known", lambda model, images, space=None: model.name != "digits_cnn")
     monkeypatch.setattr("pages.learn.runs.known.runs", lambda model: ())
     for step in ("4", "6"):
-        assert "Digits CNN is not measured yet" in words(learn(model="digits_cnn", step=step))
+        said = words(learn(model="digits_cnn", step=step))
+        assert "Of Digits CNN fewer than 3 policies are measured on 500 search images for weights only" in said
 
 
 def test_an_absent_coordinate_run_can_be_started(
