@@ -27,6 +27,9 @@ ROUNDED, REST = 1.5, 0.6
 comes after it runs again. As measured of a ResNet-32.
 """
 
+START_UP_S = 6.0
+"""What a worker takes to import torch and load a model before its first image, on two cores."""
+
 GPTQ = "gptq"
 ROUNDING_RATE = 2e10
 """FLOPs a second of GPTQ, which one thread does in float64: 9 to 31 thousand million were measured of an AMD EPYC."""
@@ -107,9 +110,9 @@ def foreseen(library: Library, request: Request) -> Rate | None:
         return None
     if request.is_joint:
         seconds *= ROUNDED
-    first_s = 0.0
+    first_s = START_UP_S
     if not _costs_known(library, request):
-        first_s = _rounding_s(library, request)
+        first_s += _rounding_s(library, request)
         if request.points is not None:
             tries = sum(len(request.offered(site)) for site in request.movable(model.profile))
             first_s += REST * tries * seconds * model.dataset.split(CALIBRATION).size

@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 
 from aiq_core import exchange, library, manual
 from aiq_core.errors import SettingError
+from aiq_core.estimate import START_UP_S
 from aiq_core.execute import new_run
 from aiq_core.hardware import PRESETS
 from aiq_core.intensity import moved_bytes
@@ -190,10 +191,10 @@ def test_the_expected_time_is_the_newest_measurements() -> None:
     new = replace(old, seconds=4.0, created_at="2026-01-02T00:00:00+00:00")
     known_already = replace(new, evaluations_new=0, seconds=0.1, created_at="2026-01-03T00:00:00+00:00")
     asked = run_of().request
-    assert measuring.expected_s([old, new, known_already], asked, 500) == measuring.START_UP_S + 4.0
+    assert measuring.expected_s([old, new, known_already], asked, 500) == START_UP_S + 4.0
     other = replace(asked, model="resnet20", images=2000)
     work = 2000 * bundled.profile("resnet20").flops / (500 * DIGITS.flops)
-    assert measuring.expected_s([new], other, 2000) == pytest.approx(measuring.START_UP_S + 4.0 * work)
+    assert measuring.expected_s([new], other, 2000) == pytest.approx(START_UP_S + 4.0 * work)
     assert measuring.expected_s([], asked, 500) is None
 
 

@@ -21,8 +21,9 @@ KINDS = {
 }
 SEEN, WHOLE = "deploy-seen", "deploy-whole"
 TAKES = (
-    "Measuring takes one to three minutes: every engine and variant in nine rounds side by side at each batch, then "
-    "all report images through each. Leave the machine alone meanwhile; what is measured is kept batch by batch."
+    "Measuring takes one to three minutes, of large networks longer: every engine and variant in nine rounds side by "
+    "side at each batch, then all report images through each. Leave the machine alone meanwhile; what is measured is "
+    "kept batch by batch."
 )
 
 

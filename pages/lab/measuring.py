@@ -23,8 +23,6 @@ from pages.lab.accuracy import Measured, image_sets
 POLL_S = 1.0
 LABEL = "measured in the Lab"
 JOB, SEEN = "lab_job", "lab_seen"
-START_UP_S = 6.0
-"""What a worker takes to import torch and load a model before its first image, on two cores."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +83,9 @@ def expected_s(runs: Sequence[Run], asked: Request, report_images: int) -> float
     if timed:
         newest = max(own or timed, key=lambda run: run.created_at)
         share = _work(asked) / _work(newest.request)
-        return START_UP_S + newest.seconds * share
+        return estimate.START_UP_S + newest.seconds * share
     pace = estimate.rate(runs, asked.model, asked.images)
-    return None if pace is None else START_UP_S + pace.seconds * (1 + report_images / asked.images)
+    return None if pace is None else estimate.START_UP_S + pace.seconds * (1 + report_images / asked.images)
 
 
 def _is_timed(run: Run) -> bool:
@@ -177,7 +175,7 @@ def progress(
     part = "report images" if run.steps else f"{run.request.images:,} search images"
     if run.steps and expected is None:
         # The search images are done: the report images take as long each.
-        expected = START_UP_S + run.seconds * (1 + report_images / run.request.images)
+        expected = estimate.START_UP_S + run.seconds * (1 + report_images / run.request.images)
     if expected is None:
         return 0.05, f"Measuring {what} on {part}: {duration(spent)} so far, no pace known here yet"
     left = max(1.0, expected - spent)
