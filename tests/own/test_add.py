@@ -174,10 +174,31 @@ def test_chance_level_stops_after_the_whole_dry_run(home: Path) -> None:
         ),
         ({"network": "{home}/code/digits.py:text"}, "returns str, not a torch.nn.Module"),
         ({"network": "{home}/code/digits.py:fails"}, r"fails at digits.py:\d+: KeyError: 'depth'"),
+        ({"network": "{home}/code/digits.py:ends"}, r"ends\(\) fails at digits.py:\d+: SystemExit: 2; mend it"),
+        ({"network": "{home}/code/digits.py:NETWORK"}, "NETWORK is a network; name a function that builds it"),
+        ({"network": "{home}/code/digits.py:lazy"}, "lazy layers, whose sizes are open until it runs; run it in lazy"),
+        ({"network": "{home}/code/digits.py:without_values"}, "built on the meta device, .* build it on the CPU, or count"),
+        (
+            {"network": "{home}/code/digits.py:spatial"},
+            r"gives \[1, 10, 1, 1\] for one image, a classifier gives \[1, classes\], 2 or more of these; wrap it",
+        ),
+        (
+            {"network": "{home}/code/digits.py:one_output", "weights": "default"},
+            r"gives \[1, 1\] for one image, .* 2 or more of these",
+        ),
+        (
+            {"network": "{home}/code/digits.py:no_layers", "weights": "default"},
+            "does no multiply-accumulates, so nothing is counted; give another network",
+        ),
+        (
+            {"network": "{home}/code/digits.py:no_bits", "weights": "default"},
+            "no layer of mine can have bits, .*; count it alone by --only-profile",
+        ),
+        ({"exclude": ("block1", "block2", "block3", "block4", "linear")}, "no layer of mine can have bits"),
         ({"network": "torchvision:resnet19"}, "unknown network of torchvision 'resnet19'; choose from .*resnet18"),
         ({"network": "timm:resnet18"}, "timm is not installed"),
         ({"network": "{home}/weights.safetensors.pt2"}, "there is no file"),
-        ({"weights": "{home}/none.pt"}, "there is no file"),
+        ({"weights": "{home}/none.pt"}, "none.pt' is not there; give a .safetensors file"),
         ({"data": "{home}/none.npz"}, "neither there nor a data set"),
         ({"exclude": ("block9",)}, "exclude='block9' is no layer of mine; choose from block1.conv, .*linear"),
         ({"device": "tpu"}, "device='tpu' is not offered; choose from cpu, cuda"),
@@ -223,6 +244,17 @@ def test_a_network_with_a_condition_and_a_dict_of_results(home: Path) -> None:
     found = added(home, network=f"{home}/code/digits.py:undecided", result="out")
     assert found["report_top1_percent"] == DIGITS.card.report_top1_percent
     assert found["flops"] == DIGITS.profile.flops
+
+
+def test_a_network_of_half_precision_computes_in_float32(home: Path) -> None:
+    found = added(home, network=f"{home}/code/digits.py:halved")
+    assert found["report_top1_percent"] == DIGITS.card.report_top1_percent
+    found = added(home, "own", network=f"{home}/code/digits.py:halved", weights="default", allow_chance=True)
+    numbers = sum(tensor.size for tensor in DIGITS.weights.values())
+    assert f"stored as float16, {2 * numbers:,} B; used as float32, {4 * numbers:,} B" in found["said"]
+    model = open_library().model("own")
+    evaluator = TorchEvaluator(model, ImageSet(SplitName.SEARCH, 100))
+    assert len(list(evaluator.chunks(model.profile.uniform(8), None, model.metric.blank(100))))
 
 
 def test_two_networks_may_have_files_of_the_same_names(home: Path) -> None:

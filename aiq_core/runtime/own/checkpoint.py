@@ -216,4 +216,4 @@ def _array(tensor: Tensor, name: str, source: str) -> NDArray[Any]:
             f"{source} cannot be used: {name} is {tensor.dtype}, {tensor.layout}; save plain float tensors"
         )
     plain = tensor.detach().float() if tensor.is_floating_point() else tensor.detach()
-    return np.ascontiguousarray(plain.numpy())
+    return np.ascontiguousarray(plain.cpu().numpy())

@@ -43,6 +43,7 @@ from aiq_core.runtime.weights import filled
 
 DEFAULT, RANDOM = "default", "random"
 SEED = 0
+LEAST_OUTPUTS = 2
 READY, COUNTED, WRITTEN = 0.02, 0.05, 0.55
 """How far a dry run is once the network is built, counted, and its images are written."""
 
@@ -81,7 +82,12 @@ def dry_run(asked: Asked, folder: Path, say: Say = lambda *_: None) -> Found:
         found.operators_refused.append(str(error))
         found.refused = error
         return found
-    _check_excluded(asked.exclude, found.profile)
+    _check_layers(asked.exclude, found.profile)
+    if not found.profile.quantizable:
+        raise SettingError(
+            f"no layer of {asked.name} can have bits, which weights of convolutions and linear layers have that are not "
+            "excluded; count it alone by --only-profile"
+        )
     given = data.with_classes(given, _outputs(module, image, mean, std, asked), categories)
     found.said += [line for each in given.sets for line in each.said]
     found.said.append(f"{how.said}; normalised by mean {_listed(mean)} and deviation {_listed(std)}")
@@ -117,7 +123,7 @@ def counted_alone(asked: Asked) -> ModelProfile:
     counted = profile(
         module, asked.name, (_channels(how, None, module), height, width), Excluded(asked.exclude), asked.result
     )
-    _check_excluded(asked.exclude, counted)
+    _check_layers(asked.exclude, counted)
     return counted
 
 
@@ -128,7 +134,13 @@ def _built(asked: Asked, kept: Path) -> tuple[Source, nn.Module]:
         source.build()
         source = source.keep(kept)
     torch.manual_seed(SEED)
-    return source, source.build()
+    module = source.build()
+    if any(each.is_meta for each in (*module.parameters(), *module.buffers())):
+        raise SettingError(
+            f"{asked.network} is built on the meta device, where tensors have no values; build it on the CPU, or count "
+            "it alone by --only-profile"
+        )
+    return source, module
 
 
 def _weights(asked: Asked, source: Source, module: nn.Module, found: Found) -> Checkpoint:
@@ -189,7 +201,10 @@ class Excluded(tuple[str, ...]):
         return any(name == each or str(name).startswith(f"{each}.") for each in self)
 
 
-def _check_excluded(names: Sequence[str], counted: ModelProfile) -> None:
+def _check_layers(names: Sequence[str], counted: ModelProfile) -> None:
+    """Raises SettingError for a network without layers, and for an excluded one that is none."""
+    if not counted.layers:
+        raise SettingError(f"{counted.model} does no multiply-accumulates, so nothing is counted; give another network")
     known = [layer.name for layer in counted.layers if layer.has_site]
     for name in names:
         if not any(each in Excluded((name,)) for each in known):
@@ -202,10 +217,10 @@ def _outputs(
     """How many classes the network tells apart."""
     with torch.inference_mode():
         given = logits(module(to_input(image[None], mean, std).contiguous()), 1, asked.name, asked.result)
-    if given.ndim != 2:
+    if given.ndim != 2 or given.shape[1] < LEAST_OUTPUTS:
         raise SettingError(
-            f"{asked.name} gives {list(given.shape)} for one image, a classifier gives [1, classes]; wrap it so that "
-            "its forward does"
+            f"{asked.name} gives {list(given.shape)} for one image, a classifier gives [1, classes], {LEAST_OUTPUTS} or "
+            "more of these; wrap it so that its forward does"
         )
     return int(given.shape[1])
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.nn.parameter import is_lazy
 
 from aiq_core.errors import SettingError, UnknownNameError, WeightsError
 
@@ -142,6 +143,11 @@ class Source:
     def _code(self) -> nn.Module:
         assert self.file is not None
         made = _function(self.file, self.name)
+        if isinstance(made, nn.Module):
+            raise SettingError(
+                f"{self.file.name}:{self.name} is a network; name a function that builds it, such as "
+                f"`def build(): return {self.name}`"
+            )
         try:
             network = made()
         except TypeError as error:
@@ -149,12 +155,17 @@ class Source:
                 f"{self.file.name}:{self.name} cannot be called without arguments ({error}); "
                 "give its parameters defaults, or name a function that calls it"
             ) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _failed(self.file, f"{self.name}()", error) from error
         if not isinstance(network, nn.Module):
             raise SettingError(
                 f"{self.file.name}:{self.name} returns {type(network).__name__}, not a torch.nn.Module; "
                 "return the network"
+            )
+        if any(map(is_lazy, (*network.parameters(), *network.buffers()))):
+            raise SettingError(
+                f"{self.file.name}:{self.name} returns a network with lazy layers, whose sizes are open until it runs; "
+                f"run it in {self.name}() on an image of zeros before it is returned"
             )
         return network
 
@@ -260,7 +271,7 @@ def _function(file: Path, name: str) -> Callable[[], Any]:
     writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         specification.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _failed(file, "importing it", error) from error
     finally:
         sys.dont_write_bytecode = writes
@@ -272,8 +283,8 @@ def _function(file: Path, name: str) -> Callable[[], Any]:
     return found  # type: ignore[no-any-return]
 
 
-def _failed(file: Path, what: str, error: Exception) -> SettingError:
-    """An error of a user's own code, with its line."""
+def _failed(file: Path, what: str, error: BaseException) -> SettingError:
+    """An error of a user's own code, or its wish to end the program, with its line."""
     line, trail = "", error.__traceback__
     while trail is not None:
         if Path(trail.tb_frame.f_code.co_filename).parent == file.parent:

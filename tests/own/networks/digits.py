@@ -28,6 +28,14 @@ class Drops(Digits):
         return super().forward(nn.functional.dropout(x, 0.5))
 
 
+class Spatial(Digits):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)[:, :, None, None]
+
+
+NETWORK = nn.Linear(2, 2)
+
+
 def build() -> nn.Module:
     return Digits()
 
@@ -50,3 +58,40 @@ def text() -> str:
 
 def fails() -> nn.Module:
     raise KeyError("depth")
+
+
+def halved() -> nn.Module:
+    return Digits().half()
+
+
+def ends() -> nn.Module:
+    raise SystemExit(2)
+
+
+def lazy() -> nn.Module:
+    return nn.LazyLinear(10)
+
+
+def without_values() -> nn.Module:
+    return Digits().to("meta")
+
+
+def spatial() -> nn.Module:
+    return Spatial()
+
+
+def one_output() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 1))
+
+
+def no_layers() -> nn.Module:
+    return nn.Flatten()
+
+
+class Squared(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return (x @ x).flatten(1)
+
+
+def no_bits() -> nn.Module:
+    return Squared()
