@@ -15,6 +15,9 @@ from aiq_core.wording import number, prefixed_rate, significant, size
 
 Numbers = str | None
 
+CANCELLED = 130
+"""The exit status after Ctrl-C, as shells have it."""
+
 
 @app.command()
 def add(
@@ -56,8 +59,10 @@ def add(
     """Add your own network and images; a dry run comes first, and nothing is kept unless you say so."""
     from aiq_core.runtime.own.asked import Asked
 
-    if data is None and not only_profile:
+    if not data and not only_profile:
         raise SettingError("add needs --data, images with labels; or --only-profile, which counts the network alone")
+    if only_profile and (data or report_data or calibration_data):
+        raise SettingError("--only-profile counts the network without images; leave them out, or --only-profile")
     numbers = {"resize": resize, "crop": crop, "mean": mean, "std": std, "range": value_range}
     flags: dict[str, Any] = {key: _numbers(key, text) for key, text in numbers.items() if text is not None}
     flags |= {
@@ -104,6 +109,10 @@ def _add(asked: Any, yes: bool, allow_chance: bool, as_json: bool, only_profile:
                 document = adding.counted(open_library(), asked, say, decide)
             else:
                 document = adding.added(open_library(), asked, say, decide, allow_chance)
+        except KeyboardInterrupt:
+            progress.stop()
+            err.print("Cancelled; nothing was added.")
+            raise typer.Exit(CANCELLED) from None
         except adding.RefusedError as refused:
             progress.stop()
             if as_json:

@@ -33,6 +33,7 @@ KEPT, FORGOTTEN, WAITS, REFUSED, UPLOADS = "kept", "forgotten", "waits", "refuse
 """Keys of a trial's result and settings."""
 
 
+@adding.writing()
 def upload(files: Mapping[str, tuple[str, IO[bytes] | bytes]]) -> tuple[str, dict[str, Path]]:
     """Keeps uploaded files, each by what it is for with its name and content; the upload's name, and where they are."""
     name = uuid.uuid4().hex[:12]
@@ -53,6 +54,7 @@ def _sweep() -> None:
             shutil.rmtree(each, ignore_errors=True)
 
 
+@adding.writing()
 def work(library: Library, settings: Mapping[str, Any], say: Say) -> Mapping[str, Any]:
     """Tries what `Asked` takes, with `uploads`, the upload's name; `waits` in its result is the folder that waits.
 
@@ -64,7 +66,7 @@ def work(library: Library, settings: Mapping[str, Any], say: Say) -> Mapping[str
     asked = Asked.of({name: value for name, value in settings.items() if name != UPLOADS})
     if not asked.network.startswith(("torchvision:", "timm:")):
         raise SettingError(f"network={asked.network!r} is code, which is added from the command line alone")
-    own = adding.ready(library, asked.name)
+    own = adding.ready(library, asked.name, asked.title)
 
     def found(text: str) -> str:
         path = Path(text)
@@ -134,13 +136,14 @@ def plain(task: Task, text: str) -> str:
     return re.sub(f"{re.escape(str(folder))}/[a-z]+/", "", text)
 
 
+@adding.writing()
 def keep(library: Library, task: Task) -> None:
     """Moves what a trial made in place. Raises AiqError."""
     own = adding.ready(library, task.settings["name"])
     folder = own / str(task.result.get(WAITS))
     if not folder.is_dir():
         raise DataError(f"what was tried of {task.settings['name']} is gone, as it waits for a day; try it again")
-    adding.move(folder, own, task.settings["name"])
+    adding.move(library, folder, task.settings["name"])
     _close(library, task, KEPT)
 
 

@@ -1,6 +1,7 @@
 """Adding a network with images: the dry run's figures, what is kept, what is refused, and what works on it then."""
 
 import json
+import resource
 import shutil
 import sys
 from pathlib import Path
@@ -177,7 +178,10 @@ def test_chance_level_stops_after_the_whole_dry_run(home: Path) -> None:
         ({"network": "{home}/code/digits.py:ends"}, r"ends\(\) fails at digits.py:\d+: SystemExit: 2; mend it"),
         ({"network": "{home}/code/digits.py:NETWORK"}, "NETWORK is a network; name a function that builds it"),
         ({"network": "{home}/code/digits.py:lazy"}, "lazy layers, whose sizes are open until it runs; run it in lazy"),
-        ({"network": "{home}/code/digits.py:without_values"}, "built on the meta device, .* build it on the CPU, or count"),
+        (
+            {"network": "{home}/code/digits.py:without_values"},
+            "built on the meta device, .* build it on the CPU, or count",
+        ),
         (
             {"network": "{home}/code/digits.py:spatial"},
             r"gives \[1, 10, 1, 1\] for one image, a classifier gives \[1, classes\], 2 or more of these; wrap it",
@@ -203,7 +207,10 @@ def test_chance_level_stops_after_the_whole_dry_run(home: Path) -> None:
         ({"exclude": ("block9",)}, "exclude='block9' is no layer of mine; choose from block1.conv, .*linear"),
         ({"device": "tpu"}, "device='tpu' is not offered; choose from cpu, cuda"),
         ({"flags": {"mean": [0.3, 0.3], "std": [0.35, 0.35]}}, "images have 1 channels; give one a channel"),
-        ({"name": "digits_cnn"}, "there is a model 'digits_cnn' already; choose another name"),
+        ({"name": "digits_cnn"}, "'digits_cnn' ships with the app; choose another name"),
+        ({"name": "cifar10"}, "'cifar10' ships with the app; choose another name"),
+        ({"title": "x" * 61}, "title='x+' is not offered; use at most 60 characters, on one line"),
+        ({"title": "two\nlines"}, "use at most 60 characters, on one line"),
         ({"name": "../mine"}, "use 1 to 60 letters, digits"),
         ({"network": "{home}/code/digits.py:drops"}, "dropout .*drops in evaluation too"),
     ],
@@ -302,6 +309,37 @@ def test_removing_takes_the_copies_away(home: Path) -> None:
         adding.remove(open_library(), "digits_cnn")
 
 
+def test_of_two_that_are_added_at_once_under_one_name_the_first_stays(home: Path) -> None:
+    first = {}
+
+    def decide(_: Any) -> bool:
+        first.update(added(home, flags={"mean": [0.2], "std": [0.35]}))
+        return True
+
+    with pytest.raises(SettingError, match="there is a model 'mine' already"):
+        adding.added(open_library(), asked(home), lambda *_: None, decide)
+    assert open_library().model("mine").hash == first["model_hash"]
+    assert open_library().model("mine").weights
+    assert kept(home) == ["data/mine", "models/mine"]
+
+
+def test_what_cannot_be_written_is_said_and_leaves_nothing(home: Path) -> None:
+    """As on a full disc: no file may have more than 20 kB, which 500 images of 64 bytes have."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    library = open_library()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(DataError, match="cannot be used .File too large.; make room, .* or set AIQ_DATA_DIR"):
+            adding.added(library, asked(home), lambda *_: None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert kept(home) == []
+    (home / "data" / "catalog").rmdir()
+    (home / "data" / "catalog").touch()
+    with pytest.raises(DataError, match="data/catalog cannot be used .File exists.; make room, change its permissions"):
+        adding.added(library, asked(home), lambda *_: None)
+
+
 def test_a_model_whose_images_are_gone_takes_no_other_with_it(home: Path) -> None:
     added(home)
     shutil.rmtree(home / "data" / "catalog" / "data" / "mine")
@@ -318,6 +356,14 @@ def test_a_no_leaves_nothing(home: Path) -> None:
     assert kept(home) == []
 
 
+def test_ctrl_c_leaves_nothing(home: Path) -> None:
+    line = ["add", "mine", "--network", f"{home}/code/digits.py:interrupted", "--data", f"{home}/search.npz", "--yes"]
+    said = CliRunner().invoke(app, line)
+    assert said.exit_code == 130
+    assert "Cancelled; nothing was added." in said.output
+    assert kept(home) == []
+
+
 def test_counted_alone_without_weights_or_data(home: Path) -> None:
     line = ["add", "bare", "--network", f"{home}/code/digits.py:build", "--only-profile", "--yes", "--json"]
     said = CliRunner().invoke(app, line)
@@ -326,6 +372,7 @@ def test_counted_alone_without_weights_or_data(home: Path) -> None:
     said = CliRunner().invoke(app, [*line, "--crop", "8"])
     assert said.exit_code == 0, said
     found = json.loads(said.stdout)
+    assert "leave them out" in str(CliRunner().invoke(app, [*line, "--crop", "8", "--data", "photos"]).exception)
     assert found["flops"] == DIGITS.profile.flops
     assert found["search_top1_percent"] is None
     assert kept(home) == ["profiles/bare.json"]

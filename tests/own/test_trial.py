@@ -142,7 +142,7 @@ def test_what_does_not_fit_is_said_with_what_was_found(library: Library, weights
         ({"network": "net.py:build"}, "is code, which is added from the command line alone"),
         ({"network": "program.pt2"}, "is code, which is added from the command line alone"),
         ({"network": f"torchvision:{ARCHITECTURE}:one"}, "'one' is no number of outputs; give 2 or more"),
-        ({"name": "resnet20"}, "there is a model 'resnet20' already"),
+        ({"name": "resnet20"}, "'resnet20' ships with the app; choose another name"),
         ({"name": "../mine"}, "use 1 to 60 letters"),
     ],
 )

@@ -68,6 +68,10 @@ def ends() -> nn.Module:
     raise SystemExit(2)
 
 
+def interrupted() -> nn.Module:
+    raise KeyboardInterrupt
+
+
 def lazy() -> nn.Module:
     return nn.LazyLinear(10)
 
