@@ -27,7 +27,9 @@ from aiq_core.runtime.logits import logits
 from aiq_core.runtime.own import blocks, data
 from aiq_core.runtime.own.asked import Asked, Found
 from aiq_core.runtime.own.checkpoint import Checkpoint, own_weights, read_checkpoint
+from aiq_core.runtime.own.excluded import Excluded, check_layers
 from aiq_core.runtime.own.measure import better_order, contact_sheet, device_of, predict
+from aiq_core.runtime.own.named import training_of
 from aiq_core.runtime.own.network import TIMM, TORCHVISION, Source
 from aiq_core.runtime.own.pictures import Pictures
 from aiq_core.runtime.own.preprocessing import (
@@ -82,12 +84,7 @@ def dry_run(asked: Asked, folder: Path, say: Say = lambda *_: None) -> Found:
         found.operators_refused.append(str(error))
         found.refused = error
         return found
-    _check_layers(asked.exclude, found.profile)
-    if not found.profile.quantizable:
-        raise SettingError(
-            f"no layer of {asked.name} can have bits, which weights of convolutions and linear layers have that are not "
-            "excluded; count it alone by --only-profile"
-        )
+    check_layers(found.profile, asked.exclude, need_bits=True)
     given = data.with_classes(given, _outputs(module, image, mean, std, asked), categories)
     found.said += [line for each in given.sets for line in each.said]
     found.said.append(f"{how.said}; normalised by mean {_listed(mean)} and deviation {_listed(std)}")
@@ -123,7 +120,7 @@ def counted_alone(asked: Asked) -> ModelProfile:
     counted = profile(
         module, asked.name, (_channels(how, None, module), height, width), Excluded(asked.exclude), asked.result
     )
-    _check_layers(asked.exclude, counted)
+    check_layers(counted, asked.exclude)
     return counted
 
 
@@ -176,10 +173,11 @@ def _given(asked: Asked) -> data.Given:
     order = None if asked.classes is None else data.read_classes(Path(asked.classes).expanduser())
 
     def find(text: str | None, train: bool = False) -> Pictures | None:
-        return None if text is None else data.find(text, asked.layout, order, train)
+        return None if text is None else data.ordered(data.find(text, asked.layout, train), order)
 
-    calibration = find(asked.calibration_data, train=True) or data.training_of(asked.data)
-    return data.Given(data.find(asked.data, asked.layout, order), find(asked.report_data), calibration)
+    calibration = asked.calibration_data or training_of(asked.data)
+    chooses = data.ordered(data.find(asked.data, asked.layout), order)
+    return data.Given(chooses, find(asked.report_data), find(calibration, train=True))
 
 
 def _channels(how: Preprocessing, pictures: Pictures | None, module: nn.Module) -> int:
@@ -192,25 +190,6 @@ def _channels(how: Preprocessing, pictures: Pictures | None, module: nn.Module) 
     return 3 if pictures is None or pictures.values is None else int(pictures.values.shape[-1])
 
 
-class Excluded(tuple[str, ...]):
-    """Layers by name, or by the start of their names: `layer1` holds all below it."""
-
-    __slots__ = ()
-
-    def __contains__(self, name: object) -> bool:
-        return any(name == each or str(name).startswith(f"{each}.") for each in self)
-
-
-def _check_layers(names: Sequence[str], counted: ModelProfile) -> None:
-    """Raises SettingError for a network without layers, and for an excluded one that is none."""
-    if not counted.layers:
-        raise SettingError(f"{counted.model} does no multiply-accumulates, so nothing is counted; give another network")
-    known = [layer.name for layer in counted.layers if layer.has_site]
-    for name in names:
-        if not any(each in Excluded((name,)) for each in known):
-            raise SettingError(f"exclude={name!r} is no layer of {counted.model}; choose from {', '.join(known)}")
-
-
 def _outputs(
     module: nn.Module, image: NDArray[np.uint8], mean: Sequence[float], std: Sequence[float], asked: Asked
 ) -> int:
@@ -219,8 +198,8 @@ def _outputs(
         given = logits(module(to_input(image[None], mean, std).contiguous()), 1, asked.name, asked.result)
     if given.ndim != 2 or given.shape[1] < LEAST_OUTPUTS:
         raise SettingError(
-            f"{asked.name} gives {list(given.shape)} for one image, a classifier gives [1, classes], {LEAST_OUTPUTS} or "
-            "more of these; wrap it so that its forward does"
+            f"{asked.name} gives {list(given.shape)} for one image, a classifier gives [1, classes], "
+            f"{LEAST_OUTPUTS} or more of these; wrap it so that its forward does"
         )
     return int(given.shape[1])
 
