@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from typer.testing import CliRunner
 
 from aiq_core import space
@@ -147,6 +148,31 @@ def test_classes_in_another_order_are_noticed(home: Path) -> None:
     better = found["better_class_order"]
     assert better["top1_percent"] > 90
     assert added(home, "right")["better_class_order"] is None
+
+
+def test_folders_that_are_numbers_are_classes_in_their_order(home: Path) -> None:
+    """Twelve greys, four images of each: as text, only folders 0 and 1 stand where they are as numbers."""
+    for number in range(12):
+        for place in range(4):
+            path = home / "greys" / str(number) / f"{place}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (8, 8 + place), 20 * number).save(path)
+    (home / "greys" / "3" / ".DS_Store").write_bytes(b"x")
+    greys: dict[str, Any] = {
+        "network": f"{home}/code/digits.py:colour",
+        "weights": "default",
+        "data": f"{home}/greys",
+        "report_data": None,
+        "calibration_data": None,
+        "flags": {"crop": [8]},
+    }
+    found = added(home, **greys)
+    assert (found["all_right"], found["all_images"], found["better_class_order"]) == (48, 48, None)
+    (home / "as_text.txt").write_text("\n".join(sorted(map(str, range(12)))))
+    found = added(home, "text", classes=f"{home}/as_text.txt", allow_chance=True, **greys)
+    assert (found["all_right"], found["all_images"]) == (2 * 4, 48)
+    judged = found["search_images"] + found["report_images"]
+    assert found["better_class_order"] == {"right": judged, "of": judged, "top1_percent": 100}
 
 
 def test_chance_level_stops_after_the_whole_dry_run(home: Path) -> None:
