@@ -90,8 +90,13 @@ def read_checkpoint(path: Path, network: nn.Module, key: str | None = None) -> t
     said = [f"{path.name}: the state dict is in {where!r}"] if where else []
     state = _renamed(state, wanted, said)
     state = {name: tensor for name, tensor in state.items() if _is_kept(name)}
+    return _checkpoint(state, said, str(path)), mismatch(state, network)
+
+
+def mismatch(state: Mapping[str, Tensor], network: nn.Module) -> Mismatch:
+    """What of a state dict does not fit a network."""
     shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
-    wrong = Mismatch(
+    return Mismatch(
         missing=tuple(name for name in shapes if _is_kept(name) and name not in state),
         unexpected=tuple(name for name in state if name not in shapes),
         misshaped=tuple(
@@ -100,7 +105,6 @@ def read_checkpoint(path: Path, network: nn.Module, key: str | None = None) -> t
             if name in state and state[name].shape != shape
         ),
     )
-    return _checkpoint(state, said, str(path)), wrong
 
 
 def load(path: Path) -> Any:

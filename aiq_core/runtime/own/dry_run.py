@@ -24,9 +24,9 @@ from aiq_core.runtime.data import to_input
 from aiq_core.runtime.files import write_whole
 from aiq_core.runtime.layers import write_layers
 from aiq_core.runtime.logits import logits
-from aiq_core.runtime.own import blocks, data
+from aiq_core.runtime.own import blocks, data, pretrained
 from aiq_core.runtime.own.asked import Asked, Found
-from aiq_core.runtime.own.checkpoint import Checkpoint, own_weights, read_checkpoint
+from aiq_core.runtime.own.checkpoint import Checkpoint, mismatch, own_weights, read_checkpoint
 from aiq_core.runtime.own.excluded import Excluded, check_layers
 from aiq_core.runtime.own.measure import better_order, contact_sheet, device_of, predict
 from aiq_core.runtime.own.named import training_of
@@ -35,8 +35,6 @@ from aiq_core.runtime.own.pictures import Pictures
 from aiq_core.runtime.own.preprocessing import (
     Preprocessing,
     document_of,
-    from_timm,
-    from_torchvision,
     read_preprocessing,
     with_flags,
 )
@@ -150,7 +148,14 @@ def _weights(asked: Asked, source: Source, module: nn.Module, found: Found) -> C
             )
         return checkpoint
     if asked.weights == DEFAULT and source.kind in (TORCHVISION, TIMM):
-        module.load_state_dict(source.pretrained_state())
+        state = pretrained.state_of(source)
+        found.mismatch = mismatch(state, module)
+        if found.mismatch:
+            raise WeightsError(
+                f"{source.kind}'s own weights of {source.architecture} do not fit {asked.network}: {found.mismatch}; "
+                "leave the number of outputs out, or give --weights FILE, or --weights random"
+            )
+        module.load_state_dict(state, strict=False)
     if asked.weights == RANDOM:
         found.said.append(f"weights are random, drawn with seed {SEED}")
     return own_weights(module, asked.network)
@@ -159,11 +164,8 @@ def _weights(asked: Asked, source: Source, module: nn.Module, found: Found) -> C
 def _preprocessing(asked: Asked, source: Source, module: nn.Module) -> tuple[Preprocessing, tuple[str, ...] | None]:
     """How images are prepared, and the names of classes that come with the network's own weights."""
     base, categories = Preprocessing(), None
-    if source.kind == TORCHVISION and asked.weights in (DEFAULT, RANDOM):
-        pretrained = source.pretrained()
-        base, categories = from_torchvision(pretrained.transforms()), tuple(pretrained.meta["categories"])
-    elif source.kind == TIMM and asked.weights in (DEFAULT, RANDOM):
-        base = from_timm(module)
+    if source.kind in (TORCHVISION, TIMM) and asked.weights in (DEFAULT, RANDOM):
+        base, categories = pretrained.preprocessing_of(source, module)
     if asked.preprocessing is not None:
         base = read_preprocessing(Path(asked.preprocessing).expanduser())
     return with_flags(base, asked.flags), categories

@@ -1,7 +1,9 @@
 """Labelled images by the name of a data set of torchvision's."""
 
 import inspect
+import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -110,9 +112,10 @@ def _torchvisions(name: str, root: Path, train: bool) -> Any:
     said = ""
     for way in ways:
         try:
-            return getattr(datasets, name)(**way)
+            with redirect_stdout(sys.stderr):  # what it prints of fetching is no part of a result
+                return getattr(datasets, name)(**way)
         except Exception as error:  # no network, a wrong archive, a split of another name
-            said = said or f"{type(error).__name__}: {str(error).strip()}"
+            said = said or f"{type(error).__name__}: {' '.join(str(error).split())}"
     raise DataError(
         f"torchvision's {name} cannot be had ({said}); connect to the network, or put it into {root}, or give its "
         "images in class folders"

@@ -15,7 +15,7 @@ import torch
 from torch import fx, nn
 from torch.nn.parameter import is_lazy
 
-from aiq_core.errors import SettingError, UnknownNameError, WeightsError
+from aiq_core.errors import SettingError, UnknownNameError
 
 TORCHVISION, TIMM = "torchvision", "timm"
 CODE = "code"
@@ -82,31 +82,6 @@ class Source:
         made = {TORCHVISION: self._torchvision, TIMM: self._timm, "code": self._code, "program": self._program}
         return made[self.kind]().eval()
 
-    def pretrained(self) -> Any:
-        """torchvision's own weights of an architecture, as an entry of its registry."""
-        import torchvision
-
-        return torchvision.models.get_model_weights(self.architecture).DEFAULT
-
-    def pretrained_state(self) -> dict[str, Any]:
-        """The weights that torchvision or timm offer for an architecture, from their cache or the network.
-
-        Raises WeightsError where they cannot be had.
-        """
-        try:
-            if self.kind == TIMM:
-                state: dict[str, Any] = (
-                    _timm_package().create_model(self.architecture, pretrained=True, **self._outputs).state_dict()
-                )
-            else:
-                state = self.pretrained().get_state_dict(progress=False, check_hash=True)
-        except Exception as error:  # no network, a wrong hash, no such weights
-            raise WeightsError(
-                f"{self.kind}'s own weights of {self.name} cannot be had ({type(error).__name__}: {error}); connect to "
-                "the network, or give --weights FILE, or --weights random"
-            ) from None
-        return state
-
     def _torchvision(self) -> nn.Module:
         import torchvision
 
@@ -119,7 +94,7 @@ class Source:
         return made
 
     def _timm(self) -> nn.Module:
-        timm = _timm_package()
+        timm = timm_package()
         name = self.architecture
         if not timm.is_model(name):
             raise UnknownNameError("network of timm", name, _closest(name, timm.list_models()))
@@ -128,7 +103,7 @@ class Source:
 
     def _program(self) -> nn.Module:
         assert self.file is not None
-        with _without_pickles():
+        with without_pickles():
             try:
                 module = torch.export.load(self.file).module()
             except Exception as error:  # whatever torch raises for a damaged file
@@ -199,7 +174,8 @@ def _closest(name: str, known: list[str]) -> list[str]:
     return difflib.get_close_matches(name, known, CLOSEST, 0.3) or known[:CLOSEST]
 
 
-def _timm_package() -> Any:
+def timm_package() -> Any:
+    """timm itself. Raises SettingError where it is not installed."""
     try:
         return importlib.import_module("timm")
     except ImportError:
@@ -209,7 +185,7 @@ def _timm_package() -> Any:
 
 
 @contextmanager
-def _without_pickles() -> Iterator[None]:
+def without_pickles() -> Iterator[None]:
     """Whatever is read inside is read as tensors alone, so that no file runs code."""
     name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
     before = os.environ.get(name)
