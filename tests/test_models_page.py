@@ -161,6 +161,7 @@ def test_every_page_opens_on_one_of_which_nothing_is_measured(
 
 def test_a_form_says_what_it_lacks(library: Library, app: Callable[..., AppTest]) -> None:
     test = app()
+    assert "Up to 1,000 MB a file" in words(test)  # before anything is uploaded
 
     def tried() -> str:
         next(button for button in test.button if button.label == "Try it").click()
@@ -254,7 +255,7 @@ def test_a_dry_run_is_shown_before_it_is_kept(library: Library, app: Callable[..
     test = app()
     assert "FP32 top-1 **97.00 %** :gray[(95.11 to 98.17), 485 of 500 report images]" in words(test)
     assert "22 tensors loaded, 0 missing, 0 unexpected, 0 misshaped; 10,258 parameters" in words(test)
-    assert "about 12 evaluations, 0.5 minutes here, on 500 search images" in words(test)
+    assert "about 12 evaluations, 30 s here, on 500 search images" in words(test)
     assert "Mine" not in test.selectbox(key="model").options
     test.button(key="trial-keep").click().run()
     assert not test.exception

@@ -11,7 +11,7 @@ from aiq_core.commands.console import Json, app, err, out, print_json
 from aiq_core.errors import SettingError
 from aiq_core.library import open_library
 from aiq_core.tasks import add as adding
-from aiq_core.wording import number, prefixed_rate, significant, size
+from aiq_core.wording import duration, number, prefixed_rate, size
 
 Numbers = str | None
 
@@ -183,7 +183,7 @@ def _print_accuracy(document: Mapping[str, Any]) -> None:
         _say(f"chance level: guessing gives {number(document['chance_percent'], 2)} %, which the interval holds")
     found = document["estimate"]
     _say(
-        f"a greedy search asks for about {found['evaluations']:,} evaluations, {significant(found['minutes'])} minutes "
+        f"a greedy search asks for about {found['evaluations']:,} evaluations, {duration(60 * found['minutes'])} "
         f"here, on {found['images']:,} search images"
     )
     _say(f"twelve images with what they are read as: {document['contact_sheet']}")

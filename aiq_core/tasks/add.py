@@ -80,7 +80,7 @@ def added(
         if document["is_chance"] and not allow_chance:
             raise RefusedError(
                 f"{asked.name} is right as often as guessing would be, so its figures would say nothing: look at the "
-                "preprocessing and at the order of classes, or add it all the same with --allow-chance",
+                "weights, the preprocessing and the order of classes, or add it all the same with --allow-chance",
                 document,
                 CHANCE_STATUS,
             )

@@ -12,7 +12,7 @@ from aiq_core.library import read_only
 from aiq_core.records import RunStatus, Task
 from aiq_core.statistics import Interval
 from aiq_core.tasks import trial
-from aiq_core.wording import number, prefixed_rate, significant, size, span
+from aiq_core.wording import duration, number, prefixed_rate, size, span
 from pages.common import controls, errors, known
 from pages.models import form
 
@@ -182,7 +182,7 @@ def _lines(document: Mapping[str, Any]) -> list[str]:
     if "estimate" in document:
         cost = document["estimate"]
         lines.append(
-            f"a greedy search asks for about {cost['evaluations']:,} evaluations, {significant(cost['minutes'])} "
-            f"minutes here, on {cost['images']:,} search images"
+            f"a greedy search asks for about {cost['evaluations']:,} evaluations, {duration(60 * cost['minutes'])} "
+            f"here, on {cost['images']:,} search images"
         )
     return lines

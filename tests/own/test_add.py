@@ -21,6 +21,7 @@ from aiq_core.library import open_library
 from aiq_core.records import FP32_BITS, ImageSet, SplitName
 from aiq_core.runtime.evaluate import TorchEvaluator
 from aiq_core.runtime.own.asked import Asked
+from aiq_core.runtime.own.measure import better_order
 from aiq_core.runtime.own.network import Source
 from aiq_core.tasks import add as adding
 from tests import bundled
@@ -39,6 +40,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         np.savez(tmp_path / f"{name}.npz", images=split.images(split.size), labels=split.labels)
     shutil.copyfile(DIGITS.folder / "weights.safetensors", tmp_path / "weights.safetensors")
     shutil.copytree(NETWORKS, tmp_path / "code", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "code" / "depth.txt").write_text("4")
     return tmp_path
 
 
@@ -175,6 +177,15 @@ def test_folders_that_are_numbers_are_classes_in_their_order(home: Path) -> None
     assert found["better_class_order"] == {"right": judged, "of": judged, "top1_percent": 100}
 
 
+def test_predictions_at_random_have_no_better_order() -> None:
+    """Of 20 orders drawn the best is as good: in one of 21 draws ours would win, and the seeds are fixed."""
+    generator = np.random.default_rng(1)
+    labels = np.arange(600) % 300
+    assert better_order(generator.integers(0, 300, 600), labels, 300) is None
+    assert better_order((labels + 1) % 300, labels, 300) == 600
+    assert better_order((labels + 1) % 300, labels, 2000) is None  # not looked for
+
+
 def test_chance_level_stops_after_the_whole_dry_run(home: Path) -> None:
     with pytest.raises(adding.RefusedError, match="right as often as guessing would be") as refused:
         added(home, weights="random")
@@ -201,6 +212,7 @@ def test_chance_level_stops_after_the_whole_dry_run(home: Path) -> None:
         ),
         ({"network": "{home}/code/digits.py:text"}, "returns str, not a torch.nn.Module"),
         ({"network": "{home}/code/digits.py:fails"}, r"fails at digits.py:\d+: KeyError: 'depth'"),
+        ({"network": "{home}/code/digits.py:reads"}, "fails at .*depth.txt'; .* its copy has only .py files"),
         ({"network": "{home}/code/digits.py:ends"}, r"ends\(\) fails at digits.py:\d+: SystemExit: 2; mend it"),
         ({"network": "{home}/code/digits.py:NETWORK"}, "NETWORK is a network; name a function that builds it"),
         ({"network": "{home}/code/digits.py:lazy"}, "lazy layers, whose sizes are open until it runs; run it in lazy"),

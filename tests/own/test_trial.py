@@ -208,6 +208,30 @@ def test_zips_that_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     assert [each.name for each in path.parent.iterdir()] == ["images.zip"]
 
 
+def test_a_zip_that_unpacks_to_too_much_is_refused_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "MOST_BYTES", 10**9)
+    path = tmp_path / "images.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("0/a.png", b"x")
+        archive.getinfo("0/a.png").file_size = 3 * 10**9  # as a zip of zeros says of itself
+    with pytest.raises(DataError, match="images.zip holds 1 files of 3.0 GB; 1 to 500,000 of at most 1 GB are offered"):
+        trial.unpacked(path)
+    assert [each.name for each in tmp_path.iterdir()] == ["images.zip"]
+
+
+def test_a_zip_of_one_flat_folder_says_what_is_missing(library: Library, weights: bytes) -> None:
+    ended = submitted(
+        library, weights, zipped({f"digits/{i}.png": picture(np.zeros((8, 8, 1), np.uint8)) for i in "ab"})
+    )
+    assert ended.status is RunStatus.FAILED
+    said = trial.plain(ended, ended.message)
+    assert said == (
+        "digits-unpacked/digits has no class folders; put each class in a folder of its own, or give a labels.csv of "
+        "paths and labels"
+    )
+    assert lying("catalog") == []
+
+
 def test_a_damaged_file_within_a_zip_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "images.zip"
     content = bytearray(zipped({"0/a.png": b"x" * 500}))

@@ -145,7 +145,7 @@ def class_names(given: Given) -> tuple[str, ...]:
         if each.class_names != named[0].class_names:
             raise DataError(
                 f"two sets have other classes: {_listed(named[0].class_names)} and {_listed(each.class_names)}; "
-                "give sets of the same classes"
+                "give sets of the same classes, or all of them by --classes"
             )
     if named and named[0].class_names is not None:
         return named[0].class_names

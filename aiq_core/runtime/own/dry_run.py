@@ -129,7 +129,12 @@ def _built(asked: Asked, kept: Path) -> tuple[Source, nn.Module]:
         source.build()
         source = source.keep(kept)
     torch.manual_seed(SEED)
-    module = source.build()
+    try:
+        module = source.build()
+    except SettingError as error:
+        if source.file is None:
+            raise
+        raise SettingError(f"{error}; of its folder, its copy has only .py files that it imports") from None
     if any(each.is_meta for each in (*module.parameters(), *module.buffers())):
         raise SettingError(
             f"{asked.network} is built on the meta device, where tensors have no values; build it on the CPU, or count "
@@ -156,6 +161,8 @@ def _weights(asked: Asked, source: Source, module: nn.Module, found: Found) -> C
                 "leave the number of outputs out, or give --weights FILE, or --weights random"
             )
         module.load_state_dict(state, strict=False)
+    elif asked.weights == DEFAULT:
+        found.said.append(f"weights are those that {asked.network} comes with; --weights gives others")
     if asked.weights == RANDOM:
         found.said.append(f"weights are random, drawn with seed {SEED}")
     return own_weights(module, asked.network)

@@ -31,10 +31,10 @@ def state_of(source: Source) -> dict[str, Tensor]:
             state: dict[str, Tensor] = made.state_dict()
         except Exception as error:  # no network, a wrong hash, no such weights
             said = shorten(str(error).partition(". ")[0], LONGEST, placeholder=" …")
+            cache = "" if source.kind == TIMM else f"put its file into {torch.hub.get_dir()}/checkpoints, or "
             raise WeightsError(
                 f"{source.kind}'s own weights of {source.architecture} cannot be had ({type(error).__name__}: {said}); "
-                f"connect to the network, or put its file into {torch.hub.get_dir()}/checkpoints, or give --weights "
-                "FILE, or --weights random"
+                f"connect to the network, or {cache}give --weights FILE, or --weights random"
             ) from None
     return state
 
