@@ -1,5 +1,6 @@
 """Trying what a browser hands over: a dry run, after which the model waits until it is kept or forgotten."""
 
+import csv
 import io
 import re
 import shutil
@@ -7,7 +8,9 @@ import stat
 import time
 import uuid
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -21,9 +24,12 @@ from aiq_core.tasks import add as adding
 Say = Callable[[float, str], None]
 
 KIND = "try"
-ZIP = ".zip"
+ZIP, ARRAYS, LIST = ".zip", ".npz", "labels.csv"
 UNPACKED_SHARE = 0.1
 """Of a trial's progress, what unpacking takes."""
+
+DAMAGED = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError)
+"""What is raised of a zip that is damaged, has a password, or is packed in a way that Python does not read."""
 
 MOST_BYTES = 8 * 10**9
 MOST_FILES = 500_000
@@ -70,8 +76,10 @@ def work(library: Library, settings: Mapping[str, Any], say: Say) -> Mapping[str
 
     def found(text: str) -> str:
         path = Path(text)
-        if path.suffix.lower() != ZIP:
+        if path.suffix.lower() == ARRAYS:
             return text
+        if path.suffix.lower() != ZIP:
+            raise SettingError(f"data={path.name!r} is not offered here; give a {ZIP} of class folders or a {ARRAYS}")
         return str(unpacked(path, lambda share, told: say(UNPACKED_SHARE * share, told)))
 
     report = None if asked.report_data is None else found(asked.report_data)
@@ -101,13 +109,30 @@ def unpacked(path: Path, say: Say = lambda *_: None) -> Path:
             for place, each in enumerate(files):
                 say(place / len(files), f"unpacking, {place:,} of {len(files):,} files")
                 archive.extract(each, folder)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+        # Whatever tool packed it, the class folders may lie in a folder of their own.
+        found = folder
+        while len(inside := list(found.iterdir())) == 1 and inside[0].is_dir():
+            found = inside[0]
+        _check_list(found, path.name)
+    except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
+        if not isinstance(error, DAMAGED):
+            raise
         raise DataError(f"{path.name} cannot be unpacked ({error}); make the zip again, without a password") from None
-    # Whatever tool packed it, the class folders may lie in a folder of their own.
-    while len(inside := list(folder.iterdir())) == 1 and inside[0].is_dir():
-        folder = inside[0]
-    return folder
+    return found
+
+
+def _check_list(folder: Path, name: str) -> None:
+    """Raises DataError for a list of images that names any outside: who uploads has no right to these."""
+    listed = folder / LIST
+    if not listed.is_file():
+        return
+    with listed.open(newline="", encoding="utf-8-sig", errors="replace") as file, suppress(csv.Error):
+        for row in csv.reader(file):
+            if row and not (folder / row[0].strip()).resolve().is_relative_to(folder.resolve()):
+                raise DataError(
+                    f"{name} has a {LIST} that names {row[0]!r}, which leads out of it; list its own images"
+                )
 
 
 def _files(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:

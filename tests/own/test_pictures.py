@@ -101,6 +101,9 @@ def test_unusual_folders(tmp_path: Path) -> None:
     (tmp_path / "d" / "cat" / "link.png").symlink_to(tmp_path / "linked.png")
     found = find(str(tmp_path / "d"))
     assert (found.labels.tolist(), found.class_names) == ([0, 1], ("cat", "ä b"))
+    for other in ("notes.txt", "paper.pdf"):  # Pillow writes PDFs, and reads none
+        (tmp_path / "d" / "cat" / other).write_bytes(b"x")
+    assert len(find(str(tmp_path / "d"))) == 2
     (tmp_path / "d" / "cat" / "nowhere.png").symlink_to(tmp_path / "none.png")
     with pytest.raises(DataError, match="No such file"):
         find(str(tmp_path / "d")).read(1)
@@ -167,9 +170,20 @@ def test_a_list_of_paths_and_labels(tmp_path: Path) -> None:
     listed.write_text("a.png,dog\nc.png,cat\n")
     with pytest.raises(DataError, match=r"names 1 files that are not there: .*c.png; write paths relative to it"):
         find(str(listed))
+    listed.write_text("c.png,dog\na.png,cat\n")  # no heading: it names a picture
+    with pytest.raises(DataError, match="names 1 files"):
+        find(str(listed))
     listed.write_text("a.png\n")
     with pytest.raises(DataError, match="line 1 has one column"):
         find(str(listed))
+    listed.write_text("a.png,dog\nb.png,cat\n", encoding="utf-8-sig")
+    assert len(find(str(listed))) == 2
+    for label in ("-1", "2.0"):
+        listed.write_text(f"a.png,{label}\nb.png,1\n")
+        with pytest.raises(
+            DataError, match=f"list.csv has labels such as {label}; write whole numbers from 0, or names"
+        ):
+            find(str(listed))
 
 
 def arrays(tmp_path: Path, shape: tuple[int, ...], dtype: Any = np.uint8, labels: Any = None, **more: Any) -> str:

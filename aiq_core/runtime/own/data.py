@@ -168,7 +168,7 @@ def read_classes(path: Path) -> list[str]:
     Raises DataError.
     """
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8-sig")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         found = json.loads(text) if path.suffix == ".json" else lines
     except (OSError, ValueError) as error:

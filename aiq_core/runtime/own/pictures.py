@@ -7,6 +7,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from PIL import Image, UnidentifiedImageError
 
 from aiq_core.errors import DataError
 
-SUFFIXES = frozenset(Image.registered_extensions())
+SUFFIXES = frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN)
 NAMED = 5
 HELD_BYTES = 2**28
 """Of an array in a packed file that is held; larger ones are mapped."""
@@ -54,6 +55,13 @@ def in_order(names: Sequence[str]) -> list[str]:
 
 def _is_number(name: str) -> bool:
     return name.isascii() and name.isdigit()
+
+
+def _is_any_number(name: str) -> bool:
+    try:
+        return isfinite(float(name))
+    except ValueError:
+        return False
 
 
 def from_folder(folder: Path) -> Pictures:
@@ -94,15 +102,16 @@ def _is_hidden(path: Path, folder: Path) -> bool:
 def from_csv(path: Path) -> Pictures:
     """Rows of a path, relative to the file, and a label: numbers from 0, or names. Raises DataError."""
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             rows = [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as CSV ({reason(error)}); write a path and a label a line") from None
     short = [number for number, row in enumerate(rows, 1) if len(row) < 2]
     if short or not rows:
         where = f"line {short[0]} has one column" if short else "it is empty"
-        raise DataError(f"{path}: {where}; write a path and a label a line")
-    if not (path.parent / rows[0][0].strip()).exists() and len(rows) > 1:
+        raise DataError(f"{path}: {where}; write a path and a label a line, with a comma between them")
+    first = path.parent / rows[0][0].strip()
+    if not first.exists() and first.suffix.lower() not in SUFFIXES and len(rows) > 1:
         rows = rows[1:]  # a heading
     files = [path.parent / row[0].strip() for row in rows]
     texts = [row[1].strip() for row in rows]
@@ -116,6 +125,9 @@ def from_csv(path: Path) -> Pictures:
     if all(map(_is_number, texts)):
         return _files(files, [int(text) for text in texts], None, said)
     names = sorted(set(texts))
+    if all(map(_is_any_number, names)):
+        odd = next(name for name in names if not _is_number(name))
+        raise DataError(f"{path} has labels such as {odd}; write whole numbers from 0, or names")
     return _files(files, [names.index(text) for text in texts], tuple(names), said)
 
 

@@ -157,7 +157,7 @@ def _whole(value: Any) -> int:
 def read_preprocessing(path: Path) -> Preprocessing:
     """The preprocessing in a TOML or JSON file. Raises SettingError."""
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8-sig")
         document = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
