@@ -176,6 +176,9 @@ def test_a_form_says_what_it_lacks(library: Library, app: Callable[..., AppTest]
     test.file_uploader(key="add-data").set_value(("d.zip", b"x", "application/zip"))
     assert tried().startswith("the network has no outputs; give their number")
     test.number_input(key="add-outputs").set_value(10)
+    test.text_input(key="add-name").set_value("resnet20")
+    assert tried() == "'resnet20' ships with the app; choose another name"
+    test.text_input(key="add-name").set_value("mine")
     test.text_input(key="add-mean").set_value("0.4 0.4")
     assert tried() == "mean='0.4 0.4' is no list of numbers; write them like 0.485, 0.456, 0.406"
     assert library.store.tasks.all(trial.KIND) == []

@@ -6,6 +6,7 @@ import streamlit as st
 
 from aiq_core import tasks
 from aiq_core.errors import SettingError
+from aiq_core.tasks import add as adding
 from aiq_core.tasks import trial
 from pages.common import errors, known
 from pages.models.architectures import ARCHITECTURES, DEFAULT_ARCHITECTURE
@@ -89,7 +90,8 @@ def _asked(said: Any) -> dict[str, Any]:
         raise SettingError(f"no file of {' and '.join(missing)} was uploaded; choose one, and try it again")
     if outputs is None and weights != SHIPPED:
         raise SettingError("the network has no outputs; give their number, that of the classes its weights tell apart")
-    # Read before anything is written.
+    # Looked at before anything is written.
+    adding.ready(known.library(), said["add-name"], said["add-title"])
     flags: dict[str, Any] = {name: found for name in NUMBERS if (found := _numbers(name, said[f"add-{name}"]))}
     flags["interpolation"] = said["add-interpolation"]
     files = {what: (file.name, file) for what, file in (needed | {"report": said["add-report"]}).items() if file}
