@@ -79,6 +79,11 @@ def test_a_data_set_of_torchvisions_by_its_name() -> None:
     assert len(find("torchvision:MNIST:train")) == DIGITS.dataset.split(TRAINING).size
 
 
+def test_grey_images_of_a_network_without_convolutions_stay_grey() -> None:
+    mnist()
+    assert added(network=f"{NETWORKS}/digits.py:flat", weights="default", data="MNIST")["input_shape"] == [1, 8, 8]
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [

@@ -57,6 +57,14 @@ def test_modes_become_grey_or_rgb(mode: str, channels: int, shape: tuple[int, ..
     assert Preprocessing().image(picture(mode), channels).shape == shape
 
 
+@pytest.mark.parametrize(("mode", "channels"), list(zip(MODES, (3, 3, 1, 1, 3, 1, 3, 1), strict=True)))
+def test_channels_are_those_of_the_first_picture_that_can_be_read(tmp_path: Path, mode: str, channels: int) -> None:
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "0.png").touch()
+    picture(mode).save(tmp_path / "cat" / "1.tif")
+    assert pictures.channels_of(find(str(tmp_path))) == channels
+
+
 def test_what_is_transparent_lies_on_the_background() -> None:
     clear = Image.new("RGBA", (1, 1), (255, 0, 0, 0))
     assert np.asarray(flat(clear, 3)).tolist() == [[[255, 255, 255]]]

@@ -31,7 +31,7 @@ from aiq_core.runtime.own.excluded import Excluded, check_layers
 from aiq_core.runtime.own.measure import better_order, contact_sheet, device_of, predict
 from aiq_core.runtime.own.named import training_of
 from aiq_core.runtime.own.network import TIMM, TORCHVISION, Source
-from aiq_core.runtime.own.pictures import Pictures
+from aiq_core.runtime.own.pictures import Pictures, channels_of
 from aiq_core.runtime.own.preprocessing import (
     Preprocessing,
     document_of,
@@ -191,12 +191,14 @@ def _given(asked: Asked) -> data.Given:
 
 def _channels(how: Preprocessing, pictures: Pictures | None, module: nn.Module) -> int:
     """Channels of the images: what the first convolution reads, else as many as mean has, else those of the data."""
-    first = next((each.shape for each in module.parameters() if each.ndim == 4), ())
-    if first and first[1] in (1, 3):
-        return first[1]
-    if how.mean is not None and len(how.mean) in (1, 3):
-        return len(how.mean)
-    return 3 if pictures is None or pictures.values is None else int(pictures.values.shape[-1])
+    kept = next((each.shape[1] for each in module.parameters() if each.ndim == 4), 0)  # a program has no modules
+    first = next((each.in_channels for each in module.modules() if isinstance(each, nn.Conv2d)), kept)
+    if first in (1, 3):
+        return first
+    means = len(how.mean or ())
+    if means == 3 or (means == 1 and pictures is None):  # one number may be for each of three
+        return means
+    return 3 if pictures is None else channels_of(pictures)
 
 
 def _outputs(

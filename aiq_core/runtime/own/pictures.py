@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
@@ -21,6 +22,9 @@ SUFFIXES = frozenset(suffix for suffix, kind in Image.registered_extensions().it
 NAMED = 5
 HELD_BYTES = 2**28
 """Of an array in a packed file that is held; larger ones are mapped."""
+
+GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F")
+"""Modes of pictures without colours."""
 
 SPLITS = frozenset(("train", "training", "val", "valid", "validation", "test", "testing"))
 """What folders are called that hold class folders, and are no classes."""
@@ -46,6 +50,15 @@ class Pictures:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+def channels_of(pictures: Pictures) -> int:
+    """Channels of the first image that can be read, 1 or 3; 3 where none can."""
+    for index in range(len(pictures)):
+        with suppress(DataError):
+            found = pictures.read(index)
+            return int(found.shape[-1]) if isinstance(found, np.ndarray) else 1 if found.mode in GREY else 3
+    return 3
 
 
 def in_order(names: Sequence[str]) -> list[str]:

@@ -64,7 +64,7 @@ def fails() -> nn.Module:
 
 
 def halved() -> nn.Module:
-    return Digits().half()
+    return Digits().half().train()
 
 
 def reads() -> nn.Module:
@@ -90,6 +90,10 @@ def without_values() -> nn.Module:
 
 def spatial() -> nn.Module:
     return Spatial()
+
+
+def flat() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
 
 
 def one_output() -> nn.Module:
