@@ -220,6 +220,24 @@ def test_a_form_hands_its_files_over(
     assert (folder / "classes" / "classes.txt").read_text() == "cat\ndog"
 
 
+def test_torchvisions_own_weights_bring_their_preprocessing(
+    library: Library, app: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "ensure_worker", lambda *_: None)
+    test = app()
+    test.text_input(key="add-name").set_value("mine")
+    test.selectbox(key="add-weights").set_value("torchvision’s own")
+    test.selectbox(key="add-architecture").set_value("inception_v3")  # 342 and 299 pixels, halves
+    test.text_input(key="add-crop").set_value("128")
+    test.file_uploader(key="add-data").set_value(("d.npz", b"images", "application/zip"))
+    next(button for button in test.button if button.label == "Try it").click()
+    test.run()
+    assert not test.error
+    (task,) = library.store.tasks.all(trial.KIND)
+    assert (task.settings["network"], task.settings["weights"]) == ("torchvision:inception_v3", "default")
+    assert task.settings["flags"] == {"crop": [128]}
+
+
 def ended(library: Library, **other: Any) -> Task:
     """A trial at its end, as a dry run leaves it, with the digits network in what waits."""
     waits = "adding-0123456789ab"

@@ -61,8 +61,8 @@ def add(
 
     if not data and not only_profile:
         raise SettingError("add needs --data, images with labels; or --only-profile, which counts the network alone")
-    if only_profile and (data or report_data or calibration_data):
-        raise SettingError("--only-profile counts the network without images; leave them out, or --only-profile")
+    if only_profile and (data or report_data or calibration_data or weights not in ("default", "random")):
+        raise SettingError("--only-profile counts without weights or images; leave them out, or --only-profile")
     numbers = {"resize": resize, "crop": crop, "mean": mean, "std": std, "range": value_range}
     flags: dict[str, Any] = {key: _numbers(key, text) for key, text in numbers.items() if text is not None}
     flags |= {
@@ -203,9 +203,10 @@ def remove(
     folder = adding.removable(library, name)
     runs = len([run for run in library.runs() if run.request.model == name])
     if not yes:
+        kept = "counts" if name in library.profiles else "copies of the code, weights and images"
         _say(
-            f"The copies of the code, weights and images of {name} in {folder} go; {runs} runs and what was evaluated "
-            "stay in the store, and are known again once the same network is added under this name."
+            f"The {kept} of {name} in {folder} go; {runs} runs and what was evaluated stay in the store, and are known "
+            "again once the same network is added under this name."
         )
         typer.confirm(f"Remove {name}?", abort=True, err=True)
     adding.remove(library, name)

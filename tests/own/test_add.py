@@ -243,6 +243,7 @@ def test_chance_level_stops_after_the_whole_dry_run(home: Path) -> None:
         ({"weights": "{home}/none.pt"}, "none.pt' is not there; give a .safetensors file"),
         ({"data": "{home}/none.npz"}, "neither there nor a data set"),
         ({"exclude": ("block9",)}, "exclude='block9' is no layer of mine; choose from block1.conv, .*linear"),
+        ({"weights": "random", "key": "ema"}, "key='ema' is of use with a checkpoint; leave --key out"),
         ({"device": "tpu"}, "device='tpu' is not offered; choose from cpu, cuda"),
         ({"flags": {"mean": [0.3, 0.3], "std": [0.35, 0.35]}}, "images have 1 channels; give one a channel"),
         ({"name": "digits_cnn"}, "'digits_cnn' ships with the app; choose another name"),

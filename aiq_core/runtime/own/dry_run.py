@@ -152,6 +152,8 @@ def _weights(asked: Asked, source: Source, module: nn.Module, found: Found) -> C
                 f"{asked.weights} does not fit {asked.network}: {found.mismatch}; use weights saved from this network"
             )
         return checkpoint
+    if asked.key is not None:
+        raise SettingError(f"key={asked.key!r} is of use with a checkpoint; leave --key out, or give --weights FILE")
     if asked.weights == DEFAULT and source.kind in (TORCHVISION, TIMM):
         state = pretrained.state_of(source)
         found.mismatch = mismatch(state, module)
