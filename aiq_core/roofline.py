@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiq_core.hardware import Machine
-from aiq_core.intensity import traffic
+from aiq_core.intensity import Traffic, traffic
 from aiq_core.records import UNFUSED, ModelProfile, Policy, Quantizer
 
 
@@ -63,15 +63,23 @@ def predict(
     quantizer: Quantizer = Quantizer(),
 ) -> Prediction:
     """Times of every layer under each policy. Raises SettingError where the machine lacks the arithmetic."""
-    moved = traffic(profile, policies, batch, by, quantizer)
-    ceiling = _ceilings(machine, profile, policies)
-    bandwidth = machine.bandwidth.value
-    return Prediction(
-        intensity=moved.layer_intensity,
-        ceiling=ceiling,
-        bandwidth=bandwidth,
-        seconds=np.maximum(moved.flops / ceiling, moved.layer_bytes / bandwidth),
-    )
+    return predict_each(machine, profile, policies, [traffic(profile, policies, batch, by, quantizer)])[0]
+
+
+def predict_each(
+    machine: Machine, profile: ModelProfile, policies: Sequence[Policy], moved: Sequence[Traffic]
+) -> list[Prediction]:
+    """The same for what the policies move, as at several batches. Raises SettingError likewise."""
+    ceiling, bandwidth = _ceilings(machine, profile, policies), machine.bandwidth.value
+    return [
+        Prediction(
+            intensity=each.layer_intensity,
+            ceiling=ceiling,
+            bandwidth=bandwidth,
+            seconds=np.maximum(each.flops / ceiling, each.layer_bytes / bandwidth),
+        )
+        for each in moved
+    ]
 
 
 def speed_up(

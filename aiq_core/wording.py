@@ -1,14 +1,28 @@
 """Numbers and names as people read them: rates, sizes, percentages, intervals, layers, policies."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import takewhile
 from math import floor, isfinite, log10
 
 from aiq_core.hardware import NumberType
-from aiq_core.records import FP32_BITS, UNFUSED, Move, Policy, Quantizer
+from aiq_core.records import FP32_BITS, UNFUSED, Move, Policy, Quantizer, Site
 from aiq_core.statistics import Interval
 
 MINUS = "\N{MINUS SIGN}"
+MOST_LETTERS = 24
+"""Of a name in a chart or a list; whole names have up to 20 where people keep them short."""
+
+CUT = "…"
+"""Where letters were left out."""
+
+CONTEXT = 6
+"""Letters before those that tell names apart."""
+
+LINE = 44
+"""Letters of a line that is whole under a pointer, on a phone too."""
+
 _INTEGER = (NumberType.INT8, NumberType.INT4)
 
 
@@ -29,6 +43,11 @@ def signed(value: float, digits: int) -> str:
 def span(interval: Interval, digits: int = 2) -> str:
     """An interval's ends as `a to b`, never as plus-minus."""
     return f"{number(interval.low, digits)} to {number(interval.high, digits)}"
+
+
+def an(noun: str) -> str:
+    """One of them: `an image`, `a text`."""
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
 
 
 def per_byte(traffic: str) -> str:
@@ -164,36 +183,88 @@ def differences(before: Policy, after: Policy) -> str:
     return " and ".join(f"{count} {noun}{'s' if count > 1 else ''}" for noun, count in counts if count)
 
 
-def together(names: Sequence[str]) -> str:
-    """One label for layers that coincide: their name, or what they share and how many they are."""
+def together(names: Sequence[str], short: Mapping[str, str]) -> str:
+    """One label for layers that coincide: what `short` calls one, or the parts that all share and how many they are."""
     if len(names) == 1:
-        return names[0]
-    shared = _shared_parts(names)
-    return f"{shared} \N{MULTIPLICATION SIGN} {len(names)}" if shared else f"{names[0]} + {len(names) - 1}"
+        return short[names[0]]
+    split = [name.split(".") for name in names]
+    shared = _shared(split) or _shared([parts[::-1] for parts in split])[::-1]
+    if all(part.isdecimal() for part in shared):
+        return f"{short[names[0]]} + {len(names) - 1}"
+    return f"{_around('.'.join(shared), MOST_LETTERS)} \N{MULTIPLICATION SIGN} {len(names)}"
+
+
+def _shared(split: Sequence[Sequence[str]]) -> list[str]:
+    """The parts that all begin with."""
+    alike = takewhile(lambda parts: len({*parts}) == 1, zip(*split, strict=False))
+    return [parts[0] for parts in alike]
+
+
+def short_names(names: Sequence[str], most: int = MOST_LETTERS) -> dict[str, str]:
+    """Name -> what charts and lists call it in `most` letters: without first parts that all have, cut in the middle.
+
+    Different names stay different.
+    """
+    short = without_shared_head(names)
+    cut = clipped([*short.values()], most)
+    return {name: cut[text] for name, text in short.items()}
 
 
 def without_shared_head(names: Sequence[str]) -> dict[str, str]:
-    """Name -> name without a first part that nearly every name has, as `features.` in MobileNetV2."""
-    heads = Counter(name.partition(".")[0] for name in names if "." in name)
-    head, count = heads.most_common(1)[0] if heads else ("", 0)
-    if count < 0.9 * len(names):
-        return {name: name for name in names}
-    return {name: name.removeprefix(f"{head}.") for name in names}
+    """Name -> name without first parts that nearly every name has, as `features.` in MobileNetV2."""
+    found = {name: name for name in names}
+    while True:
+        heads = Counter(text.partition(".")[0] for text in found.values() if "." in text)
+        head, count = heads.most_common(1)[0] if heads else ("", 0)
+        if count < max(1, 0.9 * len(found)):
+            return found
+        found = {name: text.removeprefix(f"{head}.") for name, text in found.items()}
+
+
+def clipped(texts: Iterable[str], most: int) -> dict[str, str]:
+    """Text -> the text in about `most` letters, cut in the middle; those that are cut alike, around what tells them
+    apart, and by number where that is long too.
+    """
+    found = {text: _around(text, most) for text in texts}
+    for group in _alike(found):
+        start, end = len(_shared(group)), len(_shared([text[::-1] for text in group]))
+        parts = {text: text[max(0, start - CONTEXT) : len(text) - end] for text in group}
+        if max(map(len, parts.values())) <= most:
+            found |= {text: f"{CUT}{part}{CUT}" for text, part in parts.items()}
+    places = {text: place for place, text in enumerate(found, 1)}
+    for group in _alike(found):
+        found |= {text: f"{_around(text, most - CONTEXT)} #{places[text]}" for text in group}
+    return found
+
+
+def _alike(found: Mapping[str, str]) -> list[list[str]]:
+    """The texts that go by one name, where they are several."""
+    groups: dict[str, list[str]] = {}
+    for text, cut in found.items():
+        groups.setdefault(cut, []).append(text)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _around(text: str, most: int) -> str:
+    """The text without its middle, where it has more than `most` letters."""
+    return text if len(text) <= most else f"{text[: (most - 1) // 2]}{CUT}{text[len(text) - most // 2 :]}"
+
+
+def site_names(sites: Iterable[Site]) -> dict[str, str]:
+    """Site as text -> the same with its layer's or group's name cut, where that is long."""
+    held = [*sites]
+    cut = clipped(dict.fromkeys(site.name for site in held), MOST_LETTERS)
+    return {str(site): str(replace(site, name=cut[site.name])) for site in held}
+
+
+def wrapped(name: str) -> str:
+    """A name in lines of HTML that fit a phone."""
+    return "<br>".join(name[start : start + LINE] for start in range(0, len(name), LINE))
 
 
 def join(parts: Iterable[str]) -> str:
     """Parts with a middle dot between them."""
     return " · ".join(part for part in parts if part)
-
-
-def _shared_parts(names: Sequence[str]) -> str:
-    split = [name.split(".") for name in names]
-    shared: list[str] = []
-    for parts in zip(*split, strict=False):
-        if len(set(parts)) > 1:
-            break
-        shared.append(parts[0])
-    return ".".join(shared)
 
 
 def duration(seconds: float) -> str:

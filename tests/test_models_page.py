@@ -13,15 +13,17 @@ from torchvision import models as torchvision_models
 from aiq_core import jobs
 from aiq_core.catalog import ASSETS, data_dir
 from aiq_core.catalog.hashes import model_hash
+from aiq_core.intensity import intensity
 from aiq_core.library import Library
-from aiq_core.records import FP32_BITS, RunStatus, SplitName, Task
+from aiq_core.records import FP32_BITS, ModelProfile, Policy, RunStatus, SplitName, Task
 from aiq_core.statistics import wilson
 from aiq_core.tasks import trial
-from aiq_core.wording import number, span
+from aiq_core.wording import number, seconds, significant, span
 from pages.common import controls, known
-from pages.models import counted
 from pages.models.architectures import ARCHITECTURES
 from pages.models.facts import facts, top1
+from pages.models.times import frame as times_frame
+from pages.models.times import table, times
 from tests import bundled
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -122,23 +124,124 @@ def test_an_own_one_appears_and_is_removed_once_confirmed(library: Library, app:
     assert not list((data_dir() / "catalog" / "data").iterdir())
 
 
-def test_a_network_that_is_counted_alone_claims_no_accuracy(library: Library, app: Callable[..., AppTest]) -> None:
-    profile = bundled.model("digits_cnn").profile
+@pytest.fixture
+def alone(library: Library) -> ModelProfile:
+    """The digits network, as one that was counted alone."""
     folder = data_dir() / "catalog" / "profiles"
     folder.mkdir(parents=True)
     shutil.copyfile(ASSETS / "models" / "digits_cnn" / "profile.json", folder / "alone.json")
+    return library.profiles["alone"]
+
+
+def test_a_network_that_is_counted_alone_claims_no_accuracy(alone: ModelProfile, app: Callable[..., AppTest]) -> None:
     test = app()
     assert "**alone** :gray[your own, counted alone]" in words(test)
     assert words(test).count("Top-1 ") == 5
-    view = controls.asked({"model": "digits_cnn"}, dark=False)
-    table = counted.table(profile, view).set_index("bits")
-    assert list(table.index) == ["FP32", "INT8", "INT4", "W8A8", "W4A8"]
-    weights = sum(layer.weights for layer in profile.layers)
-    # 4 bytes a number, with a bias an output channel once the norms are folded in.
-    assert table.loc["FP32", "weights"] == f"{4 * (weights + 8 + 16 + 24 + 24 + 10) / 1000:.1f} kB"
     test.button(key="times-alone").click().run()
     assert not test.exception
-    assert "**alone** on A100 (TF32), batch 1" in words(test)
+    assert test.query_params["network"] == "alone"
+    assert "No accuracy is known, as it was counted without weights and labels" in words(test)
+    assert "Top-1" not in words(test)
+    values = {metric.label: metric.value for metric in test.metric}
+    assert "Top-1" not in " ".join(values)
+    weights = sum(layer.weights for layer in alone.layers)
+    # Eight bits a number, where nothing is chosen yet.
+    assert values["Weights"] == f"{weights / 1000:.1f} kB"
+    eight = intensity(alone, alone.uniform(8, 8))
+    assert f"#### alone: :violet[{number(eight, 2)} FLOPs per byte]" in words(test)
+    test.button(key="alone-back").click().run()
+    assert "#### 6 networks, 1 of them your own" in words(test)
+    assert "network" not in test.query_params
+
+
+def test_bits_are_chosen_for_all_and_for_one(alone: ModelProfile, app: Callable[..., AppTest]) -> None:
+    test = app(network="alone", layer="block2.conv")
+
+    def chosen() -> Policy:
+        return Policy.from_key(test.query_params["widths"])
+
+    test.button_group(key="alone-alone-weights").set_value(4).run()
+    assert chosen() == alone.uniform(4, 8)
+    test.button_group(key="alone-alone-activations").set_value(32).run()
+    assert chosen() == alone.uniform(4, 32)
+    test.button_group(key="alone-alone-bits-block2.conv").set_value(2).run()
+    assert chosen().weight_bits == (4, 2, 4, 4, 4)
+    # Several widths: none is that of all.
+    assert test.button_group(key="alone-alone-weights").value is None
+    test.selectbox(key="alone-alone-site-block2.conv").set_value("activations of pooled").run()
+    assert not test.exception
+    assert test.query_params["activations"] == "pooled"
+    assert "layer" not in test.query_params
+    test.button_group(key="alone-alone-bits-activations of pooled").set_value(8).run()
+    assert chosen() == Policy((4, 2, 4, 4, 4), (32, 32, 32, 32, 32, 8))
+
+
+def test_times_on_every_machine_by_hand(alone: ModelProfile, library: Library) -> None:
+    policy, machines = alone.uniform(4, 8), list(library.machines.values())
+    found = times(alone, policy, machines, controls.BATCHES)
+    assert len(found) == len(machines) * len(controls.BATCHES)
+    by = {(time.machine.key, time.batch): time for time in found}
+    two = by[controls.DEFAULT_MACHINE, 2]
+    weights, read_and_written = 72 + 1152 + 3456 + 5184 + 240, 64 + 2 * 512 + 2 * 1024 + 3 * 384 + 24
+    # Every layer waits for bytes: weights and ten biases once, the activations and logits of two images.
+    fp32 = 4 * (weights + 10 + 2 * (read_and_written + 10))
+    assert two.fp32_s == pytest.approx(fp32 / two.machine.bandwidth.value)
+    now = weights / 2 + 4 * 10 + 2 * (read_and_written + 4 * 10)
+    assert two.policy_s == pytest.approx(now / two.machine.bandwidth.value)
+    assert two.words == f"{seconds(two.policy_s)}, {significant(fp32 / now)} ×"
+    frame = times_frame(found, "alone", policy)
+    assert list(frame["predicted_s"]) == [time.policy_s for time in found]
+    assert len(table(found)) == len(machines)
+    # A machine of integers alone has a time where all is in integers, and none that it could be faster than.
+    integers = next(machine for machine in machines if not machine.runs_fp32)
+    assert by[integers.key, 1].words == seconds(by[integers.key, 1].policy_s)
+    assert f"{integers.name}, no FP32" in list(table(found)["machine"])
+    assert times(alone, alone.uniform(4), [integers], [1])[0].words == "can't run FP32 activations"
+    assert set(frame[frame["machine"] == integers.name]["note"]) == {"can't run FP32 activations"}
+
+
+def test_a_machine_of_integers_shows_a_network_where_all_is_in_integers(
+    alone: ModelProfile, library: Library, app: Callable[..., AppTest]
+) -> None:
+    integers = next(key for key, machine in library.machines.items() if not machine.runs_fp32)
+    test = app(network="alone", machine=integers)
+    assert "at these widths, by predicted time" in words(test)
+    values = {metric.label: metric.value for metric in test.metric}
+    (time,) = times(alone, alone.uniform(8, 8), [library.machine(integers)], [1])
+    assert (values["Predicted time"], values["Predicted speed-up"]) == (time.words, "–")
+    test = app(network="alone", machine=integers, widths=alone.uniform(8).key)
+    assert "only computes in integers" in words(test)
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({"network": "none"}, "network='none' is none that is counted alone: choose from alone."),
+        ({"network": "resnet20"}, "network='resnet20' is none that is counted alone: it has weights and images"),
+        ({"network": "alone", "widths": "w8x4 a8x6"}, "The link's widths were not used: policy 'w8x4 a8x6' gives bits"),
+        ({"network": "alone", "widths": "w8"}, "The link's widths were not used: policy key 'w8' cannot be read"),
+        ({"network": "alone", "layer": "conv9"}, "layer='conv9' is not in "),
+    ],
+)
+def test_an_address_that_asks_in_vain_says_so(
+    alone: ModelProfile, app: Callable[..., AppTest], query: dict[str, str], said: str
+) -> None:
+    test = app(**query)
+    assert said in words(test)
+    assert ("#### alone: " in words(test)) == (query["network"] == "alone")
+
+
+def test_a_network_that_is_counted_alone_is_removed_from_its_own_page(
+    alone: ModelProfile, library: Library, app: Callable[..., AppTest]
+) -> None:
+    test = app(network="alone")
+    test.session_state["remove-alone"] = True
+    test.run()
+    test.button(key="removed-alone").click().run()
+    assert not test.exception
+    assert "alone is removed." in words(test)
+    assert "#### 5 networks" in words(test)
+    assert not library.profiles
 
 
 @pytest.mark.parametrize(

@@ -105,14 +105,45 @@ def test_rounding_is_told_of_what_a_policy_rounds() -> None:
 
 
 def test_layers_that_coincide_share_a_label() -> None:
-    assert wording.together(["layer1.0.conv1"]) == "layer1.0.conv1"
-    assert wording.together(["layer3.0.conv2", "layer3.1.conv1"]) == "layer3 × 2"
-    assert wording.together(["conv1", "linear", "shortcut"]) == "conv1 + 2"
+    def together(*names: str) -> str:
+        return wording.together(names, wording.clipped(names, 24))
+
+    assert together("layer1.0.conv1") == "layer1.0.conv1"
+    assert together("layer3.0.conv2", "layer3.1.conv1") == "layer3 × 2"
+    assert together("conv1", "linear", "shortcut") == "conv1 + 2"
+    assert together("0.output.dense", "1.output.dense") == "output.dense × 2"
+    assert together("0.conv.0", "1.norm.0") == "0.conv.0 + 1"  # a number alone says nothing
 
 
-def test_a_first_part_that_all_share_is_dropped() -> None:
+def test_first_parts_that_all_share_are_dropped() -> None:
     names = [f"features.{index}.conv" for index in range(18)] + ["classifier.1"]
     short = wording.without_shared_head(names)
     assert short["features.17.conv"] == "17.conv"
     assert short["classifier.1"] == "classifier.1"
     assert wording.without_shared_head(["layer1.a", "layer2.a"])["layer1.a"] == "layer1.a"
+    deep = [f"bert.encoder.layer.{index}.dense" for index in range(12)]
+    assert [*wording.without_shared_head(deep).values()] == [f"{index}.dense" for index in range(12)]
+    assert wording.without_shared_head(["a.b"]) == {"a.b": "b"}
+
+
+def test_long_names_are_cut_in_the_middle_and_stay_different() -> None:
+    whole = "letters of a name that are too many for a chart"
+    assert wording.clipped([whole, "conv1"], 12) == {whole: "lette… chart", "conv1": "conv1"}
+    apart = [f"{'a' * 70}{place:03d}{'z' * 77}" for place in range(199)]
+    assert wording.clipped(apart, 12)[apart[17]] == "…aaaaaa017…"
+    far = [f"{'a' * 50}{first}{'-' * 50}{last}{'z' * 50}" for first in "xy" for last in "xy"]
+    assert [*wording.clipped(far, 12).values()] == [f"aa…zzz #{place}" for place in (1, 2, 3, 4)]
+    for names in (apart, far, [*far, "conv1", whole]):
+        cut = wording.clipped(names, 12)
+        assert len({*cut.values()}) == len(names)
+        assert max(map(len, cut.values())) <= 12
+    sites = [Site(SiteKind.WEIGHTS, apart[0]), Site(SiteKind.ACTIVATIONS, apart[0])]
+    assert [*wording.site_names(sites).values()] == [
+        "aaaaaaaaaaa…zzzzzzzzzzzz",
+        "activations of aaaaaaaaaaa…zzzzzzzzzzzz",
+    ]
+
+
+def test_a_whole_name_is_wrapped_under_the_pointer() -> None:
+    assert wording.wrapped("n" * 150) == "<br>".join(["n" * 44, "n" * 44, "n" * 44, "n" * 18])
+    assert wording.wrapped("layer1.0.conv1") == "layer1.0.conv1"

@@ -213,7 +213,7 @@ def hover(bar: Bar, data: BitsData) -> str:
     lines.append(f"Why {wording.bits_name(bar.bits)}: {bar.reason.why}")
     if bar.reason.why_not:
         lines.append(f"Why not the next: {bar.reason.why_not}")
-    return "<br>".join([f"<b>{bar.site}</b> {wording.bits_name(bar.bits)}", *lines])
+    return "<br>".join([f"<b>{wording.wrapped(str(bar.site))}</b> {wording.bits_name(bar.bits)}", *lines])
 
 
 def _costs(bar: Bar, data: BitsData) -> list[str]:
@@ -232,4 +232,5 @@ def _costs(bar: Bar, data: BitsData) -> list[str]:
 def _listed(names: Sequence[str]) -> str:
     """Up to three layers by name, then how many more."""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
+    apart = ", " if max(map(len, names), default=0) <= wording.MOST_LETTERS else ",<br>"
+    return apart.join(map(wording.wrapped, names[:3])) + more

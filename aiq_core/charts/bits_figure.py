@@ -2,17 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log2
+from math import ceil, log2
 from typing import Any
 
 from aiq_core import wording
 from aiq_core.charts import draw, style
 from aiq_core.charts.bits import FEW_LAYERS, Bar, BitsData, hover
+from aiq_core.charts.labels import GLYPH_EM, PLOT_WIDTHS_PX
 from aiq_core.charts.style import Look
-from aiq_core.records import FP32_BITS
+from aiq_core.records import FP32_BITS, Site
 
 HEIGHT_PX, BOTH_HEIGHT_PX = 172, 184
 """Of weights alone, and of both kinds."""
+
+MOST_PARTS = 24
+"""So many parts are named, side by side; of more, one in two, three, …"""
+
+TICK_LETTERS = 12
+"""Of a bar's name: upright, as on a phone, more would leave the bars no room."""
+
+CUT_NAMES_PX = 36
 
 MARGIN_PX = {"l": 36, "r": 16, "t": 18, "b": 18}
 
@@ -39,18 +48,31 @@ def blocks(names: Sequence[str]) -> tuple[tuple[Block, ...], tuple[str, ...] | N
     short = wording.without_shared_head(names)
     few = len(names) <= FEW_LAYERS
     heads = [short[name].partition(".")[0] for name in names]
+    cut = wording.clipped(heads, TICK_LETTERS)
     if few and len(set(heads)) == len(names):
-        return (), tuple(short[name] for name in names)
+        bars = wording.clipped(short.values(), TICK_LETTERS)
+        return (), tuple(bars[short[name]] for name in names)
     found: list[Block] = []
     for index, head in enumerate(heads):
-        if found and found[-1].name == head:
-            found[-1] = Block(head, found[-1].first, index)
+        if found and found[-1].name == cut[head]:
+            found[-1] = Block(cut[head], found[-1].first, index)
         else:
-            found.append(Block(head, index, index))
+            found.append(Block(cut[head], index, index))
     if not few:
         return tuple(found), None
     rests = [short[name].partition(".")[2] or short[name] for name in names]
-    return tuple(block for block in found if block.last > block.first), tuple(rests)
+    bars = wording.clipped(rests, TICK_LETTERS)
+    return tuple(block for block in found if block.last > block.first), tuple(bars[rest] for rest in rests)
+
+
+def part_ticks(parts: Sequence[Block], columns: int) -> dict[str, Any]:
+    """Names of parts of several layers, in the middle of each; where a phone has no room for them, they may turn."""
+    wide = [part for part in parts if part.last > part.first]
+    wide = wide[:: ceil(len(wide) / MOST_PARTS) or 1]
+    named = {"tickvals": [part.middle for part in wide], "ticktext": [part.name for part in wide]}
+    letters = PLOT_WIDTHS_PX[0] / (GLYPH_EM * style.FONT_PX * columns)
+    fits = all(len(part.name) <= max(3, letters * (part.last - part.first + 1)) for part in wide)
+    return {**named, "tickangle": 0} if fits else {**named, "automargin": "height"}
 
 
 def bar_height(bits: int) -> float:
@@ -86,13 +108,12 @@ def bits_figure(data: BitsData, look: Look) -> dict[str, Any]:
         # Two more columns than layers, and their names beside each other.
         named["tickfont"] = {**style.small_font(look), "size": look.font_px * 0.85}
     if ticks is None:
-        wide = [part for part in parts if part.last > part.first]
-        named = {"tickvals": [part.middle for part in wide], "ticktext": [part.name for part in wide], "tickangle": 0}
+        named = part_ticks(parts, last + 1)
     return {
         "data": [_bar_trace(bars, data, look) for bars in kinds if bars],
         "layout": style.layout(
             look,
-            BOTH_HEIGHT_PX if both else HEIGHT_PX,
+            (BOTH_HEIGHT_PX if both else HEIGHT_PX) + _names_px(named["ticktext"]),
             MARGIN_PX,
             bargap=0.22,
             **({"barmode": "overlay"} if both else {}),
@@ -103,6 +124,51 @@ def bits_figure(data: BitsData, look: Look) -> dict[str, Any]:
             yaxis=_bits_axis(data, look),
         ),
     }
+
+
+def clickable(figure: dict[str, Any], data: BitsData, picked: Site, look: Look) -> dict[str, Any]:
+    """The bits figure with a field a site to click on, in network order, the picked one shaded."""
+    layout, palette = figure["layout"], look.palette
+    drawn = {bar.site: (bar, place) for bar, place in places(data)}
+    fields = [drawn[bar.site] for bar in data.bars]
+    columns = {
+        "type": "bar",
+        "x": [place for _, place in fields],
+        "y": [1 if bar.is_weights else -1 for bar, _ in fields],
+        "width": 1,
+        # Of its own axis: Plotly rounds the ends of the outermost bars of an axis only.
+        "yaxis": "y2",
+        "marker": {"color": "rgba(0,0,0,0)", "line": {"width": 0}},
+        **draw.hover(hover(bar, data) for bar, _ in fields),
+    }
+    bar, place = drawn[picked]
+    shade = {
+        "type": "rect",
+        "x0": place - 0.5,
+        "x1": place + 0.5,
+        "y0": 0,
+        "y1": BOTH_TOP if bar.is_weights else -BOTH_TOP,
+        "line": {"width": 1.5 * look.scale, "color": palette.text},
+        "fillcolor": style.faded(palette.accent, 0.12),
+        "layer": "below",
+    }
+    # The fields stand above the bars and say what they would: once is enough to send.
+    told = ("customdata", "hovertemplate")
+    below = [{name: value for name, value in trace.items() if name not in told} for trace in figure["data"]]
+    return {
+        "data": [*({**trace, "hoverinfo": "skip"} for trace in below), columns],
+        "layout": {
+            **layout,
+            "barmode": "overlay",
+            "shapes": [*layout["shapes"], shade],
+            "yaxis2": {"overlaying": "y", "range": [-1, 1], "visible": False, "fixedrange": True},
+        },
+    }
+
+
+def _names_px(ticks: Sequence[str]) -> float:
+    """More height where names are so long that they were cut: upright, they would take it from the bars."""
+    return CUT_NAMES_PX if any(wording.CUT in tick for tick in ticks) else 0
 
 
 def _bits_axis(data: BitsData, look: Look) -> dict[str, Any]:
@@ -181,8 +247,9 @@ def _block_notes(parts: Sequence[Block], look: Look) -> list[dict[str, Any]]:
 
 
 def _block_edges(parts: Sequence[Block], look: Look) -> list[dict[str, Any]]:
-    """A thin line at both ends of each part."""
-    edges = sorted({part.first - 0.5 for part in parts} | {part.last + 0.5 for part in parts})
+    """A thin line at both ends of each part of several layers."""
+    wide = [part for part in parts if part.last > part.first]
+    edges = sorted({part.first - 0.5 for part in wide} | {part.last + 0.5 for part in wide})
     lines = _lines([f"M{edge},0V1" for edge in edges], color=look.palette.grid, width=look.scale)
     return [{**shape, "yref": "paper", "layer": "below"} for shape in lines]
 

@@ -8,9 +8,9 @@ import pandas as pd
 
 from aiq_core.charts import draw, style
 from aiq_core.charts.bits import Bar, BitsData
-from aiq_core.charts.bits_figure import blocks
+from aiq_core.charts.bits_figure import blocks, part_ticks
 from aiq_core.charts.style import Look
-from aiq_core.wording import bits_name, nats, number
+from aiq_core.wording import bits_name, nats, number, wrapped
 
 ROW_PX = 19
 MARGIN_PX = {"l": 64, "r": 64, "t": 20, "b": 18}
@@ -68,9 +68,8 @@ def costs_figure(data: BitsData, look: Look) -> dict[str, Any]:
         look, [x for x, _ in held], [y for _, y in held], "circle-open", size, palette.text, 1.8, hoverinfo="skip"
     )
     parts, ticks = blocks([column.name for column in columns])
-    wide = [part for part in parts if part.last > part.first]
-    across = {"tickvals": [part.middle for part in wide], "ticktext": [part.name for part in wide], "tickangle": 0}
-    if not wide:
+    across = part_ticks(parts, len(columns))
+    if not across["tickvals"]:
         across = {"tickvals": [*range(len(columns))], "ticktext": list(ticks or ()), "automargin": "height"}
     names = [f"{'w' if bars is kinds[0] else 'a'} {bits}" for bars, bits in rows]
     key = "○ the policy’s widths   w: weights, a: activations"
@@ -110,7 +109,7 @@ def _hover(bar: Bar | None, bits: int, data: BitsData) -> str:
         return ""
     points = "" if data.points_per_nat is None else f"<br>about {number(cost * data.points_per_nat, 2)} points"
     held = "the policy’s width" if bar.bits == bits else f"the policy has {bits_name(bar.bits)}"
-    return f"<b>{bar.site}</b> at {bits} bits alone<br>{nats(cost)}{points}<br>{held}"
+    return f"<b>{wrapped(str(bar.site))}</b> at {bits} bits alone<br>{nats(cost)}{points}<br>{held}"
 
 
 def _scale(low: float, high: float, look: Look) -> dict[str, Any]:

@@ -17,6 +17,9 @@ from aiq_core.roofline import Prediction, predict, ridge
 DECADES_RIGHT_OF_RIDGE = 0.75
 """Room for the compute-bound zone, whatever the model."""
 
+MOST_ROWS = 6
+"""Of names of layers that coincide, under the pointer; the table has all."""
+
 ROOF_HEIGHT = 0.6
 """The share of the plot's height that the roof takes at most: labels stand above it."""
 
@@ -250,8 +253,12 @@ def roofline_frame(data: RooflineData) -> pd.DataFrame:
 
 def hover(spot: Spot, before_name: str) -> str:
     """What a mark says under the pointer, in lines of HTML."""
-    names = list(spot.names)
-    listed = "<br>".join(", ".join(names[i : i + 3]) for i in range(0, len(names), 3))
+    abreast = 3 if max(map(len, spot.names)) <= wording.MOST_LETTERS else 1
+    names = list(spot.names[: MOST_ROWS * abreast])
+    rows = [names[start : start + abreast] for start in range(0, len(names), abreast)]
+    listed = "<br>".join(", ".join(map(wording.wrapped, row)) for row in rows)
+    if len(spot.names) > len(names):
+        listed += f"<br>and {len(spot.names) - len(names)} more"
     after = spot.after
     bound = "memory-bound" if after.memory_bound else "compute-bound"
     change = _change(spot.before.bits, spot.after.bits, before_name)

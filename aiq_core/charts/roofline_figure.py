@@ -264,7 +264,8 @@ def _label_traces(data: RooflineData, look: Look) -> list[dict[str, Any]]:
         *((spot, height, -1) for spot, height in zip(above, heights, strict=True)),
         *((spot, -depth, 1) for spot, depth in zip(below, depths, strict=True)),
     ]
-    short = wording.without_shared_head([dot.layer for dot in data.dots])
+    whole = wording.without_shared_head([dot.layer for dot in data.dots])
+    short = wording.clipped(whole.values(), wording.MOST_LETTERS)
     (x_low, x_high), (y_low, y_high) = data.x_range, data.y_range
     plot_px = up_px(data, y_high, look)
     aside = (x_high / x_low) ** AWAY
@@ -285,7 +286,7 @@ def _label_traces(data: RooflineData, look: Look) -> list[dict[str, Any]]:
             "hoverinfo": "skip",
             "x": xs,
             "y": ys,
-            "text": [wording.together([short[name] for name in spot.names]) for spot, *_ in places],
+            "text": [wording.together([whole[name] for name in spot.names], short) for spot, *_ in places],
             "textposition": ["middle right" if side > 0 else "middle left" for *_, side in places],
             "textfont": {"size": look.font_px * 0.9, "color": look.palette.text},
             "cliponaxis": False,

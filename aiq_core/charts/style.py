@@ -28,6 +28,11 @@ GLYPHS: Mapping[int, str] = {32: "○", 8: "■", 7: "⬟", 6: "⬢", 5: "▲", 
 """The same markers as text."""
 
 
+def width_name(bits: int) -> str:
+    """A width with its mark, as on a button: `■ 8`."""
+    return f"{GLYPHS[bits]} FP32" if bits == FP32_BITS else f"{GLYPHS[bits]} {bits}"
+
+
 @dataclass(frozen=True)
 class Palette:
     """Colours of one theme. `bits` are safe for colour-blind eyes: blue and orange, after Okabe and Ito (2008)."""

@@ -123,7 +123,7 @@ def print_run(library: Library, run: Run, as_json: bool, by: str | None = None, 
         _print_front(document)
     if run.policy is not None:
         profile, policy = library.model(run.request.model).profile, run.policy
-        table = Table("layer", "bits")
+        table = Table(Column("layer", overflow="fold"), "bits")
         for site in profile.sites if policy.has_activations else profile.weight_sites:
             width = profile.width(policy, site)
             table.add_row(str(site), "FP32" if width == FP32_BITS else str(width))

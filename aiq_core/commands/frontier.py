@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 from rich import box
-from rich.table import Table
+from rich.table import Column, Table
 
 from aiq_core import jobs, space
 from aiq_core.commands.console import (
@@ -124,7 +124,7 @@ def sensitivity(
     if as_json:
         return print_json(found.to_json())
     offered = sorted({*widths, *groups} - {FP32_BITS}, reverse=True)
-    table = Table("site", *(f"{bits} bits" for bits in offered), box=box.SIMPLE_HEAD)
+    table = Table(Column("site", overflow="fold"), *(f"{bits} bits" for bits in offered), box=box.SIMPLE_HEAD)
     for site in known.profile.sites:
         costs = (found.costs.get(Move(site, bits)) for bits in offered)
         table.add_row(str(site), *("" if cost is None else f"{cost:.2g}" for cost in costs))

@@ -57,13 +57,14 @@ def profile(
     }
     if as_json:
         return print_json(document)
-    table = Table(
-        "layer", "FLOPs", "weights", "bytes moved", "FLOPs/byte", title=f"{model}, batch {batch}, FP32, {traffic}"
-    )
+    numbers = [Column(name, no_wrap=True) for name in ("FLOPs", "weights", "bytes moved", "FLOPs/byte")]
+    table = Table(Column("layer", overflow="fold"), *numbers, title=f"{model}, batch {batch}, FP32, {traffic}")
     for row in layers:
         name = row["name"] if row["quantizable"] else f"{row['name']} (stays FP32)"
-        numbers = (f"{row['flops']:,}", f"{row['weights']:,}", f"{row['moved_bytes']:,}", f"{row['intensity']:.2f}")
-        table.add_row(str(name), *numbers)
+        table.add_row(
+            *(str(name), f"{row['flops']:,}", f"{row['weights']:,}", f"{row['moved_bytes']:,}"),
+            f"{row['intensity']:.2f}",
+        )
     table.add_section()
     table.add_row("all", f"{document['flops']:,}", "", f"{document['moved_bytes']:,}", f"{document['intensity']:.4f}")
     out.print(table)

@@ -11,7 +11,7 @@ from aiq_core.commands.console import Json, app, err, out, print_json
 from aiq_core.errors import SettingError
 from aiq_core.library import open_library
 from aiq_core.tasks import add as adding
-from aiq_core.wording import duration, number, prefixed_rate, size
+from aiq_core.wording import an, duration, number, prefixed_rate, size
 
 Numbers = str | None
 
@@ -23,7 +23,11 @@ CANCELLED = 130
 def add(
     name: Annotated[str, typer.Argument(help="What it is to be called.")],
     network: Annotated[
-        str, typer.Option(help="path/to/net.py:build, torchvision:resnet50, timm:NAME, or an exported program, .pt2.")
+        str,
+        typer.Option(
+            help="path/to/net.py:build, torchvision:resnet50, timm:NAME, or an exported program, .pt2; with "
+            "--only-profile also a configuration of transformers', config.json."
+        ),
     ],
     data: Annotated[
         str | None,
@@ -54,6 +58,7 @@ def add(
     only_profile: Annotated[
         bool, typer.Option("--only-profile", help="Count it alone, without weights or data; --crop gives the size.")
     ] = False,
+    tokens: Annotated[int | None, typer.Option(help="How long a text is, where --network is a configuration.")] = None,
     as_json: Json = False,
 ) -> None:
     """Add your own network and images; a dry run comes first, and nothing is kept unless you say so."""
@@ -86,6 +91,7 @@ def add(
         layout=layout,
         classes=None if classes is None else str(classes),
         result=result,
+        tokens=tokens,
     )
     _add(asked, yes, allow_chance, as_json, only_profile)
 
@@ -152,8 +158,8 @@ def print_dry_run(document: Mapping[str, Any]) -> None:
         kinds = ", ".join(f"{count} {kind}" for kind, count in document["operators"].items())
         _say(f"{kinds}; {document['quantizable_layers']} layers can have bits; no operator refused")
         _say(
-            f"{prefixed_rate(document['flops'], ' ')}FLOP and {size(document['moved_bytes'])} moved an image: "
-            f"AI {number(document['intensity'], 2)} FLOPs per byte (computed, FP32, batch 1)"
+            f"{prefixed_rate(document['flops'], ' ')}FLOP and {size(document['moved_bytes'])} moved "
+            f"{an(document['item'])}: AI {number(document['intensity'], 2)} FLOPs per byte (computed, FP32, batch 1)"
         )
     for told in document["operators_refused"]:
         _say(f"refused: {told}")

@@ -59,7 +59,7 @@ def _run_lengths(bits: tuple[int, ...]) -> str:
 
 def _from_run_lengths(text: str) -> tuple[int, ...]:
     bits: list[int] = []
-    for part in text.split("."):
+    for part in text.split(".") if text else ():  # a network may have none of a kind
         width, _, count = part.partition("x")
         repeat = int(count or 1)
         if int(width) not in OFFERED_BITS or not 0 < repeat <= 10_000:

@@ -1,5 +1,6 @@
 """A network as the traffic model sees it: its layers, its activation groups, and its sites, which can have widths."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from enum import StrEnum
@@ -146,6 +147,14 @@ class ModelProfile:
     graph: Graph = ()
     sizes: tuple[tuple[int, int], ...] = ()
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        # Once: what is counted is looked up by the profile, which may have thousands of operations.
+        return hash((self.model, self.layers, self.activation_groups, self.graph, self.sizes))
+
     @cached_property
     def quantizable(self) -> tuple[Layer, ...]:
         """The layers a policy gives bits to, in network order."""
@@ -258,6 +267,14 @@ class ModelProfile:
         """FLOPs of one image: 2 x MACs over all layers."""
         return 2 * sum(layer.macs for layer in self.layers)
 
+    @cached_property
+    def item(self) -> str:
+        """What it is counted for: an image, or a text, of which it reads token ids."""
+        looked_up = (
+            self.graph[source].operator for op in self.graph if op.operator == "embedding" for source in op.inputs
+        )
+        return "text" if "image" in looked_up else "image"
+
     def uniform(self, bits: int, activation_bits: int = FP32_BITS) -> Policy:
         """The policy with every quantizable layer at `bits` and every activation group at `activation_bits`."""
         return Policy((bits,) * len(self.quantizable), (activation_bits,) * len(self.activation_groups))
@@ -295,11 +312,22 @@ class ModelProfile:
 
     def writers(self, group: str) -> tuple[Layer, ...]:
         """The layers that write an activation group; none write the image, or what pooling makes."""
-        return tuple(layer for layer in self.layers if layer.output_group == group)
+        return self._users.get(group, ((), ()))[0]
 
     def readers(self, group: str) -> tuple[Layer, ...]:
         """The layers that read an activation group."""
-        return tuple(layer for layer in self.layers if group in layer.read_groups)
+        return self._users.get(group, ((), ()))[1]
+
+    @cached_property
+    def _users(self) -> Mapping[str, tuple[tuple[Layer, ...], tuple[Layer, ...]]]:
+        """Activation group -> the layers that write it, and those that read it."""
+        found: defaultdict[str, tuple[list[Layer], list[Layer]]] = defaultdict(lambda: ([], []))
+        for layer in self.layers:
+            if layer.output_group is not None:
+                found[layer.output_group][0].append(layer)
+            for group in dict.fromkeys(layer.read_groups):
+                found[group][1].append(layer)
+        return {group: (tuple(writers), tuple(readers)) for group, (writers, readers) in found.items()}
 
     def elements(self, site: Site) -> int:
         """A layer's weights, or the elements of one tensor of a group, for one image: the largest where they differ."""

@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
+import torch
 from torch import Tensor, fx, nn
 
 from aiq_core.graph import carriers, is_example
@@ -23,13 +24,15 @@ def profile(
     input_shape: tuple[int, ...],
     excluded: Collection[str],
     result: str | None = None,
+    dtype: torch.dtype | None = None,
 ) -> ModelProfile:
-    """Count a model for one image of `input_shape` (channels, height, width); `excluded` layers stay FP32.
+    """Count a model for one image of `input_shape` (channels, height, width), or for one text of (tokens) where `dtype`
+    is int64; `excluded` layers stay FP32.
 
     Raises UncountableOperatorError for an operator in no table of `operators` or without a canonical form, and for a
     forward that does not run or leaves open which of its tensors are the logits; `result` names it.
     """
-    traced = trace(model, name, input_shape, result=result)
+    traced = trace(model, name, input_shape, result=result, dtype=dtype)
     groups = _activation_groups(traced)
     layers = _layers(traced, groups, excluded)
     used = {group for layer in layers for group in (*layer.read_groups, layer.output_group)}

@@ -57,8 +57,11 @@ class Recording:
                 self.nodes.erase_node(node)
 
 
-def record(model: nn.Module, name: str, shape: tuple[int, ...], result: str | None = None) -> Recording:
-    """What a model does with a batch of images of `shape` (images, channels, height, width).
+def record(
+    model: nn.Module, name: str, shape: tuple[int, ...], result: str | None = None, dtype: torch.dtype | None = None
+) -> Recording:
+    """What a model does with a batch of images of `shape` (images, channels, height, width), or of texts of (texts,
+    tokens) where `dtype` is int64; without it they are of the type of its weights.
 
     `result` names the part of a dict or a tuple that holds the logits, where that is not plain. Raises
     UncountableOperatorError for what is no operator of a network's, or for a forward that does not run.
@@ -67,7 +70,7 @@ def record(model: nn.Module, name: str, shape: tuple[int, ...], result: str | No
     for by_values in (False, True)[: 1 + has_values]:
         network = copy.deepcopy(model).cpu() if by_values else without_values(model)
         try:
-            return _recorded(network, name, shape, result, by_values)
+            return _recorded(network, name, shape, result, by_values, dtype)
         except AiqError:
             raise
         except Exception as error:  # whatever a forward may raise
@@ -84,12 +87,19 @@ def _does_not_run(model: nn.Module, name: str, shape: tuple[int, ...], error: Ex
     said = str(error).strip().split("\n")[0]
     where = f" at {line}" if line else ""
     return UncountableOperatorError(
-        f"{type(model).__name__}, the network of {name}, does not run on images of {' x '.join(map(str, shape))}"
+        f"{type(model).__name__}, the network of {name}, does not run on inputs of {' x '.join(map(str, shape))}"
         f"{where}: {said}; give the size it is made for, or wrap it so that its forward takes images and gives logits"
     )
 
 
-def _recorded(model: nn.Module, name: str, shape: tuple[int, ...], result: str | None, by_values: bool) -> Recording:
+def _recorded(
+    model: nn.Module,
+    name: str,
+    shape: tuple[int, ...],
+    result: str | None,
+    by_values: bool,
+    dtype: torch.dtype | None,
+) -> Recording:
     model.eval()
     recorder = _Recorder(model, name, by_values)
     weight = next((each for each in model.parameters() if each.is_floating_point()), torch.empty(0))
@@ -99,7 +109,7 @@ def _recorded(model: nn.Module, name: str, shape: tuple[int, ...], result: str |
     torch.backends.mha.set_fastpath_enabled(False)  # one operator for a whole layer, which tells nothing of its parts
     try:
         with torch.inference_mode(), recorder.modules():
-            image = image.to(weight.dtype)
+            image = image.to(dtype or weight.dtype)
             recorder.take_image(image)
             with recorder:
                 given = model(image)

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from inspect import getsource
 
+import torch
 from torch import Tensor, fx, nn
 
 from aiq_core.errors import UncountableOperatorError
@@ -34,33 +35,46 @@ class Trace:
 
 
 def trace(
-    model: nn.Module, name: str, input_shape: tuple[int, ...], images: int = 1, result: str | None = None
+    model: nn.Module,
+    name: str,
+    input_shape: tuple[int, ...],
+    images: int = 1,
+    result: str | None = None,
+    dtype: torch.dtype | None = None,
 ) -> Trace:
-    """The trace of a model for images of `input_shape` (channels, height, width), in evaluation mode.
+    """The trace of a model for images of `input_shape` (channels, height, width), or texts of (tokens) where `dtype` is
+    int64, in evaluation mode.
 
     Its graph says what is done with one image, and is of use for `images=1` alone. Raises UncountableOperatorError for
     an operator in no table of `operators` or without a canonical form, and for a forward that does not run or leaves
     open which of its tensors are the logits; `result` names it.
     """
-    recording = record(model, name, (images, *input_shape), result)
+    recording = record(model, name, (images, *input_shape), result, dtype)
     kept = model.state_dict()
     read = {str(node.target) for node in recording.nodes.nodes if node.op == "get_attr"}
     buffers = {key: tensor for key, tensor in model.named_buffers() if key in read - kept.keys()}
     constants = {**buffers, **recording.constants}
     works = _agreed({node: work(node, constants) for node in recording.nodes.nodes if is_counted(node)})
     names = _names(works)
-    is_example = recording.by_values or (images == 1 and _depends_on_batch(recording, model, name, input_shape, result))
+    is_example = recording.by_values or (
+        images == 1 and _depends_on_batch(recording, model, name, input_shape, result, dtype)
+    )
     canonical = Canonical(constants, works, names, name, _code(model) if is_example else None)
     graph = canonical.graph(recording.nodes)
     return Trace(recording.nodes, works, names, graph, canonical.places, tuple(canonical.results), constants)
 
 
 def _depends_on_batch(
-    recording: Recording, model: nn.Module, name: str, input_shape: tuple[int, ...], result: str | None
+    recording: Recording,
+    model: nn.Module,
+    name: str,
+    input_shape: tuple[int, ...],
+    result: str | None,
+    dtype: torch.dtype | None,
 ) -> bool:
     """Whether two images are not computed by the calls that one is."""
     try:
-        two = record(model, name, (2, *input_shape), result)
+        two = record(model, name, (2, *input_shape), result, dtype)
     except UncountableOperatorError:  # it takes one at a time, as who runs two is told
         return False
     return two.calls != recording.calls

@@ -98,9 +98,16 @@ def counted(library: Library, asked: "Asked", say: Say, decide: Decide) -> Mappi
 
     own = ready(library, asked.name)
     say(0.0, "counting")
-    profile = counted_alone(asked)
+    profile, said = counted_alone(asked)
     accuracy = dict.fromkeys([f"{split}_top1_percent" for split in SplitName])
-    document = {"name": asked.name, "added": False, "operators_refused": [], **_counts(profile), **accuracy}
+    document = {
+        "name": asked.name,
+        "added": False,
+        "said": said,
+        "operators_refused": [],
+        **_counts(profile),
+        **accuracy,
+    }
     if decide(document):
         path = own / PROFILES / f"{asked.name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -195,6 +202,7 @@ def _counts(profile: ModelProfile) -> dict[str, Any]:
     for layer in profile.layers:
         kinds[str(layer.kind)] = kinds.get(str(layer.kind), 0) + layer.calls
     return {
+        "item": profile.item,
         "operators": kinds,
         "quantizable_layers": len(profile.quantizable),
         "flops": int(moved.flops.sum()),

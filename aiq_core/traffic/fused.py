@@ -3,10 +3,11 @@
 A kernel is a layer with the norm folded into it, its activation function and the add that it ends in. It reads its
 inputs, a residual included, and writes its output once; a tensor with two readers is read twice. Where two layers meet
 in an add, the kernel that runs last takes it, and reads what the other wrote. Pooling, and whatever else no layer's
-kernel takes, is a kernel of its own: its bytes count to the layer that it follows. Weights, scales and biases are as
-stored.
+kernel takes, is a kernel of its own: its bytes count to the layer that it follows. An embedding reads its ids and the
+rows they name, as many numbers as it gives, never the whole table. Weights, scales and biases are as stored.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from aiq_core.errors import UncountableOperatorError
@@ -17,6 +18,8 @@ from aiq_core.traffic.stored import stored
 
 ELEMENTWISE = (*IN_PLACE, "add")
 """They fuse into the kernel that wrote their input, where nothing else reads that."""
+
+EMBEDDING = "embedding"
 
 CONSTANTS = ("tensor", "constant")
 """The network's own tensors, such as learned positions: no activations, and not counted."""
@@ -53,7 +56,14 @@ def _activations(profile: ModelProfile) -> Numbers:
         for place in (*kernel.reads, kernel.writes):
             elements, group = tensors.size(place)
             found[row, column(profile, group)] += elements
+        for place in _looked_up(profile.graph, kernel):
+            found[row, -1] += tensors.size(place)[0]  # rows are the network's own, and stay float32
     return found
+
+
+def _looked_up(graph: Graph, kernel: Kernel) -> Iterable[int]:
+    """The operations of a kernel that read rows of a table, as large as what they give."""
+    return (place for place in kernel.operations if graph[place].operator == EMBEDDING)
 
 
 def kernels(graph: Graph) -> tuple[Kernel, ...]:
@@ -95,7 +105,11 @@ def _readers(graph: Graph) -> list[list[int]]:
 def told(profile: ModelProfile) -> dict[int, int | None]:
     """Operation whose result moves -> its elements, as far as the layers tell."""
     tensors = _Tensors(profile)
-    moved = {place for kernel in kernels(profile.graph) for place in (*kernel.reads, kernel.writes)}
+    moved = {
+        place
+        for kernel in kernels(profile.graph)
+        for place in (*kernel.reads, kernel.writes, *_looked_up(profile.graph, kernel))
+    }
     return {place: tensors.told(place) for place in sorted(moved)}
 
 

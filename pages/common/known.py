@@ -13,7 +13,7 @@ from aiq_core.envelope import PolicyTable, Segment, envelope
 from aiq_core.errors import AiqError
 from aiq_core.intensity import traffic
 from aiq_core.library import Library, first_asking, open_library, read_only
-from aiq_core.records import UNFUSED, Policy, Run, RunStatus, SplitName
+from aiq_core.records import UNFUSED, ModelProfile, Policy, Run, RunStatus, SplitName
 from aiq_core.space import SPACES, WEIGHTS, Space
 
 Value = TypeVar("Value")
@@ -42,7 +42,10 @@ def model(name: str) -> Model:
 
 def cached(max_entries: int, ttl: float | None = None) -> Callable[[Function], Function]:
     """Keeps a function's results, `ttl` seconds at most, told apart by its arguments: a model by name and contents."""
-    by_hash: dict[str | type[Any], Callable[[Any], Any]] = {Model: lambda model: (model.name, model.identity)}
+    by_hash: dict[str | type[Any], Callable[[Any], Any]] = {
+        Model: lambda model: (model.name, model.identity),
+        ModelProfile: hash,
+    }
     return st.cache_resource(  # type: ignore[return-value]
         max_entries=max_entries, ttl=ttl, show_spinner=False, hash_funcs=by_hash
     )

@@ -17,7 +17,7 @@ from aiq_core.library import asked_step
 from aiq_core.records import DEFAULT_WIDTHS, UNFUSED, SplitName
 from aiq_core.search.strategies import strategy
 from aiq_core.space import JOINT, WEIGHTS
-from aiq_core.wording import differences, per_byte
+from aiq_core.wording import differences, per_byte, site_names
 from pages.common import controls, fronts, known
 from pages.common.charts import Drawing
 from pages.common.controls import View
@@ -172,5 +172,5 @@ def _difference(shown: Shown, data: BitsData) -> str:
     if shown.pinned is None or not changed:
         return "B is A"
     more = f" and {len(changed) - 4} more" if len(changed) > 4 else ""
-    counts = differences(shown.pinned, shown.chosen.policy)
-    return f"B differs from A in {counts}: {', '.join(str(bar.site) for bar in changed[:4])}{more}"
+    counts, short = differences(shown.pinned, shown.chosen.policy), site_names(shown.table.profile.sites)
+    return f"B differs from A in {counts}: {', '.join(short[str(bar.site)] for bar in changed[:4])}{more}"

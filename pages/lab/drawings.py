@@ -1,7 +1,6 @@
 """The charts that answer an edit: bits, roofline, and the picked layer's weights or group's facts."""
 
 from functools import partial
-from typing import Any
 
 import pandas as pd
 
@@ -9,13 +8,11 @@ from aiq_core.activations import PIXEL_BITS
 from aiq_core.catalog import Model
 from aiq_core.catalog.shipped import ROUNDING as SHIPPED
 from aiq_core.catalog.shipped import ShippedLayers, shipped_settings
-from aiq_core.charts import draw
-from aiq_core.charts.bits import BitsData, bits_data, bits_frame, hover
-from aiq_core.charts.bits_figure import BOTH_TOP, bits_figure, places
+from aiq_core.charts.bits import BitsData, bits_data, bits_frame
+from aiq_core.charts.bits_figure import bits_figure, clickable
 from aiq_core.charts.reasons import Reason, reasons
 from aiq_core.charts.roofline import roofline_data, roofline_frame
 from aiq_core.charts.roofline_figure import roofline_figure
-from aiq_core.charts.style import Look, faded
 from aiq_core.charts.weights import WeightsData, error_text, weights_data, weights_figure, weights_frame
 from aiq_core.envelope import PolicyTable
 from aiq_core.library import asked_step
@@ -82,46 +79,6 @@ def _reasons(shown: Shown) -> dict[Site, Reason]:
     widths = ((site, profile.width(start.policy, site), profile.width(shown.policy, site)) for site in profile.sites)
     by_hand = {site: Reason(f"set by hand, from {bits_name(was)}", "") for site, was, now in widths if was != now}
     return at_start | by_hand
-
-
-def clickable(figure: dict[str, Any], data: BitsData, picked: Site, look: Look) -> dict[str, Any]:
-    """The bits figure with a field a site to click on, in network order, the picked one shaded."""
-    layout, palette = figure["layout"], look.palette
-    drawn = {bar.site: (bar, place) for bar, place in places(data)}
-    fields = [drawn[bar.site] for bar in data.bars]
-    columns = {
-        "type": "bar",
-        "x": [place for _, place in fields],
-        "y": [1 if bar.is_weights else -1 for bar, _ in fields],
-        "width": 1,
-        # Of its own axis: Plotly rounds the ends of the outermost bars of an axis only.
-        "yaxis": "y2",
-        "marker": {"color": "rgba(0,0,0,0)", "line": {"width": 0}},
-        **draw.hover(hover(bar, data) for bar, _ in fields),
-    }
-    bar, place = drawn[picked]
-    shade = {
-        "type": "rect",
-        "x0": place - 0.5,
-        "x1": place + 0.5,
-        "y0": 0,
-        "y1": BOTH_TOP if bar.is_weights else -BOTH_TOP,
-        "line": {"width": 1.5 * look.scale, "color": palette.text},
-        "fillcolor": faded(palette.accent, 0.12),
-        "layer": "below",
-    }
-    # The fields stand above the bars and say what they would: once is enough to send.
-    told = ("customdata", "hovertemplate")
-    below = [{name: value for name, value in trace.items() if name not in told} for trace in figure["data"]]
-    return {
-        "data": [*({**trace, "hoverinfo": "skip"} for trace in below), columns],
-        "layout": {
-            **layout,
-            "barmode": "overlay",
-            "shapes": [*layout["shapes"], shade],
-            "yaxis2": {"overlaying": "y", "range": [-1, 1], "visible": False, "fixedrange": True},
-        },
-    }
 
 
 def roofline(shown: Shown) -> Drawing:

@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from aiq_core.charts.style import GLYPHS
-from aiq_core.records import FP32_BITS, OFFERED_BITS, Policy, Run, Site
+from aiq_core.charts.style import width_name
+from aiq_core.records import OFFERED_BITS, Policy, Run, Site
 from aiq_core.space import JOINT, space_of
-from aiq_core.wording import bits_name, uniform_name
+from aiq_core.wording import bits_name, site_names, uniform_name
 from pages.common import known, names
 from pages.common.controls import View
 from pages.lab import policies, state
@@ -17,10 +17,6 @@ UNIFORM = ((32,), (8,), (4,), (8, 8), (6, 6), (4, 8))
 UNDO, REDO = "lab-undo", "lab-redo"
 STAY = "Weights only: activations stay FP32."
 GROUP, GROUP_BITS, RUN_BOX, PASTED = "lab-group", "lab-group-bits", "lab-start-run", "lab-pasted"
-
-
-def width_name(bits: int) -> str:
-    return f"{GLYPHS[bits]} FP32" if bits == FP32_BITS else f"{GLYPHS[bits]} {bits}"
 
 
 def bits_label(site: Site) -> str:
@@ -35,13 +31,14 @@ def site_and_bits(shown: Shown) -> None:
     """
     site, policy = shown.site, shown.policy
     by_name = {str(offered): offered for offered in shown.profile.sites}
+    short = site_names(shown.profile.sites)
     box, widths = f"{state.SITE_BOX}-{site}", f"{state.BITS}-{site}"
     st.session_state[box], st.session_state[widths] = str(site), shown.bits
     st.selectbox(
         "Layer or activation group",
         by_name,
         key=box,
-        format_func=lambda name: f"{name} · {bits_name(shown.profile.width(policy, by_name[name]))}",
+        format_func=lambda name: f"{short[name]} · {bits_name(shown.profile.width(policy, by_name[name]))}",
         on_change=_site_chosen,
         args=(box, by_name),
         label_visibility="collapsed",

@@ -2,85 +2,25 @@
 
 import streamlit as st
 
-from aiq_core.intensity import traffic
 from aiq_core.records import Policy, SplitName
-from aiq_core.roofline import predict
 from aiq_core.space import Space
 from aiq_core.store.store import BUNDLED, IMPORTED
-from aiq_core.wording import MINUS, number, seconds, signed, size, span
+from aiq_core.wording import MINUS, number, signed, span
+from pages.common import computed
+from pages.common.computed import WIDTH_PX
 from pages.common.controls import View
 from pages.lab import policies
 from pages.lab.accuracy import Measured
 
-COMPUTED = "Computed: FLOPs over bytes moved at batch 1, every layer reading and writing DRAM (unfused)."
-WIDTH_PX = 152
 SOURCES = {BUNDLED: "Ships with the app.", IMPORTED: "Imported, not measured here."}
 
 
 def draw(view: View, before: Policy, after: Policy, found: dict[SplitName, Measured | None]) -> None:
     """Six numbers of the policy at work, each against the policy before."""
-    profile = view.model.profile
-    moved = traffic(profile, [before, after])
-    values, weights = moved.intensity, moved.weight_bytes.sum(axis=1)
     with st.container(horizontal=True, border=True, gap="small"):
-        _metric("Intensity, FLOPs/byte", values, lambda value: number(value, 2), COMPUTED + _at_batch(view, after))
-        _metric(
-            "Weights",
-            weights,
-            size,
-            "Computed: weights times their bits. As stored they have scales and folded biases, float32, beside them.",
-            True,
-        )
-        _metric("Moved per image", moved.moved_bytes, size, COMPUTED, True)
-        _time(view, before, after)
+        computed.draw(view.model.profile, view.machine, view.batch, before, after)
         for split in (SplitName.REPORT, SplitName.SEARCH):
             _accuracy(view, policies.space_of(after, view.space), split, found[split])
-
-
-def _at_batch(view: View, policy: Policy) -> str:
-    if view.batch == 1:
-        return ""
-    at = traffic(view.model.profile, [policy], view.batch).intensity[0]
-    return f" At batch {view.batch}: {number(float(at), 2)} FLOPs/byte."
-
-
-def _metric(label, pair, text, help_text: str, inverse: bool = False) -> None:  # type: ignore[no-untyped-def]
-    before, after = (float(value) for value in pair)
-    unchanged = text(before) == text(after)
-    st.metric(
-        label,
-        text(after),
-        "as before" if unchanged else f"{_percent(after, before)} from {text(before)}",
-        width=WIDTH_PX,
-        delta_color="off" if unchanged else "inverse" if inverse else "normal",
-        delta_arrow="off" if unchanged else "auto",
-        help=f"{help_text} Before: {text(before)}.",
-    )
-
-
-def _percent(after: float, before: float) -> str:
-    change = 100 * (after / before - 1)
-    # Streamlit tells a fall by an ASCII minus.
-    digits = 2 if abs(change) < 0.095 else 1 if abs(change) < 9.95 else 0
-    return f"{signed(change, digits)} %".replace(MINUS, "-")
-
-
-def _time(view: View, before: Policy, after: Policy) -> None:
-    label = "Predicted time" if view.batch == 1 else f"Predicted, batch {view.batch}"
-    if not view.machine.runs_fp32:
-        why = f"{view.machine.name} only computes in integers, and activations are FP32 here."
-        st.metric(label, "–", "can't run FP32", width=WIDTH_PX, delta_color="off", delta_arrow="off", help=why)
-        return
-    at = predict(view.machine, view.model.profile, [before, after], view.batch)
-    bound = at.memory_bound.sum(axis=1)
-    _metric(
-        label,
-        at.total_seconds,
-        seconds,
-        f"Roofline time of a batch of {view.batch} on {view.machine.name}, if kernels for these widths existed. "
-        f"Predicted, not measured. {int(bound[1])} of {at.seconds.shape[1]} layers wait for bytes, before {bound[0]}.",
-        inverse=True,
-    )
 
 
 def _accuracy(view: View, space: Space, split: SplitName, found: Measured | None) -> None:

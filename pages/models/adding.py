@@ -25,7 +25,8 @@ COMMAND = (
 OTHERS = (
     "`--network` also takes `torchvision:resnet50`, `timm:NAME` and an exported program (`.pt2`); `--data` a folder of "
     "class folders, a `.npz`, two `.npy`, a `.csv` of paths and labels, or a data set of torchvision’s by name. A dry "
-    "run comes first and asks before anything is kept; docs/own_model.md has whole examples."
+    "run comes first and asks before anything is kept. With `--only-profile` a network is counted without weights or "
+    "images, transformers’ `config.json` too. docs/own_model.md has whole examples."
 )
 
 

@@ -1,27 +1,20 @@
-"""A network of which only the counts are known: its roofline, and what fewer bits would do, without any accuracy."""
+"""The card of a network of which only the counts are known, and how it goes."""
 
 from functools import partial
 
-import pandas as pd
 import streamlit as st
 
 from aiq_core import intensity
-from aiq_core.charts.roofline import roofline_data
-from aiq_core.charts.roofline_figure import roofline_figure
 from aiq_core.hardware import Machine
 from aiq_core.library import read_only
-from aiq_core.records import DEFAULT_WIDTHS, FP32_BITS, ModelProfile
-from aiq_core.roofline import predict
+from aiq_core.records import FP32_BITS, ModelProfile
 from aiq_core.tasks import add as adding
-from aiq_core.wording import seconds, significant, size, widths_name
-from pages.common import controls, errors, known
-from pages.common.charts import chart
+from aiq_core.wording import significant
+from pages.common import errors, known
 from pages.common.controls import View
 from pages.common.popovers import popover
+from pages.models import widths
 from pages.models.facts import stamp, work
-
-WIDTHS = ((FP32_BITS, FP32_BITS), (8, FP32_BITS), (4, FP32_BITS), (8, 8), (4, 8))
-"""Bits of weights and of activations that a table compares."""
 
 
 def has_stamp(machine: Machine) -> bool:
@@ -51,10 +44,16 @@ def card(name: str, profile: ModelProfile, view: View) -> None:
             key=f"times-{name}",
             type="tertiary",
             icon=":material/speed:",
-            on_click=partial(_dialog, name, profile, view),
+            on_click=widths.open_network,
+            args=(name,),
         )
-        if not read_only():
-            popover("Remove", "delete", partial(_ask, name), key=f"remove-{name}")
+        remover(name)
+
+
+def remover(name: str) -> None:
+    """Takes it away, once that was confirmed."""
+    if not read_only():
+        popover("Remove", "delete", partial(_ask, name), key=f"remove-{name}")
 
 
 def _ask(name: str) -> None:
@@ -67,34 +66,4 @@ def _remove(name: str) -> None:
     with errors.kept():
         adding.remove(known.library(), name)
         st.session_state[errors.NOTE] = f"{name} is removed."
-
-
-@st.dialog("Bits and times", width="large")
-def _dialog(name: str, profile: ModelProfile, view: View) -> None:
-    st.markdown(f"**{name}** on {view.machine.name}, batch {view.batch} :gray[computed and predicted, not measured]")
-    st.dataframe(table(profile, view), hide_index=True)
-    st.caption(
-        "Every layer at the same bits, of weights and, where the name says so, of activations; if kernels existed."
-    )
-    if view.machine.runs_fp32:
-        fp32, eight = profile.uniform(FP32_BITS), profile.uniform(8, 8)
-        data = roofline_data(view.machine, profile, fp32, eight, view.batch, DEFAULT_WIDTHS, controls.BATCHES)
-        alt = f"Roofline of {view.machine.name} with {len(data.dots)} layers of {name}, FP32 to W8A8"
-        chart(roofline_figure(data, view.look), f"roofline-{name}", f"{name}-roofline", alt)
-
-
-def table(profile: ModelProfile, view: View) -> pd.DataFrame:
-    """What uniform widths do to AI, size and predicted time, a row a pair of widths."""
-    rows = []
-    for bits, activation_bits in WIDTHS:
-        policy = profile.uniform(bits, activation_bits)
-        row = {
-            "bits": widths_name(bits, activation_bits),
-            "AI, batch 1": significant(intensity.intensity(profile, policy)),
-            "weights": size(intensity.stored_bytes(profile, policy)),
-        }
-        if view.machine.runs_fp32:
-            found = predict(view.machine, profile, [policy], view.batch)
-            row["predicted time a batch"] = seconds(float(found.seconds.sum()))
-        rows.append(row)
-    return pd.DataFrame(rows)
+        widths.open_network(None)

@@ -12,7 +12,7 @@ from aiq_core.deployment.timing import TIMING, Timing
 from aiq_core.hardware import Machine
 from aiq_core.records import DEFAULT_WIDTHS, FP32_BITS, ModelProfile, SplitName
 from aiq_core.statistics import Interval
-from aiq_core.wording import number, prefixed_rate, significant, size, span
+from aiq_core.wording import an, number, prefixed_rate, significant, size, span
 from pages.common import controls, known
 
 
@@ -68,7 +68,7 @@ def work(profile: ModelProfile) -> str:
     fp32 = profile.uniform(FP32_BITS)
     flops = f"{prefixed_rate(float(profile.flops), ' ')}FLOP"
     stored = size(intensity.stored_bytes(profile, fp32))
-    return f"{len(profile.layers):,} layers, {flops} an image, {stored} of weights; computed, FP32, batch 1."
+    return f"{len(profile.layers):,} layers, {flops} {an(profile.item)}, {stored} of weights; computed, FP32, batch 1."
 
 
 def top1(model: Model, split: SplitName) -> Interval:
@@ -104,16 +104,17 @@ def drawn(model: Model, machine: Machine, look: Look) -> tuple[str, str, str]:
 
     The machine runs FP32 activations.
     """
-    return _drawn(model, machine.key, known.library().machines_version(), look)
-
-
-@known.cached(256)
-def _drawn(model: Model, key: str, version: str, look: Look) -> tuple[str, str, str]:
-    return stamp(model.profile, model.title, known.library().machine(key), look)
+    return stamp(model.profile, model.title, machine, look)
 
 
 def stamp(profile: ModelProfile, title: str, machine: Machine, look: Look) -> tuple[str, str, str]:
     """As `drawn`, of any network."""
+    return _stamp(profile, title, machine.key, known.library().machines_version(), look)
+
+
+@known.cached(256)
+def _stamp(profile: ModelProfile, title: str, key: str, version: str, look: Look) -> tuple[str, str, str]:
+    machine = known.library().machine(key)
     fp32 = profile.uniform(FP32_BITS)
     data = roofline_data(machine, profile, fp32, fp32, 1, DEFAULT_WIDTHS, controls.BATCHES[:1])
     words = f"{data.memory_bound} of {len(data.dots)} layers wait for bytes"

@@ -1,19 +1,24 @@
 """The bits chart and the reasons on it, on hand-made runs."""
 
+import textwrap
 from collections import defaultdict
 from dataclasses import replace
+from typing import Any
 
 import plotly.graph_objects as go
 import pytest
 
-from aiq_core.charts.bits import BitsData, bits_data, bits_frame
-from aiq_core.charts.bits_figure import bits_figure, blocks, places
+from aiq_core.charts.bits import BitsData, bits_data, bits_frame, hover
+from aiq_core.charts.bits_figure import MARGIN_PX, Block, bits_figure, blocks, part_ticks, places
+from aiq_core.charts.labels import GLYPH_EM
 from aiq_core.charts.reasons import BY_HAND, LEFT_ALONE, Reason, reasons
-from aiq_core.charts.style import Look
+from aiq_core.charts.style import FONT_PX, Look
 from aiq_core.envelope import PolicyTable
 from aiq_core.records import (
     Candidate,
     Granularity,
+    Layer,
+    LayerKind,
     ModelProfile,
     Move,
     Outcome,
@@ -311,3 +316,32 @@ def test_a_pinned_line_hangs_too_and_leaves_the_number_free(profile: ModelProfil
     (edges,) = [shape for shape in figure["layout"]["shapes"] if "H" in shape["path"]]
     assert ",-2.5H" in edges["path"]
     go.Figure(**figure)
+
+
+def test_long_names_leave_the_bars_their_room() -> None:
+    names = [f"{'a' * 70}{place:03d}{'z' * 77}" for place in range(200)]
+    layers = [Layer(name, LayerKind.LINEAR, 10, 10, 0, 5, 2, 1, True, "image", None) for name in names]
+
+    def figure(count: int) -> dict[str, Any]:
+        network = ModelProfile("long", tuple(layers[:count]), ("image",))
+        policy = network.uniform(4)
+        data = bits_data(network, policy, dict.fromkeys(network.sites, Reason("", "")), None)
+        assert f"<b>{'<br>'.join(textwrap.wrap(names[0], 44))}</b> 4 bits" in hover(data.bars[0], data)
+        return bits_figure(data, Look())
+
+    few, many = figure(20), figure(200)
+    assert few["layout"]["xaxis"]["ticktext"] == [f"…aaaaa{place:03d}…" for place in range(20)]
+    # Upright, a name of 12 letters is 74 px high: more than half of the plot is left.
+    left = few["layout"]["height"] - MARGIN_PX["t"] - 12 * GLYPH_EM * FONT_PX
+    assert left > few["layout"]["height"] / 2
+    assert many["layout"]["xaxis"]["ticktext"] == []
+
+
+def test_parts_turn_their_names_where_a_phone_has_no_room() -> None:
+    parts = (Block("stage_of_long", 0, 9), Block("…age_two…", 10, 19))
+    # 265 px hold 41 letters of Inter, and each part's half 20.
+    assert part_ticks(parts, 20)["tickangle"] == 0
+    assert "tickangle" not in part_ticks(parts, 40)
+    assert part_ticks((Block("17", 0, 1),), 60)["tickangle"] == 0
+    many = [Block(str(place), 2 * place, 2 * place + 1) for place in range(80)]
+    assert part_ticks(many, 160)["ticktext"] == [str(place) for place in range(0, 80, 4)]

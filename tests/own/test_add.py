@@ -18,9 +18,10 @@ from aiq_core.__main__ import app
 from aiq_core.catalog.dataset import TRAINING
 from aiq_core.errors import AiqError, DataError, SettingError, UnknownNameError
 from aiq_core.library import open_library
-from aiq_core.records import FP32_BITS, ImageSet, SplitName
+from aiq_core.records import FP32_BITS, ImageSet, Policy, SplitName
 from aiq_core.runtime.evaluate import TorchEvaluator
 from aiq_core.runtime.own.asked import Asked
+from aiq_core.runtime.own.dry_run import counted_alone
 from aiq_core.runtime.own.measure import better_order
 from aiq_core.runtime.own.network import Source
 from aiq_core.tasks import add as adding
@@ -418,6 +419,39 @@ def test_counted_alone_without_weights_or_data(home: Path) -> None:
     printed = json.loads(CliRunner().invoke(app, ["profile", "bare", "--json"]).stdout)
     assert printed["flops"] == DIGITS.profile.flops
     assert CliRunner().invoke(app, ["remove", "bare", "--yes"]).exit_code == 0
+    assert kept(home) == []
+
+
+def test_what_asks_for_values_is_counted_alone_by_an_example(home: Path) -> None:
+    (home / "asks.py").write_text(
+        "from torch import nn\n\n\nclass Asks(nn.Linear):\n    def forward(self, x):\n"
+        "        x = x.flatten(1)\n        return super().forward(x if x.mean() < 9 else -x)\n\n\n"
+        "def build():\n    return Asks(12, 5)\n"
+    )
+    asked = Asked("asks", f"{home}/asks.py:build", "default", "", flags={"crop": [2]})
+    counted, _ = counted_alone(asked)
+    assert counted.flops == 2 * 12 * 5
+    # Other images may go another way, so no activations have bits.
+    policy = counted.uniform(8, 8)
+    assert policy.key == "w8 a"
+    assert Policy.from_key(policy.key) == policy
+
+
+def test_a_configuration_without_weights_is_counted_alone_or_not_at_all(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)  # as where it is not installed
+    (home / "config.json").write_text('{"model_type": "bert"}')
+    line = ["add", "bare", "--network", f"{home}/config.json", "--yes"]
+    for more, remedy in (
+        (["--data", f"{home}/search.npz"], "has no weights: count it alone by --only-profile"),
+        (["--only-profile", "--tokens", "8"], "install it by `.venv/bin/python -m pip install transformers`"),
+    ):
+        said = CliRunner().invoke(app, [*line, *more])
+        assert said.exit_code == 1
+        assert remedy in str(said.exception)
+    of_images = ["add", "bare", "--network", f"{home}/code/digits.py:build", "--only-profile", "--tokens", "8"]
+    assert "reads images; leave --tokens out" in str(CliRunner().invoke(app, of_images).exception)
     assert kept(home) == []
 
 

@@ -18,6 +18,7 @@ from aiq_core.errors import UncountableOperatorError
 from aiq_core.intensity import intensity, stored_bytes, traffic
 from aiq_core.records import Layer, LayerKind, ModelProfile
 from aiq_core.runtime.profile import profile
+from aiq_core.wording import an
 from tests.networks import Lambda
 
 
@@ -359,6 +360,20 @@ def test_masks_and_positions_made_in_the_forward() -> None:
 
     layer = only(count(Lambda(forward, positions=nn.Embedding(5, 4)), 5, 4))
     assert layer.macs == 2 * 5 * 5 * 4
+
+
+def test_an_embedding_reads_the_rows_of_its_tokens_and_does_no_arithmetic() -> None:
+    network = nn.Sequential(nn.Embedding(50, 4), nn.Linear(4, 2))
+    counted = count(network, 6, dtype=torch.int64)
+    assert only(counted).macs == 6 * 4 * 2
+    assert (counted.item, an(counted.item)) == ("text", "a text")
+    linear = 6 * 4 + 6 * 2 + 4 * 2 + 2  # read, written, weights, biases
+    moved = {by: traffic(counted, [counted.uniform(32)], by=by).moved_bytes[0] for by in ("unfused", "fused")}
+    # Six ids, a row of four numbers for each, and as many written: none of the other 44 rows.
+    assert moved == {"unfused": 4 * linear, "fused": 4 * (linear + 6 + 6 * 4 + 6 * 4)}
+    # Rows stay float32 where what is made of them has bits.
+    halved = traffic(counted, [counted.policy({}, dict.fromkeys(counted.activation_groups, 8))], by="fused")
+    assert halved.activation_bytes[0, 0] == 4 * (6 + 6 * 4 + 6 * 2) + 6 * 4 + 6 * 4
 
 
 @pytest.mark.parametrize(

@@ -255,7 +255,7 @@ def test_a_network_of_one_image_at_a_time_is_counted_and_says_so_when_it_runs() 
     network = network_of(Lambda(lambda n, x: n.linear(x.view(1, 4)), linear=nn.Linear(4, 3)), (4,))
     assert run(network, images((4,), 1)).shape == (1, 3)
     with pytest.raises(
-        UncountableOperatorError, match=r"does not run on images of 2 x 4 at test_network.py:\d+: .*shape"
+        UncountableOperatorError, match=r"does not run on inputs of 2 x 4 at test_network.py:\d+: .*shape"
     ):
         run(network, images((4,), 2))
 

@@ -6,7 +6,8 @@ too, as it is then made of products; on a CPU it would not.
 
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +16,13 @@ import torchvision
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from aiq_core.errors import AiqError
 from aiq_core.intensity import traffic
 from aiq_core.records import LayerKind, ModelProfile
 from aiq_core.runtime.bare import bare
 from aiq_core.runtime.network import Network
+from aiq_core.runtime.own.asked import Asked
+from aiq_core.runtime.own.dry_run import counted_alone
 from aiq_core.runtime.profile import profile
 from aiq_core.runtime.tuned_network import run
 from aiq_core.traffic import TRAFFIC_MODELS
@@ -166,3 +170,102 @@ def test_a_vision_transformer_of_transformers(implementation: str) -> None:
     tokens = 2 * 2 + 1
     block = tokens * (4 * WIDTH * WIDTH + 2 * WIDTH * WIDER) + 2 * tokens * tokens * WIDTH
     assert counted.flops == 2 * (4 * WIDTH * 3 * 4 * 4 + 2 * block + WIDTH * 3)
+
+
+VOCABULARY = 50
+BLOCK = TOKENS * (4 * WIDTH * WIDTH + 2 * WIDTH * WIDER) + 2 * TOKENS * TOKENS * WIDTH
+"""Queries, keys, values and the way out, two layers four times as wide; scores, and sums of values."""
+
+BERT = {
+    "model_type": "bert", "architectures": ["BertForMaskedLM"], "vocab_size": VOCABULARY, "hidden_size": WIDTH,
+    "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": WIDER, "max_position_embeddings": 9,
+}  # fmt: skip
+GPT2 = {
+    "model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "vocab_size": VOCABULARY, "n_embd": WIDTH,
+    "n_layer": 2, "n_head": 2, "n_positions": 9,
+}  # fmt: skip
+VIT = {
+    "model_type": "vit", "architectures": ["ViTForImageClassification"], "hidden_size": WIDTH, "num_hidden_layers": 2,
+    "num_attention_heads": 2, "intermediate_size": WIDER, "image_size": 8, "patch_size": 4, "id2label": {"0": "a"},
+    "label2id": {"a": 0},
+}  # fmt: skip
+PATCHES = 2 * 2
+VIT_BLOCK = (PATCHES + 1) * (4 * WIDTH * WIDTH + 2 * WIDTH * WIDER) + 2 * (PATCHES + 1) ** 2 * WIDTH
+CONFIGURATIONS = {
+    # With a layer as wide as itself before the vocabulary.
+    "bert": (BERT, 2 * BLOCK + TOKENS * WIDTH * (WIDTH + VOCABULARY)),
+    "bert without architectures": (
+        {**BERT, "architectures": None},
+        2 * BLOCK + WIDTH * WIDTH,
+    ),  # its pooler's, of a token
+    "gpt2": (GPT2, 2 * BLOCK + TOKENS * WIDTH * VOCABULARY),
+    "gpt2 that pads": ({**GPT2, "pad_token_id": 0}, 2 * BLOCK + TOKENS * WIDTH * VOCABULARY),
+    "vit": (VIT, PATCHES * WIDTH * 3 * 4 * 4 + 2 * VIT_BLOCK + WIDTH * 1),
+}
+
+
+def asked_of(tmp_path: Path, document: Mapping[str, Any], tokens: int | None = TOKENS, **flags: Any) -> Asked:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(document))
+    return Asked("configured", str(path), "default", "", tokens=tokens, flags=flags)
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever asks the network fails."""
+    pytest.importorskip("transformers", reason="transformers is not installed: pip install -r requirements-zoo.txt")
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("a connection was asked for")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+
+
+@pytest.mark.zoo
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_a_configuration_of_transformers_by_hand(tmp_path: Path, name: str) -> None:
+    document, macs = CONFIGURATIONS[name]
+    counted, said = counted_alone(asked_of(tmp_path, document, None if name == "vit" else TOKENS))
+    assert counted.flops == 2 * macs
+    assert " of transformers, on " in said[0]
+    assert ModelProfile.from_json(json.loads(json.dumps(counted.to_json()))) == counted
+    policy = counted.uniform(4, 8)
+    assert all(traffic(counted, [policy], by=by).moved_bytes > 0 for by in TRAFFIC_MODELS)
+
+
+@pytest.mark.zoo
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize("by", TRAFFIC_MODELS)
+def test_more_words_move_no_more_bytes(tmp_path: Path, by: str) -> None:
+    # Nothing but embeddings before the two layers that tell two kinds of texts apart.
+    few = {**BERT, "architectures": ["BertForSequenceClassification"], "num_hidden_layers": 0}
+    counted = [counted_alone(asked_of(tmp_path, {**few, "vocab_size": words}))[0] for words in (50, 500)]
+    assert {each.flops for each in counted} == {2 * (WIDTH * WIDTH + WIDTH * 2)}
+    assert len({float(traffic(each, [each.uniform(32)], by=by).moved_bytes[0]) for each in counted}) == 1
+
+
+@pytest.mark.zoo
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize(
+    ("document", "tokens", "flags", "said"),
+    [
+        (BERT, None, {}, r"reads texts; give their length in tokens by --tokens, 1 to 9, its max_position_embeddings"),
+        (GPT2, 10, {}, r"tokens=10 is not offered for .*; give 1 to 9, its max_position_embeddings"),
+        (BERT, 0, {}, r"tokens=0 is not offered"),
+        (VIT, 5, {}, r"tokens=5: ViTForImageClassification reads images; leave --tokens out"),
+        ({"model_type": "resnet"}, None, {}, r"says nothing of its images; give the size of its images by --crop"),
+        ({"model_type": "brt"}, 5, {}, r"unknown model_type of transformers 'brt'; choose from .*bert"),
+        ({"hidden_size": 5}, 5, {}, r"names no model_type, so it is no configuration of transformers'"),
+        ({**BERT, "architectures": ["Own"], "auto_map": {"AutoModel": "x--y.Own"}}, 5, {}, r"'Own' is none of transf"),
+        ({**BERT, "architectures": ["AutoModel"]}, 5, {}, r"architectures='AutoModel' is none of transformers' own"),
+        ({**BERT, "hidden_size": 15}, 5, {}, r"builds no network \(ValueError: .*multiple of the number of attention"),
+        ({**BERT, "hidden_size": "wide"}, 5, {}, r"builds no network \(.*hidden_size"),
+        ({"model_type": "wav2vec2"}, 5, {}, r"Wav2Vec2Model reads input_values; only networks of texts and of images"),
+    ],
+)  # fmt: skip
+def test_a_configuration_that_cannot_be_counted_says_why(
+    tmp_path: Path, document: Mapping[str, Any], tokens: int | None, flags: Any, said: str
+) -> None:
+    with pytest.raises(AiqError, match=said):
+        counted_alone(asked_of(tmp_path, document, tokens, **flags))

@@ -79,7 +79,7 @@ def _names(data: LayersData, rows: list[Alone], look: Look) -> dict[str, Any]:
     """Names at the rows: all where there is room, else some, and always those of the question."""
     row_px = (HEIGHT_PX - MARGIN_PX["t"] - MARGIN_PX["b"]) / len(rows)
     every = ceil(SMALLEST_ROW_PX / row_px)
-    short = wording.without_shared_head([row.layer for row in rows])
+    short = wording.short_names([row.layer for row in rows])
     asked = {data.first: "▸ ", data.second: "▸ "}
     size = min(look.font_px * 0.92, max(row_px, SMALLEST_ROW_PX) * look.scale * 0.92)
     return {

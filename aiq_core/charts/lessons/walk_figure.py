@@ -153,7 +153,7 @@ def _losses(shown: Walk, steps: Sequence[WalkStep], look: Look, bold: bool) -> l
 def _moving_layout(shown: Walk, steps: Sequence[WalkStep], place: int, look: Look) -> dict[str, Any]:
     """Names and range of the candidates, which every step has of its own, and the step in words."""
     step, rows = steps[place], rows_of(steps[place])
-    short = wording.without_shared_head(shown.layers)
+    short = wording.short_names(shown.layers)
     losses = [option.loss for option in rows if option.loss is not None]
     bounds = [option.bound for option in rows]
     spread = [*bounds, *losses, step.loss, _previous_loss(shown, steps, place)]

@@ -12,7 +12,9 @@ from aiq_core.runtime.own.checkpoint import Mismatch
 
 @dataclass(frozen=True)
 class Asked:
-    """What is handed over, as the command line has it; `flags` are settings of the preprocessing."""
+    """What is handed over, as the command line has it; `flags` are settings of the preprocessing, `tokens` is the
+    length of a text, where the network is a configuration's.
+    """
 
     name: str
     network: str
@@ -29,6 +31,7 @@ class Asked:
     layout: str | None = None
     classes: str | None = None
     result: str | None = None
+    tokens: int | None = None
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> "Asked":

@@ -27,10 +27,11 @@ from aiq_core.runtime.logits import logits
 from aiq_core.runtime.own import blocks, data, pretrained
 from aiq_core.runtime.own.asked import Asked, Found
 from aiq_core.runtime.own.checkpoint import Checkpoint, mismatch, own_weights, read_checkpoint
+from aiq_core.runtime.own.configuration import configured
 from aiq_core.runtime.own.excluded import Excluded, check_layers
 from aiq_core.runtime.own.measure import better_order, contact_sheet, device_of, predict
 from aiq_core.runtime.own.named import training_of
-from aiq_core.runtime.own.network import TIMM, TORCHVISION, Source
+from aiq_core.runtime.own.network import CONFIGURATION, TIMM, TORCHVISION, Source
 from aiq_core.runtime.own.pictures import Pictures, channels_of
 from aiq_core.runtime.own.preprocessing import (
     Preprocessing,
@@ -107,17 +108,29 @@ def dry_run(asked: Asked, folder: Path, say: Say = lambda *_: None) -> Found:
     return found
 
 
-def counted_alone(asked: Asked) -> ModelProfile:
-    """A network's profile without weights or data, built without values where that can be. Raises AiqError."""
+def counted_alone(asked: Asked) -> tuple[ModelProfile, list[str]]:
+    """A network's profile without weights or data, and what there is to say of it. Raises AiqError."""
     source = Source.parse(asked.network)
+    if source.kind == CONFIGURATION:
+        assert source.file is not None
+        given = configured(source.file, asked.tokens, with_flags(Preprocessing(), asked.flags).crop)
+        return _counted(asked, given.network, given.shape, given.dtype), [given.said]
+    if asked.tokens is not None:
+        raise SettingError(f"tokens={asked.tokens}: {asked.network} reads images; leave --tokens out")
     module = bare(source.build) if source.kind != "program" else source.build()
     how, _ = _preprocessing(replace(asked, weights=DEFAULT), source, module)
     if how.crop is None:
         raise SettingError(f"{asked.network} says nothing of its images; give the size of its images by --crop")
     height, width = how.crop * (3 - len(how.crop))
-    counted = profile(
-        module, asked.name, (_channels(how, None, module), height, width), Excluded(asked.exclude), asked.result
-    )
+    shape = (_channels(how, None, module), height, width)
+    try:
+        return _counted(asked, module, shape), []
+    except UncountableOperatorError:  # it may ask for values, which only the network itself has
+        return _counted(asked, source.build(), shape), []
+
+
+def _counted(asked: Asked, module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype | None = None) -> ModelProfile:
+    counted = profile(module, asked.name, shape, Excluded(asked.exclude), asked.result, dtype)
     check_layers(counted, asked.exclude)
     return counted
 

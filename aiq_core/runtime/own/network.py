@@ -18,20 +18,23 @@ from torch.nn.parameter import is_lazy
 from aiq_core.errors import SettingError, UnknownNameError
 
 TORCHVISION, TIMM = "torchvision", "timm"
+CONFIGURATION = "configuration"
 CODE = "code"
 """The folder of a model that keeps its network's file and those that it imports from beside it."""
 
-PROGRAM = ".pt2"
+PROGRAM, SETTINGS = ".pt2", ".json"
 FORMS = (
-    "path/to/net.py:build, torchvision:resnet50 (resnet50:10 has 10 outputs), timm:NAME, or an exported program (.pt2)"
+    "path/to/net.py:build, torchvision:resnet50 (resnet50:10 has 10 outputs), timm:NAME, an exported program (.pt2), "
+    "or, with --only-profile, a configuration of transformers' (.json)"
 )
 CLOSEST = 8
 
 
 @dataclass(frozen=True)
 class Source:
-    """What builds a network: `kind` is torchvision, timm, `code` or `program`; `name` an architecture or a function,
-    `file` where that or the program lies. An architecture may say how many outputs it is to have: `resnet50:10`.
+    """What builds a network: `kind` is torchvision, timm, `code`, `program`, or `configuration`, which has no weights;
+    `name` an architecture or a function, `file` where that or the program lies. An architecture may say how many
+    outputs it is to have: `resnet50:10`.
     """
 
     kind: str
@@ -51,6 +54,8 @@ class Source:
             return cls(kind, name)
         if text.endswith(PROGRAM):
             return cls("program", "", _existing(folder / text, text))
+        if text.endswith(SETTINGS):
+            return cls(CONFIGURATION, "", _existing(folder / text, text))
         path, _, name = text.rpartition(":")
         if path.endswith(".py") and name.isidentifier():
             return cls("code", name, _existing(folder / path, text))
@@ -79,6 +84,11 @@ class Source:
 
         Raises SettingError where it cannot be built.
         """
+        if self.kind == CONFIGURATION:
+            raise SettingError(
+                f"{self.file} is a configuration, which has no weights: count it alone by --only-profile, or "
+                "give path/to/net.py:build, a function that makes the network"
+            )
         made = {TORCHVISION: self._torchvision, TIMM: self._timm, "code": self._code, "program": self._program}
         return made[self.kind]().eval()
 
@@ -88,7 +98,7 @@ class Source:
         known = torchvision.models.list_models(module=torchvision.models)
         name = self.architecture
         if name not in known:
-            raise UnknownNameError("network of torchvision", name, _closest(name, known))
+            raise UnknownNameError("network of torchvision", name, closest(name, known))
         extra: dict[str, Any] = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
         made: nn.Module = torchvision.models.get_model(name, weights=None, **extra, **self._outputs)
         return made
@@ -97,7 +107,7 @@ class Source:
         timm = timm_package()
         name = self.architecture
         if not timm.is_model(name):
-            raise UnknownNameError("network of timm", name, _closest(name, timm.list_models()))
+            raise UnknownNameError("network of timm", name, closest(name, timm.list_models()))
         made: nn.Module = timm.create_model(name, **self._outputs)
         return made
 
@@ -167,7 +177,7 @@ def _existing(path: Path, text: str) -> Path:
     return path.resolve()
 
 
-def _closest(name: str, known: list[str]) -> list[str]:
+def closest(name: str, known: list[str]) -> list[str]:
     """Names that are like one, or the first there are."""
     import difflib
 
