@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from aiq_core.activations import PIXEL_BITS, Calibration, TensorRange, coarser_pixels, levels
 from aiq_core.catalog import Model
 from aiq_core.errors import SettingError
-from aiq_core.records import FP32_BITS, ImageSet, Origin, Outcomes, Policy, Quantizer, is_done
+from aiq_core.records import FP32_BITS, ImageSet, ModelProfile, Origin, Outcomes, Policy, Quantizer, is_done
 from aiq_core.runtime.calibrate import calibration
 from aiq_core.runtime.chunked import Chunked, Layers
-from aiq_core.runtime.cpu import cpu_kind
 from aiq_core.runtime.data import Pixels, to_input
+from aiq_core.runtime.device import compute_exactly, device_of, processor_of
 from aiq_core.runtime.folded import network_of
 from aiq_core.runtime.memory import keep_freed_memory
 from aiq_core.runtime.prefixes import Key, PrefixCache
@@ -33,14 +33,25 @@ CHUNK = 125
 MOST_INPUT_BYTES = 2**29
 """Of normalised images that are held; beyond, they are made again each time."""
 
+CHUNK_NUMBERS = 2**24
+"""At most so many numbers that a layer reads and writes at once: large images need no more memory than small ones."""
+
+HERE = device_of(None)
+
 THREADS = min(torch.get_num_threads(), joblib.cpu_count())
 """Threads unless told otherwise: no more than OMP_NUM_THREADS, the cores, and what a container may use of them."""
 
 
-def current_origin(threads: int | None = None, chunk: int = CHUNK) -> Origin:
+def chunk_of(profile: ModelProfile) -> int:
+    """Images a forward of a network: `CHUNK`, or as few as keep to `CHUNK_NUMBERS`."""
+    largest = max(layer.input_elements + layer.output_elements for layer in profile.layers)
+    return max(1, min(CHUNK, CHUNK_NUMBERS // largest))
+
+
+def current_origin(threads: int | None = None, chunk: int = CHUNK, device: torch.device = HERE) -> Origin:
     """This machine, these versions, now."""
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    return Origin(cpu_kind(), torch.__version__.split("+")[0], threads or THREADS, chunk, created)
+    return Origin(processor_of(device), torch.__version__.split("+")[0], threads or THREADS, chunk, created)
 
 
 @dataclass(frozen=True)
@@ -55,7 +66,8 @@ class Given:
 class TorchEvaluator(Chunked):
     """Predicts classes of one model on one image set under any policy; what `search.memo.Evaluator` asks for.
 
-    With `given`, it rounds nothing and FP32 is not run first.
+    With `given`, it rounds nothing and FP32 is not run first. Also for a GPU images are normalised, weights rounded and
+    ranges of activations found by the CPU: a policy is the same wherever it runs.
     """
 
     def __init__(
@@ -65,15 +77,21 @@ class TorchEvaluator(Chunked):
         rounding: Quantizer = Quantizer(),
         threads: int | None = None,
         cache_bytes: int | None = None,
-        chunk: int = CHUNK,
+        chunk: int | None = None,
         given: Given | None = None,
+        device: torch.device = HERE,
     ) -> None:
-        super().__init__(model, images, rounding, chunk, None if given is None else given.layers)
+        super().__init__(
+            model, images, rounding, chunk or chunk_of(model.profile), None if given is None else given.layers
+        )
         self.threads = threads or THREADS
         torch.set_num_threads(self.threads)
         keep_freed_memory()
+        self.device = device
+        if device != HERE:
+            compute_exactly()
         profile = model.profile
-        self.network = network_of(model)
+        self.network = network_of(model).to(device)
         self._parts = len(self.network.parts)
         self._rounded: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._layers = [self.network.layers[name] for name in profile.quantizable_names]
@@ -92,7 +110,7 @@ class TorchEvaluator(Chunked):
         """Boundary -> how many widths decide what comes before it."""
         self._calibration: Calibration | None = None
         self._image_place = next(i for i, operation in enumerate(profile.graph) if operation.operator == "image")
-        self._cache = PrefixCache(_default_cache_bytes() if cache_bytes is None else cache_bytes)
+        self._cache = PrefixCache(_default_cache_bytes(device) if cache_bytes is None else cache_bytes)
         self.layer_images = 0
         """Parts run x images, a measure of the work done."""
         self._pixels = model.dataset.images(images)
@@ -106,7 +124,7 @@ class TorchEvaluator(Chunked):
     @property
     def origin(self) -> Origin:
         """This machine, these versions, now."""
-        return current_origin(self.threads, self.chunk)
+        return current_origin(self.threads, self.chunk, self.device)
 
     def chunks(self, policy: Policy, base: Policy | None, outcomes: Outcomes) -> Iterator[Outcomes]:
         """Fills `outcomes` (of the split) in place, a chunk at a time, where they are not done; yields them after each.
@@ -123,7 +141,7 @@ class TorchEvaluator(Chunked):
                 images = self.chunk_images(index)
                 within = outcomes[self.image_set.span]
                 if not is_done(within[images]).all():
-                    logits = self._forward(index, policy, base or policy).numpy()
+                    logits = self._forward(index, policy, base or policy).cpu().numpy()
                     within[images] = self.outcomes(logits, policy, images)
                     yield outcomes
 
@@ -136,7 +154,7 @@ class TorchEvaluator(Chunked):
     def chunk_logits(self, index: int, policy: Policy, base: Policy) -> NDArray[np.float32]:
         """What a policy gives for a chunk of images, float32[chunk, classes]; shares work as `chunks` does."""
         with torch.inference_mode():
-            return np.asarray(self._forward(index, policy, base).numpy())
+            return np.asarray(self._forward(index, policy, base).cpu().numpy())
 
     def take(self, given: Given) -> None:
         """Goes by what another machine found."""
@@ -225,11 +243,12 @@ class TorchEvaluator(Chunked):
             rounded = self._round(self.model.profile.quantizable_names[index], bits)
             weight, bias = torch.from_numpy(rounded.weight), torch.from_numpy(np.array(rounded.bias))
             layout = torch.channels_last if weight.ndim == 4 else torch.contiguous_format
-            self._rounded[index, bits] = weight.contiguous(memory_format=layout), bias
+            self._rounded[index, bits] = weight.contiguous(memory_format=layout).to(self.device), bias.to(self.device)
         return self._rounded[index, bits]
 
     def _normalise(self, pixels: Pixels) -> Tensor:
-        return to_input(pixels, self.model.card.mean, self.model.card.std).contiguous(memory_format=torch.channels_last)
+        x = to_input(pixels, self.model.card.mean, self.model.card.std).contiguous(memory_format=torch.channels_last)
+        return x.to(self.device)
 
 
 def coarsen(found: TensorRange, bits: int, x: Tensor) -> Tensor:
@@ -244,6 +263,7 @@ def _copies(layer: nn.Module) -> tuple[Tensor, Tensor]:
     return weight.clone(memory_format=torch.preserve_format), bias.clone()
 
 
-def _default_cache_bytes() -> int:
-    """At most 3 GiB, and never more than a quarter of the memory that is free."""
-    return min(3 * 2**30, int(psutil.virtual_memory().available) // 4)
+def _default_cache_bytes(device: torch.device) -> int:
+    """At most 3 GiB, and never more than a quarter of the device's memory that is free."""
+    free = psutil.virtual_memory().available if device == HERE else torch.cuda.mem_get_info(device)[0]
+    return min(3 * 2**30, int(free) // 4)

@@ -19,7 +19,7 @@ from aiq_core.errors import AiqError, ClusterError
 from aiq_core.records import Origin
 from aiq_core.runtime.cluster import remote
 from aiq_core.runtime.cluster.tasks import Answer, Facts, Lacking, Part, Task, facts
-from aiq_core.runtime.evaluate import current_origin
+from aiq_core.runtime.evaluate import chunk_of, current_origin
 
 SLOTS = 2
 """Tasks at a worker: one that it computes, and one that waits there meanwhile."""
@@ -127,7 +127,7 @@ class Pool:
 
         Raises ClusterError where there is none in time.
         """
-        self._model, self._wanted = model.name, facts(model, current_origin())
+        self._model, self._wanted = model.name, facts(model, current_origin(chunk=chunk_of(model.profile)))
         while not self._met or self._unknown:
             self.turn()
             yield

@@ -21,6 +21,7 @@ from aiq_core.errors import SettingError, UncountableOperatorError, WeightsError
 from aiq_core.records import ModelProfile, SplitName
 from aiq_core.runtime.bare import bare
 from aiq_core.runtime.data import to_input
+from aiq_core.runtime.device import device_of
 from aiq_core.runtime.files import write_whole
 from aiq_core.runtime.layers import write_layers
 from aiq_core.runtime.logits import logits
@@ -29,7 +30,7 @@ from aiq_core.runtime.own.asked import Asked, Found
 from aiq_core.runtime.own.checkpoint import Checkpoint, mismatch, own_weights, read_checkpoint
 from aiq_core.runtime.own.configuration import configured
 from aiq_core.runtime.own.excluded import Excluded, check_layers
-from aiq_core.runtime.own.measure import better_order, contact_sheet, device_of, predict
+from aiq_core.runtime.own.measure import better_order, contact_sheet, predict
 from aiq_core.runtime.own.named import training_of
 from aiq_core.runtime.own.network import CONFIGURATION, TIMM, TORCHVISION, Source
 from aiq_core.runtime.own.pictures import Pictures, channels_of

@@ -13,7 +13,7 @@ from torch import nn
 
 from aiq_core.catalog import Model
 from aiq_core.catalog.dataset import Split
-from aiq_core.errors import EvaluationError, SettingError
+from aiq_core.errors import EvaluationError
 from aiq_core.runtime.data import to_input
 from aiq_core.runtime.logits import logits
 
@@ -32,15 +32,6 @@ MOST_CLASSES = 1_024
 """Above which no order is looked for: twenty draws take a minute at three times as many, and a square of memory."""
 
 Say = Callable[[float, str], None]
-
-
-def device_of(name: str) -> torch.device:
-    """The device of that name. Raises SettingError where it is not here."""
-    if name not in ("cpu", "cuda"):
-        raise SettingError(f"device={name!r} is not offered; choose from cpu, cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise SettingError("device='cuda' is not here: torch sees no NVIDIA GPU; choose cpu")
-    return torch.device(name)
 
 
 def predict(
