@@ -36,8 +36,9 @@ def require(request: Request) -> None:
 
 def _origin(model: Model, device: str | None = None) -> Origin:
     """This machine, as its evaluators of a model say it."""
+    from aiq_core.runtime.chunk import chunk_of
     from aiq_core.runtime.device import device_of
-    from aiq_core.runtime.evaluate import chunk_of, current_origin
+    from aiq_core.runtime.evaluate import current_origin
 
     return current_origin(chunk=chunk_of(model.profile), device=device_of(device))
 

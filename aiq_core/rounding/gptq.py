@@ -45,7 +45,8 @@ def inverse_factor(hessian: NDArray[np.float64], power: NDArray[np.float64]) -> 
     have none. Where there are no inputs it is 1, and every weight goes to its nearest.
     """
     damping = np.where(power > 0, DAMPING * power, 1.0)
-    damped = hessian + damping[:, None, None] * np.eye(hessian.shape[-1])
+    damped, diagonal = hessian.copy(), np.arange(hessian.shape[-1])
+    damped[:, diagonal, diagonal] += damping[:, None]
     return np.asarray(np.linalg.cholesky(np.linalg.inv(damped)).swapaxes(-1, -2))
 
 

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from aiq_core.activations import PIXEL_BITS, Calibration, TensorRange, coarser_pixels, levels
 from aiq_core.catalog import Model
 from aiq_core.errors import SettingError
-from aiq_core.records import FP32_BITS, ImageSet, ModelProfile, Origin, Outcomes, Policy, Quantizer, is_done
+from aiq_core.records import FP32_BITS, ImageSet, Origin, Outcomes, Policy, Quantizer, is_done
 from aiq_core.runtime.calibrate import calibration
+from aiq_core.runtime.chunk import CHUNK, chunk_of
 from aiq_core.runtime.chunked import Chunked, Layers
 from aiq_core.runtime.data import Pixels, to_input
 from aiq_core.runtime.device import compute_exactly, device_of, processor_of
@@ -27,25 +28,16 @@ from aiq_core.runtime.folded import network_of
 from aiq_core.runtime.memory import keep_freed_memory
 from aiq_core.runtime.prefixes import Key, PrefixCache
 
-CHUNK = 125
-"""Images a forward: the fewest from which predictions do not depend on it (tested), so that a loser stops soonest."""
+MOST_INPUT_BYTES = 2**27
+"""Of normalised images that are held, CIFAR-10's among them; beyond, they are made again each time."""
 
-MOST_INPUT_BYTES = 2**29
-"""Of normalised images that are held; beyond, they are made again each time."""
-
-CHUNK_NUMBERS = 2**24
-"""At most so many numbers that a layer reads and writes at once: large images need no more memory than small ones."""
+MOST_CACHE_BYTES, LARGE_CACHE_BYTES = 3 * 2**30, 2**28
+"""Of shared activations: a run has up to four evaluators, and those of large images leave room for each other."""
 
 HERE = device_of(None)
 
 THREADS = min(torch.get_num_threads(), joblib.cpu_count())
 """Threads unless told otherwise: no more than OMP_NUM_THREADS, the cores, and what a container may use of them."""
-
-
-def chunk_of(profile: ModelProfile) -> int:
-    """Images a forward of a network: `CHUNK`, or as few as keep to `CHUNK_NUMBERS`."""
-    largest = max(layer.input_elements + layer.output_elements for layer in profile.layers)
-    return max(1, min(CHUNK, CHUNK_NUMBERS // largest))
 
 
 def current_origin(threads: int | None = None, chunk: int = CHUNK, device: torch.device = HERE) -> Origin:
@@ -110,10 +102,11 @@ class TorchEvaluator(Chunked):
         """Boundary -> how many widths decide what comes before it."""
         self._calibration: Calibration | None = None
         self._image_place = next(i for i, operation in enumerate(profile.graph) if operation.operator == "image")
-        self._cache = PrefixCache(_default_cache_bytes(device) if cache_bytes is None else cache_bytes)
+        self._cache = PrefixCache(_default_cache_bytes(device, self.chunk) if cache_bytes is None else cache_bytes)
         self.layer_images = 0
         """Parts run x images, a measure of the work done."""
-        self._pixels = model.dataset.images(images)
+        self._split = model.dataset.split(images.split)
+        self._split.images(images.images)  # which checks them
         self._inputs: dict[int, Tensor] = {}
         if given is not None:
             self.take(given)
@@ -227,13 +220,16 @@ class TorchEvaluator(Chunked):
         """A chunk of images, at the width of their group."""
         bits = activation_bits[self._groups[self._image_place]] if self._image_place in self._groups else FP32_BITS
         if bits < PIXEL_BITS:
-            return self._normalise(coarser_pixels(self._pixels[self.chunk_images(index)], bits))
+            return self._normalise(coarser_pixels(self._read(index), bits))
         if index in self._inputs:
             return self._inputs[index]
-        normalised = self._normalise(self._pixels[self.chunk_images(index)])
+        normalised = self._normalise(self._read(index))
         if (len(self._inputs) + 1) * normalised.nbytes <= MOST_INPUT_BYTES:
             self._inputs[index] = normalised
         return normalised
+
+    def _read(self, index: int) -> NDArray[np.uint8]:
+        return self._split.at(self.image_set.start + self.chunk_images(index))
 
     def _tensors(self, index: int, bits: int) -> tuple[Tensor, Tensor]:
         """A layer's folded weights and bias at a width, rounded once."""
@@ -263,7 +259,7 @@ def _copies(layer: nn.Module) -> tuple[Tensor, Tensor]:
     return weight.clone(memory_format=torch.preserve_format), bias.clone()
 
 
-def _default_cache_bytes(device: torch.device) -> int:
-    """At most 3 GiB, and never more than a quarter of the device's memory that is free."""
+def _default_cache_bytes(device: torch.device, chunk: int) -> int:
+    """Never more than a quarter of the device's memory that is free."""
     free = psutil.virtual_memory().available if device == HERE else torch.cuda.mem_get_info(device)[0]
-    return min(3 * 2**30, int(free) // 4)
+    return min(MOST_CACHE_BYTES if chunk >= CHUNK else LARGE_CACHE_BYTES, int(free) // 4)

@@ -20,8 +20,9 @@ from aiq_core.execute import Evaluators, execute, new_run
 from aiq_core.library import Library, open_library
 from aiq_core.records import FP32_BITS, ImageSet, Origin, Policy, Request, RunStatus, SplitName
 from aiq_core.runtime.calibrate import calibration
+from aiq_core.runtime.chunk import CHUNK
 from aiq_core.runtime.device import device_of
-from aiq_core.runtime.evaluate import CHUNK, Given, TorchEvaluator, _copies, chunk_of
+from aiq_core.runtime.evaluate import Given, TorchEvaluator, _copies
 from aiq_core.runtime.rounded import RoundedLayers
 from aiq_core.space import JOINT
 from tests import bundled
@@ -206,8 +207,3 @@ def test_what_a_request_names_comes_before_the_setting(library: Library, monkeyp
     assert jobs.submit(library, replace(asked, device="cpu")).request.device == "cpu"
     with pytest.raises(SettingError, match="device='tpu'"):
         jobs.submit(library, asked)
-
-
-@pytest.mark.parametrize("name", bundled.NAMES)
-def test_chunks_of_bundled_networks_stay(name: str) -> None:
-    assert chunk_of(bundled.profile(name)) == CHUNK

@@ -17,9 +17,10 @@ from distributed.client import ClosedClientError
 from aiq_core.catalog import Model
 from aiq_core.errors import AiqError, ClusterError
 from aiq_core.records import Origin
+from aiq_core.runtime.chunk import chunk_of
 from aiq_core.runtime.cluster import remote
 from aiq_core.runtime.cluster.tasks import Answer, Facts, Lacking, Part, Task, facts
-from aiq_core.runtime.evaluate import chunk_of, current_origin
+from aiq_core.runtime.evaluate import current_origin
 
 SLOTS = 2
 """Tasks at a worker: one that it computes, and one that waits there meanwhile."""

@@ -15,9 +15,10 @@ from aiq_core.catalog import Catalog, Model, data_dir
 from aiq_core.errors import ClusterError, EvaluationError, look_up
 from aiq_core.records import ImageSet, Policy, Quantizer
 from aiq_core.rounding import RoundedLayer
+from aiq_core.runtime.chunk import chunk_of
 from aiq_core.runtime.cluster.tasks import Answer, Facts, Job, Lacking, Part, Task, facts
 from aiq_core.runtime.device import device_of
-from aiq_core.runtime.evaluate import TorchEvaluator, chunk_of, current_origin
+from aiq_core.runtime.evaluate import TorchEvaluator, current_origin
 
 WAIT_S = 60
 """How long a worker waits for its scheduler."""
