@@ -1,6 +1,8 @@
 """Evaluation on a GPU: what it computes where there is one, and that nothing stays on the CPU where there is none."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -96,6 +98,25 @@ def test_no_tensor_of_a_network_stays_behind(module: nn.Module, shape: tuple[int
 
         assert run(network, images(shape, 4).to(CUDA), store).device.type == "cuda"
     assert set(seen) <= {"cuda"}
+
+
+@pytest.mark.thorough
+def test_products_and_convolutions_are_exact_whatever_was_set_before() -> None:
+    """In a process of its own, as they are settings of all of torch's."""
+    code = """if True:
+        import torch
+        from aiq_core.runtime.device import compute_exactly
+        torch.set_float32_matmul_precision("high")
+        torch.backends.fp32_precision = "tf32"
+        torch.backends.cudnn.benchmark = True
+        compute_exactly()
+        kinds = torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn
+        print({kind.fp32_precision for kind in kinds})
+        print(torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32)
+        print(torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic)
+    """
+    said = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    assert said.stdout.splitlines() == ["{'ieee'}", "False False", "False True"], said.stderr
 
 
 def test_a_network_that_runs_whole_is_moved_too() -> None:
