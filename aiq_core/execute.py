@@ -131,10 +131,12 @@ class Execution:
 
     def _begin(self) -> None:
         self.library.store.clear_steps(self.run.id)
+        self._save(status=RunStatus.RUNNING, origin=self._machines.origin(None))
         self.model = self.library.model(self.run.request.model)
-        self._save(status=RunStatus.RUNNING, origin=self._machines.origin(self.model))
         workers = self._machines.workers(self.model, self._say)
-        if workers is not None:
+        if workers is None:
+            self.run = replace(self.run, origin=self._machines.origin(self.model))
+        else:
             self._save(origin=workers, message="")
         self.profile = self.model.profile
         trained = fine_tuning.trained(self.model, self.run.request, self._say)

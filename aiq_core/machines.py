@@ -34,13 +34,13 @@ def require(request: Request) -> None:
         )
 
 
-def _origin(model: Model, device: str | None = None) -> Origin:
-    """This machine, as its evaluators of a model say it."""
-    from aiq_core.runtime.chunk import chunk_of
+def _origin(model: Model | None, device: str | None = None) -> Origin:
+    """This machine, as its evaluators of a model say it, or of any that was not read yet."""
+    from aiq_core.runtime.chunk import CHUNK, chunk_of
     from aiq_core.runtime.device import device_of
     from aiq_core.runtime.evaluate import current_origin
 
-    return current_origin(chunk=chunk_of(model.profile), device=device_of(device))
+    return current_origin(chunk=CHUNK if model is None else chunk_of(model.profile), device=device_of(device))
 
 
 def _costs(model: Model, request: Request, say: Say, forwards: "MakeForwards | None" = None) -> Sensitivity:
@@ -73,7 +73,7 @@ class Machines:
     """
 
     evaluator: MakeEvaluator
-    origin: Callable[[Model], Origin] = _origin
+    origin: Callable[[Model | None], Origin] = _origin
     costs: Callable[[Model, Request, Say], Sensitivity] = _costs
     workers: Callable[[Model, Say], Origin | None] = lambda model, say: None
     notes: Callable[[], Sequence[str]] = tuple

@@ -24,15 +24,16 @@ def gptq(
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Integers and scales: GPTQ on each grid, and what errs least in the output."""
     known, limits = statistics(), ends(bits, settings.grid)
-    hessian, target = known.covariance, known.grouped(weight)
-    factor = inverse_factor(hessian, known.power)
+    hessian, target, power = known.covariance, known.grouped(weight), known.power
+    del known  # its moments are as large as each of the matrices that follow
+    factor = inverse_factor(hessian, power)
 
     def rounds(scale: NDArray[np.float32]) -> NDArray[np.int8]:
-        steps = known.grouped(np.broadcast_to(scale, weight.shape))
+        steps = np.broadcast_to(scale, weight.shape).reshape(target.shape).astype(np.float64)
         return passed_on(target, steps, factor, limits).reshape(weight.shape)
 
     def costs(error: NDArray[np.float32]) -> NDArray[np.float64]:
-        grouped = known.grouped(error)
+        grouped = error.reshape(target.shape).astype(np.float64)
         return np.asarray(grouped * (grouped @ hessian)).reshape(error.shape)
 
     return best_grid(weight, bits, settings, rounds, costs)

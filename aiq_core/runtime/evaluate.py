@@ -34,6 +34,9 @@ MOST_INPUT_BYTES = 2**27
 MOST_CACHE_BYTES, LARGE_CACHE_BYTES = 3 * 2**30, 2**28
 """Of shared activations: a run has up to four evaluators, and those of large images leave room for each other."""
 
+MOST_ROUNDED_BYTES = 2**27
+"""Of rounded weights that are held beside their integers: those of every width of the bundled networks, for one."""
+
 HERE = device_of(None)
 
 THREADS = min(torch.get_num_threads(), joblib.cpu_count())
@@ -240,6 +243,10 @@ class TorchEvaluator(Chunked):
             weight, bias = torch.from_numpy(rounded.weight), torch.from_numpy(np.array(rounded.bias))
             layout = torch.channels_last if weight.ndim == 4 else torch.contiguous_format
             self._rounded[index, bits] = weight.contiguous(memory_format=layout).to(self.device), bias.to(self.device)
+            while (
+                sum(held.nbytes for held, _ in self._rounded.values()) > MOST_ROUNDED_BYTES and len(self._rounded) > 1
+            ):
+                del self._rounded[next(iter(self._rounded))]
         return self._rounded[index, bits]
 
     def _normalise(self, pixels: Pixels) -> Tensor:
