@@ -261,9 +261,9 @@ def coarsen(found: TensorRange, bits: int, x: Tensor) -> Tensor:
 
 
 def _copies(layer: nn.Module) -> tuple[Tensor, Tensor]:
-    """Weights and bias of a folded layer, which has both."""
+    """Weights and bias of a folded layer, which has both; they stay when the layer is given others."""
     weight, bias = (layer.get_parameter(name).detach() for name in ("weight", "bias"))
-    return weight.clone(memory_format=torch.preserve_format), bias.clone()
+    return weight, bias
 
 
 def _default_cache_bytes(device: torch.device, chunk: int) -> int:
