@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from aiq_core.records import ImageSet, SplitName
-from aiq_core.runtime import chunk
+from aiq_core.runtime import chunk, evaluate
 from aiq_core.runtime.calibrate import histograms
 from aiq_core.runtime.chunk import CHUNK, chunk_of
 from aiq_core.runtime.evaluate import TorchEvaluator
@@ -42,3 +42,14 @@ def test_smaller_chunks_give_the_same_logits_and_ranges(monkeypatch: pytest.Monk
     for place, histogram in histograms(DIGITS).items():
         assert histogram.largest == pytest.approx(ranges[place].largest, rel=1e-5)
         assert histogram.counts.sum() == ranges[place].counts.sum()
+
+
+def test_rounded_weights_that_are_not_held_are_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    narrow, mixed = DIGITS.profile.uniform(4), DIGITS.profile.policy({"linear": 8, "block2.conv": 4})
+    evaluator = TorchEvaluator(DIGITS, ImageSet(SplitName.SEARCH, 250))
+    held = [evaluator.logits(policy, policy) for policy in (narrow, mixed, narrow)]
+    monkeypatch.setattr(evaluate, "MOST_ROUNDED_BYTES", 0)
+    evaluator = TorchEvaluator(DIGITS, ImageSet(SplitName.SEARCH, 250))
+    for policy, logits in zip((narrow, mixed, narrow), held, strict=True):
+        np.testing.assert_array_equal(evaluator.logits(policy, policy), logits)
+        assert len(evaluator._rounded) == 1
