@@ -11,5 +11,5 @@ CHUNK_NUMBERS = 2**24
 
 def chunk_of(profile: ModelProfile, most: int = CHUNK) -> int:
     """Images a forward of a network: `most`, or as few as keep to `CHUNK_NUMBERS`."""
-    largest = max(layer.input_elements + layer.output_elements for layer in profile.layers)
+    largest = max((layer.input_elements + layer.output_elements for layer in profile.layers), default=1)
     return max(1, min(most, CHUNK_NUMBERS // largest))
