@@ -7,21 +7,26 @@ from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 from torch import Tensor, nn
 
 from aiq_core.catalog import Model, cache_dir
 from aiq_core.catalog.dataset import CALIBRATION
-from aiq_core.errors import EvaluationError
-from aiq_core.records import Layer, LayerKind
+from aiq_core.errors import EvaluationError, SettingError
+from aiq_core.records import Layer, LayerKind, ModelProfile
 from aiq_core.rounding import LayerStatistics
 from aiq_core.runtime.chunk import chunk_of
 from aiq_core.runtime.columns import columns
 from aiq_core.runtime.data import to_input
 from aiq_core.runtime.folded import network_of
+from aiq_core.wording import size
 
 CHUNK = 32
 """Images a forward: their unfolded inputs are held in float64."""
+
+MATRICES = 5
+"""As large as a layer's moments are needed at once when it is rounded."""
 
 HELD_BYTES = 2**28
 """Of moments that are held; beyond, they wait on the disk, as a layer is rounded at a time."""
@@ -33,8 +38,9 @@ def layer_statistics(model: Model) -> Mapping[str, LayerStatistics]:
 
     Those of the last model are held, for its next evaluator. Products are summed in float64, so torch's threads change
     them by what they change FP32 activations by, and by the order of sums. Raises EvaluationError for inputs that are
-    NaN or infinite.
+    NaN or infinite, and SettingError where memory cannot hold the moments.
     """
+    require_memory(model.profile)
     profile, network = model.profile, network_of(model, torch.contiguous_format)
     operations = {step.module: step for step in profile.graph if step.operator in tuple(LayerKind)}
     sums: dict[str, list[Any]] = defaultdict(lambda: [0, 0, 0])
@@ -68,6 +74,21 @@ def layer_statistics(model: Model) -> Mapping[str, LayerStatistics]:
         with torch.inference_mode():
             found[name] = LayerStatistics(xx.div_(n).numpy(), x.div_(n).numpy())
     return found
+
+
+def require_memory(profile: ModelProfile) -> None:
+    """Raises SettingError where the moments of what layers read take more memory than is free."""
+    needs = {
+        layer.name: layer.groups * (layer.weights // layer.output_channels) ** 2 * np.dtype(np.float64).itemsize
+        for layer in profile.quantizable
+    }
+    widest, free = max(needs, key=lambda name: needs[name]), psutil.virtual_memory().available
+    whole = max(sum(needs.values()) + needs[widest], MATRICES * needs[widest])
+    if whole > free:
+        raise SettingError(
+            f"rounding {widest} of {profile.model} by calibration images takes {size(whole)} of memory, and "
+            f"{size(free)} are free: add the model again with `--exclude {widest}`, or round to nearest or by mse"
+        )
 
 
 class _OnDisk(Mapping[str, LayerStatistics]):

@@ -107,6 +107,14 @@ def test_large_moments_wait_on_the_disk(cache: Path, monkeypatch: pytest.MonkeyP
     assert not list(cache.iterdir())
 
 
+def test_moments_that_no_memory_holds_are_refused() -> None:
+    # 10⁶ inputs, 8 bytes for each pair of them, and five such matrices: 4·10¹³ bytes.
+    wide = nn.Sequential(nn.Flatten(), nn.Linear(10**6, 2))
+    said = "rounding 1 of wide by calibration images takes 40,000.*GB of memory, and .* are free: .*`--exclude 1`"
+    with pytest.raises(SettingError, match=said):
+        statistics.require_memory(profile(wide, "wide", (1, 1000, 1000), ()))
+
+
 def test_statistics_of_a_network_that_overflows_are_refused() -> None:
     huge = {
         name: np.full(DIGITS.weights[name].shape, 1e30, np.float32) for name in ("block1.bn.weight", "block2.bn.weight")
