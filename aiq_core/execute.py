@@ -15,7 +15,7 @@ from aiq_core.errors import AiqError, Cancelled, InfeasibleError
 from aiq_core.frontier import Sensitivity, parse_budgets
 from aiq_core.hardware import PRESETS, Machine
 from aiq_core.library import Library
-from aiq_core.machines import Evaluators, Machines, on
+from aiq_core.machines import Evaluators, Machines, on, require
 from aiq_core.objective import Objective
 from aiq_core.records import ImageSet, Policy, Request, Run, RunStatus, Score, SplitName, Step
 from aiq_core.search.baselines import listed
@@ -23,6 +23,7 @@ from aiq_core.search.check import check, check_machines
 from aiq_core.search.memo import Memo
 from aiq_core.search.problem import Problem, Question
 from aiq_core.search.strategies import strategy
+from aiq_core.store.store import MEASURED
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ def new_run(model: Model, request: Request, machines: Mapping[str, Machine] = PR
     """
     check(request, model.profile)
     check_machines(request, model.profile, machines)
+    require(request)
     model.dataset.search.require(ImageSet(SplitName.SEARCH, request.images).images)
     return Run(
         id=request.digest_with(model.identity),
@@ -129,10 +131,12 @@ class Execution:
 
     def _begin(self) -> None:
         self.library.store.clear_steps(self.run.id)
-        self._save(status=RunStatus.RUNNING, origin=self._machines.origin())
+        self._save(status=RunStatus.RUNNING, origin=self._machines.origin(None))
         self.model = self.library.model(self.run.request.model)
         workers = self._machines.workers(self.model, self._say)
-        if workers is not None:
+        if workers is None:
+            self.run = replace(self.run, origin=self._machines.origin(self.model))
+        else:
             self._save(origin=workers, message="")
         self.profile = self.model.profile
         trained = fine_tuning.trained(self.model, self.run.request, self._say)
@@ -203,6 +207,9 @@ class Execution:
                 yield from self._turn()
         except _BudgetSpentError as error:
             message = str(error)
+        others = self._other_processors()
+        if others:
+            message = f"{message} what was known already was measured on {others}".strip()
         disagreements = self.memo.disagreements + (self.confirming.disagreements if self.confirming else 0)
         if disagreements:
             message = f"{message} {disagreements} predictions differ from stored ones, which stand".strip()
@@ -213,6 +220,12 @@ class Execution:
             )
             message = message.strip()
         return message
+
+    def _other_processors(self) -> str:
+        """What else than this run's processor measured, for this store, predictions that answered."""
+        memos = [self.memo, *filter(None, [self.confirming])]
+        measured = {cpu for memo in memos for source, cpu in memo.known_from if source == MEASURED}
+        return ", ".join(sorted(measured - {self.run.origin.cpu if self.run.origin else ""}))
 
     def _confirm(self, policy: Policy) -> None:
         """Completes a policy on the images that nothing was chosen on, where the run keeps some apart."""
@@ -317,7 +330,8 @@ def execute(library: Library, run: Run, evaluators: Evaluators) -> Run:
 
 def execute_together(library: Library, runs: Sequence[Run], evaluators: Evaluators) -> list[Run]:
     """Runs the runs of a sweep step by step in turn: equal policies come up together and share their activations."""
-    with on(runs[0].request.cluster if runs else None, evaluators) as machines:
+    where = (runs[0].request.cluster, runs[0].request.device) if runs else (None, None)
+    with on(where[0], evaluators, where[1]) as machines:
         turns = [Execution(library, run, machines).advance() for run in runs]
         while turns:
             turns = [turn for turn in turns if next(turn, _ENDED) is not _ENDED]

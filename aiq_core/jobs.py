@@ -64,7 +64,7 @@ def submit_sweep(library: Library, requests: Sequence[Request]) -> list[Run]:
         raise SettingError(f"{waiting} searches are queued, this server takes at most {most:.0f}; wait for one to end")
     sweep = uuid.uuid4().hex[:8] if len(requests) > 1 else None
     runs = [
-        execute.new_run(library.model(request.model), _within_limits(replace(request, sweep=sweep)), library.machines)
+        execute.new_run(library.model(request.model), _placed(replace(request, sweep=sweep)), library.machines)
         for request in requests
     ]
     runs = [library.add_run(run) for run in runs]
@@ -72,8 +72,10 @@ def submit_sweep(library: Library, requests: Sequence[Request]) -> list[Run]:
     return runs
 
 
-def _within_limits(request: Request) -> Request:
-    """The request with no more minutes than this server gives."""
+def _placed(request: Request) -> Request:
+    """The request on AIQ_DEVICE where it names no device itself, with no more minutes than this server gives."""
+    if request.device is None and request.cluster is None:
+        request = replace(request, device=os.environ.get("AIQ_DEVICE"))
     if "AIQ_MAX_MINUTES" in os.environ:
         minutes = _limit("AIQ_MAX_MINUTES", "60")
         return replace(request, max_minutes=min(request.max_minutes or minutes, minutes))

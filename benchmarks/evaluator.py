@@ -15,7 +15,8 @@ from torch.profiler import ProfilerActivity, profile
 
 from aiq_core.catalog import Model, bundled
 from aiq_core.records import ImageSet, Policy, Quantizer, SplitName, unfinished
-from aiq_core.runtime.evaluate import CHUNK, TorchEvaluator
+from aiq_core.runtime.chunk import CHUNK
+from aiq_core.runtime.evaluate import TorchEvaluator
 from benchmarks._common import LayerCost, Meter, machine, markdown
 
 MODELS = ("resnet20", "mobilenet_v2")

@@ -33,7 +33,8 @@ from aiq_core.records import (
     SplitName,
     is_done,
 )
-from aiq_core.runtime.evaluate import CHUNK, TorchEvaluator
+from aiq_core.runtime.chunk import CHUNK
+from aiq_core.runtime.evaluate import TorchEvaluator
 from aiq_core.search.greedy import greedy
 from aiq_core.search.memo import Memo
 from aiq_core.search.problem import Ask, Problem

@@ -39,6 +39,7 @@ NO_BROWSER = "no Chromium"
 REMEDY = "apt install chromium, or .venv/bin/playwright install chromium"
 NO_FIREFOX = "no Firefox"
 FIREFOX_REMEDY = "apt install firefox-esr"
+NO_GPU = "no NVIDIA GPU"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -61,6 +62,22 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if without:
             terminalreporter.section("BROWSER TESTS SKIPPED", red=True, bold=True)
             terminalreporter.line(f"{len(without)} of them: {lacking}; {remedy}")
+    without = [reason for reason in skipped if NO_GPU in reason]
+    if without:
+        terminalreporter.section("TESTS ON CUDA SKIPPED", red=True, bold=True)
+        terminalreporter.line(
+            f"{len(without)} of them: {NO_GPU}; nothing that --device cuda computes was compared here"
+        )
+
+
+@pytest.fixture
+def gpu() -> Any:
+    """An NVIDIA GPU as torch's device. Without one the test is skipped, under CI too, and the summary says so."""
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip(NO_GPU)
+    return torch.device("cuda")
 
 
 @dataclass

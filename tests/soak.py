@@ -146,7 +146,7 @@ def _work(folder: Path, pause_s: float) -> None:
     def make(model: Model, images: ImageSet, quantizer: Quantizer) -> FakeEvaluator:
         return FakeEvaluator(model.dataset.split(images.split).labels, images.images, pause_s)
 
-    machines = Machines(make, lambda: FakeEvaluator.origin)
+    machines = Machines(make, lambda _: FakeEvaluator.origin)
     for run_id in library.store.with_status(RunStatus.QUEUED):
         with ExitStack() as stack:
             try:

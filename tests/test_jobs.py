@@ -316,8 +316,8 @@ class Spoilt:
     def __init__(self, sound: Evaluators, error: BaseException, at: int) -> None:
         self._sound, self._error, self._at = sound, error, at
 
-    def __call__(self, model: Model, images: ImageSet, quantizer: Quantizer) -> Any:
-        self._evaluator = self._sound(model, images, quantizer)
+    def __call__(self, model: Model, images: ImageSet, quantizer: Quantizer, device: str | None = None) -> Any:
+        self._evaluator = self._sound(model, images, quantizer, device)
         if images.images != SPOILT.images:
             return self._evaluator
         if self._at == 0:

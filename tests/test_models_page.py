@@ -264,6 +264,7 @@ def test_every_page_opens_on_one_of_which_nothing_is_measured(
 
 def test_a_form_says_what_it_lacks(library: Library, app: Callable[..., AppTest]) -> None:
     test = app()
+    assert "Up to 1,000 MB a file" in words(test)  # before anything is uploaded
 
     def tried() -> str:
         next(button for button in test.button if button.label == "Try it").click()
@@ -278,6 +279,9 @@ def test_a_form_says_what_it_lacks(library: Library, app: Callable[..., AppTest]
     test.file_uploader(key="add-data").set_value(("d.zip", b"x", "application/zip"))
     assert tried().startswith("the network has no outputs; give their number")
     test.number_input(key="add-outputs").set_value(10)
+    test.text_input(key="add-name").set_value("resnet20")
+    assert tried() == "'resnet20' ships with the app; choose another name"
+    test.text_input(key="add-name").set_value("mine")
     test.text_input(key="add-mean").set_value("0.4 0.4")
     assert tried() == "mean='0.4 0.4' is no list of numbers; write them like 0.485, 0.456, 0.406"
     assert library.store.tasks.all(trial.KIND) == []
@@ -317,6 +321,24 @@ def test_a_form_hands_its_files_over(
     }
     assert (folder / "weights" / "w.safetensors").read_bytes() == b"weights"
     assert (folder / "classes" / "classes.txt").read_text() == "cat\ndog"
+
+
+def test_torchvisions_own_weights_bring_their_preprocessing(
+    library: Library, app: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "ensure_worker", lambda *_: None)
+    test = app()
+    test.text_input(key="add-name").set_value("mine")
+    test.selectbox(key="add-weights").set_value("torchvision’s own")
+    test.selectbox(key="add-architecture").set_value("inception_v3")  # 342 and 299 pixels, halves
+    test.text_input(key="add-crop").set_value("128")
+    test.file_uploader(key="add-data").set_value(("d.npz", b"images", "application/zip"))
+    next(button for button in test.button if button.label == "Try it").click()
+    test.run()
+    assert not test.error
+    (task,) = library.store.tasks.all(trial.KIND)
+    assert (task.settings["network"], task.settings["weights"]) == ("torchvision:inception_v3", "default")
+    assert task.settings["flags"] == {"crop": [128]}
 
 
 def ended(library: Library, **other: Any) -> Task:

@@ -79,6 +79,28 @@ def test_an_all_zero_channel_stays_zero() -> None:
     assert not round_weight(np.zeros((2, 3), np.float32), 2, Quantizer(granularity=Granularity.TENSOR)).any()
 
 
+@pytest.mark.parametrize(
+    ("weight", "bits", "integers", "steps"),
+    [
+        # A pruned channel, and one that is merely small: its scale is far above float32's smallest number.
+        ([[0, 0, 0], [1, -1, 0.3], [2e-6, -1e-6, 0]], 4, [[0, 0, 0], [7, -7, 2], [7, -4, 0]], [0, 1 / 7, 2e-6 / 7]),
+        # A subnormal one, of whose scale float32 has no inverse: 127 / 3e-40 is infinite there.
+        ([[3e-40, 1e-40]], 8, [[127, 42]], [3e-40 / 127]),
+        # The grid is restricted, -127 to 127: +1 and -1 are both on it.
+        ([[-1.0, 1.0, 0.25, -0.25]], 8, [[-127, 127, 32, -32]], [1 / 127]),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_weights_at_the_ends_of_what_float32_holds(
+    weight: list[list[float]], bits: int, integers: list[list[int]], steps: list[float]
+) -> None:
+    found, scale = quantize(array(*weight), bits)
+    assert found.tolist() == integers
+    assert scale.ravel() == pytest.approx(steps, rel=1e-3, abs=0)
+    rounded = round_weight(array(*weight), bits)
+    np.testing.assert_allclose(rounded, np.array(steps)[:, None] * np.array(integers), rtol=1e-3)
+
+
 @pytest.mark.parametrize("bits", [32, 16, 9, 1, 0, -4])
 def test_a_width_without_a_grid_is_refused(bits: int) -> None:
     with pytest.raises(SettingError, match=f"bits={bits} has no integer grid; choose from 8, 7, 6, 5, 4, 3, 2"):

@@ -177,13 +177,20 @@ class Split:
         return images[:count]
 
     def read(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """The images `start` to `stop`, read for this once: of those that are mapped, nothing stays in memory."""
+        """The images `start` to `stop`, or as many as there are; of those that are mapped, nothing stays in memory."""
+        stop = min(stop, self.size)
         if not self.is_mapped:
             return self.images(stop)[start:]
-        shape = (min(stop, self.size) - start, *self.image_shape)
+        shape = (stop - start, *self.image_shape)
         each, whole = int(np.prod(self.image_shape)), int(np.prod(shape))
         offset = int(self._mapped.offset) + start * each
         return np.fromfile(self.folder / str(self.file), np.uint8, whole, offset=offset).reshape(shape)
+
+    def at(self, places: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The images at these places, uint8[places, H, W, C], read as by `read`."""
+        if not self.is_mapped:
+            return self.images(int(places.max()) + 1)[places]
+        return np.concatenate([self.read(int(place), int(place) + 1) for place in places])
 
     def _read_fetched(self) -> NDArray[np.uint8]:
         path = self.cached_file

@@ -35,6 +35,7 @@ NoBundled = Annotated[bool, typer.Option("--no-bundled", help="Let no bundled ev
 ClusterAddress = Annotated[
     str | None, typer.Option("--cluster", help="The scheduler whose workers compute, such as tcp://host:8786.")
 ]
+DeviceName = Annotated[str | None, typer.Option("--device", help="What evaluates: cpu or cuda; AIQ_DEVICE, or cpu.")]
 
 POLL_S = 0.2
 LABEL_WIDTH = 100

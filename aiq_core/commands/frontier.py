@@ -10,6 +10,7 @@ from rich.table import Column, Table
 from aiq_core import jobs, space
 from aiq_core.commands.console import (
     ClusterAddress,
+    DeviceName,
     Images,
     Json,
     ModelName,
@@ -26,7 +27,7 @@ from aiq_core.errors import look_up
 from aiq_core.frontier import ALGORITHM, DEFAULT_POINTS, Measure, Quantity, parse_budgets
 from aiq_core.frontier.budget import EXAMPLES
 from aiq_core.library import open_library
-from aiq_core.machines import Evaluators, on
+from aiq_core.machines import Evaluators, on, require
 from aiq_core.records import FP32_BITS, UNFUSED, Move, Request, SplitName
 from aiq_core.search.baselines import MANUAL
 from aiq_core.search.strategies import FRONTS
@@ -60,6 +61,7 @@ def frontier(
     report: Report = False,
     no_bundled: NoBundled = False,
     cluster: ClusterAddress = None,
+    device: DeviceName = None,
     as_json: Json = False,
 ) -> None:
     """The whole trade-off: the policies of least predicted cost at each AI, confirmed on search images."""
@@ -82,6 +84,7 @@ def frontier(
         traffic=traffic,
         use_bundled=not no_bundled,
         cluster=cluster,
+        device=device,
     )
     run = follow(library, jobs.submit(library, request).id, as_json)
     if report:
@@ -95,6 +98,7 @@ def frontier(
             use_bundled=request.use_bundled,
             traffic=traffic,
             cluster=cluster,
+            device=device,
         )
         follow(library, jobs.submit(library, listed).id, as_json)
     drop = next((budget for budget in budgets if budget.quantity is Quantity.DROP), None)
@@ -108,6 +112,7 @@ def sensitivity(
     measure: Measures = Measure.KL,
     no_bundled: NoBundled = False,
     cluster: ClusterAddress = None,
+    device: DeviceName = None,
     as_json: Json = False,
 ) -> None:
     """What each width of each layer and activation group costs by itself, on calibration images without labels."""
@@ -117,10 +122,10 @@ def sensitivity(
     request = chosen.front_request(
         model, chosen.quantizer(known.dataset), known.profile, known.dataset.available(SplitName.SEARCH)
     )
-    with on(cluster, Evaluators()) as machines:
-        found = machines.costs(
-            known, replace(request, measure=measure, use_bundled=not no_bundled), lambda message: None
-        )
+    asked = replace(request, measure=measure, use_bundled=not no_bundled, cluster=cluster, device=device)
+    require(asked)
+    with on(cluster, Evaluators(), device) as machines:
+        found = machines.costs(known, asked, lambda message: None)
     if as_json:
         return print_json(found.to_json())
     offered = sorted({*widths, *groups} - {FP32_BITS}, reverse=True)

@@ -15,6 +15,9 @@ from aiq_core.wording import an, duration, number, prefixed_rate, size
 
 Numbers = str | None
 
+CANCELLED = 130
+"""The exit status after Ctrl-C, as shells have it."""
+
 
 @app.command()
 def add(
@@ -61,8 +64,10 @@ def add(
     """Add your own network and images; a dry run comes first, and nothing is kept unless you say so."""
     from aiq_core.runtime.own.asked import Asked
 
-    if data is None and not only_profile:
+    if not data and not only_profile:
         raise SettingError("add needs --data, images with labels; or --only-profile, which counts the network alone")
+    if only_profile and (data or report_data or calibration_data or weights not in ("default", "random")):
+        raise SettingError("--only-profile counts without weights or images; leave them out, or --only-profile")
     numbers = {"resize": resize, "crop": crop, "mean": mean, "std": std, "range": value_range}
     flags: dict[str, Any] = {key: _numbers(key, text) for key, text in numbers.items() if text is not None}
     flags |= {
@@ -110,6 +115,10 @@ def _add(asked: Any, yes: bool, allow_chance: bool, as_json: bool, only_profile:
                 document = adding.counted(open_library(), asked, say, decide)
             else:
                 document = adding.added(open_library(), asked, say, decide, allow_chance)
+        except KeyboardInterrupt:
+            progress.stop()
+            err.print("Cancelled; nothing was added.")
+            raise typer.Exit(CANCELLED) from None
         except adding.RefusedError as refused:
             progress.stop()
             if as_json:
@@ -180,8 +189,8 @@ def _print_accuracy(document: Mapping[str, Any]) -> None:
         _say(f"chance level: guessing gives {number(document['chance_percent'], 2)} %, which the interval holds")
     found = document["estimate"]
     _say(
-        f"a greedy search asks for about {found['evaluations']:,} evaluations, {duration(60 * found['minutes'])} here, "
-        f"on {found['images']:,} search images"
+        f"a greedy search asks for about {found['evaluations']:,} evaluations, {duration(60 * found['minutes'])} "
+        f"here, on {found['images']:,} search images"
     )
     _say(f"twelve images with what they are read as: {document['contact_sheet']}")
 
@@ -200,9 +209,10 @@ def remove(
     folder = adding.removable(library, name)
     runs = len([run for run in library.runs() if run.request.model == name])
     if not yes:
+        kept = "counts" if name in library.profiles else "copies of the code, weights and images"
         _say(
-            f"The copies of the code, weights and images of {name} in {folder} go; {runs} runs and what was evaluated "
-            "stay in the store, and are known again once the same network is added under this name."
+            f"The {kept} of {name} in {folder} go; {runs} runs and what was evaluated stay in the store, and are known "
+            "again once the same network is added under this name."
         )
         typer.confirm(f"Remove {name}?", abort=True, err=True)
     adding.remove(library, name)

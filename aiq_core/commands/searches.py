@@ -10,6 +10,7 @@ from aiq_core import documents, jobs, space
 from aiq_core.activations import DEFAULT_RULE, RULES
 from aiq_core.commands.console import (
     ClusterAddress,
+    DeviceName,
     Images,
     Json,
     ModelName,
@@ -67,6 +68,7 @@ def evaluate(
     traffic: Traffic = UNFUSED,
     no_bundled: NoBundled = False,
     cluster: ClusterAddress = None,
+    device: DeviceName = None,
     as_json: Json = False,
 ) -> None:
     """Measure a policy's accuracy on the search and the report images."""
@@ -89,6 +91,7 @@ def evaluate(
         traffic=traffic,
         use_bundled=not no_bundled,
         cluster=cluster,
+        device=device,
     )
     run(library, request, as_json)
 
@@ -157,6 +160,7 @@ def search(
     traffic: Traffic = UNFUSED,
     no_bundled: NoBundled = False,
     cluster: ClusterAddress = None,
+    device: DeviceName = None,
     as_json: Json = False,
 ) -> None:
     """Search a policy; nothing is ever evaluated twice, and Ctrl-C loses nothing."""
@@ -180,6 +184,7 @@ def search(
         use_bundled=not no_bundled,
         traffic=traffic,
         cluster=cluster,
+        device=device,
     )
     joint = request.is_joint
     apart = choose_images or (space.choosing(request.images) if joint else None)
@@ -196,13 +201,20 @@ def sweep(
     traffic: Traffic = UNFUSED,
     no_bundled: NoBundled = False,
     cluster: ClusterAddress = None,
+    device: DeviceName = None,
     as_json: Json = False,
 ) -> None:
     """Search at many alphas on one memo."""
     library = open_library()
     count = images or library.model(model).dataset.available(SplitName.SEARCH)
     usual = Request(
-        model, _searching(algorithm), images=count, use_bundled=not no_bundled, traffic=traffic, cluster=cluster
+        model,
+        _searching(algorithm),
+        images=count,
+        use_bundled=not no_bundled,
+        traffic=traffic,
+        cluster=cluster,
+        device=device,
     )
     requests = [replace(usual, alpha=alpha) for alpha in _alphas(alphas)]
     runs = jobs.submit_sweep(library, requests)

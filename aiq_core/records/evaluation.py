@@ -54,7 +54,10 @@ class EvaluationKey:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where and when figures were computed; `source` says measured here, bundled with the app, or imported."""
+    """Where and when figures were computed; `source` says measured here, bundled with the app, or imported.
+
+    `cpu` names what computed, a GPU too, with what decides its last bits: instructions, or the libraries of a GPU.
+    """
 
     cpu: str
     torch: str

@@ -89,9 +89,14 @@ _LATER: Mapping[str, Any] = {
     "seed": None,
     "cluster": None,
     "table": None,
+    "device": None,
 }
 """Settings that came after the first runs were stored -> the value that means what was done before. Frozen: a setting
 enters the document and the digest only where it differs, so stored runs keep their ids whatever a default becomes."""
+
+
+WHERE = ("sweep", "cluster", "device")
+"""Settings that say where and beside what a request is run: no part of what it is."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +114,9 @@ class Request:
     measured; from then on its quantizer says what came of that, which is no part of the digest. A frontier has so many
     `points`, each `within` these budgets (as text), of costs by `measure`; with `refinement`, so many evaluations more
     look around them; one that is drawn from a `seed` is what so many `points` evaluated hold. `cluster` is
-    the address of a scheduler whose workers evaluate; it is no part of the digest. With the hash of a `table` of
-    kernels, a frontier is along the time that this predicts, not along AI.
+    the address of a scheduler whose workers evaluate, `device` what evaluates here where it is not the CPU; neither is
+    part of the digest. With the hash of a `table` of kernels, a frontier is along the time that this predicts, not
+    along AI.
     """
 
     model: str
@@ -142,6 +148,7 @@ class Request:
     seed: int | None = None
     cluster: str | None = None
     table: str | None = None
+    device: str | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -151,7 +158,7 @@ class Request:
     def digest_with(self, contents: Mapping[str, str]) -> str:
         """The digest of the request for a model of these contents: hashes by name, none for a bundled model."""
         asked = replace(self, quantizer=replace(self.quantizer, trained=None)).to_json()
-        document = {name: value for name, value in asked.items() if name not in ("sweep", "cluster")} | dict(contents)
+        document = {name: value for name, value in asked.items() if name not in WHERE} | dict(contents)
         text = json.dumps(document, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
@@ -202,7 +209,7 @@ class Request:
     def is_ordinary_but(self, **settings: Any) -> bool:
         """Whether it is ordinary but for these settings, which are as given."""
         usual = Request(self.model, self.algorithm, self.alpha, images=self.images)
-        any_way = ("label", "sweep", "use_bundled", "policies", "cluster")
+        any_way = ("label", "use_bundled", "policies", *WHERE)
         how = {name: getattr(self, name) for name in any_way}
         return self == replace(usual, **{**how, **settings})
 

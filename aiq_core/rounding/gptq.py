@@ -23,16 +23,17 @@ def gptq(
     weight: NDArray[np.float32], bits: int, settings: Quantizer, statistics: Statistics
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Integers and scales: GPTQ on each grid, and what errs least in the output."""
-    known, limits = statistics(), ends(bits, settings.grid)
-    hessian, target = known.covariance, known.grouped(weight)
-    factor = inverse_factor(hessian, known.power)
+    limits, target, power = ends(bits, settings.grid), statistics().grouped(weight), statistics().power
+    # Asked for again and again: of a wide layer each of these matrices takes as much as the network.
+    factor = inverse_factor(statistics().covariance, power)
+    hessian = statistics().covariance
 
     def rounds(scale: NDArray[np.float32]) -> NDArray[np.int8]:
-        steps = known.grouped(np.broadcast_to(scale, weight.shape))
+        steps = np.broadcast_to(scale, weight.shape).reshape(target.shape).astype(np.float64)
         return passed_on(target, steps, factor, limits).reshape(weight.shape)
 
     def costs(error: NDArray[np.float32]) -> NDArray[np.float64]:
-        grouped = known.grouped(error)
+        grouped = error.reshape(target.shape).astype(np.float64)
         return np.asarray(grouped * (grouped @ hessian)).reshape(error.shape)
 
     return best_grid(weight, bits, settings, rounds, costs)
@@ -49,11 +50,11 @@ def inverse_factor(hessian: NDArray[np.float64], power: NDArray[np.float64]) -> 
     """The upper Cholesky factor of each damped hessian's inverse, for hessians float64[groups, k, k].
 
     Damping is a share of the inputs' `power`, float64[groups], and not of their variance: inputs that never change
-    have none. Where there are no inputs it is 1, and every weight goes to its nearest.
+    have none. Where there are no inputs it is 1, and every weight goes to its nearest. Hessians are damped in place.
     """
-    damping = np.where(power > 0, DAMPING * power, 1.0)
-    damped = hessian + damping[:, None, None] * np.eye(hessian.shape[-1])
-    return np.asarray(np.linalg.cholesky(np.linalg.inv(damped)).swapaxes(-1, -2))
+    damping, diagonal = np.where(power > 0, DAMPING * power, 1.0), np.arange(hessian.shape[-1])
+    hessian[:, diagonal, diagonal] += damping[:, None]
+    return np.asarray(np.linalg.cholesky(np.linalg.inv(hessian)).swapaxes(-1, -2))
 
 
 def passed_on(

@@ -19,7 +19,7 @@ class RoundedLayer:
     scale: Floats
     bias: Floats
 
-    @cached_property
+    @property
     def weight(self) -> Floats:
         """The float32 weights that these integers stand for: one product each."""
         return self.integers.astype(np.float32) * self.scale

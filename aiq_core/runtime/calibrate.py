@@ -11,6 +11,7 @@ from aiq_core.activations import BINS, Calibration, Histogram
 from aiq_core.catalog import Model, cache_dir
 from aiq_core.errors import AiqError, EvaluationError
 from aiq_core.records import Ranges
+from aiq_core.runtime.chunk import chunk_of
 from aiq_core.runtime.data import to_input
 from aiq_core.runtime.files import write_whole
 from aiq_core.runtime.folded import network_of
@@ -50,8 +51,8 @@ def histograms(model: Model) -> dict[int, Histogram]:
     """
     network = network_of(model)
     split = model.dataset.split("calibration")
-    inputs = to_input(split.images(split.size), model.card.mean, model.card.std)
-    chunks = [chunk.contiguous(memory_format=torch.channels_last) for chunk in torch.split(inputs, CHUNK)]
+    split.images(split.size)  # which checks them
+    chunk = chunk_of(model.profile, CHUNK)
     low: dict[int, float] = {}
     high: dict[int, float] = {}
     counts: dict[int, np.ndarray] = {}
@@ -75,8 +76,9 @@ def histograms(model: Model) -> dict[int, Histogram]:
 
     with torch.inference_mode():
         for visit in (ends, count):
-            for chunk in chunks:
-                x = chunk
+            for start in range(0, split.size, chunk):
+                x = to_input(split.read(start, start + chunk), model.card.mean, model.card.std)
+                x = x.contiguous(memory_format=torch.channels_last)
                 for part in range(len(network.parts)):
                     x = network.run(part, x, visit)
     none = np.eye(1, BINS).ravel()

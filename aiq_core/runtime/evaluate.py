@@ -20,27 +20,33 @@ from aiq_core.catalog import Model
 from aiq_core.errors import SettingError
 from aiq_core.records import FP32_BITS, ImageSet, Origin, Outcomes, Policy, Quantizer, is_done
 from aiq_core.runtime.calibrate import calibration
+from aiq_core.runtime.chunk import CHUNK, chunk_of
 from aiq_core.runtime.chunked import Chunked, Layers
-from aiq_core.runtime.cpu import cpu_kind
 from aiq_core.runtime.data import Pixels, to_input
+from aiq_core.runtime.device import compute_exactly, device_of, processor_of
 from aiq_core.runtime.folded import network_of
 from aiq_core.runtime.memory import keep_freed_memory
 from aiq_core.runtime.prefixes import Key, PrefixCache
 
-CHUNK = 125
-"""Images a forward: the fewest from which predictions do not depend on it (tested), so that a loser stops soonest."""
+MOST_INPUT_BYTES = 2**27
+"""Of normalised images that are held, CIFAR-10's among them; beyond, they are made again each time."""
 
-MOST_INPUT_BYTES = 2**29
-"""Of normalised images that are held; beyond, they are made again each time."""
+MOST_CACHE_BYTES, LARGE_CACHE_BYTES = 3 * 2**30, 2**28
+"""Of shared activations: a run has up to four evaluators, and those of large images leave room for each other."""
+
+MOST_ROUNDED_BYTES = 2**27
+"""Of rounded weights that are held beside their integers: those of every width of the bundled networks, for one."""
+
+HERE = device_of(None)
 
 THREADS = min(torch.get_num_threads(), joblib.cpu_count())
 """Threads unless told otherwise: no more than OMP_NUM_THREADS, the cores, and what a container may use of them."""
 
 
-def current_origin(threads: int | None = None, chunk: int = CHUNK) -> Origin:
+def current_origin(threads: int | None = None, chunk: int = CHUNK, device: torch.device = HERE) -> Origin:
     """This machine, these versions, now."""
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    return Origin(cpu_kind(), torch.__version__.split("+")[0], threads or THREADS, chunk, created)
+    return Origin(processor_of(device), torch.__version__.split("+")[0], threads or THREADS, chunk, created)
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,8 @@ class Given:
 class TorchEvaluator(Chunked):
     """Predicts classes of one model on one image set under any policy; what `search.memo.Evaluator` asks for.
 
-    With `given`, it rounds nothing and FP32 is not run first.
+    With `given`, it rounds nothing and FP32 is not run first. Also for a GPU images are normalised, weights rounded and
+    ranges of activations found by the CPU: a policy is the same wherever it runs.
     """
 
     def __init__(
@@ -65,15 +72,21 @@ class TorchEvaluator(Chunked):
         rounding: Quantizer = Quantizer(),
         threads: int | None = None,
         cache_bytes: int | None = None,
-        chunk: int = CHUNK,
+        chunk: int | None = None,
         given: Given | None = None,
+        device: torch.device = HERE,
     ) -> None:
-        super().__init__(model, images, rounding, chunk, None if given is None else given.layers)
+        super().__init__(
+            model, images, rounding, chunk or chunk_of(model.profile), None if given is None else given.layers
+        )
         self.threads = threads or THREADS
         torch.set_num_threads(self.threads)
         keep_freed_memory()
+        self.device = device
+        if device != HERE:
+            compute_exactly()
         profile = model.profile
-        self.network = network_of(model)
+        self.network = network_of(model).to(device)
         self._parts = len(self.network.parts)
         self._rounded: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._layers = [self.network.layers[name] for name in profile.quantizable_names]
@@ -92,10 +105,11 @@ class TorchEvaluator(Chunked):
         """Boundary -> how many widths decide what comes before it."""
         self._calibration: Calibration | None = None
         self._image_place = next(i for i, operation in enumerate(profile.graph) if operation.operator == "image")
-        self._cache = PrefixCache(_default_cache_bytes() if cache_bytes is None else cache_bytes)
+        self._cache = PrefixCache(_default_cache_bytes(device, self.chunk) if cache_bytes is None else cache_bytes)
         self.layer_images = 0
         """Parts run x images, a measure of the work done."""
-        self._pixels = model.dataset.images(images)
+        self._split = model.dataset.split(images.split)
+        self._split.images(images.images)  # which checks them
         self._inputs: dict[int, Tensor] = {}
         if given is not None:
             self.take(given)
@@ -106,7 +120,7 @@ class TorchEvaluator(Chunked):
     @property
     def origin(self) -> Origin:
         """This machine, these versions, now."""
-        return current_origin(self.threads, self.chunk)
+        return current_origin(self.threads, self.chunk, self.device)
 
     def chunks(self, policy: Policy, base: Policy | None, outcomes: Outcomes) -> Iterator[Outcomes]:
         """Fills `outcomes` (of the split) in place, a chunk at a time, where they are not done; yields them after each.
@@ -123,7 +137,7 @@ class TorchEvaluator(Chunked):
                 images = self.chunk_images(index)
                 within = outcomes[self.image_set.span]
                 if not is_done(within[images]).all():
-                    logits = self._forward(index, policy, base or policy).numpy()
+                    logits = self._forward(index, policy, base or policy).cpu().numpy()
                     within[images] = self.outcomes(logits, policy, images)
                     yield outcomes
 
@@ -136,7 +150,7 @@ class TorchEvaluator(Chunked):
     def chunk_logits(self, index: int, policy: Policy, base: Policy) -> NDArray[np.float32]:
         """What a policy gives for a chunk of images, float32[chunk, classes]; shares work as `chunks` does."""
         with torch.inference_mode():
-            return np.asarray(self._forward(index, policy, base).numpy())
+            return np.asarray(self._forward(index, policy, base).cpu().numpy())
 
     def take(self, given: Given) -> None:
         """Goes by what another machine found."""
@@ -209,13 +223,16 @@ class TorchEvaluator(Chunked):
         """A chunk of images, at the width of their group."""
         bits = activation_bits[self._groups[self._image_place]] if self._image_place in self._groups else FP32_BITS
         if bits < PIXEL_BITS:
-            return self._normalise(coarser_pixels(self._pixels[self.chunk_images(index)], bits))
+            return self._normalise(coarser_pixels(self._read(index), bits))
         if index in self._inputs:
             return self._inputs[index]
-        normalised = self._normalise(self._pixels[self.chunk_images(index)])
+        normalised = self._normalise(self._read(index))
         if (len(self._inputs) + 1) * normalised.nbytes <= MOST_INPUT_BYTES:
             self._inputs[index] = normalised
         return normalised
+
+    def _read(self, index: int) -> NDArray[np.uint8]:
+        return self._split.at(self.image_set.start + self.chunk_images(index))
 
     def _tensors(self, index: int, bits: int) -> tuple[Tensor, Tensor]:
         """A layer's folded weights and bias at a width, rounded once."""
@@ -225,11 +242,16 @@ class TorchEvaluator(Chunked):
             rounded = self._round(self.model.profile.quantizable_names[index], bits)
             weight, bias = torch.from_numpy(rounded.weight), torch.from_numpy(np.array(rounded.bias))
             layout = torch.channels_last if weight.ndim == 4 else torch.contiguous_format
-            self._rounded[index, bits] = weight.contiguous(memory_format=layout), bias
+            self._rounded[index, bits] = weight.contiguous(memory_format=layout).to(self.device), bias.to(self.device)
+            while (
+                sum(held.nbytes for held, _ in self._rounded.values()) > MOST_ROUNDED_BYTES and len(self._rounded) > 1
+            ):
+                del self._rounded[next(iter(self._rounded))]
         return self._rounded[index, bits]
 
     def _normalise(self, pixels: Pixels) -> Tensor:
-        return to_input(pixels, self.model.card.mean, self.model.card.std).contiguous(memory_format=torch.channels_last)
+        x = to_input(pixels, self.model.card.mean, self.model.card.std).contiguous(memory_format=torch.channels_last)
+        return x.to(self.device)
 
 
 def coarsen(found: TensorRange, bits: int, x: Tensor) -> Tensor:
@@ -239,11 +261,12 @@ def coarsen(found: TensorRange, bits: int, x: Tensor) -> Tensor:
 
 
 def _copies(layer: nn.Module) -> tuple[Tensor, Tensor]:
-    """Weights and bias of a folded layer, which has both."""
+    """Weights and bias of a folded layer, which has both; they stay when the layer is given others."""
     weight, bias = (layer.get_parameter(name).detach() for name in ("weight", "bias"))
-    return weight.clone(memory_format=torch.preserve_format), bias.clone()
+    return weight, bias
 
 
-def _default_cache_bytes() -> int:
-    """At most 3 GiB, and never more than a quarter of the memory that is free."""
-    return min(3 * 2**30, int(psutil.virtual_memory().available) // 4)
+def _default_cache_bytes(device: torch.device, chunk: int) -> int:
+    """Never more than a quarter of the device's memory that is free."""
+    free = psutil.virtual_memory().available if device == HERE else torch.cuda.mem_get_info(device)[0]
+    return min(MOST_CACHE_BYTES if chunk >= CHUNK else LARGE_CACHE_BYTES, int(free) // 4)

@@ -24,7 +24,7 @@ def logits(given: Any, images: int, name: str, result: str | None) -> Tensor:
     if len(likely) != 1:
         shapes = ", ".join(f"{key} {list(tensor.shape)}" for key, tensor in found.items())
         raise UncountableOperatorError(
-            f"{name} gives {shapes or 'no tensor'}, so which are the logits is open; name one of them as the result"
+            f"{name} gives {shapes or 'no tensor'}, so which are the logits is open; name one of them by --result"
         )
     return found[likely[0]]
 

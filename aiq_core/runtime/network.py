@@ -1,9 +1,9 @@
 """A folded network that runs part by part, each from one tensor to one tensor, with a say in what it stores."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, fx, nn
@@ -62,11 +62,12 @@ class Network:
         result: str | None = None,
     ) -> None:
         self._profile, self._shape, self._result = profile, input_shape, result
+        self._device = torch.device("cpu")
         self._module = network
         self._first = trace(network, profile.model, input_shape, result=result)
         folded = fold({name: tensor.detach().cpu().numpy() for name, tensor in network.state_dict().items()}, profile)
         lay_out(self._module, memory_format)
-        self._tensors: dict[str, Tensor] = {**dict(network.named_buffers()), **dict(network.named_parameters())}
+        self._tensors = _tensors(network)
         sites = {layer.name: layer for layer in profile.layers if layer.has_site}
         self._calls = {node: sites[name] for node, name in self._first.names.items() if name in sites}
         first = {layer.name: call_of(node, layer) for node, layer in reversed(self._calls.items())}
@@ -80,6 +81,20 @@ class Network:
         self._cuts = [] if self.is_whole else cuts_of(self._first, self._stored(self._first.places))
         self._plans = {1: self._plan(self._first)}
         self.parts = tuple(map(self._part, self._plans[1].parts))
+
+    def to(self, device: torch.device) -> Self:
+        """The network on a device, with its folded layers and the constants of its forwards."""
+        self._device = device
+        for module in (self._module, *self.layers.values()):
+            module.to(device)
+        self._tensors = _tensors(self._module)
+        self._plans = {
+            images: replace(plan, constants=self._here(plan.constants)) for images, plan in self._plans.items()
+        }
+        return self
+
+    def _here(self, constants: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {name: tensor.to(self._device) for name, tensor in constants.items()}
 
     def _stored(self, places: dict[fx.Node, int]) -> dict[fx.Node, int]:
         return {node: place for node, place in places.items() if place in self._profile.stored_tensors}
@@ -118,7 +133,7 @@ class Network:
                 for node, layer in self._calls.items()
             },
             frozenset(same[node] for node in norms),
-            traced.constants,
+            self._here(traced.constants),
             frozenset(same[node] for node in stored if is_shared(same[node], ends)) - within,
             within,
             done,
@@ -174,6 +189,10 @@ class Network:
         """The module's own forward, its layers exchanged as they are called."""
         with Exchange(self._tensors, self.layers, set(self._calls.values())):
             return logits(self._module(x), len(x), self._profile.model, self._result)
+
+
+def _tensors(network: nn.Module) -> dict[str, Tensor]:
+    return {**dict(network.named_buffers()), **dict(network.named_parameters())}
 
 
 def _on(device: torch.device) -> Callable[[Any], Any]:

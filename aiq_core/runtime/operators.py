@@ -71,8 +71,8 @@ UNCOUNTED = frozenset(
         *("native_group_norm", "local_response_norm", "softmax", "log_softmax", "_softmax", "_log_softmax"),
         *("_safe_softmax", "norm", "linalg_vector_norm", "logsumexp", "cumsum", "cumprod", "var_mean", "std_mean"),
         # number by number
-        *("hardswish", "glu", "prelu", "_prelu_kernel", "log_sigmoid", "log_sigmoid_forward", "_weight_norm"),
-        "_weight_norm_interface",
+        *("hardswish", "glu", "prelu", "floor_divide", "_prelu_kernel", "log_sigmoid", "log_sigmoid_forward"),
+        *("_weight_norm", "_weight_norm_interface"),
         # pooling and resizing
         *("max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d"),
         *("max_pool2d_with_indices", "max_pool3d_with_indices", "max_pool1d_with_indices", "adaptive_max_pool1d"),

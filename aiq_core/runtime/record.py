@@ -173,7 +173,8 @@ class _Recorder(TorchDispatchMode):
                 "call_function", operator, args, module=self._calls[-1], value=self._bare(tensor)
             )
         else:
-            node = self._constant(tensor.detach().clone())
+            with torch.inference_mode(False):  # a gradient may go past it later
+                node = self._constant(tensor.detach().clone())
             self._constants[id(tensor)] = tensor, node
             return node
         self._keep(tensor, node)
@@ -265,7 +266,8 @@ class _Recorder(TorchDispatchMode):
             )
         if id(tensor) not in self._nodes and _storage(tensor) not in self._storages:
             whole = torch.empty(0, dtype=tensor.dtype).set_(tensor.untyped_storage())
-            self._storages[_storage(tensor)] = self._constant(whole.clone())
+            with torch.inference_mode(False):
+                self._storages[_storage(tensor)] = self._constant(whole.clone())
 
     def _line(self) -> str | None:
         """The innermost line outside torch that made this call."""

@@ -6,6 +6,7 @@ Those that were fine-tuned are read, and never computed.
 import hashlib
 import io
 import zipfile
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -66,7 +67,7 @@ class RoundedLayers:
             return round_layer(self.model.folded[layer], bits, self.settings, lambda: self._statistics[layer])
 
     @cached_property
-    def _statistics(self) -> dict[str, LayerStatistics]:
+    def _statistics(self) -> Mapping[str, LayerStatistics]:
         return layer_statistics(self.model)
 
     def _file(self, layer: str, bits: int) -> Path:

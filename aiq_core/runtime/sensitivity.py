@@ -19,6 +19,7 @@ from aiq_core.errors import EvaluationError
 from aiq_core.frontier.sensitivity import Measure, Sensitivity, file_of, key_of, known
 from aiq_core.records import FP32_BITS, ImageSet, Move, Policy, Quantizer, SiteKind, SplitName
 from aiq_core.runtime.calibrate import calibration
+from aiq_core.runtime.chunk import chunk_of
 from aiq_core.runtime.data import to_input
 from aiq_core.runtime.evaluate import TorchEvaluator, coarsen
 from aiq_core.runtime.files import write_whole
@@ -134,13 +135,14 @@ def fisher(
     """Half the mean squared derivative of the log-likelihood along what rounding changes."""
     watched = _Watched(model, settings, moves)
     split = model.dataset.split(CALIBRATION)
-    pixels, generator = split.images(split.size), torch.Generator().manual_seed(SEED)
+    split.images(split.size)  # which checks them
+    chunk, generator = chunk_of(model.profile, CHUNK), torch.Generator().manual_seed(SEED)
     sums: dict[Move, float] = defaultdict(float)
-    for start in range(0, len(pixels), CHUNK):
-        report(start * len(moves) // len(pixels), len(moves))
-        for found in watched.derivatives(pixels[start : start + CHUNK], generator):
+    for start in range(0, split.size, chunk):
+        report(start * len(moves) // split.size, len(moves))
+        for found in watched.derivatives(split.read(start, start + chunk), generator):
             for move, along in found.items():
-                sums[move] += float(along.double().square().sum()) / (2 * DRAWS * len(pixels))
+                sums[move] += float(along.double().square().sum()) / (2 * DRAWS * split.size)
     return dict(sums)
 
 

@@ -24,7 +24,11 @@ def network_with(model: ModelSpec, tensors: Mapping[str, NDArray[Any]], source: 
 
 
 def filled(network: nn.Module, name: str, tensors: Mapping[str, NDArray[Any]], source: str) -> nn.Module:
-    """A network with these tensors, in evaluation mode. Raises WeightsError, naming `source`, where they do not fit."""
+    """A network with these tensors, in evaluation mode; it computes in float32 on the CPU, whatever it was built in.
+
+    Raises WeightsError, naming `source`, where they do not fit.
+    """
+    network = network.to("cpu", torch.float32)
     state = {key: torch.from_numpy(np.array(value)) for key, value in tensors.items()}
     try:
         missing, unexpected = network.load_state_dict(state, strict=False)

@@ -62,6 +62,8 @@ class Memo:
         self.disagreements = 0
         self.rounded_otherwise = 0
         """Policies whose weights were rounded here to other integers than those of stored predictions."""
+        self.known_from: set[tuple[str, str]] = set()
+        """(source, what computed) of the stored predictions that answered."""
 
     def ask(self, policy: Policy, needs: Score | None, base: Policy) -> Score | None:
         """The score, or None where it cannot reach `needs`; computes only what is not known yet."""
@@ -70,6 +72,7 @@ class Memo:
         key = self._key_of(policy)
         known = self._store.find(key)
         if known is not None and self._is_settled(known.outcomes, needs):
+            self.known_from.add((known.origin.source, known.origin.cpu))
             return self._answer(known.outcomes, needs)
         evaluator = self._evaluator
         if evaluator is None:

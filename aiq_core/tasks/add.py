@@ -4,8 +4,8 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from aiq_core import catalog, intensity
 from aiq_core.catalog import Catalog, Model, data_dir
 from aiq_core.catalog.catalog import PROFILES
 from aiq_core.catalog.model import CONTACT_SHEET
-from aiq_core.errors import AiqError, SettingError
+from aiq_core.errors import AiqError, DataError, SettingError
 from aiq_core.estimate import ASKED_SHARE, WORK_SHARE
 from aiq_core.library import Library
 from aiq_core.records import DEFAULT_WIDTHS, FP32_BITS, ModelProfile, SplitName
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Say = Callable[[float, str], None]
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,59}")
+LONGEST_TITLE = 60
 PREFIX = "adding-"
 STALE_S = 24 * 3600.0
 """Age beyond which what is half added is nobody's."""
@@ -44,11 +45,24 @@ Decide = Callable[[Mapping[str, Any]], bool]
 """Sees the dry run; whether to go on."""
 
 
+@contextmanager
+def writing() -> Iterator[None]:
+    """Raises DataError where the system refuses a file: the disc is full, or a folder is not to be written or read."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"{error.filename or data_dir()} cannot be used ({error.strerror or error}); make room, change its "
+            "permissions, or set AIQ_DATA_DIR and AIQ_CACHE_DIR to other folders"
+        ) from None
+
+
 def own_catalog() -> Catalog:
     """The user's own models and data sets, as they are now."""
     return Catalog(data_dir() / "catalog")
 
 
+@writing()
 def added(
     library: Library, asked: "Asked", say: Say, decide: Decide = lambda _: True, allow_chance: bool = False
 ) -> Mapping[str, Any]:
@@ -56,22 +70,23 @@ def added(
 
     Raises RefusedError after a dry run that found a reason to stop, AiqError before.
     """
-    own = ready(library, asked.name)
+    own = ready(library, asked.name, asked.title)
     with tempfile.TemporaryDirectory(prefix=PREFIX, dir=own, ignore_cleanup_errors=True) as temporary:
         document = tried(asked, Path(temporary), say)
         if document["is_chance"] and not allow_chance:
             raise RefusedError(
                 f"{asked.name} is right as often as guessing would be, so its figures would say nothing: look at the "
-                "preprocessing and at the order of classes, or add it all the same with --allow-chance",
+                "weights, the preprocessing and the order of classes, or add it all the same with --allow-chance",
                 document,
                 CHANCE_STATUS,
             )
         if decide(document):
-            move(Path(temporary), own, asked.name)
+            move(library, Path(temporary), asked.name)
             document["added"] = True
     return document
 
 
+@writing()
 def counted(library: Library, asked: "Asked", say: Say, decide: Decide) -> Mapping[str, Any]:
     """Adds a network of which only the counts are wanted, without weights or data. Raises AiqError."""
     from aiq_core.runtime.own.dry_run import counted_alone
@@ -97,10 +112,12 @@ def counted(library: Library, asked: "Asked", say: Say, decide: Decide) -> Mappi
     return document
 
 
-def ready(library: Library, name: str) -> Path:
+def ready(library: Library, name: str, title: str | None = None) -> Path:
     """The folder of the user's catalogue, where a model of that name may be put. Raises AiqError."""
     library.store  # on a read-only server this says so  # noqa: B018
     _check_name(library, name)
+    if title is not None and (len(title) > LONGEST_TITLE or not title.isprintable()):
+        raise SettingError(f"title={title!r} is not offered; use at most {LONGEST_TITLE} characters, on one line")
     folder = own_catalog().folder
     folder.mkdir(parents=True, exist_ok=True)
     _sweep(folder)
@@ -127,13 +144,16 @@ def tried(asked: "Asked", folder: Path, say: Say) -> dict[str, Any]:
 def _check_name(library: Library, name: str) -> None:
     if not NAME.fullmatch(name):
         raise SettingError(f"name={name!r} is not offered; use 1 to 60 letters, digits, '_', '-' or '.'")
-    taken = library.models.keys() | own_catalog().profiles.keys()
-    if name in taken or name in catalog.bundled().datasets:
+    if name in catalog.bundled().models.keys() | catalog.bundled().datasets.keys():
+        raise SettingError(f"{name!r} ships with the app; choose another name")
+    if name in library.models.keys() | own_catalog().profiles.keys():
         raise SettingError(f"there is a model {name!r} already; choose another name, or `remove {name}` first")
 
 
-def move(source: Path, target: Path, name: str) -> None:
-    """Data first: a model is there with its card, and then has them."""
+def move(library: Library, source: Path, name: str) -> None:
+    """Puts what was made in place. Raises SettingError where another one has got its name meanwhile."""
+    target = ready(library, name)
+    # Data first: a model is there with its card, and then has them.
     for kind in ("data", "models"):
         place = target / kind / name
         place.parent.mkdir(exist_ok=True)
@@ -234,6 +254,7 @@ def estimate(profile: ModelProfile, found: "Found") -> dict[str, Any]:
     return {"images": images, "evaluations": evaluations, "minutes": minutes, "plain_evaluations": plain}
 
 
+@writing()
 def remove(library: Library, name: str) -> None:
     """Takes a user's own model away, with its data set; its runs and evaluations stay in the store. Raises AiqError."""
     library.store  # noqa: B018

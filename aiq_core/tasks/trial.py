@@ -1,5 +1,6 @@
 """Trying what a browser hands over: a dry run, after which the model waits until it is kept or forgotten."""
 
+import csv
 import io
 import re
 import shutil
@@ -7,7 +8,9 @@ import stat
 import time
 import uuid
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -21,9 +24,12 @@ from aiq_core.tasks import add as adding
 Say = Callable[[float, str], None]
 
 KIND = "try"
-ZIP = ".zip"
+ZIP, ARRAYS, LIST = ".zip", ".npz", "labels.csv"
 UNPACKED_SHARE = 0.1
 """Of a trial's progress, what unpacking takes."""
+
+DAMAGED = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError)
+"""What is raised of a zip that is damaged, has a password, or is packed in a way that Python does not read."""
 
 MOST_BYTES = 8 * 10**9
 MOST_FILES = 500_000
@@ -33,6 +39,7 @@ KEPT, FORGOTTEN, WAITS, REFUSED, UPLOADS = "kept", "forgotten", "waits", "refuse
 """Keys of a trial's result and settings."""
 
 
+@adding.writing()
 def upload(files: Mapping[str, tuple[str, IO[bytes] | bytes]]) -> tuple[str, dict[str, Path]]:
     """Keeps uploaded files, each by what it is for with its name and content; the upload's name, and where they are."""
     name = uuid.uuid4().hex[:12]
@@ -53,6 +60,7 @@ def _sweep() -> None:
             shutil.rmtree(each, ignore_errors=True)
 
 
+@adding.writing()
 def work(library: Library, settings: Mapping[str, Any], say: Say) -> Mapping[str, Any]:
     """Tries what `Asked` takes, with `uploads`, the upload's name; `waits` in its result is the folder that waits.
 
@@ -64,12 +72,14 @@ def work(library: Library, settings: Mapping[str, Any], say: Say) -> Mapping[str
     asked = Asked.of({name: value for name, value in settings.items() if name != UPLOADS})
     if not asked.network.startswith(("torchvision:", "timm:")):
         raise SettingError(f"network={asked.network!r} is code, which is added from the command line alone")
-    own = adding.ready(library, asked.name)
+    own = adding.ready(library, asked.name, asked.title)
 
     def found(text: str) -> str:
         path = Path(text)
-        if path.suffix.lower() != ZIP:
+        if path.suffix.lower() == ARRAYS:
             return text
+        if path.suffix.lower() != ZIP:
+            raise SettingError(f"data={path.name!r} is not offered here; give a {ZIP} of class folders or a {ARRAYS}")
         return str(unpacked(path, lambda share, told: say(UNPACKED_SHARE * share, told)))
 
     report = None if asked.report_data is None else found(asked.report_data)
@@ -99,13 +109,30 @@ def unpacked(path: Path, say: Say = lambda *_: None) -> Path:
             for place, each in enumerate(files):
                 say(place / len(files), f"unpacking, {place:,} of {len(files):,} files")
                 archive.extract(each, folder)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+        # Whatever tool packed it, the class folders may lie in a folder of their own.
+        found = folder
+        while len(inside := list(found.iterdir())) == 1 and inside[0].is_dir():
+            found = inside[0]
+        _check_list(found, path.name)
+    except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
+        if not isinstance(error, DAMAGED):
+            raise
         raise DataError(f"{path.name} cannot be unpacked ({error}); make the zip again, without a password") from None
-    # Whatever tool packed it, the class folders may lie in a folder of their own.
-    while len(inside := list(folder.iterdir())) == 1 and inside[0].is_dir():
-        folder = inside[0]
-    return folder
+    return found
+
+
+def _check_list(folder: Path, name: str) -> None:
+    """Raises DataError for a list of images that names any outside: who uploads has no right to these."""
+    listed = folder / LIST
+    if not listed.is_file():
+        return
+    with listed.open(newline="", encoding="utf-8-sig", errors="replace") as file, suppress(csv.Error):
+        for row in csv.reader(file):
+            if row and not (folder / row[0].strip()).resolve().is_relative_to(folder.resolve()):
+                raise DataError(
+                    f"{name} has a {LIST} that names {row[0]!r}, which leads out of it; list its own images"
+                )
 
 
 def _files(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
@@ -134,13 +161,14 @@ def plain(task: Task, text: str) -> str:
     return re.sub(f"{re.escape(str(folder))}/[a-z]+/", "", text)
 
 
+@adding.writing()
 def keep(library: Library, task: Task) -> None:
     """Moves what a trial made in place. Raises AiqError."""
     own = adding.ready(library, task.settings["name"])
     folder = own / str(task.result.get(WAITS))
     if not folder.is_dir():
         raise DataError(f"what was tried of {task.settings['name']} is gone, as it waits for a day; try it again")
-    adding.move(folder, own, task.settings["name"])
+    adding.move(library, folder, task.settings["name"])
     _close(library, task, KEPT)
 
 

@@ -18,10 +18,9 @@ from pages.models import form
 
 POLL_S = 1.0
 SEEN = "models-seen"
-COMMAND = (
-    "python -m aiq_core add my_net --network path/to/net.py:build --weights checkpoint.pt --data path/to/images "
-    "--resize 256 --crop 224 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225"
-)
+COMMAND = r"""python -m aiq_core add my_net --network path/to/net.py:build \
+    --weights checkpoint.pt --data path/to/images \
+    --resize 256 --crop 224 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225"""
 OTHERS = (
     "`--network` also takes `torchvision:resnet50`, `timm:NAME` and an exported program (`.pt2`); `--data` a folder of "
     "class folders, a `.npz`, two `.npy`, a `.csv` of paths and labels, or a data set of torchvision’s by name. A dry "

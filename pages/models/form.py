@@ -6,6 +6,7 @@ import streamlit as st
 
 from aiq_core import tasks
 from aiq_core.errors import SettingError
+from aiq_core.tasks import add as adding
 from aiq_core.tasks import trial
 from pages.common import errors, known
 from pages.models.architectures import ARCHITECTURES, DEFAULT_ARCHITECTURE
@@ -23,6 +24,9 @@ NUMBERS = {"resize": "256", "crop": "224", "mean": "0.485, 0.456, 0.406", "std":
 """ImageNet's, as torchvision's recipes have them."""
 
 INTERPOLATIONS = ("bilinear", "bicubic", "nearest", "lanczos")
+USUAL = NUMBERS | {"interpolation": INTERPOLATIONS[0]}
+"""What the form has at first; torchvision's own weights then go by what they were trained with."""
+
 LAYOUTS = {"": "as it can only be", "NHWC": "NHWC", "NCHW": "NCHW"}
 LIMITS = (
     "Up to {:,} MB a file, held in memory while it is uploaded. Weights: safetensors, or what torch.save wrote "
@@ -56,6 +60,7 @@ def draw() -> None:
 
 
 def _more() -> None:
+    st.caption("With torchvision’s own weights, what is left as it is here goes by how they were trained.")
     with st.container(horizontal=True, gap="small"):
         st.text_input(
             "Resize", NUMBERS["resize"], key="add-resize", help="The shorter side, or height, width; or empty."
@@ -89,9 +94,12 @@ def _asked(said: Any) -> dict[str, Any]:
         raise SettingError(f"no file of {' and '.join(missing)} was uploaded; choose one, and try it again")
     if outputs is None and weights != SHIPPED:
         raise SettingError("the network has no outputs; give their number, that of the classes its weights tell apart")
-    # Read before anything is written.
+    # Looked at before anything is written.
+    adding.ready(known.library(), said["add-name"], said["add-title"])
     flags: dict[str, Any] = {name: found for name in NUMBERS if (found := _numbers(name, said[f"add-{name}"]))}
     flags["interpolation"] = said["add-interpolation"]
+    if weights == SHIPPED:
+        flags = {name: value for name, value in flags.items() if said[f"add-{name}"] != USUAL[name]}
     files = {what: (file.name, file) for what, file in (needed | {"report": said["add-report"]}).items() if file}
     if said["add-classes"].strip():
         files["classes"] = "classes.txt", said["add-classes"].encode()

@@ -90,7 +90,7 @@ def _settings(run: Run) -> dict[str, object]:
         "minutes at most": request.max_minutes,
         "bundled used": request.use_bundled,
         "origin": None if origin is None else origin.source,
-        "CPU": None if origin is None else origin.cpu,
+        "processor": None if origin is None else origin.cpu,
         "torch": None if origin is None else origin.torch,
     }
 

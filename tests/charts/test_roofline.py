@@ -9,9 +9,10 @@ import pytest
 from aiq_core.charts.roofline import RooflineData, roofline_data, roofline_frame
 from aiq_core.charts.roofline_figure import LABELLED, roofline_figure
 from aiq_core.charts.style import Look
+from aiq_core.charts.thumbnail import roofline_thumbnail
 from aiq_core.errors import SettingError
 from aiq_core.hardware import PRESETS
-from aiq_core.records import Granularity, ModelProfile, Policy, Quantizer
+from aiq_core.records import Granularity, Layer, LayerKind, ModelProfile, Policy, Quantizer
 from tests import bundled
 
 WIDTHS, BATCHES = (32, 8, 4), (1, 2, 4, 8, 16, 32, 64, 128)
@@ -199,3 +200,15 @@ def test_axes_of_a_joint_space_hold_for_fp32_too(profile: ModelProfile) -> None:
 
 def test_plotly_accepts_a_joint_figure(profile: ModelProfile) -> None:
     go.Figure(**roofline_figure(data(profile, profile.uniform(4, 8)), Look(dark=True, projector=True)))
+
+
+def test_a_network_of_one_layer_has_one_dot() -> None:
+    # 2 x 1,000,000 FLOPs over 4 x (20,000 weights + 4,000 read + 1,000 written) bytes: 20 FLOPs per byte.
+    layer = Layer("conv", LayerKind.CONV2D, 1_000_000, 20_000, 0, 4_000, 1_000, 1, True, "image", "a")
+    one = ModelProfile("one", (layer,), ("image", "a"))
+    found = data(one, one.uniform(32))
+    (dot,) = found.dots
+    assert (dot.layer, dot.before.intensity, found.memory_bound) == ("conv", 20, 1)  # the ridge is at 156e12 / 1555e9
+    assert len(found.spots) == 1
+    assert go.Figure(roofline_figure(found, Look())).data
+    assert roofline_thumbnail(found, Look()).count("<circle") == 1

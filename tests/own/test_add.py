@@ -1,6 +1,7 @@
 """Adding a network with images: the dry run's figures, what is kept, what is refused, and what works on it then."""
 
 import json
+import resource
 import shutil
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from typer.testing import CliRunner
 
 from aiq_core import space
@@ -22,6 +24,7 @@ from aiq_core.runtime.deployment.bench import Bench
 from aiq_core.runtime.evaluate import TorchEvaluator
 from aiq_core.runtime.own.asked import Asked
 from aiq_core.runtime.own.dry_run import counted_alone
+from aiq_core.runtime.own.measure import better_order
 from aiq_core.runtime.own.network import Source
 from aiq_core.tasks import add as adding
 from tests import bundled
@@ -40,6 +43,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         np.savez(tmp_path / f"{name}.npz", images=split.images(split.size), labels=split.labels)
     shutil.copyfile(DIGITS.folder / "weights.safetensors", tmp_path / "weights.safetensors")
     shutil.copytree(NETWORKS, tmp_path / "code", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "code" / "depth.txt").write_text("4")
     return tmp_path
 
 
@@ -151,6 +155,40 @@ def test_classes_in_another_order_are_noticed(home: Path) -> None:
     assert added(home, "right")["better_class_order"] is None
 
 
+def test_folders_that_are_numbers_are_classes_in_their_order(home: Path) -> None:
+    """Twelve greys, four images of each: as text, only folders 0 and 1 stand where they are as numbers."""
+    for number in range(12):
+        for place in range(4):
+            path = home / "greys" / str(number) / f"{place}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (8, 8 + place), 20 * number).save(path)
+    (home / "greys" / "3" / ".DS_Store").write_bytes(b"x")
+    greys: dict[str, Any] = {
+        "network": f"{home}/code/digits.py:colour",
+        "weights": "default",
+        "data": f"{home}/greys",
+        "report_data": None,
+        "calibration_data": None,
+        "flags": {"crop": [8]},
+    }
+    found = added(home, **greys)
+    assert (found["all_right"], found["all_images"], found["better_class_order"]) == (48, 48, None)
+    (home / "as_text.txt").write_text("\n".join(sorted(map(str, range(12)))))
+    found = added(home, "text", classes=f"{home}/as_text.txt", allow_chance=True, **greys)
+    assert (found["all_right"], found["all_images"]) == (2 * 4, 48)
+    judged = found["search_images"] + found["report_images"]
+    assert found["better_class_order"] == {"right": judged, "of": judged, "top1_percent": 100}
+
+
+def test_predictions_at_random_have_no_better_order() -> None:
+    """Of 20 orders drawn the best is as good: in one of 21 draws ours would win, and the seeds are fixed."""
+    generator = np.random.default_rng(1)
+    labels = np.arange(600) % 300
+    assert better_order(generator.integers(0, 300, 600), labels, 300) is None
+    assert better_order((labels + 1) % 300, labels, 300) == 600
+    assert better_order((labels + 1) % 300, labels, 2000) is None  # not looked for
+
+
 def test_chance_level_stops_after_the_whole_dry_run(home: Path) -> None:
     with pytest.raises(adding.RefusedError, match="right as often as guessing would be") as refused:
         added(home, weights="random")
@@ -177,15 +215,44 @@ def test_chance_level_stops_after_the_whole_dry_run(home: Path) -> None:
         ),
         ({"network": "{home}/code/digits.py:text"}, "returns str, not a torch.nn.Module"),
         ({"network": "{home}/code/digits.py:fails"}, r"fails at digits.py:\d+: KeyError: 'depth'"),
+        ({"network": "{home}/code/digits.py:reads"}, "fails at .*depth.txt'; .* its copy has only .py files"),
+        ({"network": "{home}/code/digits.py:ends"}, r"ends\(\) fails at digits.py:\d+: SystemExit: 2; mend it"),
+        ({"network": "{home}/code/digits.py:NETWORK"}, "NETWORK is a network; name a function that builds it"),
+        ({"network": "{home}/code/digits.py:lazy"}, "lazy layers, whose sizes are open until it runs; run it in lazy"),
+        (
+            {"network": "{home}/code/digits.py:without_values"},
+            "built on the meta device, .* build it on the CPU, or count",
+        ),
+        (
+            {"network": "{home}/code/digits.py:spatial"},
+            r"gives \[1, 10, 1, 1\] for one image, a classifier gives \[1, classes\], 2 or more of these; wrap it",
+        ),
+        (
+            {"network": "{home}/code/digits.py:one_output", "weights": "default"},
+            r"gives \[1, 1\] for one image, .* 2 or more of these",
+        ),
+        (
+            {"network": "{home}/code/digits.py:no_layers", "weights": "default"},
+            "does no multiply-accumulates, so nothing is counted; give another network",
+        ),
+        (
+            {"network": "{home}/code/digits.py:no_bits", "weights": "default"},
+            "no layer of mine can have bits, .*; count it alone by --only-profile",
+        ),
+        ({"exclude": ("block1", "block2", "block3", "block4", "linear")}, "no layer of mine can have bits"),
         ({"network": "torchvision:resnet19"}, "unknown network of torchvision 'resnet19'; choose from .*resnet18"),
         ({"network": "timm:resnet18"}, "timm is not installed"),
         ({"network": "{home}/weights.safetensors.pt2"}, "there is no file"),
-        ({"weights": "{home}/none.pt"}, "there is no file"),
+        ({"weights": "{home}/none.pt"}, "none.pt' is not there; give a .safetensors file"),
         ({"data": "{home}/none.npz"}, "neither there nor a data set"),
         ({"exclude": ("block9",)}, "exclude='block9' is no layer of mine; choose from block1.conv, .*linear"),
+        ({"weights": "random", "key": "ema"}, "key='ema' is of use with a checkpoint; leave --key out"),
         ({"device": "tpu"}, "device='tpu' is not offered; choose from cpu, cuda"),
         ({"flags": {"mean": [0.3, 0.3], "std": [0.35, 0.35]}}, "images have 1 channels; give one a channel"),
-        ({"name": "digits_cnn"}, "there is a model 'digits_cnn' already; choose another name"),
+        ({"name": "digits_cnn"}, "'digits_cnn' ships with the app; choose another name"),
+        ({"name": "cifar10"}, "'cifar10' ships with the app; choose another name"),
+        ({"title": "x" * 61}, "title='x+' is not offered; use at most 60 characters, on one line"),
+        ({"title": "two\nlines"}, "use at most 60 characters, on one line"),
         ({"name": "../mine"}, "use 1 to 60 letters, digits"),
         ({"network": "{home}/code/digits.py:drops"}, "dropout .*drops in evaluation too"),
     ],
@@ -226,6 +293,17 @@ def test_a_network_with_a_condition_and_a_dict_of_results(home: Path) -> None:
     found = added(home, network=f"{home}/code/digits.py:undecided", result="out")
     assert found["report_top1_percent"] == DIGITS.card.report_top1_percent
     assert found["flops"] == DIGITS.profile.flops
+
+
+def test_a_network_of_half_precision_computes_in_float32(home: Path) -> None:
+    found = added(home, network=f"{home}/code/digits.py:halved")
+    assert found["report_top1_percent"] == DIGITS.card.report_top1_percent
+    found = added(home, "own", network=f"{home}/code/digits.py:halved", weights="default", allow_chance=True)
+    numbers = sum(tensor.size for tensor in DIGITS.weights.values())
+    assert f"stored as float16, {2 * numbers:,} B; used as float32, {4 * numbers:,} B" in found["said"]
+    model = open_library().model("own")
+    evaluator = TorchEvaluator(model, ImageSet(SplitName.SEARCH, 100))
+    assert len(list(evaluator.chunks(model.profile.uniform(8), None, model.metric.blank(100))))
 
 
 def test_two_networks_may_have_files_of_the_same_names(home: Path) -> None:
@@ -301,6 +379,37 @@ def test_removing_takes_the_copies_away(home: Path) -> None:
         adding.remove(open_library(), "digits_cnn")
 
 
+def test_of_two_that_are_added_at_once_under_one_name_the_first_stays(home: Path) -> None:
+    first = {}
+
+    def decide(_: Any) -> bool:
+        first.update(added(home, flags={"mean": [0.2], "std": [0.35]}))
+        return True
+
+    with pytest.raises(SettingError, match="there is a model 'mine' already"):
+        adding.added(open_library(), asked(home), lambda *_: None, decide)
+    assert open_library().model("mine").hash == first["model_hash"]
+    assert open_library().model("mine").weights
+    assert kept(home) == ["data/mine", "models/mine"]
+
+
+def test_what_cannot_be_written_is_said_and_leaves_nothing(home: Path) -> None:
+    """As on a full disc: no file may have more than 20 kB, which 500 images of 64 bytes have."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    library = open_library()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(DataError, match="cannot be used .File too large.; make room, .* or set AIQ_DATA_DIR"):
+            adding.added(library, asked(home), lambda *_: None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert kept(home) == []
+    (home / "data" / "catalog").rmdir()
+    (home / "data" / "catalog").touch()
+    with pytest.raises(DataError, match="data/catalog cannot be used .File exists.; make room, change its permissions"):
+        adding.added(library, asked(home), lambda *_: None)
+
+
 def test_a_model_whose_images_are_gone_takes_no_other_with_it(home: Path) -> None:
     added(home)
     shutil.rmtree(home / "data" / "catalog" / "data" / "mine")
@@ -317,6 +426,14 @@ def test_a_no_leaves_nothing(home: Path) -> None:
     assert kept(home) == []
 
 
+def test_ctrl_c_leaves_nothing(home: Path) -> None:
+    line = ["add", "mine", "--network", f"{home}/code/digits.py:interrupted", "--data", f"{home}/search.npz", "--yes"]
+    said = CliRunner().invoke(app, line)
+    assert said.exit_code == 130
+    assert "Cancelled; nothing was added." in said.output
+    assert kept(home) == []
+
+
 def test_counted_alone_without_weights_or_data(home: Path) -> None:
     line = ["add", "bare", "--network", f"{home}/code/digits.py:build", "--only-profile", "--yes", "--json"]
     said = CliRunner().invoke(app, line)
@@ -325,6 +442,7 @@ def test_counted_alone_without_weights_or_data(home: Path) -> None:
     said = CliRunner().invoke(app, [*line, "--crop", "8"])
     assert said.exit_code == 0, said
     found = json.loads(said.stdout)
+    assert "leave them out" in str(CliRunner().invoke(app, [*line, "--crop", "8", "--data", "photos"]).exception)
     assert found["flops"] == DIGITS.profile.flops
     assert found["search_top1_percent"] is None
     assert kept(home) == ["profiles/bare.json"]

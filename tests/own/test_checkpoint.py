@@ -1,13 +1,14 @@
 """Checkpoints as people have them: bare, wrapped, prefixed, of half precision, broken."""
 
 import copy
+import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 from torch import nn
 
 from aiq_core.errors import WeightsError
@@ -39,7 +40,7 @@ def saved(tmp_path: Path, content: Any) -> Path:
         {"state_dict": PREFIXED, "epoch": 3},
         {"model": STATE},
         {"model_state_dict": STATE, "optimizer": {"state": {0: {"momentum": torch.ones(2)}}}},
-        {"net": STATE, "acc": 93.1},
+        {"net": STATE, "acc": 93.1, "best": np.float64(93.4), "epoch": np.int64(7)},
         {"epoch": 1, "nested": {"ema": {f"_orig_mod.module.{name}": tensor for name, tensor in STATE.items()}}},
         {"step": torch.tensor(5), "weights": STATE},
     ],
@@ -128,16 +129,52 @@ def test_what_does_not_fit_is_counted_and_the_first_few_named(tmp_path: Path) ->
     assert "8 missing (0.weight, 0.bias, 1.weight, 1.bias and 4 more)" in str(wrong)
 
 
-def test_a_file_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="there is no file"):
-        read_checkpoint(tmp_path / "none.pt", NET)
+class Args:
+    """What a training script keeps beside the weights, as argparse does."""
+
+
+SAFE = save({"weight": torch.zeros(40)})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("none.pt", None, "none.pt' is not there; give a .safetensors file, a checkpoint of torch.save, default or"),
+        ("", None, "is a folder; give a .safetensors file"),
+        ("empty.pt", b"", "empty.pt is empty; copy it again"),
+        ("empty.safetensors", b"", "empty.safetensors is empty; copy it again"),
+        ("odd.safetensors", b"not that at all", "cannot be read as safetensors .*cut short or of another format"),
+        ("cut.safetensors", SAFE[:-8], "cannot be read as safetensors .*cut short or of another format"),
+        *(
+            (name, content, "cannot be read as weights: it is cut short, or torch.save did not write it; copy")
+            for name, content in (
+                ("random.bin", np.random.default_rng(0).bytes(4000)),
+                ("random.pth", np.random.default_rng(1).bytes(4000)),
+                ("text.pt", b"hello, this is a text"),
+                ("pickle.pkl", pickle.dumps({"a": np.zeros(3)})),
+            )
+        ),
+    ],
+)
+def test_a_file_that_is_none(tmp_path: Path, name: str, content: bytes | None, said: str) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(WeightsError, match=said):
+        read_checkpoint(tmp_path / name, NET)
+
+
+def test_a_checkpoint_that_cannot_be_used(tmp_path: Path) -> None:
     path = saved(tmp_path, STATE)
     path.write_bytes(path.read_bytes()[:400])
-    with pytest.raises(WeightsError, match="cannot be read as weights"):
-        read_checkpoint(path, NET)
-    path = tmp_path / "odd.safetensors"
-    path.write_bytes(b"not that at all")
-    with pytest.raises(WeightsError, match="cannot be read as weights"):
+    with pytest.raises(WeightsError, match="cannot be read as weights: it is cut short"):
         read_checkpoint(path, NET)
     with pytest.raises(WeightsError, match="holds no tensors under names"):
         read_checkpoint(saved(tmp_path, [torch.zeros(2)]), NET)
+    with pytest.raises(WeightsError, match=r"holds more than tensors \(.*Args\): a pickled module or object"):
+        read_checkpoint(saved(tmp_path, {"model": STATE, "args": Args()}), NET)
+    with pytest.raises(WeightsError, match="no state dict 'ema'; its tensors are in none of their own: leave --key"):
+        read_checkpoint(saved(tmp_path, STATE), NET, "ema")
+    with pytest.warns(FutureWarning, match="deprecated"):
+        torch.jit.save(torch.jit.script(nn.Linear(2, 2)), path)
+    with pytest.raises(WeightsError, match="is a TorchScript program, whose code is never run; save the tensors"):
+        read_checkpoint(path, NET)

@@ -1,6 +1,7 @@
 """Images as people have them: folders, lists, arrays; every mode of picture; what is refused by name."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,9 @@ def test_every_mode_is_read_and_broken_files_are_refused_by_name(tmp_path: Path)
     # 8 that can be read and 2 that cannot; the hidden one is none of them.
     assert len(found) == 10
     assert found.class_names == ("cat", "dog", "empty")
-    assert "no images in empty: 1 of 3 classes are empty" in found.said
     given = with_classes(Given(found), 3, None)
-    with pytest.raises(DataError, match="2 of 10 images cannot be read: ") as refused:
+    assert "no images of 1 of 3 classes: empty" in given.data.said
+    with pytest.raises(DataError, match="2 of 10 images cannot be read; mend") as refused:
         blocks.write(given, Preprocessing(), 3, tmp_path / "data", "modes")
     assert "cut.jpg" in str(refused.value)
     assert "zero.png" in str(refused.value)
@@ -54,6 +55,14 @@ def test_every_mode_is_read_and_broken_files_are_refused_by_name(tmp_path: Path)
 @pytest.mark.parametrize("mode", MODES)
 def test_modes_become_grey_or_rgb(mode: str, channels: int, shape: tuple[int, ...]) -> None:
     assert Preprocessing().image(picture(mode), channels).shape == shape
+
+
+@pytest.mark.parametrize(("mode", "channels"), list(zip(MODES, (3, 3, 1, 1, 3, 1, 3, 1), strict=True)))
+def test_channels_are_those_of_the_first_picture_that_can_be_read(tmp_path: Path, mode: str, channels: int) -> None:
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "0.png").touch()
+    picture(mode).save(tmp_path / "cat" / "1.tif")
+    assert pictures.channels_of(find(str(tmp_path))) == channels
 
 
 def test_what_is_transparent_lies_on_the_background() -> None:
@@ -85,6 +94,57 @@ def test_sizes_that_differ_are_asked_about(tmp_path: Path) -> None:
         blocks.write(Given(find(str(tmp_path))), Preprocessing(), 3, tmp_path / "data", "sizes")
 
 
+def test_a_picture_below_the_crop_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="it is 7 x 9 pixels, too few for --crop 8,8: give --resize"):
+        Preprocessing(crop=(8,)).image(picture("RGB"), 3)
+    assert Preprocessing(crop=(7, 9)).image(picture("RGB"), 3).shape == (7, 9, 3)
+
+
+def test_unusual_folders(tmp_path: Path) -> None:
+    """A link to a picture, one that leads nowhere, a folder in a class folder, and a labels.csv beside them."""
+    for name in ("ä b/more", "cat"):
+        (tmp_path / "d" / name).mkdir(parents=True)
+    Image.new("L", (4, 4)).save(tmp_path / "d" / "ä b" / "more" / "a.png")
+    Image.new("L", (4, 4)).save(tmp_path / "linked.png")
+    (tmp_path / "d" / "cat" / "link.png").symlink_to(tmp_path / "linked.png")
+    found = find(str(tmp_path / "d"))
+    assert (found.labels.tolist(), found.class_names) == ([0, 1], ("cat", "ä b"))
+    for other in ("notes.txt", "paper.pdf"):  # Pillow writes PDFs, and reads none
+        (tmp_path / "d" / "cat" / other).write_bytes(b"x")
+    assert len(find(str(tmp_path / "d"))) == 2
+    (tmp_path / "d" / "cat" / "nowhere.png").symlink_to(tmp_path / "none.png")
+    with pytest.raises(DataError, match="No such file"):
+        find(str(tmp_path / "d")).read(1)
+    (tmp_path / "d" / "labels.csv").write_text("cat/link.png,7\n")
+    assert find(str(tmp_path / "d")).labels.tolist() == [7]
+
+
+def test_folders_of_splits_are_no_classes(tmp_path: Path) -> None:
+    for name in ("train", "val"):
+        (tmp_path / name / "cat").mkdir(parents=True)
+    with pytest.raises(DataError, match="holds train, val, which are no classes; give .*val, and training images by"):
+        find(str(tmp_path))
+
+
+def test_images_that_choose_and_judge_are_counted(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (10, 4, 4, 1), dtype=np.uint8)
+
+    def of(*places: int) -> Pictures:
+        values = images[list(places)]
+        return Pictures(np.zeros(len(places), int), None, lambda i: values[i], str, (), values)
+
+    def said(data: Pictures, report: Pictures | None, folder: str) -> list[str]:
+        return blocks.write(Given(data, report, of(0)), Preprocessing(), 1, tmp_path / folder, "twice")
+
+    assert said(of(1, 2, 3), of(3, 4), "a") == [
+        "1 of 2 report images are search images too: what was chosen for them judges itself"
+    ]
+    assert said(of(1, 2, 3), of(4, 5), "b") == []
+    for place, sets in enumerate([(of(1, 2, 3), of(3, 1)), (of(1, 2), of(1, 2, 3))]):
+        with pytest.raises(DataError, match="2 of . images that judge are among the . that choose; give others by"):
+            said(*sets, f"c{place}")
+
+
 def test_flat_folders_are_refused_with_the_way_out(tmp_path: Path) -> None:
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
     with pytest.raises(DataError, match=r"put each class in a folder of its own, or give a labels.csv"):
@@ -104,7 +164,7 @@ def test_folders_that_are_numbers_are_in_their_order(tmp_path: Path) -> None:
     assert found.labels.tolist() == colours == list(range(12))
     # As text, folder 2 would stand fifth: after 0, 1, 10 and 11.
     (tmp_path / "names.txt").write_text("\n".join(sorted(map(str, range(12)))))
-    moved = find(str(tmp_path), order=data.read_classes(tmp_path / "names.txt"))
+    moved = data.ordered(found, data.read_classes(tmp_path / "names.txt"))
     assert sum(moved.labels == [np.asarray(moved.read(place)).flat[0] for place in range(12)]) == 2
 
 
@@ -116,11 +176,22 @@ def test_a_list_of_paths_and_labels(tmp_path: Path) -> None:
     found = find(str(listed))
     assert (found.labels.tolist(), found.class_names) == ([1, 0], ("cat", "dog"))
     listed.write_text("a.png,dog\nc.png,cat\n")
-    with pytest.raises(DataError, match=r"names 1 files that are not there: .*c.png"):
+    with pytest.raises(DataError, match=r"names 1 files that are not there: .*c.png; write paths relative to it"):
+        find(str(listed))
+    listed.write_text("c.png,dog\na.png,cat\n")  # no heading: it names a picture
+    with pytest.raises(DataError, match="names 1 files"):
         find(str(listed))
     listed.write_text("a.png\n")
     with pytest.raises(DataError, match="line 1 has one column"):
         find(str(listed))
+    listed.write_text("a.png,dog\nb.png,cat\n", encoding="utf-8-sig")
+    assert len(find(str(listed))) == 2
+    for label in ("-1", "2.0"):
+        listed.write_text(f"a.png,{label}\nb.png,1\n")
+        with pytest.raises(
+            DataError, match=f"list.csv has labels such as {label}; write whole numbers from 0, or names"
+        ):
+            find(str(listed))
 
 
 def arrays(tmp_path: Path, shape: tuple[int, ...], dtype: Any = np.uint8, labels: Any = None, **more: Any) -> str:
@@ -153,7 +224,10 @@ def test_arrays_channels_first_or_last(tmp_path: Path) -> None:
         ((5, 8, 6, 2), {}, "neither 1 nor 3 channels"),
         ((5, 8), {}, "give one array of images and one of labels"),
         ((5, 8, 8), {"labels": np.arange(4)}, "5 images and 4 labels"),
-        ((5, 8, 8), {"labels": np.zeros(5)}, "give one array of images and one of labels"),
+        ((5, 8, 8), {"labels": np.zeros(5)}, "give one array of images and one of labels, whole numbers"),
+        ((0, 8, 8), {}, r"images are \[0, 8, 8\], which is none"),
+        ((5, 8, 8), {"class_names": np.array(["a", "b"])}, "labels up to 4, and 2 class_names; name every class"),
+        ((5, 8, 8), {"dtype": object}, "cannot be read .it holds Python objects, or is no array of numpy's"),
         ((5, 8, 8), {"dtype": np.int32}, "images are int32; give uint8, uint16, or floats"),
         ((5, 8, 8), {"others": np.zeros((5, 8, 8))}, "give one array of images and one of labels"),
     ],
@@ -250,6 +324,16 @@ def test_labels_that_begin_at_one() -> None:
         with_classes(Given(numbered(list(range(13)))), 12, None)
 
 
+def test_names_in_another_order() -> None:
+    named = replace(numbered([0, 1, 2, 1]), class_names=("ant", "bee", "cat"))
+    moved = data.ordered(named, ["cat", "dog", "bee", "ant"])
+    assert (moved.labels.tolist(), moved.class_names) == ([3, 2, 0, 2], ("cat", "dog", "bee", "ant"))
+    assert data.ordered(numbered([1, 0]), ["cat", "dog"]).class_names == ("cat", "dog")
+    assert data.ordered(named, None) is named
+    with pytest.raises(DataError, match="classes that --classes lacks: bee; name every class"):
+        data.ordered(named, ["cat", "ant"])
+
+
 def test_names_of_classes(tmp_path: Path) -> None:
     path = tmp_path / "classes.json"
     path.write_text('{"cat": 1, "dog": 0}')
@@ -285,7 +369,13 @@ def test_preprocessing_from_a_file_and_flags(tmp_path: Path) -> None:
         ({"range": [0, 1, 2]}, "give two numbers"),
         ({"resize": [0]}, "give one number, or height and width"),
         ({"interpolation": "best"}, "choose from nearest, bilinear, bicubic, lanczos"),
-        ({"mean": "half", "std": [1]}, "is no number"),
+        ({"mean": "half", "std": [1]}, "mean='half' cannot be read; give numbers"),
+        ({"mean": [float("nan")], "std": [1]}, r"mean=\[nan\] is not finite"),
+        ({"std": [float("inf")], "mean": [1]}, r"std=\[inf\] is not finite"),
+        ({"resize": 8.5}, "resize=8.5 cannot be read; give whole numbers"),
+        ({"crop": [float("inf")]}, r"crop=\[inf\] cannot be read; give whole numbers"),
+        ({"resize": [1_000_000]}, r"resize=\[1000000\] is not offered; .* of 1 to 4,096"),
+        ({"background": 3.5}, "background=3.5 cannot be read; give whole numbers"),
         ({"background": 300}, "choose 0 to 255"),
     ],
 )

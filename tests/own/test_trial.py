@@ -142,7 +142,9 @@ def test_what_does_not_fit_is_said_with_what_was_found(library: Library, weights
         ({"network": "net.py:build"}, "is code, which is added from the command line alone"),
         ({"network": "program.pt2"}, "is code, which is added from the command line alone"),
         ({"network": f"torchvision:{ARCHITECTURE}:one"}, "'one' is no number of outputs; give 2 or more"),
-        ({"name": "resnet20"}, "there is a model 'resnet20' already"),
+        ({"data": "/etc/images.csv"}, "data='images.csv' is not offered here; give a .zip of class folders or a .npz"),
+        ({"report_data": "/etc"}, "data='etc' is not offered here"),
+        ({"name": "resnet20"}, "'resnet20' ships with the app; choose another name"),
         ({"name": "../mine"}, "use 1 to 60 letters"),
     ],
 )
@@ -192,6 +194,11 @@ def link() -> zipfile.ZipInfo:
         (zipped({"../0/a.png": b"x"}), "leads out of it"),
         (zipped({"/etc/a.png": b"x"}), "leads out of it"),
         (zipped({link(): b"/etc/passwd"}), "leads out of it"),
+        (
+            zipped({"a.png": b"x", "labels.csv": b"a.png,1\n/etc/b.png,2\n"}),
+            "labels.csv that names '/etc/b.png', which",
+        ),
+        (zipped({"d/a.png": b"x", "d/labels.csv": b"../../b.png,2\n"}), r"names '../../b.png', which leads out"),
         (zipped({".hidden/a.png": b"x"}), "holds 0 files"),
         (zipped({f"0/{place}.png": b"x" for place in range(4)}), "holds 4 files of 0.0 GB; 1 to 3 of"),
         (b"no zip", "cannot be unpacked"),
@@ -206,6 +213,42 @@ def test_zips_that_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     with pytest.raises(AiqError, match=said):
         trial.unpacked(path)
     assert [each.name for each in path.parent.iterdir()] == ["images.zip"]
+
+
+def test_a_zip_that_unpacks_to_too_much_is_refused_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "MOST_BYTES", 10**9)
+    path = tmp_path / "images.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("0/a.png", b"x")
+        archive.getinfo("0/a.png").file_size = 3 * 10**9  # as a zip of zeros says of itself
+    with pytest.raises(DataError, match="images.zip holds 1 files of 3.0 GB; 1 to 500,000 of at most 1 GB are offered"):
+        trial.unpacked(path)
+    assert [each.name for each in tmp_path.iterdir()] == ["images.zip"]
+
+
+def test_a_zip_of_damaged_content_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "images.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("0/a.png", np.random.default_rng(0).bytes(200) * 20)
+    content = bytearray(path.read_bytes())
+    content[40:200] = bytes(160)
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="images.zip cannot be unpacked .*; make the zip again"):
+        trial.unpacked(path)
+    assert [each.name for each in tmp_path.iterdir()] == ["images.zip"]
+
+
+def test_a_zip_of_one_flat_folder_says_what_is_missing(library: Library, weights: bytes) -> None:
+    ended = submitted(
+        library, weights, zipped({f"digits/{i}.png": picture(np.zeros((8, 8, 1), np.uint8)) for i in "ab"})
+    )
+    assert ended.status is RunStatus.FAILED
+    said = trial.plain(ended, ended.message)
+    assert said == (
+        "digits-unpacked/digits has no class folders; put each class in a folder of its own, or give a labels.csv of "
+        "paths and labels"
+    )
+    assert lying("catalog") == []
 
 
 def test_a_damaged_file_within_a_zip_is_refused(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from aiq_core.catalog import Model
 from aiq_core.catalog.shipped import BITS, FILE, ShippedLayers, shipped_settings
 from aiq_core.errors import EvaluationError, SettingError
 from aiq_core.records import Granularity, Grid, ImageSet, LayerKind, Policy, Quantizer, SplitName, unfinished
+from aiq_core.runtime import statistics
 from aiq_core.runtime.columns import columns
 from aiq_core.runtime.evaluate import TorchEvaluator
 from aiq_core.runtime.network import Network
@@ -92,6 +93,26 @@ def test_statistics_are_means_over_images_and_positions() -> None:
     assert first.second_moment[0] == pytest.approx(x @ x.T / (512 * 64), rel=1e-5, abs=1e-6)
     assert list(known) == list(LAYERS)
     assert np.linalg.eigvalsh(first.covariance[0]).min() > -1e-9
+
+
+def test_large_moments_wait_on_the_disk(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = layer_statistics(DIGITS)
+    monkeypatch.setattr(statistics, "HELD_BYTES", 0)
+    waiting = layer_statistics.__wrapped__(DIGITS)
+    assert not isinstance(waiting, dict)
+    assert list(waiting) == list(held)
+    for name in reversed(LAYERS):
+        assert np.array_equal(waiting[name].second_moment, held[name].second_moment)
+        assert np.array_equal(waiting[name].mean, held[name].mean)
+    assert not list(cache.iterdir())
+
+
+def test_moments_that_no_memory_holds_are_refused() -> None:
+    # 10⁶ inputs, 8 bytes for each pair of them, and five such matrices: 4·10¹³ bytes.
+    wide = nn.Sequential(nn.Flatten(), nn.Linear(10**6, 2))
+    said = "rounding 1 of wide by calibration images takes 40,000.*GB of memory, and .* are free: .*`--exclude 1`"
+    with pytest.raises(SettingError, match=said):
+        statistics.require_memory(profile(wide, "wide", (1, 1000, 1000), ()))
 
 
 def test_statistics_of_a_network_that_overflows_are_refused() -> None:

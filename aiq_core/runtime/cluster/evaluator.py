@@ -11,10 +11,10 @@ from aiq_core.catalog import Model
 from aiq_core.errors import EvaluationError
 from aiq_core.records import FP32_BITS, ImageSet, Origin, Outcomes, Policy, Quantizer, Score, is_done
 from aiq_core.runtime.calibrate import calibration
+from aiq_core.runtime.chunk import CHUNK
 from aiq_core.runtime.chunked import Chunked
 from aiq_core.runtime.cluster.pool import Pool
 from aiq_core.runtime.cluster.tasks import Answer, Job, Part, Task
-from aiq_core.runtime.evaluate import CHUNK
 
 GROUP = 4
 """Policies a task at most: they share a prefix, and one journey."""

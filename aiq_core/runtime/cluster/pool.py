@@ -17,6 +17,7 @@ from distributed.client import ClosedClientError
 from aiq_core.catalog import Model
 from aiq_core.errors import AiqError, ClusterError
 from aiq_core.records import Origin
+from aiq_core.runtime.chunk import chunk_of
 from aiq_core.runtime.cluster import remote
 from aiq_core.runtime.cluster.tasks import Answer, Facts, Lacking, Part, Task, facts
 from aiq_core.runtime.evaluate import current_origin
@@ -127,7 +128,7 @@ class Pool:
 
         Raises ClusterError where there is none in time.
         """
-        self._model, self._wanted = model.name, facts(model, current_origin())
+        self._model, self._wanted = model.name, facts(model, current_origin(chunk=chunk_of(model.profile)))
         while not self._met or self._unknown:
             self.turn()
             yield

@@ -15,7 +15,9 @@ from aiq_core.catalog import Catalog, Model, data_dir
 from aiq_core.errors import ClusterError, EvaluationError, look_up
 from aiq_core.records import ImageSet, Policy, Quantizer
 from aiq_core.rounding import RoundedLayer
+from aiq_core.runtime.chunk import chunk_of
 from aiq_core.runtime.cluster.tasks import Answer, Facts, Job, Lacking, Part, Task, facts
+from aiq_core.runtime.device import device_of
 from aiq_core.runtime.evaluate import TorchEvaluator, current_origin
 
 WAIT_S = 60
@@ -28,8 +30,12 @@ MOST_EVALUATORS = 3
 """Kept by a worker: a run goes back and forth between the images it chooses and those it confirms on."""
 
 
-def serve(address: str, threads: int | None = None, name: str | None = None) -> None:
-    """Works for the scheduler at an address until that ends. Raises ClusterError where there is none."""
+def serve(address: str, threads: int | None = None, name: str | None = None, device: str | None = None) -> None:
+    """Works for the scheduler at an address until that ends, on a device.
+
+    Raises ClusterError where there is no scheduler, and SettingError for a device that is not here.
+    """
+    _held.device = device_of(device)
     if threads is not None:
         torch.set_num_threads(threads)
         _held.threads = threads
@@ -51,7 +57,8 @@ def serve(address: str, threads: int | None = None, name: str | None = None) -> 
 def introduce(name: str) -> Facts:
     """What this worker says of itself and of a model. Raises UnknownNameError or WeightsError."""
     with _held.lock:
-        return facts(_held.look(name), current_origin(_held.threads))
+        model = _held.look(name)
+        return facts(model, current_origin(_held.threads, chunk_of(model.profile), _held.device))
 
 
 def answer(task: Task, parts: Mapping[str, Part]) -> list[Answer] | Lacking:
@@ -63,11 +70,12 @@ def answer(task: Task, parts: Mapping[str, Part]) -> list[Answer] | Lacking:
 class _Evaluator(TorchEvaluator):
     """An evaluator of a job, whose layers are those of the coordinator."""
 
-    def __init__(self, model: Model, job: Job, threads: int | None) -> None:
+    def __init__(self, model: Model, job: Job, threads: int | None, device: torch.device) -> None:
         self.job = job.hash
         self.layers: dict[tuple[str, int], RoundedLayer] = {}
         cache_bytes = psutil.virtual_memory().available // (4 * (psutil.cpu_count() or 1))
-        super().__init__(model, job.images, job.quantizer, threads, cache_bytes, job.chunk, job.given(self.layer))
+        given = job.given(self.layer)
+        super().__init__(model, job.images, job.quantizer, threads, cache_bytes, job.chunk, given, device)
 
     def layer(self, name: str, bits: int) -> RoundedLayer:
         """A layer at a width, as it arrived."""
@@ -80,6 +88,7 @@ class _Held:
     def __init__(self) -> None:
         self.lock = threading.Lock()  # a worker of dask's own may have more threads
         self.threads: int | None = None
+        self.device = device_of(None)
         self.models: dict[str, Model] = {}
         self.parts: dict[str, Part] = {}
         self.evaluators: OrderedDict[tuple[str, ImageSet, Quantizer], _Evaluator] = OrderedDict()
@@ -115,7 +124,7 @@ class _Held:
             model = self.models.get(job.model) or self.look(job.model)
             if model.hash != job.model_hash:
                 raise ClusterError(f"its model hash is {model.hash}, this run's is {job.model_hash}")
-            evaluator = _Evaluator(model, job, self.threads)
+            evaluator = _Evaluator(model, job, self.threads, self.device)
         if evaluator.job != job.hash:
             evaluator.job = job.hash
             evaluator.take(job.given(evaluator.layer))

@@ -1,5 +1,6 @@
 """Images prepared once and written block by block: a large set needs no more memory than a small one."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,11 +14,15 @@ from aiq_core.catalog.dataset import ARRAY
 from aiq_core.catalog.hashes import BLOCK_IMAGES, block_hash
 from aiq_core.errors import DataError
 from aiq_core.metrics.top1 import Top1
+from aiq_core.records import SplitName
 from aiq_core.runtime.own.data import Given, class_names, dealt
 from aiq_core.runtime.own.pictures import Pictures
 from aiq_core.runtime.own.preprocessing import Preprocessing
 
 NAMED = 5
+
+DIGEST_BYTES = 8
+"""Of an image's hash, by which those that are twice there are found."""
 
 Say = Callable[[float, str], None]
 """Hears how far the work is, 0 to 1, and what it is at; may raise to stop it."""
@@ -38,9 +43,10 @@ def write(
     entries = {}
     for name, (pictures, indices) in parts.items():
         file = f"{name}{ARRAY}"
-        hashes = _write_blocks(folder / file, prepared.blocks(pictures, indices), labels[name])
+        hashes = _write_blocks(folder / file, prepared.blocks(pictures, indices, name), labels[name])
         entries[name] = {"images": len(indices), "shipped": len(indices), "file": file, "blocks": hashes}
     prepared.check()
+    said += prepared.shared(given.report is not None)
     document = {"title": title, "class_names": list(names), "image_shape": list(prepared.shape), "parts": entries}
     np.savez_compressed(folder / "labels.npz", allow_pickle=False, **labels)
     (folder / "split.json").write_text(json.dumps(document, indent=1) + "\n")
@@ -67,14 +73,18 @@ class _Prepared:
     def __init__(self, how: Preprocessing, channels: int, whole: int, say: Say) -> None:
         self._how, self._channels, self._whole, self._say = how, channels, whole, say
         self._done, self._broken, self._first = 0, list[str](), ""
+        self._seen: dict[str, list[bytes]] = {}
         self.shape: tuple[int, ...] = ()
 
-    def blocks(self, pictures: Pictures, indices: NDArray[np.intp]) -> Iterator[NDArray[np.uint8]]:
-        """The images in blocks; nothing more once one was broken."""
+    def blocks(self, pictures: Pictures, indices: NDArray[np.intp], part: str) -> Iterator[NDArray[np.uint8]]:
+        """The images of a part in blocks; nothing more once one was broken."""
+        seen = self._seen.setdefault(part, [])
         for start in range(0, len(indices), BLOCK_IMAGES):
             found = [self._image(pictures, int(index)) for index in indices[start : start + BLOCK_IMAGES]]
             if not self._broken:
-                yield np.stack([image for image in found if image is not None])
+                images = [image for image in found if image is not None]
+                seen += [hashlib.blake2b(image.tobytes(), digest_size=DIGEST_BYTES).digest() for image in images]
+                yield np.stack(images)
 
     def _image(self, pictures: Pictures, index: int) -> NDArray[np.uint8] | None:
         self._done += 1
@@ -83,7 +93,7 @@ class _Prepared:
         try:
             image = prepare(pictures, index, self._how, self._channels)
         except DataError as error:
-            self._broken.append(f"{name} ({error})")
+            self._broken.append(f"{name}: {error}")
             return None
         if not self.shape:
             self.shape, self._first = image.shape, name
@@ -98,20 +108,34 @@ class _Prepared:
         """Raises DataError where an image could not be read."""
         if self._broken:
             raise DataError(
-                f"{len(self._broken)} of {self._whole:,} images cannot be read: {', '.join(self._broken[:NAMED])}; "
-                "mend or remove them"
+                f"{len(self._broken)} of {self._whole:,} images cannot be read; mend or remove them: "
+                f"{'; '.join(self._broken[:NAMED])}"
             )
+
+    def shared(self, is_own_set: bool) -> list[str]:
+        """What is to be said of images that choose and judge. Raises DataError where all of a set of its own do."""
+        chosen, judges = set(self._seen[SplitName.SEARCH]), self._seen[SplitName.REPORT]
+        both = sum(each in chosen for each in judges)
+        if is_own_set and (both == len(judges) or chosen.issubset(judges)):
+            raise DataError(
+                f"{both:,} of {len(judges):,} images that judge are among the {len(chosen):,} that choose; give others "
+                "by --report-data, or leave it out"
+            )
+        told = (
+            f"{both:,} of {len(judges):,} report images are search images too: what was chosen for them judges itself"
+        )
+        return [told] if both else []
 
 
 def first_image(pictures: Pictures, how: Preprocessing, channels: int) -> NDArray[np.uint8]:
     """The first image that can be read, as it is kept. Raises DataError where none can."""
-    reasons = []
+    first = ""
     for index in range(len(pictures)):
         try:
             return prepare(pictures, index, how, channels)
         except DataError as error:
-            reasons.append(f"{pictures.name(index)} ({error})")
-    raise DataError(f"none of {len(pictures)} images can be read: {', '.join(reasons[:NAMED])}; mend or replace them")
+            first = first or f"{pictures.name(index)}: {error}"
+    raise DataError(f"none of {len(pictures):,} images can be read; mend or replace them; the first, {first}")
 
 
 def prepare(pictures: Pictures, index: int, how: Preprocessing, channels: int) -> NDArray[np.uint8]:

@@ -1,7 +1,7 @@
 """Somebody's weights file -> tensors of a network: found, renamed, checked; no code in it is ever run."""
 
-import pickle
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -30,6 +29,14 @@ NAMED = 4
 """Of so many things a message names, the rest it counts."""
 
 SAVE_INSTEAD = "save the tensors alone instead: torch.save(network.state_dict(), path)"
+
+_SCALAR = np.float64().__reduce__()[0]
+NUMBERS: list[Any] = [
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64)),
+    *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+]
+"""What a number of numpy's is made of: many a loop keeps its best accuracy as one."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +90,13 @@ def read_checkpoint(path: Path, network: nn.Module, key: str | None = None) -> t
     said = [f"{path.name}: the state dict is in {where!r}"] if where else []
     state = _renamed(state, wanted, said)
     state = {name: tensor for name, tensor in state.items() if _is_kept(name)}
+    return _checkpoint(state, said, str(path)), mismatch(state, network)
+
+
+def mismatch(state: Mapping[str, Tensor], network: nn.Module) -> Mismatch:
+    """What of a state dict does not fit a network."""
     shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
-    wrong = Mismatch(
+    return Mismatch(
         missing=tuple(name for name in shapes if _is_kept(name) and name not in state),
         unexpected=tuple(name for name in state if name not in shapes),
         misshaped=tuple(
@@ -93,30 +105,39 @@ def read_checkpoint(path: Path, network: nn.Module, key: str | None = None) -> t
             if name in state and state[name].shape != shape
         ),
     )
-    return _checkpoint(state, said, str(path)), wrong
 
 
 def load(path: Path) -> Any:
-    """What a file holds: tensors in plain containers. Raises WeightsError for anything else."""
+    """What a file holds: tensors and numbers in plain containers. Raises WeightsError for anything else."""
     if not path.is_file():
-        raise WeightsError(f"there is no file {path}; give a .safetensors file or a checkpoint of torch.save")
+        what = "is a folder" if path.is_dir() else "is not there"
+        raise WeightsError(
+            f"weights={str(path)!r} {what}; give a .safetensors file, a checkpoint of torch.save, default or random"
+        )
     try:
         if path.suffix == SAFETENSORS:
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        found = GLOBAL.search(str(error))
-        what = f" ({found.group(1)})" if found else ""
-        raise WeightsError(
-            f"{path} holds more than tensors{what}: a pickled module or object, which could run code and is never "
-            f"loaded; {SAVE_INSTEAD}"
-        ) from None
-    except (SafetensorError, RuntimeError, OSError, EOFError, ValueError, KeyError, AttributeError) as error:
-        said = str(error).strip().split("\n")[0]
-        raise WeightsError(
-            f"{path} cannot be read as weights ({type(error).__name__}: {said}); give a .safetensors file or a "
-            f"checkpoint that is whole, or {SAVE_INSTEAD}"
-        ) from None
+        with torch.serialization.safe_globals(NUMBERS), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of files that are refused below
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever is raised of a damaged file
+        raise WeightsError(f"{path} {_why_not(path, str(error))}") from None
+
+
+def _why_not(path: Path, said: str) -> str:
+    """What is wrong with a file that cannot be loaded, and what to do."""
+    if found := GLOBAL.search(said):
+        what = "a pickled module or object, which could run code and is never loaded"
+        return f"holds more than tensors ({found.group(1)}): {what}; {SAVE_INSTEAD}"
+    if "TorchScript" in said:
+        return f"is a TorchScript program, whose code is never run; {SAVE_INSTEAD}"
+    if not path.stat().st_size:
+        return "is empty; copy it again"
+    if path.suffix == SAFETENSORS:
+        return f"cannot be read as safetensors ({said}): it is cut short or of another format; copy or save it again"
+    return (
+        f"cannot be read as weights: it is cut short, or torch.save did not write it; copy it again, or {SAVE_INSTEAD}"
+    )
 
 
 def _is_kept(name: str) -> bool:
@@ -141,8 +162,9 @@ def _choose(
     """The state dict that is meant. Raises WeightsError where none or several may be."""
     if key is not None:
         if key not in states:
-            names = first_of(tuple(repr(name) for name in states)) or "none"
-            raise WeightsError(f"{path} has no state dict {key!r}; choose from {names}")
+            names = first_of(tuple(repr(name) for name in states if name))
+            advice = f"choose from {names}" if names else "its tensors are in none of their own: leave --key out"
+            raise WeightsError(f"{path} has no state dict {key!r}; {advice}")
         return key, states[key]
     if not states:
         raise WeightsError(f"{path} holds no tensors under names; {SAVE_INSTEAD}")
@@ -198,4 +220,4 @@ def _array(tensor: Tensor, name: str, source: str) -> NDArray[Any]:
             f"{source} cannot be used: {name} is {tensor.dtype}, {tensor.layout}; save plain float tensors"
         )
     plain = tensor.detach().float() if tensor.is_floating_point() else tensor.detach()
-    return np.ascontiguousarray(plain.numpy())
+    return np.ascontiguousarray(plain.cpu().numpy())

@@ -8,18 +8,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from aiq_core.catalog import bundled, cache_dir
 from aiq_core.catalog.dataset import ARRAY, CALIBRATION
 from aiq_core.errors import DataError, SettingError
 from aiq_core.records import SplitName
+from aiq_core.runtime.own.named import FORMS, named
 from aiq_core.runtime.own.pictures import (
     Pictures,
-    from_arrays,
     from_csv,
     from_folder,
     from_npy,
     from_npz,
-    from_torchvision,
+    reason,
 )
 from aiq_core.runtime.splits import CALIBRATION_IMAGES, round_robin
 
@@ -30,7 +29,6 @@ CALIBRATION_SHARE = 10
 """At most one image in so many calibrates, where there is one set for everything."""
 
 LAYOUTS = ("NHWC", "NCHW")
-TEST, TRAIN = ":test", ":train"
 VAGUE = ("data", "images", "test", "train", "val", "valid", "validation", "search", "report", "calibration")
 """Names of files and folders that say what images are for, not what they show."""
 
@@ -51,59 +49,48 @@ class Given:
         return tuple(each for each in (self.data, self.report, self.calibration) if each is not None)
 
 
-def find(text: str, layout: str | None = None, order: Sequence[str] | None = None, train: bool = False) -> Pictures:
+def find(text: str, layout: str | None = None, train: bool = False) -> Pictures:
     """What a text names: a folder, a .npz, two .npy with a comma between them, a .csv, or a data set by its name.
 
     `train` asks for the training images of a name. Raises DataError.
     """
     if layout is not None and layout not in LAYOUTS:
         raise SettingError(f"layout={layout!r} is not offered; choose from {', '.join(LAYOUTS)}")
-    first, _, second = text.partition(",")
+    first, second = _two(text)
     path = Path(text).expanduser()
     if second and first.endswith(ARRAY):
         return from_npy(Path(first).expanduser(), Path(second).expanduser(), layout)
     if path.is_dir():
-        return from_folder(path, order)
+        return from_folder(path)
     if path.is_file():
         if path.suffix == ".npz":
             return from_npz(path, layout)
         if path.suffix == ".csv":
-            return from_csv(path, order)
+            return from_csv(path)
         raise DataError(f"{path} is no set of images; give {FORMS}")
-    return _named(text, train)
+    return named(text, train)
 
 
-FORMS = "a folder of class folders, a .npz, images.npy,labels.npy, a .csv of paths and labels, or CIFAR10 and the like"
+def _two(text: str) -> tuple[str, str]:
+    """Both sides of the first comma; the second is empty without one."""
+    first, _, second = text.partition(",")
+    return first.strip(), second.strip()
 
 
-def _named(text: str, train: bool) -> Pictures:
-    from torchvision import datasets
-
-    name = text.removeprefix("torchvision:").removesuffix(TEST).removesuffix(TRAIN)
-    train = text.endswith(TRAIN) or (train and not text.endswith(TEST))
-    known = {each.lower(): each for each in datasets.__all__}
-    if name.lower() not in known:
-        raise DataError(f"data={text!r} is neither there nor a data set of torchvision's; give {FORMS}")
-    if name.lower() == "cifar10" and (found := _fetched_cifar10(train)) is not None:
-        return found
-    return from_torchvision(known[name.lower()], cache_dir() / "torchvision", train)
-
-
-def _fetched_cifar10(train: bool) -> Pictures | None:
-    """CIFAR-10 as `python -m aiq_core data` left it in the cache; None where it did not."""
-    cifar10 = bundled().dataset("cifar10")
-    names = ["training", SplitName.SEARCH] if train else [SplitName.REPORT]
-    if not all(cifar10.split(name).cached_file.is_file() for name in names):
-        return None
-    from aiq_core.runtime.data import training_images
-
-    parts = [training_images(cifar10)] if train else []
-    splits = [cifar10.split(name) for name in names[-1:]]
-    parts += [(split.images(split.size), split.labels) for split in splits]
-    images, labels = (np.concatenate(each) for each in zip(*parts, strict=True))
-    found = from_arrays(images, labels, "CIFAR10", "NHWC")
-    said = (f"{len(labels):,} {'training' if train else 'test'} images of CIFAR-10",)
-    return replace(found, class_names=cifar10.class_names, said=said)
+def ordered(pictures: Pictures, order: Sequence[str] | None) -> Pictures:
+    """A set with its classes in another order; with these names where only numbers are known. Raises DataError."""
+    if order is None:
+        return pictures
+    if pictures.class_names is None:
+        return replace(pictures, class_names=tuple(order))
+    unknown = [name for name in pictures.class_names if name not in order]
+    if unknown:
+        raise DataError(
+            f"there are classes that --classes lacks: {', '.join(unknown[:NAMED])}; name every class, in the order of "
+            "the network's outputs"
+        )
+    places = np.array([order.index(name) for name in pictures.class_names], dtype=np.int64)
+    return replace(pictures, labels=places[pictures.labels], class_names=tuple(order))
 
 
 def deal(labels: NDArray[np.int64], shares: dict[str, float]) -> dict[str, NDArray[np.intp]]:
@@ -161,7 +148,7 @@ def class_names(given: Given) -> tuple[str, ...]:
         if each.class_names != named[0].class_names:
             raise DataError(
                 f"two sets have other classes: {_listed(named[0].class_names)} and {_listed(each.class_names)}; "
-                "give sets of the same classes"
+                "give sets of the same classes, or all of them by --classes"
             )
     if named and named[0].class_names is not None:
         return named[0].class_names
@@ -186,24 +173,17 @@ def title_of(text: str) -> str:
     return f"{path.parent.name}/{path.name}" if vague else path.name
 
 
-def training_of(text: str) -> Pictures | None:
-    """The training images of a data set by name; None for what is no name, or names its training images itself."""
-    if text.endswith(TRAIN) or Path(text).expanduser().exists() or "," in text:
-        return None
-    return find(text.removesuffix(TEST), train=True)
-
-
 def read_classes(path: Path) -> list[str]:
     """Names of classes in the order of a network's outputs: a name a line, a JSON list, or a JSON object name -> place.
 
     Raises DataError.
     """
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8-sig")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         found = json.loads(text) if path.suffix == ".json" else lines
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as classes ({error}); write a name a line, or JSON") from None
+        raise DataError(f"{path} cannot be read as classes ({reason(error)}); write a name a line, or JSON") from None
     if isinstance(found, dict):
         if sorted(map(str, found.values())) != sorted(map(str, range(len(found)))):
             raise DataError(f"{path} gives places other than 0 to {len(found) - 1}; give each class its place")
@@ -217,6 +197,11 @@ def read_classes(path: Path) -> list[str]:
 def with_classes(given: Given, outputs: int, known: tuple[str, ...] | None) -> Given:
     """The sets with a name a class of the network's. Raises DataError where labels and outputs do not go together."""
     names = class_names(given) if any(each.class_names for each in given.sets) else None
+    if names is not None and len(names) != outputs:
+        raise DataError(
+            f"the images are of {len(names)} classes ({', '.join(names[:NAMED])}), the network has {outputs} outputs; "
+            "give --classes, a file with the name of each output in order"
+        )
     for each in given.sets:
         least, most = int(each.labels.min()), int(each.labels.max())
         if least < 0 or most >= outputs:
@@ -225,14 +210,15 @@ def with_classes(given: Given, outputs: int, known: tuple[str, ...] | None) -> G
                 f"labels run from {least} to {most}, the network has {outputs} outputs, 0 to {outputs - 1}{first}; "
                 "give labels that are places of its outputs"
             )
-    if names is not None and len(names) != outputs:
-        raise DataError(
-            f"the images are of {len(names)} classes, the network has {outputs} outputs; give --classes, a file with "
-            "the name of each output in order"
-        )
     chosen = names or (known if known is not None and len(known) == outputs else tuple(map(str, range(outputs))))
 
-    def named(each: Pictures | None) -> Pictures | None:
-        return None if each is None else replace(each, class_names=chosen)
+    others = (None if each is None else _covered(each, chosen) for each in (given.report, given.calibration))
+    return Given(_covered(given.data, chosen), *others)
 
-    return Given(replace(given.data, class_names=chosen), named(given.report), named(given.calibration))
+
+def _covered(pictures: Pictures, names: tuple[str, ...]) -> Pictures:
+    """A set with the names of all classes, which says of which of these it has no image."""
+    seen = set(pictures.labels.tolist())
+    empty = [name for label, name in enumerate(names) if label not in seen]
+    more = (f"no images of {len(empty)} of {len(names)} classes: {', '.join(empty[:NAMED])}",) if empty else ()
+    return replace(pictures, class_names=names, said=pictures.said + more)

@@ -20,20 +20,21 @@ from aiq_core.catalog.model import CARD, CONTACT_SHEET, PROFILE, WEIGHTS
 from aiq_core.errors import SettingError, UncountableOperatorError, WeightsError
 from aiq_core.records import ModelProfile, SplitName
 from aiq_core.runtime.bare import bare
+from aiq_core.runtime.device import device_of
 from aiq_core.runtime.files import write_whole
 from aiq_core.runtime.layers import write_layers
-from aiq_core.runtime.own import blocks, data
+from aiq_core.runtime.own import blocks, data, pretrained
 from aiq_core.runtime.own.asked import Asked, Found
-from aiq_core.runtime.own.checkpoint import Checkpoint, own_weights, read_checkpoint
+from aiq_core.runtime.own.checkpoint import Checkpoint, mismatch, own_weights, read_checkpoint
 from aiq_core.runtime.own.configuration import configured
-from aiq_core.runtime.own.measure import better_order, contact_sheet, device_of, forward, plain_input, predict
+from aiq_core.runtime.own.excluded import Excluded, check_layers
+from aiq_core.runtime.own.measure import better_order, contact_sheet, forward, plain_input, predict
+from aiq_core.runtime.own.named import training_of
 from aiq_core.runtime.own.network import CONFIGURATION, TIMM, TORCHVISION, Source
-from aiq_core.runtime.own.pictures import Pictures
+from aiq_core.runtime.own.pictures import Pictures, channels_of
 from aiq_core.runtime.own.preprocessing import (
     Preprocessing,
     document_of,
-    from_timm,
-    from_torchvision,
     read_preprocessing,
     with_flags,
 )
@@ -42,6 +43,7 @@ from aiq_core.runtime.weights import filled
 
 DEFAULT, RANDOM = "default", "random"
 SEED = 0
+LEAST_OUTPUTS = 2
 READY, COUNTED, WRITTEN = 0.02, 0.05, 0.55
 """How far a dry run is once the network is built, counted, and its images are written."""
 
@@ -80,7 +82,7 @@ def dry_run(asked: Asked, folder: Path, say: Say = lambda *_: None) -> Found:
         found.operators_refused.append(str(error))
         found.refused = error
         return found
-    _check_excluded(asked.exclude, found.profile)
+    check_layers(found.profile, asked.exclude, need_bits=True)
     given = data.with_classes(given, _outputs(module, image, mean, std, asked), categories)
     found.said += [line for each in given.sets for line in each.said]
     found.said.append(f"{how.said}; normalised by mean {_listed(mean)} and deviation {_listed(std)}")
@@ -129,7 +131,7 @@ def counted_alone(asked: Asked) -> tuple[ModelProfile, list[str]]:
 
 def _counted(asked: Asked, module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype | None = None) -> ModelProfile:
     counted = profile(module, asked.name, shape, Excluded(asked.exclude), asked.result, dtype)
-    _check_excluded(asked.exclude, counted)
+    check_layers(counted, asked.exclude)
     return counted
 
 
@@ -140,7 +142,18 @@ def _built(asked: Asked, kept: Path) -> tuple[Source, nn.Module]:
         source.build()
         source = source.keep(kept)
     torch.manual_seed(SEED)
-    return source, source.build()
+    try:
+        module = source.build()
+    except SettingError as error:
+        if source.file is None:
+            raise
+        raise SettingError(f"{error}; of its folder, its copy has only .py files that it imports") from None
+    if any(each.is_meta for each in (*module.parameters(), *module.buffers())):
+        raise SettingError(
+            f"{asked.network} is built on the meta device, where tensors have no values; build it on the CPU, or count "
+            "it alone by --only-profile"
+        )
+    return source, module
 
 
 def _weights(asked: Asked, source: Source, module: nn.Module, found: Found) -> Checkpoint:
@@ -152,8 +165,19 @@ def _weights(asked: Asked, source: Source, module: nn.Module, found: Found) -> C
                 f"{asked.weights} does not fit {asked.network}: {found.mismatch}; use weights saved from this network"
             )
         return checkpoint
+    if asked.key is not None:
+        raise SettingError(f"key={asked.key!r} is of use with a checkpoint; leave --key out, or give --weights FILE")
     if asked.weights == DEFAULT and source.kind in (TORCHVISION, TIMM):
-        module.load_state_dict(source.pretrained_state())
+        state = pretrained.state_of(source)
+        found.mismatch = mismatch(state, module)
+        if found.mismatch:
+            raise WeightsError(
+                f"{source.kind}'s own weights of {source.architecture} do not fit {asked.network}: {found.mismatch}; "
+                "leave the number of outputs out, or give --weights FILE, or --weights random"
+            )
+        module.load_state_dict(state, strict=False)
+    elif asked.weights == DEFAULT:
+        found.said.append(f"weights are those that {asked.network} comes with; --weights gives others")
     if asked.weights == RANDOM:
         found.said.append(f"weights are random, drawn with seed {SEED}")
     return own_weights(module, asked.network)
@@ -162,11 +186,8 @@ def _weights(asked: Asked, source: Source, module: nn.Module, found: Found) -> C
 def _preprocessing(asked: Asked, source: Source, module: nn.Module) -> tuple[Preprocessing, tuple[str, ...] | None]:
     """How images are prepared, and the names of classes that come with the network's own weights."""
     base, categories = Preprocessing(), None
-    if source.kind == TORCHVISION and asked.weights in (DEFAULT, RANDOM):
-        pretrained = source.pretrained()
-        base, categories = from_torchvision(pretrained.transforms()), tuple(pretrained.meta["categories"])
-    elif source.kind == TIMM and asked.weights in (DEFAULT, RANDOM):
-        base = from_timm(module)
+    if source.kind in (TORCHVISION, TIMM) and asked.weights in (DEFAULT, RANDOM):
+        base, categories = pretrained.preprocessing_of(source, module)
     if asked.preprocessing is not None:
         base = read_preprocessing(Path(asked.preprocessing).expanduser())
     return with_flags(base, asked.flags), categories
@@ -176,36 +197,23 @@ def _given(asked: Asked) -> data.Given:
     order = None if asked.classes is None else data.read_classes(Path(asked.classes).expanduser())
 
     def find(text: str | None, train: bool = False) -> Pictures | None:
-        return None if text is None else data.find(text, asked.layout, order, train)
+        return None if text is None else data.ordered(data.find(text, asked.layout, train), order)
 
-    calibration = find(asked.calibration_data, train=True) or data.training_of(asked.data)
-    return data.Given(data.find(asked.data, asked.layout, order), find(asked.report_data), calibration)
+    calibration = asked.calibration_data or training_of(asked.data)
+    chooses = data.ordered(data.find(asked.data, asked.layout), order)
+    return data.Given(chooses, find(asked.report_data), find(calibration, train=True))
 
 
 def _channels(how: Preprocessing, pictures: Pictures | None, module: nn.Module) -> int:
     """Channels of the images: what the first convolution reads, else as many as mean has, else those of the data."""
-    first = next((each.shape for each in module.parameters() if each.ndim == 4), ())
-    if first and first[1] in (1, 3):
-        return first[1]
-    if how.mean is not None and len(how.mean) in (1, 3):
-        return len(how.mean)
-    return 3 if pictures is None or pictures.values is None else int(pictures.values.shape[-1])
-
-
-class Excluded(tuple[str, ...]):
-    """Layers by name, or by the start of their names: `layer1` holds all below it."""
-
-    __slots__ = ()
-
-    def __contains__(self, name: object) -> bool:
-        return any(name == each or str(name).startswith(f"{each}.") for each in self)
-
-
-def _check_excluded(names: Sequence[str], counted: ModelProfile) -> None:
-    known = [layer.name for layer in counted.layers if layer.has_site]
-    for name in names:
-        if not any(each in Excluded((name,)) for each in known):
-            raise SettingError(f"exclude={name!r} is no layer of {counted.model}; choose from {', '.join(known)}")
+    kept = next((each.shape[1] for each in module.parameters() if each.ndim == 4), 0)  # a program has no modules
+    first = next((each.in_channels for each in module.modules() if isinstance(each, nn.Conv2d)), kept)
+    if first in (1, 3):
+        return first
+    means = len(how.mean or ())
+    if means == 3 or (means == 1 and pictures is None):  # one number may be for each of three
+        return means
+    return 3 if pictures is None else channels_of(pictures)
 
 
 def _outputs(
@@ -214,10 +222,10 @@ def _outputs(
     """How many classes the network tells apart."""
     with torch.inference_mode():
         given = forward(module, plain_input(image[None], mean, std), asked.name, asked.result)
-    if given.ndim != 2:
+    if given.ndim != 2 or given.shape[1] < LEAST_OUTPUTS:
         raise SettingError(
-            f"{asked.name} gives {list(given.shape)} for one image, a classifier gives [1, classes]; wrap it so that "
-            "its forward does"
+            f"{asked.name} gives {list(given.shape)} for one image, a classifier gives [1, classes], "
+            f"{LEAST_OUTPUTS} or more of these; wrap it so that its forward does"
         )
     return int(given.shape[1])
 

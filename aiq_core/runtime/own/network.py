@@ -13,8 +13,9 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.nn.parameter import is_lazy
 
-from aiq_core.errors import SettingError, UnknownNameError, WeightsError
+from aiq_core.errors import SettingError, UnknownNameError
 
 TORCHVISION, TIMM = "torchvision", "timm"
 CONFIGURATION = "configuration"
@@ -91,31 +92,6 @@ class Source:
         made = {TORCHVISION: self._torchvision, TIMM: self._timm, "code": self._code, "program": self._program}
         return made[self.kind]().eval()
 
-    def pretrained(self) -> Any:
-        """torchvision's own weights of an architecture, as an entry of its registry."""
-        import torchvision
-
-        return torchvision.models.get_model_weights(self.architecture).DEFAULT
-
-    def pretrained_state(self) -> dict[str, Any]:
-        """The weights that torchvision or timm offer for an architecture, from their cache or the network.
-
-        Raises WeightsError where they cannot be had.
-        """
-        try:
-            if self.kind == TIMM:
-                state: dict[str, Any] = (
-                    _timm_package().create_model(self.architecture, pretrained=True, **self._outputs).state_dict()
-                )
-            else:
-                state = self.pretrained().get_state_dict(progress=False, check_hash=True)
-        except Exception as error:  # no network, a wrong hash, no such weights
-            raise WeightsError(
-                f"{self.kind}'s own weights of {self.name} cannot be had ({type(error).__name__}: {error}); connect to "
-                "the network, or give --weights FILE, or --weights random"
-            ) from None
-        return state
-
     def _torchvision(self) -> nn.Module:
         import torchvision
 
@@ -128,7 +104,7 @@ class Source:
         return made
 
     def _timm(self) -> nn.Module:
-        timm = _timm_package()
+        timm = timm_package()
         name = self.architecture
         if not timm.is_model(name):
             raise UnknownNameError("network of timm", name, closest(name, timm.list_models()))
@@ -137,7 +113,7 @@ class Source:
 
     def _program(self) -> nn.Module:
         assert self.file is not None
-        with _without_pickles():
+        with without_pickles():
             try:
                 module = torch.export.load(self.file).module()
             except Exception as error:  # whatever torch raises for a damaged file
@@ -152,6 +128,11 @@ class Source:
     def _code(self) -> nn.Module:
         assert self.file is not None
         made = _function(self.file, self.name)
+        if isinstance(made, nn.Module):
+            raise SettingError(
+                f"{self.file.name}:{self.name} is a network; name a function that builds it, such as "
+                f"`def build(): return {self.name}`"
+            )
         try:
             network = made()
         except TypeError as error:
@@ -159,12 +140,17 @@ class Source:
                 f"{self.file.name}:{self.name} cannot be called without arguments ({error}); "
                 "give its parameters defaults, or name a function that calls it"
             ) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _failed(self.file, f"{self.name}()", error) from error
         if not isinstance(network, nn.Module):
             raise SettingError(
                 f"{self.file.name}:{self.name} returns {type(network).__name__}, not a torch.nn.Module; "
                 "return the network"
+            )
+        if any(map(is_lazy, (*network.parameters(), *network.buffers()))):
+            raise SettingError(
+                f"{self.file.name}:{self.name} returns a network with lazy layers, whose sizes are open until it runs; "
+                f"run it in {self.name}() on an image of zeros before it is returned"
             )
         return network
 
@@ -198,7 +184,8 @@ def closest(name: str, known: list[str]) -> list[str]:
     return difflib.get_close_matches(name, known, CLOSEST, 0.3) or known[:CLOSEST]
 
 
-def _timm_package() -> Any:
+def timm_package() -> Any:
+    """timm itself. Raises SettingError where it is not installed."""
     try:
         return importlib.import_module("timm")
     except ImportError:
@@ -208,7 +195,7 @@ def _timm_package() -> Any:
 
 
 @contextmanager
-def _without_pickles() -> Iterator[None]:
+def without_pickles() -> Iterator[None]:
     """Whatever is read inside is read as tensors alone, so that no file runs code."""
     name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
     before = os.environ.get(name)
@@ -270,7 +257,7 @@ def _function(file: Path, name: str) -> Callable[[], Any]:
     writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         specification.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _failed(file, "importing it", error) from error
     finally:
         sys.dont_write_bytecode = writes
@@ -282,8 +269,8 @@ def _function(file: Path, name: str) -> Callable[[], Any]:
     return found  # type: ignore[no-any-return]
 
 
-def _failed(file: Path, what: str, error: Exception) -> SettingError:
-    """An error of a user's own code, with its line."""
+def _failed(file: Path, what: str, error: BaseException) -> SettingError:
+    """An error of a user's own code, or its wish to end the program, with its line."""
     line, trail = "", error.__traceback__
     while trail is not None:
         if Path(trail.tb_frame.f_code.co_filename).parent == file.parent:

@@ -4,6 +4,7 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ DEEP = ("I", "I;16", "I;16B", "I;16L")
 DEEP_STEP = 257
 """A picture of 16 bits runs to 65,535, 257 times what one of 8 bits runs to."""
 WHITE = 255
+LARGEST = 4_096
+"""Pixels of a side that images are resized or cropped to."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,13 @@ class Preprocessing:
             )
         for name in ("resize", "crop"):
             sizes = getattr(self, name)
-            if sizes is not None and (len(sizes) not in (1, 2) or min(sizes) < 1):
-                raise SettingError(f"{name}={list(sizes)} is not offered; give one number, or height and width")
+            if sizes is not None and (len(sizes) not in (1, 2) or min(sizes) < 1 or max(sizes) > LARGEST):
+                raise SettingError(
+                    f"{name}={list(sizes)} is not offered; give one number, or height and width, of 1 to {LARGEST:,}"
+                )
+        for name in ("mean", "std", "range"):
+            if not all(map(isfinite, getattr(self, name) or ())):
+                raise SettingError(f"{name}={list(getattr(self, name))} is not finite; give plain numbers")
         if not self.range[0] < self.range[1]:
             raise SettingError(f"range={list(self.range)} is empty; give the lower end first, such as 0,1 or -1,1")
         if (self.mean is None) != (self.std is None):
@@ -85,14 +93,18 @@ class Preprocessing:
         return ", ".join(steps) or "images as they are"
 
     def image(self, picture: Image.Image, channels: int) -> NDArray[np.uint8]:
-        """A picture as uint8[height, width, channels], 1 or 3 of these."""
+        """A picture as uint8[height, width, channels], 1 or 3 of these. Raises DataError for one below the crop."""
         from torchvision.transforms import functional
 
         picture = flat(picture, channels, self.background)
         if self.resize is not None:
             picture = functional.resize(picture, list(self.resize), _mode(self.interpolation))
         if self.crop is not None:
-            picture = functional.center_crop(picture, list(self.crop))
+            height, width = self.crop * (3 - len(self.crop))
+            if picture.height < height or picture.width < width:
+                size = f"{picture.height} x {picture.width}"
+                raise DataError(f"it is {size} pixels, too few for --crop {height},{width}: give --resize")
+            picture = functional.center_crop(picture, [height, width])
         return np.asarray(picture, dtype=np.uint8).reshape(picture.height, picture.width, channels)
 
 
@@ -124,24 +136,32 @@ def parse(document: Mapping[str, Any]) -> Preprocessing:
     for name, value in document.items():
         try:
             if name in ("interpolation", "background"):
-                found[name] = str(value) if name == "interpolation" else int(value)
+                found[name] = str(value) if name == "interpolation" else _whole(value)
             else:
-                kind = int if name in ("resize", "crop") else float
+                kind = _whole if name in ("resize", "crop") else float
                 found[name] = tuple(kind(each) for each in (value if isinstance(value, Sequence) else [value]))
-        except (TypeError, ValueError):
-            raise SettingError(f"{name}={value!r} in the preprocessing is no number; give numbers") from None
+        except (TypeError, ValueError, OverflowError):
+            kind_of = "whole numbers" if name in ("resize", "crop", "background") else "numbers"
+            raise SettingError(f"{name}={value!r} cannot be read; give {kind_of}") from None
     if len(found.get("range", (0, 1))) != 2:
         raise SettingError(f"range={list(found['range'])} is not offered; give two numbers, such as 0,1")
     return Preprocessing(**found)
 
 
+def _whole(value: Any) -> int:
+    if int(value) != float(value):
+        raise ValueError(value)
+    return int(value)
+
+
 def read_preprocessing(path: Path) -> Preprocessing:
     """The preprocessing in a TOML or JSON file. Raises SettingError."""
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8-sig")
         document = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except (OSError, ValueError) as error:
-        raise SettingError(f"{path} cannot be read as preprocessing ({error}); write TOML or JSON") from None
+        why = getattr(error, "strerror", None) or error
+        raise SettingError(f"{path} cannot be read as preprocessing ({why}); write TOML or JSON") from None
     if not isinstance(document, dict):
         raise SettingError(f"{path} holds no settings; write lines like mean = [0.5, 0.5, 0.5]")
     return parse(document)
@@ -185,11 +205,3 @@ def from_timm(network: Any) -> Preprocessing:
     return Preprocessing(
         resize, (height, width), name if name in INTERPOLATIONS else "bicubic", tuple(how["mean"]), tuple(how["std"])
     )
-
-
-def same_size(sizes: Mapping[tuple[int, int], str]) -> tuple[int, int]:
-    """The one size of all images, by (height, width) with the name of an image of each. Raises DataError."""
-    if len(sizes) != 1:
-        listed = ", ".join(f"{height} x {width} ({name})" for (height, width), name in list(sizes.items())[:3])
-        raise DataError(f"images are of {len(sizes)} sizes, {listed}; give --resize and --crop")
-    return next(iter(sizes))

@@ -1,5 +1,8 @@
 """The network of digits_cnn as a user may have it, in two files; and variations of it."""
 
+from pathlib import Path
+
+import torch
 from blocks import Block
 from torch import Tensor, nn
 
@@ -28,6 +31,14 @@ class Drops(Digits):
         return super().forward(nn.functional.dropout(x, 0.5))
 
 
+class Spatial(Digits):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)[:, :, None, None]
+
+
+NETWORK = nn.Linear(2, 2)
+
+
 def build() -> nn.Module:
     return Digits()
 
@@ -50,3 +61,71 @@ def text() -> str:
 
 def fails() -> nn.Module:
     raise KeyError("depth")
+
+
+def halved() -> nn.Module:
+    return Digits().half().train()
+
+
+def reads() -> nn.Module:
+    (Path(__file__).parent / "depth.txt").read_text()
+    return Digits()
+
+
+def ends() -> nn.Module:
+    raise SystemExit(2)
+
+
+def interrupted() -> nn.Module:
+    raise KeyboardInterrupt
+
+
+def lazy() -> nn.Module:
+    return nn.LazyLinear(10)
+
+
+def without_values() -> nn.Module:
+    return Digits().to("meta")
+
+
+def spatial() -> nn.Module:
+    return Spatial()
+
+
+def flat() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+
+
+def one_output() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 1))
+
+
+def no_layers() -> nn.Module:
+    return nn.Flatten()
+
+
+class Squared(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return (x @ x).flatten(1)
+
+
+def no_bits() -> nn.Module:
+    return Squared()
+
+
+class Colour(nn.Module):
+    """Tells twelve greys apart, 0, 20, ... 220 of 255: of all lines 2 k x - k², that of the nearest k is highest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(1, 12)
+        greys = torch.arange(12) * 20 / 255
+        self.linear.weight.data[:, 0] = 2 * greys
+        self.linear.bias.data = -greys.square()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x.mean((1, 2, 3))[:, None])
+
+
+def colour() -> nn.Module:
+    return Colour()
