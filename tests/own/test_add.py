@@ -335,7 +335,7 @@ def test_a_view_of_what_lies_channel_after_channel(home: Path, channels: int) ->
     images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, channels), np.uint8)
     np.savez(home / "noise.npz", images=images, labels=np.arange(40) % 10)
     given = {"network": f"{home}/code/views.py:Views", "weights": "random", "flags": {}}
-    data = dict.fromkeys(("data", "report_data", "calibration_data"), f"{home}/noise.npz")
+    data = {"data": f"{home}/noise.npz", "report_data": None, "calibration_data": None}
     added(home, allow_chance=True, **given, **data)
     bench = Bench(open_library().model("mine"), (), (Engine.EAGER, Engine.CHANNELS_LAST), 1)
     assert list(bench.missing) == [Engine.CHANNELS_LAST]

@@ -245,8 +245,8 @@ def test_a_zip_of_one_flat_folder_says_what_is_missing(library: Library, weights
     assert ended.status is RunStatus.FAILED
     said = trial.plain(ended, ended.message)
     assert said == (
-        "digits-unpacked/digits has no class folders; put each class in a folder of its own, or give a labels.csv of "
-        "paths and labels"
+        "digits/digits has no class folders; put each class in a folder of its own, or give a labels.csv of paths and "
+        "labels"
     )
     assert lying("catalog") == []
 
