@@ -31,8 +31,8 @@ START_UP_S = 6.0
 """What a worker takes to import torch and load a model before its first image, on two cores."""
 
 GPTQ = "gptq"
-ROUNDING_RATE = 2e10
-"""FLOPs a second of GPTQ, which one thread does in float64: 9 to 31 thousand million were measured of an AMD EPYC."""
+ROUNDING_RATE = 1.5e10
+"""FLOPs a second of GPTQ, which one thread does in float64: 12 to 18 thousand million were measured of an AMD EPYC."""
 
 
 @dataclass(frozen=True)

@@ -66,9 +66,9 @@ def front_s(library: Library) -> float:
     model = library.model("mine")
     tries = 5 * 6 + len(model.profile.activation_groups) * 5
     costs = 0.6 * tries * model.dataset.split("calibration").size
-    # Output channels and the weights of each: 36 grids, 3 FLOPs a pair of weights, and a factor of k³.
+    # Output channels and the weights of each: 36 grids, a FLOP a pair of weights, and a factor of k³.
     layers = ((8, 9), (16, 72), (24, 144), (24, 216), (10, 24))
-    rounding = 6 * sum(36 * 3 * out * k**2 + 3 * k**3 for out, k in layers) / 2e10
+    rounding = 6 * sum(36 * out * k**2 + k**3 for out, k in layers) / 1.5e10
     return START_UP_S + 1.5 * PACE_S * (20 * 500 + costs) + rounding
 
 

@@ -9,8 +9,9 @@ from aiq_core.errors import EvaluationError, SettingError, UnknownNameError
 from aiq_core.folding import Folded
 from aiq_core.records import Granularity, Grid, Quantizer
 from aiq_core.rounding import ROUNDINGS, LayerStatistics, round_layer
-from aiq_core.rounding.gptq import inverse_factor, passed_on
-from aiq_core.rounding.nearest import quantize, scales
+from aiq_core.rounding.gptq import damping_of, gptq, inverse_factor, passed_on
+from aiq_core.rounding.mse import best_grid
+from aiq_core.rounding.nearest import ends, quantize, scales
 
 CALIBRATED = [name for name, method in ROUNDINGS.items() if method.is_calibrated]
 
@@ -34,12 +35,42 @@ def settings(name: str, granularity: Granularity = Granularity.CHANNEL, grid: Gr
 def test_gptqs_step_by_hand() -> None:
     # The inverse of [[2, 1], [1, 1]] is [[1, -1], [-1, 2]], which is UᵀU with U = [[1, -1], [0, 1]].
     hessian, power = np.array([[[1.0, 1.0], [1.0, 0.0]]]), np.array([100.0])  # 1 % of 100 damps by 1
-    factor = inverse_factor(hessian, power)
+    factor = inverse_factor(hessian, damping_of(power))
     assert factor[0].tolist() == [[pytest.approx(1), pytest.approx(-1)], [0, pytest.approx(1)]]
     weight = np.array([[[0.4, 1.3]]])
     # 0.4 goes to 0; the next becomes 1.3 + 0.4 = 1.7, which goes to 2 and not to 1.
-    assert passed_on(weight, np.ones_like(weight), factor, (-7, 7)).tolist() == [[[0, 2]]]
-    assert passed_on(weight, np.ones_like(weight), factor, (-1, 1)).tolist() == [[[0, 1]]]
+    integers, squares = passed_on(weight, np.ones_like(weight), factor, (-7, 7))
+    assert integers.tolist() == [[[0, 2]]]
+    # 0.4 and 1.7 - 2 were passed on: 0.16 + 0.09. The errors (-0.4, 0.7) cost the same: 2 · 0.16 - 2 · 0.28 + 0.49.
+    assert squares.tolist() == [[pytest.approx(0.25)]]
+    assert passed_on(weight, np.ones_like(weight), factor, (-1, 1))[0].tolist() == [[[0, 1]]]
+
+
+@pytest.mark.parametrize("granularity", Granularity)
+@pytest.mark.parametrize("groups", [1, 3])
+def test_gptqs_grid_is_the_best_of_all(granularity: Granularity, groups: int) -> None:
+    """As found by working out what every grid costs; inputs that never change among them, which cost nothing."""
+    generator = np.random.default_rng(7)
+    x = generator.normal(size=(groups, 20, 20)) @ generator.normal(size=(groups, 20, 300)) + 1
+    x[:, 3], x[:, 5] = 2.0, 0.0
+    known, how = statistics(x), settings("gptq", granularity, Grid.FULL)
+    weight = generator.normal(size=(12, 20)).astype(np.float32)
+    weight[4] = 0
+    factor, grouped = inverse_factor(known.covariance, damping_of(known.power)), known.grouped(weight)
+
+    def rounds(scale: np.ndarray) -> np.ndarray:
+        steps = np.broadcast_to(scale, weight.shape).reshape(grouped.shape).astype(np.float64)
+        return passed_on(grouped, steps, factor, ends(3, Grid.FULL))[0].reshape(weight.shape)
+
+    def costs(error: np.ndarray) -> np.ndarray:
+        each = error.reshape(grouped.shape).astype(np.float64)
+        return (each * (each @ known.covariance)).reshape(error.shape)
+
+    integers, scale = best_grid(weight, 3, how, rounds, costs)
+    found = gptq(weight, 3, how, lambda: known)
+    assert np.array_equal(found[0], integers)
+    assert np.array_equal(found[1], scale)
+    assert len(np.unique(scale)) > 1 or granularity is Granularity.TENSOR
 
 
 def test_gptq_errs_less_in_the_output_than_rounding_to_nearest() -> None:
