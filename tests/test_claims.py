@@ -67,6 +67,7 @@ def test_an_empty_library_measures_only_what_is_computed(library: Library) -> No
     assert set(by_id) == {claim.id for claim in claims(library)}
 
 
+@pytest.mark.thorough
 def test_figures_follow_the_stored_predictions(library: Library, results: Path, tmp_path: Path) -> None:
     """A hundred report images more that only the quantized policy gets wrong raise the measured drop by a point."""
     evidence = Evidence(library)

@@ -315,6 +315,7 @@ def test_search_show_export_and_import(aiq: Aiq, tmp_path: Path, monkeypatch: py
     assert "known here already" in aiq("import", whole).stdout
 
 
+@pytest.mark.thorough
 def test_a_search_by_another_traffic_model(aiq: Aiq) -> None:
     """AI, the normaliser and so the loss are by it; evaluations are shared, and the run is told from the usual one."""
     asked = ("search", "digits_cnn", "--alpha", "0.5")

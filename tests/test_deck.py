@@ -563,6 +563,7 @@ def test_a_run_by_another_traffic_model_is_told_by_it(known: Library, tmp_path: 
     assert "batch 1, fused and unfused traffic" in " ".join(plain(n) for s in both.slides for n in s.notes)
 
 
+@pytest.mark.thorough
 def test_names_do_not_lie_over_each_other(known: Library) -> None:
     """Of runs at the marks that are named anyway, beside each other, and at one policy."""
     kinds = {run.request.label or f"{run.request.algorithm} {run.request.alpha}": run.id for run in every_run(known)
