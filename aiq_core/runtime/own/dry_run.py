@@ -76,8 +76,9 @@ def dry_run(asked: Asked, folder: Path, say: Say = lambda *_: None) -> Found:
     channels = _channels(how, given.data, module)
     mean, std = how.of_pixels(channels)
     image = blocks.first_image(given.data, how, channels)
+    shape = channels, *image.shape[:2]
     try:
-        found.profile = profile(module, asked.name, (channels, *image.shape[:2]), Excluded(asked.exclude), asked.result)
+        found.profile = profile(module, asked.name, shape, Excluded(asked.exclude), asked.result)
     except UncountableOperatorError as error:
         found.operators_refused.append(str(error))
         found.refused = error
@@ -90,10 +91,9 @@ def dry_run(asked: Asked, folder: Path, say: Say = lambda *_: None) -> Found:
     found.said += blocks.write(
         given, how, channels, written, data.title_of(asked.data), lambda s, t: say(COUNTED + s * (WRITTEN - COUNTED), t)
     )
-    card = _kept(
-        asked, source, checkpoint, how, found.profile, (channels, *image.shape[:2]), Dataset.read(written), kept
-    )
-    model = Model(card, Dataset.read(written), kept, bundled=False)
+    dataset = Dataset.read(written)
+    card = _kept(asked, source, checkpoint, how, found.profile, shape, dataset, kept)
+    model = Model(card, dataset, kept, bundled=False)
     _measure(found, module, model, device, lambda share, told: say(WRITTEN + (1 - WRITTEN) * share, told))
     card = replace(
         card,
