@@ -79,6 +79,10 @@ class Writer:
         """The value of one of those that an operation reads."""
         return self.values[operation.inputs[which]]
 
+    def reads(self, operation: Operation) -> list[str]:
+        """The values of all of them."""
+        return [self.values[place] for place in operation.inputs]
+
     def shape(self, place: int) -> tuple[int, ...]:
         """What an operation gives for one image. Raises UncountableOperatorError where that was not recorded."""
         if place not in self.recorded.shapes:

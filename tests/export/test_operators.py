@@ -1,25 +1,33 @@
 """Operations of other networks as ONNX: what a file gives is what the network gives, whatever the number of images."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
+from torch import nn
 
 from aiq_core.deployment.engine import RUNTIMES
+from aiq_core.errors import UncountableOperatorError
 from aiq_core.export.onnx_model import INPUT, export
 from aiq_core.export.pieces import FP32, INT8, Pieces
-from aiq_core.records import ImageSet, SplitName
+from aiq_core.folding import fold
+from aiq_core.records import ImageSet, Quantizer, SplitName
 from aiq_core.runtime.calibrate import calibration
 from aiq_core.runtime.deployment.engines import opened
 from aiq_core.runtime.evaluate import TorchEvaluator
 from aiq_core.runtime.export import as_input
 from aiq_core.runtime.own.asked import Asked
 from aiq_core.runtime.own.dry_run import dry_run
+from aiq_core.runtime.profile import profile
 from aiq_core.runtime.recorded import recorded
 from aiq_core.runtime.rounded import RoundedLayers
 from aiq_core.space import JOINT
+from tests import bundled
+from tests.networks import Lambda
 
 NETWORKS = Path(__file__).parents[1] / "own" / "networks"
 
@@ -63,3 +71,27 @@ def test_other_operations_give_what_the_network_gives(name: str, tmp_path: Path)
         onnx.shape_inference.infer_shapes(pieces.piece(able, INT8).proto, strict_mode=True)
     for writer, reader, _ in pieces.edges:
         assert pieces.piece({writer: FP32, reader: FP32}, INT8).signature
+
+
+@pytest.mark.parametrize(
+    ("forward", "said"),
+    [
+        (lambda n, x: torch.baddbmm(x, x, x.mT), r"matmul .*is given 3 tensors"),
+        (lambda n, x: torch.roll(x, 1), "rolls a tensor as one row"),
+    ],
+)
+def test_what_would_be_written_otherwise_than_it_is_computed_is_refused(
+    forward: Any, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each looks like one that has a form: a product to which a third tensor is added, a roll without axes."""
+    network = Lambda(
+        lambda n, x: n.head(forward(n, n.first(x).mean(1)).flatten(1)), first=nn.Conv2d(1, 2, 1), head=nn.Linear(64, 10)
+    )
+    counted = profile(network, "odd", (1, 8, 8), ())
+    model = bundled.model("digits_cnn")
+    monkeypatch.setitem(model.__dict__, "profile", counted)
+    weights = {key: tensor.detach().numpy() for key, tensor in network.state_dict().items()}
+    monkeypatch.setitem(model.__dict__, "weights", weights)
+    monkeypatch.setitem(model.__dict__, "folded", fold(weights, counted))
+    with pytest.raises(UncountableOperatorError, match=said):
+        export(model, counted.uniform(32), RoundedLayers(model, Quantizer()), None)

@@ -90,7 +90,7 @@ def _binary(w: Writer, place: int, operation: Operation) -> str:
     how, name = operation.attributes, name_of(place, operation)
     if how.get("alpha", 1) != 1 or set(how) - {"alpha", "other"}:
         raise w.refusal(place, f"is given {dict(how)}")
-    inputs = [w.read(operation, which) for which in range(len(operation.inputs))]
+    inputs = w.reads(operation)
     if "other" in how:
         inputs.append(w.constant(f"{name}.other", np.float32(how["other"])))
     return w.node(BINARY[operation.operator], inputs, name)

@@ -16,9 +16,7 @@ RANKS = (1, 2, 3)
 def _layer_inputs(w: Writer, call: str, operation: Operation) -> list[str]:
     """What a layer reads, its weight and its bias; a computed weight is read like anything else."""
     name, read = str(operation.module), w.read(operation)
-    if name in w.sites:
-        return [read, *w.layer(name, call, read)]
-    return [w.read(operation, which) for which in range(len(operation.inputs))]
+    return [read, *w.layer(name, call, read)] if name in w.sites else w.reads(operation)
 
 
 def _convolution(w: Writer, place: int, operation: Operation) -> str:
@@ -58,9 +56,9 @@ def _call(w: Writer, place: int, operation: Operation) -> str:
 
 
 def _matmul(w: Writer, place: int, operation: Operation) -> str:
-    if operation.operator != "matmul" or operation.attributes:
-        raise w.refusal(place, f"is given {dict(operation.attributes)}")
-    return w.node("MatMul", [w.read(operation), w.read(operation, 1)], name_of(place, operation))
+    if len(operation.inputs) != 2 or operation.attributes:  # a third tensor is added, before the two
+        raise w.refusal(place, f"is given {len(operation.inputs)} tensors and {dict(operation.attributes)}")
+    return w.node("MatMul", w.reads(operation), name_of(place, operation))
 
 
 def _attention(w: Writer, place: int, operation: Operation) -> str:
@@ -68,7 +66,7 @@ def _attention(w: Writer, place: int, operation: Operation) -> str:
     how, name = operation.attributes, name_of(place, operation)
     if set(how) - {"scale"} or len(operation.inputs) > 4:
         raise w.refusal(place, f"is given {dict(how)}")
-    query, key, value, *mask = (w.read(operation, which) for which in range(len(operation.inputs)))
+    query, key, value, *mask = w.reads(operation)
     axes = list(range(len(w.shape(operation.inputs[1]))))
     turned = w.node("Transpose", [key], f"{name}.turned", perm=[*axes[:-2], axes[-1], axes[-2]])
     scale = how.get("scale") or 1 / math.sqrt(w.shape(operation.inputs[0])[-1])
@@ -102,7 +100,7 @@ def _batch_norm(w: Writer, place: int, operation: Operation) -> str:
 def _layer_norm(w: Writer, place: int, operation: Operation) -> str:
     sizes, name = operation.attributes["normalized_shape"], name_of(place, operation)
     if operation.module is None:
-        given = [w.read(operation, which) for which in range(1, len(operation.inputs))]
+        given = w.reads(operation)[1:]
     else:
         weights = w.model.weights
         given = [

@@ -66,7 +66,7 @@ def _ends(w: Writer, name: str, start: int, end: int, axis: int = 0, step: int =
 
 
 def _concat(w: Writer, place: int, operation: Operation) -> str:
-    sources, axis = [w.read(operation, which) for which in range(len(operation.inputs))], w.recorded.batch.get(place)
+    sources, axis = w.reads(operation), w.recorded.batch.get(place)
     if axis is not None:  # torch sees nothing in what is expanded to one image, such as a class token
         sources = [
             source if at in w.recorded.batch else _for_all(w, source, w.shape(at), axis)
@@ -121,7 +121,7 @@ def _index(w: Writer, place: int, operation: Operation) -> str:
     given = operation.attributes.get("indices", [True])
     if len(operation.inputs) != 2 or not given[-1] or set(operation.attributes) - {"indices"}:
         raise w.refusal(place, "looks up by several tensors")
-    return w.node("Gather", [w.read(operation), w.read(operation, 1)], name_of(place, operation), axis=len(given) - 1)
+    return w.node("Gather", w.reads(operation), name_of(place, operation), axis=len(given) - 1)
 
 
 def _flatten(w: Writer, place: int, operation: Operation) -> str:
@@ -179,7 +179,9 @@ IMAGE_AXES = ("image", "channel", "row", "column")
 def _roll(w: Writer, place: int, operation: Operation) -> str:
     """The end of each axis before its beginning."""
     how, value = operation.attributes, w.read(operation)
-    for count, (shift, axis) in enumerate(zip(how["shifts"], how.get("dims", ()), strict=True)):
+    if "dims" not in how:
+        raise w.refusal(place, "rolls a tensor as one row")
+    for count, (shift, axis) in enumerate(zip(how["shifts"], how["dims"], strict=True)):
         name, size = f"{name_of(place, operation)}.{count}", w.shape(place)[axis]
         cut = -shift % size
         parts = [
