@@ -5,9 +5,10 @@ import streamlit as st
 from aiq_core.charts.style import width_name
 from aiq_core.records import OFFERED_BITS, Policy, Run, Site
 from aiq_core.space import JOINT, space_of
-from aiq_core.wording import bits_name, site_names, uniform_name
+from aiq_core.wording import bits_name, uniform_name
 from pages.common import known, names
 from pages.common.controls import View
+from pages.common.sites import site_list
 from pages.lab import policies, state
 from pages.lab.history import History
 from pages.lab.shown import Shown
@@ -24,26 +25,20 @@ def bits_label(site: Site) -> str:
 
 
 def site_and_bits(shown: Shown) -> None:
-    """The site as a list, for keyboard and screen reader, and its widths.
-
-    Widgets of each site's own: until the browser has the answer to a click it goes on sending what it holds, which is
-    another site's by then.
-    """
+    """The site as a list, and its widths, a widget of each site's own as the list is."""
     site, policy = shown.site, shown.policy
-    by_name = {str(offered): offered for offered in shown.profile.sites}
-    short = site_names(shown.profile.sites)
-    box, widths = f"{state.SITE_BOX}-{site}", f"{state.BITS}-{site}"
-    st.session_state[box], st.session_state[widths] = str(site), shown.bits
-    st.selectbox(
+    site_list(
         "Layer or activation group",
-        by_name,
-        key=box,
-        format_func=lambda name: f"{short[name]} · {bits_name(shown.profile.width(policy, by_name[name]))}",
-        on_change=_site_chosen,
-        args=(box, by_name),
+        state.SITE_BOX,
+        shown.profile,
+        policy,
+        site,
+        state.set_site,
         label_visibility="collapsed",
         width=215 if shown.is_layer else 225,
     )
+    widths = f"{state.BITS}-{site}"
+    st.session_state[widths] = shown.bits
     if not shown.is_editable:
         offer_space(shown.view, policy, STAY)
         return
@@ -58,12 +53,6 @@ def site_and_bits(shown: Shown) -> None:
         on_change=_bits_chosen,
         args=(shown.view.model.name, site, widths),
     )
-
-
-def _site_chosen(widget: str, by_name: dict[str, Site]) -> None:
-    # The browser sends an option's text: with the width of a moment ago it is the name of none.
-    if st.session_state[widget] in by_name:
-        state.set_site(by_name[st.session_state[widget]])
 
 
 def _bits_chosen(model: str, site: Site, widget: str) -> None:

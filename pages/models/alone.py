@@ -12,10 +12,11 @@ from aiq_core.charts.roofline_figure import roofline_figure
 from aiq_core.charts.style import width_name
 from aiq_core.intensity import intensity
 from aiq_core.records import FP32_BITS, OFFERED_BITS, ModelProfile, Policy, Site, SiteKind
-from aiq_core.wording import bit_counts, bits_name, join, number, signed, site_names
+from aiq_core.wording import bit_counts, join, number, signed, site_names
 from pages.common import computed, controls, known, machines
 from pages.common.charts import Click, Drawing, card, drawing_card, has_roofline
 from pages.common.controls import View
+from pages.common.sites import site_list
 from pages.models import counted, widths
 from pages.models.facts import work
 from pages.models.times import Time, frame, table, times
@@ -123,21 +124,10 @@ def _choices(name: str, profile: ModelProfile, policy: Policy, site: Site) -> No
 
 
 def _one(name: str, profile: ModelProfile, policy: Policy, site: Site) -> None:
-    """The site as a list, for keyboard and screen reader, and its widths."""
-    by_name = {str(each): each for each in profile.sites}
-    box, short = f"alone-{name}-site-{site}", site_names(profile.sites)
-    st.session_state[box] = str(site)
-    st.selectbox(
-        "One of them",
-        by_name,
-        key=box,
-        format_func=lambda each: f"{short[each]} · {bits_name(profile.width(policy, by_name[each]))}",
-        on_change=_chosen,
-        args=(box, by_name),
-        width=360,
-    )
+    """The site as a list, and its widths."""
+    site_list("One of them", f"alone-{name}-site", profile, policy, site, widths.pick, width=360)
     _bits_control(
-        f"Bits of {short[str(site)]}",
+        f"Bits of {site_names(profile.sites)[str(site)]}",
         f"alone-{name}-bits-{site}",
         profile.width(policy, site),
         partial(widths.set_bits, profile, policy, site),
@@ -153,12 +143,6 @@ def _bits_control(label: str, key: str, held: int | None, choose: partial[None])
             choose(bits)
 
     st.segmented_control(label, OFFERED_BITS, key=key, format_func=width_name, wrap=True, on_change=chosen)
-
-
-def _chosen(box: str, by_name: dict[str, Site]) -> None:
-    # The browser sends an option's text: with the width of a moment ago it is the name of none.
-    if st.session_state[box] in by_name:
-        widths.pick(by_name[st.session_state[box]])
 
 
 def _roofline(name: str, profile: ModelProfile, policy: Policy, view: View) -> Drawing:
